@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType
+from typing import NewType, Self
 
 TaskId = NewType("TaskId", str)
+"""What the service calls a task; opaque."""
+LineId = NewType("LineId", int)
+"""What the journal calls a row: stable over runs, whatever the sheet's order."""
 MASK = "•••"
 
 
@@ -72,6 +76,11 @@ class Status(StrEnum):
         """Whether nothing is left to do: such a row is not in failures.csv."""
         return self in (Status.CREATED, Status.EXISTS, Status.VALID)
 
+    @property
+    def ends(self) -> bool:
+        """Whether the service's last word on the row is known."""
+        return self in (Status.CREATED, Status.EXISTS, Status.REJECTED, Status.FAILED)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -114,3 +123,142 @@ class Request:
     project: int | None
     reply_to: str | None
 
+    def redact(self, text: str) -> str:
+        """`text` from outside, without this request's password."""
+        return self.password.redact(text) if self.password else text
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request together with the row it is for."""
+
+    line: LineId
+    sheet_row: int
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTask:
+    """A creation that the service accepted and has not reported as ended."""
+
+    job: Job
+    task_id: TaskId
+    accepted_at: float
+    """On the wall clock, in seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The create was accepted as a task."""
+
+    task_id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The mailbox exists now, by this create."""
+
+    mailbox_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The create was refused for good: nothing was made."""
+
+    reason: str
+    duplicate: bool = False
+    """The service says that the address is taken already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The create was sent and its answer does not tell whether it was carried out."""
+
+    reason: str
+
+
+CreateAnswer = Accepted | Created | Refused | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The task has not ended, as far as the service tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The task ended without a mailbox."""
+
+    reason: str
+    duplicate: bool = False
+    """The service says that the address is taken already."""
+
+
+TaskAnswer = Pending | Created | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A mailbox as the service lists it."""
+
+    id: str | None
+    email: str
+    """The full address where the service gives it, else the username alone."""
+    domain: int | None
+    domain_name: str | None
+
+    @property
+    def username(self) -> str:
+        return self.email.partition("@")[0]
+
+    @property
+    def address(self) -> str | None:
+        """The full address; None where the service did not say it."""
+        if "@" in self.email:
+            return self.email
+        return f"{self.email}@{self.domain_name}" if self.domain_name else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` requests in any `seconds`."""
+
+    count: int
+    seconds: float
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `5/s`, `200/min` or `1000/h`; raises ValueError with a sentence."""
+        units = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+        match = re.fullmatch(r"\s*([1-9][0-9]{0,6})\s*/\s*([a-z]+)\s*", text)
+        if match is None or match[2] not in units:
+            raise ValueError(f"“{text}” is not a rate: write a number and a unit, such as 5/s or 200/min")
+        return cls(int(match[1]), units[match[2]])
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCounts:
+    """How many HTTP requests were sent, by purpose; throttled and retried ones are among the first three."""
+
+    create: int = 0
+    poll: int = 0
+    other: int = 0
+    throttled: int = 0
+    retried: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run or a check ended."""
+
+    run_folder: str
+    results: str
+    failures: str
+    statuses: Mapping[Status, int]
+    """Count by status; a status without rows is absent."""
+    requests: RequestCounts
+    seconds: float
+
+    @property
+    def rows(self) -> int:
+        return sum(self.statuses.values())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anyio
 
 from provisioner.errors import SameFailureError, StoppedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Halt:

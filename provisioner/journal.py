@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -22,12 +20,16 @@ import anyio.to_thread
 from provisioner.errors import JournalError, RunFolderError
 from provisioner.records import Job, LineId, Request, Secret, Status, TaskId
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
 MIGRATIONS = (
     """
     CREATE TABLE lines (
         id             INTEGER PRIMARY KEY,
         sheet_row      INTEGER,           -- NULL: no sheet holds the row any more
-        file_row       INTEGER,           -- its row in the file of the latest run; NULL: that file does not hold it
+        file_row       INTEGER,           -- its row in the latest run's file; NULL: that does not hold it
         address_key    TEXT,              -- username and domain, case-folded; NULL: the row cannot be sent
         email          TEXT NOT NULL,
         domain         TEXT NOT NULL,
@@ -49,6 +51,10 @@ MIGRATIONS = (
     );
     -- The database itself refuses to hold one address twice.
     CREATE UNIQUE INDEX one_line_an_address ON lines (address_key);
+    CREATE TABLE facts (
+        name  TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    );
     CREATE TABLE events (
         id     INTEGER PRIMARY KEY,
         line   INTEGER NOT NULL,
@@ -217,6 +223,21 @@ class Journal:
         finally:
             self._database.close()
 
+    def belong_to(self, service: str) -> None:
+        """Remember which service this journal's mailboxes are at.
+
+        Raises RunFolderError where it is another: a row that is done there is not done here. Raises JournalError.
+        """
+        with self._transaction() as database:
+            query = "INSERT INTO facts (name, value) VALUES ('service', ?) ON CONFLICT DO NOTHING"
+            database.execute(query, (service,))
+            (known,) = database.execute("SELECT value FROM facts WHERE name = 'service'").fetchone()
+        if known != service:
+            raise RunFolderError(
+                f"The run folder {self._path.parent} holds a run against another service ({known}), not {service}.",
+                remedy="Name another folder with --out; or, if that was only for practice, delete the folder.",
+            )
+
     def lines(self) -> Iterator[Line]:
         """Every line there is, superseded ones too, in no order that means anything."""
         for fields in self._read(f"SELECT {COLUMNS} FROM lines"):  # noqa: S608 - a constant of this module
@@ -238,9 +259,9 @@ class Journal:
         """The lines of failures.csv, in the order of the file of the latest run."""
         query = (
             f"SELECT {COLUMNS} FROM lines WHERE file_row IS NOT NULL AND superseded_by IS NULL"  # noqa: S608 - a constant of this module
-            f" AND status NOT IN ({', '.join(f"'{status}'" for status in Status if status.done)}) ORDER BY file_row"
+            f" AND status NOT IN ({', '.join('?' * len(_DONE))}) ORDER BY file_row"
         )
-        for fields in self._read(query):
+        for fields in self._read(query, _DONE):
             yield _line(fields)
 
     def adopt(self, steps: Iterable[Adoption]) -> None:
@@ -279,10 +300,10 @@ class Journal:
         finally:
             batch.settled = True
 
-    def _read(self, query: str) -> Iterator[tuple[Any, ...]]:
+    def _read(self, query: str, values: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows from a snapshot of its own, so that reading never keeps a commit waiting."""
         with _explained(self._path), closing(sqlite3.connect(self._path)) as database:
-            yield from database.execute(query)
+            yield from database.execute(query, values)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -345,6 +366,7 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
+_DONE = tuple(status.value for status in Status if status.done)
 _FIELDS = COLUMNS.split(", ")
 _WRITE = (
     f"INSERT INTO lines ({COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - constants

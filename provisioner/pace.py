@@ -8,12 +8,15 @@ for speed or a service that is down *holds* the pace, and so holds back every wo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import anyio
 
-from provisioner.records import Rate
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from provisioner.records import Rate
 
 MARGIN = 1.015
 """Networks bunch what was sent evenly: every window is kept this much longer than asked."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from provisioner.records import Status
+if TYPE_CHECKING:
+    from provisioner.records import Status
 
 
 class Listener(Protocol):

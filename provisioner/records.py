@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType, Self
+from typing import TYPE_CHECKING, NewType, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TaskId = NewType("TaskId", str)
 """What the service calls a task; opaque."""
@@ -127,14 +129,55 @@ class Request:
         """`text` from outside, without this request's password."""
         return self.password.redact(text) if self.password else text
 
+    def anonymous(self, text: str) -> str:
+        """`text` without what belongs to this row alone, so that the same cause reads the same in every row."""
+        for value in (self.email, self.reply_to):
+            text = text.replace(value, "…") if value else text
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A data row of the sheet after validation: ready to be sent, or with the reason why not."""
+
+    file_row: int
+    """Its number in the file that was read."""
+    sheet_row: int | None
+    """Its number in the original sheet; differs where the file is a failures file. None: added there by hand."""
+    email: str
+    domain: str
+    relay_server: str
+    project: str
+    reply_to: str
+    request: Request | None
+    """None where the row is invalid."""
+    error: str = ""
+    earlier_status: Status | None = None
+    """What a failures file says of the row."""
+    earlier_task: TaskId | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A request together with the row it is for."""
 
     line: LineId
-    sheet_row: int
     request: Request
+    doubtful: bool = False
+    """An earlier create of it may have been carried out without our seeing the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A row of which only the service can tell whether its mailbox exists."""
+
+    job: Job
+    asked_at: float | None
+    """When its latest create was sent, on the wall clock in seconds since 1970; None where that is not known."""
+    status: Status
+    """Where it stands if it is not there."""
+    resend: bool = False
+    """Whether it may be sent again if it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +186,6 @@ class OpenTask:
 
     job: Job
     task_id: TaskId
-    accepted_at: float
-    """On the wall clock, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ import json
 import random
 import re
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urljoin, urlsplit
 
 import anyio
@@ -22,7 +21,6 @@ import httpx
 
 from provisioner.errors import KeyRefusedError, ServiceDownError, WrongServiceError
 from provisioner.pace import Lane, Pace
-from provisioner.progress import Listener
 from provisioner.records import (
     Accepted,
     CreateAnswer,
@@ -38,7 +36,12 @@ from provisioner.records import (
     TaskAnswer,
     TaskId,
 )
-from provisioner.settings import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from provisioner.progress import Listener
+    from provisioner.settings import Connection
 
 ACCOUNT_PATH = "/api/userinfo/"
 TASK_PATH = "/api/tasks/{}/"

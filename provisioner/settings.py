@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from provisioner.errors import SettingsError
 from provisioner.records import Rate, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 DEFAULT_API_URL = "https://api-v2.missioninbox.com"
 DEFAULT_RATES = (Rate(5, 1.0),)
@@ -91,6 +94,13 @@ def check_api_url(url: str) -> None:
         raise SettingsError(
             f"“{url}” would send the API key unencrypted.", remedy="Write the address with https:// in front."
         )
+
+
+def service_name(url: str) -> str:
+    """What a journal remembers of the service that its mailboxes are at. Practice on this computer is all one."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return "practice" if _is_loopback(host) else f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def _is_loopback(host: str) -> bool:

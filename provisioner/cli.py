@@ -260,7 +260,7 @@ def _finish(ending: Ending, *, as_json: bool, command: str, options: dict[str, A
         console.show_error(ending.stopped)
     left = [
         f"row {line.sheet_row or '?'}, {line.email or 'no username'}: {line.status}"
-        f" – {explanation(line) or REMEDIES[line.status]}"
+        f" ({explanation(line) or REMEDIES[line.status]})"
         for line in ending.left
     ]
     all_done = all(status.done for status in summary.statuses)

@@ -16,6 +16,7 @@ from provisioner.records import Status, Summary
 if TYPE_CHECKING:
     from provisioner.errors import ProvisionerError
 
+MINUTE = 60
 PLAIN_INTERVAL = 10.0
 """Seconds between two lines of progress where nobody watches a terminal."""
 
@@ -173,7 +174,7 @@ def show_summary(summary: Summary, left: list[str], command: str) -> None:
 
 def show_error(error: ProvisionerError) -> None:
     """The fault, then what to do."""
-    print(f"\n{error.message}" if isinstance(error.message, str) else "", file=sys.stderr)
+    print(f"\n{error.message}", file=sys.stderr)
     if error.remedy:
         print(error.remedy, file=sys.stderr)
 
@@ -211,7 +212,7 @@ def _held(seconds: float, reason: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 60:
+    if seconds < MINUTE:
         return f"{seconds:.1f} seconds"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -67,8 +67,8 @@ MIGRATIONS = (
 """Each brings the tables one version up; the version is SQLite's user_version."""
 
 COLUMNS = (
-    "id, sheet_row, file_row, address_key, email, domain, relay_server, project, reply_to, address, status, error, task_id,"
-    " mailbox_id, password, password_check, sends, doubtful, superseded_by, submitted_at, finished_at"
+    "id, sheet_row, file_row, address_key, email, domain, relay_server, project, reply_to, address, status, error,"
+    " task_id, mailbox_id, password, password_check, sends, doubtful, superseded_by, submitted_at, finished_at"
 )
 
 

@@ -88,7 +88,7 @@ def run(
             journal.belong_to(service_name(connection.api_url))
             todo = loaded.plan(journal, listener)
             write(journal, loaded.sheet, loaded.folder)
-            work = _Run(loaded, journal, how, connection, listener, wall_clock)
+            work = _Run(loaded, journal, how=how, connection=connection, listener=listener, wall_clock=wall_clock)
             anyio.run(work.go, todo)
         write(journal, loaded.sheet, loaded.folder)
         return _ending(loaded.folder, journal, work.requests, started, work.halt_reason)
@@ -164,6 +164,7 @@ class _Run:
         self,
         loaded: _Loaded,
         journal: Journal,
+        *,
         how: RunOptions,
         connection: Connection,
         listener: Listener,

@@ -1,0 +1,383 @@
+"""The sheet's contract, loaded from pandera's own YAML so strictly that no rule is dropped without a word.
+
+pandera accepts a misspelt key, an unknown option, a key given twice or an empty file, and then checks nothing.
+Here each of them is a `SchemaError` that names the file and the line.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from string import Formatter
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+import yaml
+from pandera.api.extensions import register_check_method
+
+from provisioner.errors import SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+MANDATORY: Final = ("email", "domain", "relay_server", "password")
+"""The columns without which no mailbox can be created."""
+
+_SHOWN_LENGTH: Final = 60
+
+
+def shown(text: str) -> str:
+    """`text` for a message: on one line, without characters that act on a terminal, and not endlessly long."""
+    if len(text) > _SHOWN_LENGTH:
+        text = text[:_SHOWN_LENGTH] + "…"
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+
+
+def bare(header: str) -> str:
+    """A header without what does not matter in it: case, blanks, hyphens, underscores, invisible characters."""
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", header).casefold())
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One check of a column, and the sentence that is shown where a cell breaks it."""
+
+    kind: str
+    """A key of `_BREACHES`."""
+    sentence: str
+    pattern: re.Pattern[str] = re.compile("")
+    """What the check looks for; of no meaning to `length`."""
+    shortest: int = 0
+    longest: int = 0
+
+    @cached_property
+    def _breach(self) -> Callable[[str], re.Match[str] | bool | None]:
+        return _BREACHES[self.kind](self)
+
+    def broken_by(self, text: str) -> bool:
+        """Whether a cell that holds `text` breaks the rule."""
+        return bool(self._breach(text))
+
+    def explain(self, text: str) -> str:
+        """The sentence about `text`, with what it names filled in. That of a secret column names nothing."""
+        found = self._breach(text)
+        groups = found.groupdict(default="") if isinstance(found, re.Match) else {}
+        return self.sentence.format_map({name: shown(part) for name, part in {**groups, "value": text}.items()})
+
+
+_BREACHES: Final[Mapping[str, Callable[[Rule], Callable[[str], re.Match[str] | bool | None]]]] = {
+    "mistake": lambda rule: rule.pattern.fullmatch,
+    "fits": lambda rule: lambda text: rule.pattern.fullmatch(text) is None,
+    "has": lambda rule: lambda text: rule.pattern.search(text) is None,
+    "has_no": lambda rule: rule.pattern.search,
+    "length": lambda rule: lambda text: not rule.shortest <= len(text) <= rule.longest,
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that the schema knows."""
+
+    name: str
+    title: str
+    description: str
+    required: bool
+    """Whether a sheet must have the column."""
+    nullable: bool
+    """Whether its cells may be blank."""
+    rules: tuple[Rule, ...]
+    names: tuple[str, ...] = ()
+    """Further headers that mean it."""
+    blank: str = ""
+    """The sentence where a cell is blank and must not be."""
+    secret: bool = False
+    """Its cells are never shown, and sent exactly as they stand."""
+    whole_number: bool = False
+    example: str = ""
+
+
+@dataclass(frozen=True)
+class MailboxSchema:
+    """A loaded schema: pandera's, and beside it what pandera's YAML has no place for."""
+
+    path: Path
+    frame: pa.DataFrameSchema
+    """Its columns' checks stand in the order of each `Column`'s rules."""
+    columns: Mapping[str, Column]
+
+    def accepts(self, column: str, text: str) -> bool:
+        """Whether a cell of `column` that holds `text` breaks no rule."""
+        return not any(rule.broken_by(text) for rule in self.columns[column].rules)
+
+    def meaning(self, header: str) -> str | None:
+        """The column that a header means; None where the schema does not know it."""
+        return self._by_header.get(bare(header))
+
+    def near(self, header: str) -> str | None:
+        """The column that a header nearly names, as by a slip of the finger; None where there is none."""
+        close = get_close_matches(bare(header), self._by_header, n=1, cutoff=0.85)
+        return self._by_header[close[0]] if close and self.meaning(header) is None else None
+
+    @cached_property
+    def _by_header(self) -> dict[str, str]:
+        return {bare(name): column.name for column in self.columns.values() for name in (column.name, *column.names)}
+
+
+def load(path: Path | None = None) -> MailboxSchema:
+    """The schema of a sheet of mailboxes; None means the one that is shipped.
+
+    Raises:
+        SchemaError: The file cannot be read, or holds anything that would be ignored.
+    """
+    path = path or shipped("mailbox.yaml")
+    schema = read_schema(path)
+    for name in MANDATORY:
+        if name not in schema.columns:
+            raise SchemaError(f"{path}: the column “{name}” is missing, without which no mailbox can be created.")
+    return schema
+
+
+def shipped(name: str) -> Path:
+    """The schema file of that name: beside the package's modules once installed, at the top of a checkout else."""
+    package = Path(__file__).parent
+    installed = package / "schemas" / name
+    return installed if installed.exists() else package.parent / "schemas" / name
+
+
+def read_schema(path: Path) -> MailboxSchema:
+    """Any schema of this form, whatever its columns.
+
+    Raises:
+        SchemaError: The file cannot be read, or holds anything that would be ignored.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SchemaError(f"The schema {path} cannot be read: {error}.") from error
+    columns = _SchemaFile(path).columns(text)
+    _register_checks()
+    return MailboxSchema(path, pa.DataFrameSchema.from_yaml(text), columns)
+
+
+class _SchemaFile:
+    """Reads the YAML node by node, so that every complaint names its line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def _refuse(self, mark: Any, complaint: str) -> NoReturn:
+        where = f"{self._path}, line {mark.line + 1}" if mark else f"{self._path}"
+        raise SchemaError(f"{where}: {complaint}.", remedy="Correct the schema file.")
+
+    def columns(self, text: str) -> dict[str, Column]:
+        top = self._mapping(
+            self._document(text),
+            "the schema",
+            required=("columns",),
+            optional=("schema_type", "version", "title", "description", "metadata"),
+        )
+        own = self._own(top.get("metadata"))
+        columns = {
+            name: self._column(name, node, own.pop(name, None)) for name, node in self._entries(top["columns"]).items()
+        }
+        for name, node in own.items():
+            self._refuse(node.start_mark, f"“{name}” is no column of this schema{_did_you_mean(name, columns)}")
+        self._refuse_shared_names(columns)
+        return columns
+
+    def _document(self, text: str) -> yaml.Node:
+        try:
+            aliases = [event for event in yaml.parse(text) if isinstance(event, yaml.AliasEvent)]
+            document = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            self._refuse(error.problem_mark, f"this is not YAML: {error.problem}")
+        except yaml.YAMLError as error:
+            self._refuse(None, f"this is not YAML: {error}")
+        if aliases:
+            self._refuse(aliases[0].start_mark, "an alias (*) cannot be used here; write the part out")
+        if document is None:
+            self._refuse(None, "the schema is empty")
+        return document
+
+    def _own(self, node: yaml.Node | None) -> dict[str, yaml.Node]:
+        if node is None:
+            return {}
+        return self._entries(self._mapping(node, "metadata", required=("columns",))["columns"])
+
+    def _column(self, name: str, node: yaml.Node, own: yaml.Node | None) -> Column:
+        entries = self._mapping(
+            node,
+            f"the column “{name}”",
+            required=("dtype",),
+            optional=("title", "description", "nullable", "required", "checks"),
+        )
+        if self._text(entries["dtype"]) != "str":
+            self._refuse(
+                entries["dtype"].start_mark, "the dtype must be str: cells stay text until they are known good"
+            )
+        extras = (
+            self._mapping(own, f"the column “{name}”", optional=("names", "blank", "secret", "whole_number", "example"))
+            if own
+            else {}
+        )
+        column = Column(
+            name=name,
+            title=self._text(entries.get("title"), default=name),
+            description=self._text(entries.get("description"), default=""),
+            required=self._flag(entries.get("required"), default=True),
+            nullable=self._flag(entries.get("nullable"), default=False),
+            rules=tuple(self._rule(check) for check in self._items(entries.get("checks"))),
+            names=tuple(self._text(item) for item in self._items(extras.get("names"))),
+            blank=self._text(extras.get("blank"), default=f"“{name}” must not be blank"),
+            secret=self._flag(extras.get("secret"), default=False),
+            whole_number=self._flag(extras.get("whole_number"), default=False),
+            example=self._text(extras.get("example"), default=""),
+        )
+        self._refuse_unknown_placeholders(column, node)
+        return column
+
+    def _rule(self, node: yaml.Node) -> Rule:
+        entries = self._mapping(node, "a check", required=("options",), optional=("pattern", "min", "max"))
+        options = self._mapping(entries["options"], "a check's options", required=("check_name", "error"))
+        kind = self._text(options["check_name"])
+        if kind not in _BREACHES:
+            self._refuse(
+                options["check_name"].start_mark, f"there is no check “{kind}”{_did_you_mean(kind, _BREACHES)}"
+            )
+        self._mapping(node, f"the check “{kind}”", required=("options", *_STATISTICS[kind]))
+        sentence = self._text(options["error"])
+        if kind == "length":
+            shortest, longest = self._number(entries["min"]), self._number(entries["max"])
+            if shortest > longest:
+                self._refuse(node.start_mark, "min is greater than max")
+            return Rule(kind, sentence, shortest=shortest, longest=longest)
+        return Rule(kind, sentence, self._pattern(entries["pattern"]))
+
+    def _pattern(self, node: yaml.Node) -> re.Pattern[str]:
+        try:
+            return re.compile(self._text(node))
+        except re.error as error:
+            self._refuse(node.start_mark, f"the pattern is not a regular expression: {error}")
+
+    def _refuse_unknown_placeholders(self, column: Column, node: yaml.Node) -> None:
+        for rule in column.rules:
+            found = rule.kind in ("mistake", "has_no")
+            known = () if column.secret else ("value", *(rule.pattern.groupindex if found else ()))
+            for placeholder in self._placeholders(rule.sentence, node):
+                if placeholder not in known:
+                    why = "its cells are never shown" if column.secret else "nothing of that name is found"
+                    self._refuse(
+                        node.start_mark, f"a sentence of the column “{column.name}” names {{{placeholder}}}, but {why}"
+                    )
+
+    def _placeholders(self, sentence: str, node: yaml.Node) -> list[str]:
+        try:
+            parts = list(Formatter().parse(sentence))
+        except ValueError as error:
+            self._refuse(node.start_mark, f"the sentence “{sentence}” has a brace too many or too few: {error}")
+        return [
+            name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+            for _, name, spec, conversion in parts
+            if name is not None
+        ]
+
+    def _refuse_shared_names(self, columns: Mapping[str, Column]) -> None:
+        seen: dict[str, str] = {}
+        for column in columns.values():
+            for name in (column.name, *column.names):
+                other = seen.setdefault(bare(name), column.name)
+                if other != column.name:
+                    self._refuse(None, f"the header “{name}” is given to both {other} and {column.name}")
+
+    def _mapping(
+        self, node: yaml.Node, what: str, *, required: Sequence[str] = (), optional: Sequence[str] = ()
+    ) -> dict[str, yaml.Node]:
+        entries = self._entries(node)
+        known = (*required, *optional)
+        for key, value in entries.items():
+            if key not in known:
+                self._refuse(value.start_mark, f"{what} has the unknown key “{key}”{_did_you_mean(key, known)}")
+        for key in required:
+            if key not in entries:
+                self._refuse(node.start_mark, f"{what} lacks the key “{key}”")
+        return entries
+
+    def _entries(self, node: yaml.Node) -> dict[str, yaml.Node]:
+        if not isinstance(node, yaml.MappingNode):
+            self._refuse(node.start_mark, "a list of “key: value” is expected here")
+        entries: dict[str, yaml.Node] = {}
+        for key_node, value in node.value:
+            key = self._text(key_node)
+            if key in entries:
+                self._refuse(key_node.start_mark, f"the key “{key}” is given twice")
+            entries[key] = value
+        return entries
+
+    def _items(self, node: yaml.Node | None) -> list[yaml.Node]:
+        if node is None:
+            return []
+        if not isinstance(node, yaml.SequenceNode):
+            self._refuse(node.start_mark, "a list is expected here, each of its lines beginning with a hyphen")
+        return list(node.value)
+
+    def _text(self, node: yaml.Node | None, *, default: str = "") -> str:
+        return str(self._scalar(node, "str", "a text")) if node else default
+
+    def _flag(self, node: yaml.Node | None, *, default: bool) -> bool:
+        return bool(self._scalar(node, "bool", "true or false")) if node else default
+
+    def _number(self, node: yaml.Node) -> int:
+        return int(self._scalar(node, "int", "a whole number"))
+
+    def _scalar(self, node: yaml.Node, tag: str, what: str) -> Any:
+        if not isinstance(node, yaml.ScalarNode) or node.tag != f"tag:yaml.org,2002:{tag}":
+            self._refuse(node.start_mark, f"{what} is expected here")
+        return yaml.SafeLoader("").construct_object(node)
+
+
+def _did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    close = get_close_matches(word, list(known), n=1)
+    return f"; did you mean “{close[0]}”?" if close else ""
+
+
+_STATISTICS: Final[Mapping[str, tuple[str, ...]]] = {
+    "mistake": ("pattern",),
+    "fits": ("pattern",),
+    "has": ("pattern",),
+    "has_no": ("pattern",),
+    "length": ("min", "max"),
+}
+
+
+def _register_checks() -> None:
+    """Make the kinds of `_BREACHES` known to pandera, whose registry is global and refuses a name it has."""
+    for kind, statistics in _STATISTICS.items():
+        if not hasattr(pa.Check, kind):
+            check = _length_check if kind == "length" else _pattern_check(kind)
+            register_check_method(check, statistics=list(statistics), supported_types=pd.Series)
+
+
+def _pattern_check(kind: str) -> Callable[..., pd.Series[bool]]:
+    def check(cells: pd.Series[str], *, pattern: str) -> pd.Series[bool]:
+        return _unbroken(Rule(kind, "", re.compile(pattern)), cells)
+
+    check.__name__ = kind
+    return check
+
+
+def _length_check(cells: pd.Series[str], *, min: int, max: int) -> pd.Series[bool]:  # noqa: A002 - the words of the YAML
+    return _unbroken(Rule("length", "", shortest=min, longest=max), cells)
+
+
+_length_check.__name__ = "length"
+
+
+def _unbroken(rule: Rule, cells: pd.Series[str]) -> pd.Series[bool]:
+    broken = np.fromiter(map(rule.broken_by, cells), dtype=bool, count=len(cells))
+    return pd.Series(~broken, index=cells.index)

@@ -1,0 +1,18 @@
+"""Cells in and out of spreadsheet files. What the cells mean is the schema's business, not this package's."""
+
+from provisioner.sheets.files import FAILURES_COLUMNS, RESULTS_COLUMNS, guard, read_table, unguard, write_table
+from provisioner.sheets.sheet import TEXT, UNCERTAIN, Origin, Sheet, column_letters
+
+__all__ = [
+    "FAILURES_COLUMNS",
+    "RESULTS_COLUMNS",
+    "TEXT",
+    "UNCERTAIN",
+    "Origin",
+    "Sheet",
+    "column_letters",
+    "guard",
+    "read_table",
+    "unguard",
+    "write_table",
+]

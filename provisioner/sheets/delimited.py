@@ -1,0 +1,130 @@
+"""From lines of text to records: rows of cells between delimiters, some of the cells in quotation marks.
+
+A quotation mark that is not closed, or stands where none may stand, costs its own row only: the record is marked, and
+the lines after it are read for themselves.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import deque
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+
+STRAY_QUOTE: Final = "a quotation mark opens or closes where it cannot, so its cells cannot be told apart"
+
+
+class Record(NamedTuple):
+    """One row of a file, whatever it is."""
+
+    number: int
+    """As the spreadsheet program shows it; a cell with line breaks does not make it count twice."""
+    cells: list[str]
+    fault: str | None
+    """Why the cells are not certain; None where they are. They are then what stands between the delimiters."""
+    lines: int = 1
+    """How many lines of a text file it takes."""
+
+
+@dataclass(frozen=True)
+class _Grammar:
+    """What a line can be, for one delimiter."""
+
+    whole: re.Pattern[str]
+    """A row by itself, every cell of it either without a quotation mark or quoted as it should be."""
+    opens: re.Pattern[str]
+    """The same, but its last cell goes on in the next line."""
+    goes_on: re.Pattern[str]
+    """Within a quoted cell from its beginning to its end."""
+    reopens: re.Pattern[str]
+    """Closes the quoted cell it begins in, and opens another."""
+    closes: re.Pattern[str]
+    """Closes the quoted cell it begins in, and then the row is whole."""
+
+
+@cache
+def _grammar(delimiter: str) -> _Grammar:
+    inner = '[^"]*+(?:""[^"]*+)*+'
+    between = re.escape(delimiter)
+    cell = f'(?:"{inner}"|[^"{between}]*+)'
+    rest = f"(?:{between}{cell})*+"
+    opening = f'(?:{cell}{between})*"{inner}'
+    return _Grammar(
+        whole=re.compile(cell + rest),
+        opens=re.compile(opening),
+        goes_on=re.compile(inner),
+        reopens=re.compile(f'{inner}"{between}{opening}'),
+        closes=re.compile(f'{inner}"{rest}'),
+    )
+
+
+def records(
+    lines: Iterable[str], delimiter: str, *, width: int | None = None, written_by_us: bool = False, first: int = 1
+) -> Iterator[Record]:
+    """The rows of the file, blank ones too, counted from `first`.
+
+    A quoted cell may hold line breaks. Where one could also be a stray quotation mark that has swallowed rows of
+    `width` cells, those rows are taken for rows, unless the file was `written_by_us` and its quotes can be trusted.
+    """
+    grammar = _grammar(delimiter)
+    ahead = deque[str]()
+    source = iter(lines)
+    number = first - 1
+    while True:
+        line = ahead.popleft() if ahead else next(source, None)
+        if line is None:
+            return
+        number += 1
+        if '"' not in line:
+            yield Record(number, line.split(delimiter), None)
+        elif grammar.whole.fullmatch(line):
+            yield _parsed(number, [line], delimiter)
+        else:
+            block = _quoted_block(line, ahead, source, grammar) if grammar.opens.fullmatch(line) else []
+            if block and (written_by_us or not _swallows_rows(block, delimiter, width)):
+                for _ in block[1:]:
+                    ahead.popleft()
+                yield _parsed(number, block, delimiter)
+            else:
+                yield Record(number, line.split(delimiter), STRAY_QUOTE)
+
+
+def _quoted_block(line: str, ahead: deque[str], source: Iterator[str], grammar: _Grammar) -> list[str]:
+    """The lines of the row that `line` opens, those after it left in `ahead`; empty where the row never closes."""
+    block = [line]
+    while True:
+        if len(block) > len(ahead):
+            following = next(source, None)
+            if following is None:
+                return []
+            ahead.append(following)
+        following = ahead[len(block) - 1]
+        block.append(following)
+        if grammar.closes.fullmatch(following):
+            return block
+        if not grammar.goes_on.fullmatch(following) and not grammar.reopens.fullmatch(following):
+            return []
+
+
+def _swallows_rows(block: list[str], delimiter: str, width: int | None) -> bool:
+    """Whether a quoted cell over several lines holds what looks like rows of their own."""
+    if width is None:
+        return False
+    complete = [line.count(delimiter) == width - 1 for line in block]
+    return any(complete[1:-1]) or all(complete) or len(_parsed(0, block, delimiter).cells) != width
+
+
+def _parsed(number: int, block: list[str], delimiter: str) -> Record:
+    try:
+        (cells,) = csv.reader(["\n".join(block)], delimiter=delimiter, strict=True)
+    except (csv.Error, ValueError):
+        # The module takes no cell of more than 131,072 characters.
+        return Record(number, block[0].split(delimiter), "a cell is too long to be read")
+    return Record(number, cells, None, len(block))

@@ -1,0 +1,95 @@
+"""The CSV files that this program writes, and reading them back exactly as they were.
+
+A cell that a spreadsheet program would run as a formula is written with an apostrophe before it, so that it is shown
+instead. The guard is undone on reading, but only in our own files, which are known by their headers: elsewhere a
+leading apostrophe is part of the cell.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+FAILURES_COLUMNS: Final = ("sheet_row", "status", "error", "remedy", "task_id")
+"""What failures.csv has after the sheet's own columns."""
+
+RESULTS_COLUMNS: Final = (
+    "sheet_row",
+    "email",
+    "domain",
+    "relay_server",
+    "project",
+    "reply_to",
+    "address",
+    "status",
+    "task_id",
+    "mailbox_id",
+    "password",
+    "error",
+    "submitted_at",
+    "finished_at",
+)
+
+# A formula, after blanks and apostrophes or none, its sign perhaps of full width. The apostrophes count, so that a
+# cell which holds '=1 itself is guarded too and comes back whole; one such as 'quoted needs no guard and gets none.
+# https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA: Final = re.compile(r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
+_FORMULA_STARTS: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20'")
+
+
+def guard(text: str) -> str:
+    """`text` such that a spreadsheet program shows it, whatever it holds."""
+    first = text[:1]
+    if (first in _FORMULA_STARTS or first.isspace()) and _FORMULA.match(text):
+        return "'" + text
+    return text
+
+
+def unguard(text: str) -> str:
+    """What `guard` was given."""
+    return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], *, delimiter: str = ",") -> None:
+    """Put a CSV file in the place of `path` in one step: UTF-8 with a byte order mark, CRLF, formulas guarded.
+
+    Only its owner may read it. Where anything fails, what was there before stays as it was.
+
+    Raises:
+        OSError: It cannot be written, or is open in a program that lets nobody replace it, as Excel does on Windows.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
+            writer.writerow([guard(cell) for cell in header])
+            writer.writerows([guard(cell) for cell in row] for row in rows)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def read_table(path: Path, *, delimiter: str = ",") -> Iterator[list[str]]:
+    """The header and the rows of a file that `write_table` wrote, as they were given to it.
+
+    Raises:
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is not in UTF-8.
+        csv.Error: It is not the file that was written.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.reader(file, delimiter=delimiter, strict=True):
+            yield [unguard(cell) for cell in row]

@@ -1,0 +1,100 @@
+"""Finding the header among the first rows, and what stands under each of its cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from provisioner.errors import SheetError
+from provisioner.sheets.files import FAILURES_COLUMNS, RESULTS_COLUMNS, unguard
+from provisioner.sheets.sheet import column_letters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from provisioner.sheets.delimited import Record
+
+    Meaning = Callable[[str], str | None]
+
+SEARCHED_ROWS: Final = 100
+"""How far down the header is looked for."""
+
+_TELLING: Final = 3
+"""So many of failures.csv's own columns tell a damaged failures file from any other sheet."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which column is where."""
+
+    header: Record
+    width: int
+    """How many cells a row has."""
+    headers: tuple[str, ...]
+    """The sheet's own, as written."""
+    keys: tuple[str, ...]
+    """Under each of `headers`: the schema's name for the column, else its own header, made distinct."""
+    own: tuple[int, ...]
+    """Where in a row each of `headers` stands."""
+    added: Mapping[str, int]
+    """Where in a row the columns stand that failures.csv adds; empty where the sheet is no such file."""
+
+
+def known_columns(cells: Iterable[str], meaning: Meaning) -> int:
+    """How many columns of the schema a row names: the more, the likelier it is the header."""
+    return len({meaning(cell) for cell in cells} - {None})
+
+
+def lay_out(header: Record, meaning: Meaning) -> Layout:
+    """What stands where, by the header.
+
+    Raises:
+        SheetError: Two headers mean one column, or the file is one of ours that is no sheet, or is damaged.
+    """
+    cells = header.cells
+    added = _added(cells)
+    own = tuple(position for position in range(len(cells)) if position not in added.values())
+    headers = tuple(unguard(cells[position]) if added else cells[position] for position in own)
+    return Layout(header, len(cells), headers, _keys(headers, meaning), own, added)
+
+
+def _added(cells: Sequence[str]) -> dict[str, int]:
+    names = [cell.strip() for cell in cells]
+    if tuple(names[: len(RESULTS_COLUMNS)]) == RESULTS_COLUMNS:
+        raise SheetError(
+            "This is the record of a run, not a sheet.",
+            remedy="Use the sheet itself, or failures.csv beside this file.",
+        )
+    added: dict[str, int] = {name: names.index(name) for name in FAILURES_COLUMNS if name in names}
+    missing = [name for name in FAILURES_COLUMNS if name not in added]
+    if not missing:
+        return added
+    if "sheet_row" in added and len(added) >= _TELLING:
+        raise SheetError(
+            f"This is a failures file whose columns {', '.join(missing)} are gone, without which it cannot be trusted.",
+            remedy="Use the failures file as it was written, or take away all of the columns that it added: "
+            f"{', '.join(FAILURES_COLUMNS)}.",
+        )
+    return {}
+
+
+def _keys(headers: Sequence[str], meaning: Meaning) -> tuple[str, ...]:
+    keys: dict[str, int] = {}
+    for position, header in enumerate(headers):
+        known = meaning(header)
+        if known in keys:
+            first = keys[known]
+            raise SheetError(
+                f"Two columns mean {known}: “{headers[first].strip()}” ({column_letters(first)}) "
+                f"and “{header.strip()}” ({column_letters(position)}).",
+                remedy="Delete one of them, or give it another name.",
+            )
+        keys[known or _distinct(header, position, keys)] = position
+    return tuple(keys)
+
+
+def _distinct(header: str, position: int, taken: Mapping[str, int]) -> str:
+    key = header or f"column {column_letters(position)}"
+    while key in taken:
+        key = f"{key} ({column_letters(position)})"
+    return key

@@ -1,0 +1,101 @@
+"""What a sheet is once it has been read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from provisioner.records import TaskId
+
+    Texts = np.ndarray[tuple[int], np.dtype[np.object_]]
+    Positions = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+TEXT: Final = pd.StringDtype("python", na_value=np.nan)
+"""The type of every cell: pandas' own default for text, the same whether pyarrow is installed or not."""
+
+UNCERTAIN: Final = "⟨?⟩"
+"""Stands in a cell that could not be read with certainty, also in failures.csv. While it stands there the row is
+refused, so that what was doubtful once is not taken for certain when the file is read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a row of a failures file comes from."""
+
+    sheet_row: int | None
+    """Its number in the original sheet; None where the row was added by hand."""
+    task_id: TaskId | None
+    """The task that was accepted for it; None where there was none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """The cells of a sheet as text, and where each of them stands. A row is named by its number in the file."""
+
+    path: Path
+    frame: pd.DataFrame
+    """Text of type `TEXT`, blank cells missing; the index is the row's number in the file as the spreadsheet program
+    shows it. Columns that the schema knows go by its names, others by their own headers."""
+    headers: tuple[str, ...]
+    """As they are written, in the sheet's order; what a failures file adds at its end is left out."""
+    keys: tuple[str, ...]
+    """The frame's column under each header."""
+    delimiter: str
+    """What failures.csv is to be separated by."""
+    broken: Mapping[int, str] = field(default_factory=dict)
+    """The rows that could not be read with certainty, and the sentence that says why."""
+    origins: Mapping[int, Origin] = field(default_factory=dict)
+    """Of each row, where the sheet is a failures file of ours; empty otherwise."""
+    is_failures: bool = False
+
+    def cell_name(self, row: int, column: str) -> str:
+        """Such as `D17`, as it is called in the original sheet where the row comes from one."""
+        return f"{column_letters(self.keys.index(column))}{self.number(row) or row}"
+
+    def number(self, row: int) -> int | None:
+        """The row's number in the original sheet; None where it was added to a failures file by hand."""
+        return self.origins[row].sheet_row if self.is_failures else row
+
+    def own_cells(self, row: int) -> list[str]:
+        """The row's cells under `headers`, blank ones empty."""
+        position = self.position(row)
+        return [texts[position] or "" for texts in map(self.texts, self.keys)]
+
+    def position(self, row: int) -> int:
+        """Where the row stands in the frame, from 0."""
+        return int(self.rows.searchsorted(row))
+
+    def texts(self, key: str) -> Texts:
+        """The frame's column under `key`, blank cells None."""
+        if key not in self._texts:
+            cells = self.frame[key].to_numpy(dtype=object, copy=True)
+            cells[self.frame[key].isna()] = None
+            self._texts[key] = cells
+        return self._texts[key]
+
+    @cached_property
+    def rows(self) -> Positions:
+        """The number in the file of each row of the frame, ascending."""
+        return self.frame.index.to_numpy(dtype=np.int64)
+
+    @cached_property
+    def _texts(self) -> dict[str, Texts]:
+        return {}
+
+
+def column_letters(position: int) -> str:
+    """A spreadsheet's name for the column at `position`, which counts from 0: A, B … Z, AA …."""
+    letters = ""
+    while position >= 0:
+        position, letter = divmod(position, 26)
+        letters = chr(ord("A") + letter) + letters
+        position -= 1
+    return letters

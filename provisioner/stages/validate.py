@@ -1,0 +1,189 @@
+"""The second stage: every row against every rule of the schema, all its problems in one pass.
+
+pandera's own `validate` gathers the failing cells, passwords among them, into frames and messages. Its checks are
+called one at a time instead: each gives a mask, and no cell leaves the sheet but for the sentence that may name it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from provisioner.records import Problem, Row, Secret
+from provisioner.sheets import TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from provisioner.schema import Column, MailboxSchema, Rule
+    from provisioner.sheets import Sheet
+
+    Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
+    Texts = np.ndarray[tuple[int], np.dtype[np.object_]]
+    Positions = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+_NAMED_TWINS: Final = 5
+"""So many of the other rows are named where a mailbox stands in the sheet more than once."""
+_A_PAIR: Final = 2
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """One kind of problem, and the rows that have it."""
+
+    column: str | None
+    """The schema's name of the column whose cell is meant; None where the row as a whole is."""
+    sentence: Callable[[int], str]
+    """What to say about the row at a position."""
+    positions: Positions
+    """Where in the sheet's frame these rows stand, in order."""
+
+
+class Checked:
+    """A sheet of which every row is either ready or has its problems. A row is named by its number in the file."""
+
+    def __init__(self, sheet: Sheet, findings: Sequence[_Finding], warnings: Sequence[_Finding]) -> None:
+        self._sheet = sheet
+        self._findings = findings
+        self._warnings = warnings
+        kinds = np.repeat(np.arange(len(findings), dtype=np.int16), [len(finding.positions) for finding in findings])
+        positions = np.concatenate([np.empty(0, np.int32), *(finding.positions for finding in findings)])
+        order = np.argsort(positions, kind="stable")
+        self._kinds = kinds[order]
+        self._positions = positions[order].astype(np.int32)
+        self._invalid = np.zeros(len(sheet.frame), dtype=np.bool_)
+        self._invalid[self._positions] = True
+
+    @property
+    def invalid(self) -> Sequence[int]:
+        """The rows with problems, in the sheet's order."""
+        rows: list[int] = self._sheet.rows[self._invalid].tolist()
+        return rows
+
+    @property
+    def warnings(self) -> Iterator[tuple[int, Problem]]:
+        """What is worth knowing of rows that are sent all the same."""
+        rows = self._sheet.rows
+        for finding in self._warnings:
+            for position in finding.positions:
+                yield int(rows[position]), self._problem(finding, int(position))
+
+    def problems(self, row: int) -> tuple[Problem, ...]:
+        """All that is wrong with the row, in the order of the columns; empty where it is ready."""
+        position = self._sheet.position(row)
+        first = bisect_left(self._positions, position)
+        last = bisect_right(self._positions, position, first)
+        return tuple(self._problem(self._findings[kind], position) for kind in self._kinds[first:last])
+
+    def ready(self) -> Iterator[Row]:
+        """The rows that broke no rule, in the sheet's order, made as they are asked for."""
+        names = ("email", "domain", "relay_server", "password", "project", "reply_to")
+        columns = [self._sheet.texts(name) if name in self._sheet.keys else None for name in names]
+        for position in np.flatnonzero(~self._invalid):
+            cells: list[Any] = [None if column is None else column[position] for column in columns]
+            email, domain, relay_server, password, project, reply_to = cells
+            secret = None if password is None else Secret(password)
+            yield Row(int(self._sheet.rows[position]), email, domain, relay_server, secret, project, reply_to)
+
+    def _problem(self, finding: _Finding, position: int) -> Problem:
+        row = int(self._sheet.rows[position])
+        named = finding.column is not None and finding.column in self._sheet.keys
+        cell = self._sheet.cell_name(row, finding.column) if named and finding.column else None
+        return Problem(cell, finding.sentence(position))
+
+
+def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = False) -> Checked:
+    """Every row of the sheet against every rule of the schema.
+
+    Args:
+        sheet: What was read.
+        schema: The same that it was read with.
+        blank_password_ok: Whether a blank password is no problem, since one will be generated.
+    """
+    whole = np.ones(len(sheet.frame), dtype=np.bool_)
+    broken = np.fromiter(map(sheet.position, sheet.broken), dtype=np.int64, count=len(sheet.broken))
+    whole[broken] = False
+    findings = [_Finding(None, lambda position: sheet.broken[int(sheet.rows[position])], np.sort(broken))]
+    warnings = []
+    known = [name for name in sheet.keys if name in schema.columns]
+    for name in (*known, *(name for name in schema.columns if name not in known)):
+        column = schema.columns[name]
+        blank_ok = column.nullable or (name == "password" and blank_password_ok)
+        findings += _findings(sheet, schema, column, whole, blank_ok=blank_ok)
+        if name == "email":
+            findings += _twins(sheet, whole)
+        if column.secret and name in known:
+            warnings.append(_blank_ends(sheet, name, whole))
+    return Checked(sheet, findings, warnings)
+
+
+def _findings(
+    sheet: Sheet, schema: MailboxSchema, column: Column, whole: Mask, *, blank_ok: bool
+) -> Iterator[_Finding]:
+    if column.name not in sheet.keys:
+        if column.required and not blank_ok:
+            yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole))
+        return
+    cells = sheet.frame[column.name]
+    texts = sheet.texts(column.name)
+    # Each distinct text is checked once: IDs are few, however many the rows.
+    codes, distinct = pd.factorize(cells)
+    present = whole & (codes >= 0)
+    if not blank_ok:
+        yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole & (codes < 0)))
+    unexplained = np.ones(len(distinct), dtype=np.bool_)
+    once = pd.Series(distinct, dtype=TEXT)
+    for rule, check in zip(column.rules, schema.frame.columns[column.name].checks, strict=True):
+        holds: Any = check(once).check_output
+        broken = unexplained & ~holds.to_numpy(dtype=np.bool_)
+        if rule.kind == "mistake":
+            unexplained &= ~broken
+        yield _Finding(
+            column.name,
+            partial(_explain, rule, texts),
+            np.flatnonzero(present & broken[codes]) if len(distinct) else np.empty(0, np.int64),
+        )
+
+
+def _explain(rule: Rule, texts: Texts, position: int) -> str:
+    return rule.explain(texts[position])
+
+
+def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
+    """The rows of which several mean one mailbox: the same username, whatever its case, and the same domain."""
+    if "email" not in sheet.keys or "domain" not in sheet.keys:
+        return
+    frame = sheet.frame
+    both = pd.DataFrame({"email": frame["email"].str.casefold(), "domain": frame["domain"]})
+    told = whole & both.notna().all(axis=1).to_numpy()
+    positions = np.flatnonzero(told)[both[told].duplicated(keep=False).to_numpy()]
+    mailbox = both.iloc[positions].groupby(["email", "domain"], sort=False).ngroup().to_numpy()
+    together = positions[np.argsort(mailbox, kind="stable")]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(mailbox))]) if len(mailbox) else np.zeros(1, np.int64)
+
+    def sentence(position: int) -> str:
+        own = mailbox[np.searchsorted(positions, position)]
+        first, end = int(starts[own]), int(starts[own + 1])
+        others = [int(sheet.rows[other]) for other in together[first:end][: _NAMED_TWINS + 1] if other != position]
+        named = [str(sheet.number(row) or row) for row in others[:_NAMED_TWINS]]
+        unnamed = end - first - 1 - len(named)
+        rows = ("row " if end - first == _A_PAIR else "rows ") + ", ".join(named)
+        also = f" and {unnamed} more" if unnamed else ""
+        return f"this username stands with the same domain in {rows}{also} too; keep one of them and delete the rest"
+
+    yield _Finding("email", sentence, positions)
+
+
+def _blank_ends(sheet: Sheet, name: str, whole: Mask) -> _Finding:
+    texts = sheet.texts(name)
+    ends = np.fromiter((text is not None and text != text.strip() for text in texts), dtype=np.bool_, count=len(texts))
+    return _Finding(
+        name,
+        lambda _: f"the {name} begins or ends with a blank, which is kept as part of it",
+        np.flatnonzero(whole & ends),
+    )

@@ -1,0 +1,83 @@
+"""Every sample shows what it is there to show."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from provisioner import schema
+from provisioner.errors import SheetError
+from provisioner.stages.read import read
+from provisioner.stages.validate import validate
+
+SAMPLES = Path(__file__).parent.parent / "sample_csvs"
+
+# Of a sheet that can be read: how many rows are ready, and of each other row what its problems say.
+EXPECTED = {
+    "mailboxes.csv": (
+        24,
+        {
+            26: ["A26: .*write only “zoe.adams” here"],
+            27: ["D27: .*8 to 255", "D27: .*upper-case", "D27: .*special"],
+            28: ["A28: .*row 29 too"],
+            29: ["A29: .*row 28 too"],
+            30: ["B30: the domain's ID is missing"],
+            31: ["A31: .*dot"],
+            32: ["C32: “202.5” is not a plain whole number", "F32: “dora.klein” is not an e-mail address"],
+        },
+    ),
+    "semicolons.csv": (3, {}),
+    "full_addresses.csv": (1, {2: ["write only “anna.keller” here"], 3: ["write only “ben.okafor” here"]}),
+    "duplicates.csv": (2, {2: ["row 4 too"], 4: ["row 2 too"]}),
+    "ragged_rows.csv": (
+        2,
+        {
+            3: ["has 4 cells where the header has 5"],
+            5: ["has 6 cells where the header has 5"],
+            6: ["quotation mark"],
+        },
+    ),
+    "unknown_columns.csv": (1, {3: ["E3: .*8 to 255", "E3: .*upper", "E3: .*digit", "E3: .*special"]}),
+    "excel_unicode_text.txt": (3, {}),
+    "windows_1252.csv": (1, {3: ["D3.*encoding"]}),
+    "preamble.csv": (2, {}),
+    "separator_line.csv": (2, {}),
+}
+
+# Of a sheet that cannot be used at all: what is said of it.
+REFUSED = {
+    "missing_column.csv": "lacks the column relay_server",
+    "near_miss_header.csv": "“realy_server” .* did you mean relay_server",
+    "same_column_twice.csv": "“Username” .* and “E-mail”",
+}
+
+
+def test_every_sample_has_an_expectation() -> None:
+    """No sample lies about unexplained, and none is missing."""
+    assert {path.name for path in SAMPLES.iterdir()} == EXPECTED.keys() | REFUSED.keys()
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_usable_sample_shows_its_mistakes_and_nothing_else(name: str) -> None:
+    """Rows without a fault are ready; each other row has exactly the problems that it is there for."""
+    ready, faults = EXPECTED[name]
+    rules = schema.load()
+    sheet = read(SAMPLES / name, rules)
+    checked = validate(sheet, rules)
+    assert len(list(checked.ready())) == ready
+    assert list(checked.invalid) == list(faults)
+    for row, patterns in faults.items():
+        problems = [str(problem) for problem in checked.problems(row)]
+        assert len(problems) == len(patterns), problems
+        for problem, pattern in zip(problems, patterns, strict=True):
+            assert re.search(pattern, problem)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_unusable_sample_is_refused_with_its_reason(name: str) -> None:
+    """A sheet that cannot be read as a whole says why, in plain words, and what to do."""
+    with pytest.raises(SheetError, match=REFUSED[name]) as refusal:
+        read(SAMPLES / name, schema.load())
+    assert refusal.value.remedy

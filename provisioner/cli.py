@@ -43,38 +43,25 @@ class _Commands(click.Group):
         return super().get_command(ctx, cmd_name)
 
 
-class _RateType(click.ParamType):
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Rate, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(Rate.parse(part) for part in value.split(","))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def _rates(text: str) -> tuple[Rate, ...]:
+    try:
+        return tuple(Rate.parse(part) for part in text.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
 
 
-class _DurationType(click.ParamType):
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h)?", value.strip())
-        if match is None:
-            self.fail(f"“{value}” is not a duration: write a number and a unit, such as 90s, 15m or 2h", param, ctx)
-        return float(match[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600}[match[2] or "s"]
+def _duration(text: str) -> float:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h)?", text.strip())
+    if match is None:
+        raise click.BadParameter(f"“{text}” is not a duration: write a number and a unit, such as 90s, 15m or 2h.")
+    return float(match[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600}[match[2] or "s"]
 
 
-class _FillType(click.ParamType):
-    name = "column=value"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        column, equals, text = value.partition("=")
-        if not equals or not column.strip() or not text.strip():
-            self.fail(f"“{value}” is not of the form COLUMN=VALUE, such as project=789", param, ctx)
-        return column.strip(), text.strip()
+def _fill(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not equals or not column.strip() or not value.strip():
+        raise click.BadParameter(f"“{text}” is not of the form COLUMN=VALUE, such as project=789.")
+    return column.strip(), value.strip()
 
 
 def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -93,7 +80,7 @@ _sheet_options = _options(
     click.option(
         "--set",
         "fill",
-        type=_FillType(),
+        type=_fill,
         metavar="COLUMN=VALUE",
         multiple=True,
         help="Fill a column that is missing or blank; may be repeated.",
@@ -126,14 +113,20 @@ def main() -> None:
 @_service_options
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send only the first N ready rows: a trial run.")
 @click.option(
-    "--rate", type=_RateType(), default="5/s", show_default=True, help="Requests at most: 5/s, 200/min or both."
+    "--rate",
+    type=_rates,
+    metavar="RATE",
+    default="5/s",
+    show_default=True,
+    help="Requests at most: 5/s, 200/min or both.",
 )
 @click.option(
     "--workers", type=click.IntRange(1, 200), default=20, show_default=True, help="Requests under way at most."
 )
 @click.option(
     "--task-timeout",
-    type=_DurationType(),
+    type=_duration,
+    metavar="TIME",
     default="15m",
     show_default=True,
     help="How long the service may take for one mailbox.",

@@ -121,7 +121,7 @@ class BarProgress:
             self.note(line)
         totals = (("sent    ", to_send), ("finished", to_send + to_poll))
         self._bars = [
-            tqdm(total=total, desc=name, position=place, file=self._stream, dynamic_ncols=True, leave=True)
+            tqdm[None](total=total, desc=name, position=place, file=self._stream, dynamic_ncols=True, leave=True)
             for place, (name, total) in enumerate(totals)
             if total
         ]

@@ -129,9 +129,9 @@ class Poller:
             try:
                 await self._take(due, await self._service.task(due.task))
             except LaneClosedError:
-                self._give_up(due)
+                self._give_up()
             except StoppedError as error:
-                self._give_up(due)
+                self._give_up()
                 self._halt.call(error)
 
     async def _take(self, due: _Due, answer: TaskAnswer) -> None:
@@ -164,7 +164,7 @@ class Poller:
         self.doubts.append(Doubt(due.task.job, now, status))
         self.queue.end()
 
-    def _give_up(self, due: _Due) -> None:
+    def _give_up(self) -> None:
         """The journal says already that the task is unfinished."""
         self._listener.ended(Status.UNFINISHED)
         self.queue.end()

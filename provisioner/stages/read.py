@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from provisioner.errors import SheetError
-from provisioner.records import TaskId
+from provisioner.records import Status, TaskId
 from provisioner.sheets import TEXT, UNCERTAIN, Origin, Sheet, column_letters, unguard
 from provisioner.sheets.decoding import find_encoding, lines
 from provisioner.sheets.delimited import DELIMITERS, records
@@ -227,12 +227,8 @@ class _Table:
             cells = _cleaned(texts, self._schema.columns.get(key), self._fill.get(key))
             self._columns[place] += self._kept_once(cells, place)
         if self._layout.added:
-            sheet_rows = by_position[self._layout.added["sheet_row"]]
-            task_ids = by_position[self._layout.added["task_id"]]
-            self._origins |= {
-                number: _origin(sheet_row, task_id)
-                for number, sheet_row, task_id in zip(numbers, sheet_rows, task_ids, strict=True)
-            }
+            added = (by_position[self._layout.added[name]] for name in ("sheet_row", "task_id", "status"))
+            self._origins |= {number: _origin(*cells) for number, *cells in zip(numbers, *added, strict=True)}
         self._numbers += numbers
 
     def _doubted(self, numbers: Sequence[int], texts: Sequence[str], place: int) -> Sequence[str]:
@@ -274,6 +270,10 @@ def _is_blank(record: Record) -> bool:
     return not record.cells[0].strip(_BLANKS) and not "".join(record.cells).strip(_BLANKS)
 
 
-def _origin(sheet_row: str, task_id: str) -> Origin:
-    row = _WHOLE.sub(r"\1", sheet_row.strip(_BLANKS))
-    return Origin(int(row) if row.isascii() and row.isdecimal() else None, TaskId(task_id.strip(_BLANKS)) or None)
+def _origin(sheet_row: str, task_id: str, status: str) -> Origin:
+    row, word = _WHOLE.sub(r"\1", sheet_row.strip(_BLANKS)), status.strip(_BLANKS).lower()
+    return Origin(
+        sheet_row=int(row) if row.isascii() and row.isdecimal() else None,
+        task_id=TaskId(task_id.strip(_BLANKS)) or None,
+        status=Status(word) if word in list(Status) else None,
+    )

@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm import tqdm
 
@@ -113,7 +113,7 @@ class BarProgress:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._tally = _Tally()
-        self._bars: list[tqdm[None]] = []
+        self._bars: list[tqdm[Any]] = []
 
     def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
         self._tally.to_send, self._tally.to_end = to_send, to_send + to_poll
@@ -121,7 +121,7 @@ class BarProgress:
             self.note(line)
         totals = (("sent    ", to_send), ("finished", to_send + to_poll))
         self._bars = [
-            tqdm[None](total=total, desc=name, position=place, file=self._stream, dynamic_ncols=True, leave=True)
+            tqdm(total=total, desc=name, position=place, file=self._stream, dynamic_ncols=True, leave=True)
             for place, (name, total) in enumerate(totals)
             if total
         ]

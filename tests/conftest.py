@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import selectors
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from provisioner.settings import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from provisioner.records import Status
     from provisioner.sandbox.server import RunningSandbox
@@ -133,3 +135,32 @@ def in_virtual_time(request: pytest.FixtureRequest) -> Callable[..., Any]:
         return anyio.run(function, *args, backend=request.param, backend_options=options)
 
     return run
+
+
+SHEET_HEADER = ("email", "domain", "relay_server", "password", "project", "reply_to")
+
+
+@pytest.fixture
+def write_sheet(tmp_path: Path) -> Callable[..., Path]:
+    """Write a sheet of so many good rows, or of the rows given, and answer its path."""
+
+    def write(rows: int | list[tuple[str, ...]] = 10, name: str = "acme.csv") -> Path:
+        if isinstance(rows, int):
+            rows = [(f"user{n:04}", "101", "201", f"Sheet-Pass-{n:04}!", "789", "") for n in range(rows)]
+        path = tmp_path / name
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([SHEET_HEADER, *rows])
+        return path
+
+    return write
+
+
+@pytest.fixture
+def read_csv() -> Callable[[Path], list[dict[str, str]]]:
+    """The lines of a file that the program wrote, by column."""
+
+    def read(path: Path) -> list[dict[str, str]]:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+
+    return read

@@ -17,13 +17,13 @@ from provisioner.errors import FilesError, InterruptedRunError, SameFailureError
 from provisioner.halt import Halt, Streak
 from provisioner.journal import Journal, Line
 from provisioner.pace import Lane, LaneClosedError, Pace
-from provisioner.records import Doubt, Entry, Job, OpenTask, RequestCounts, Secret, Summary
+from provisioner.records import Doubt, Entry, Holdings, Job, OpenTask, Problem, RequestCounts, Row, Secret, Summary
 from provisioner.service import Service
 from provisioner.settings import Connection, RunOptions, SheetOptions, service_name
 from provisioner.stages.plan import Plan, plan
 from provisioner.stages.poll import Poller
 from provisioner.stages.read import read
-from provisioner.stages.resolve import resolve
+from provisioner.stages.resolve import Fault, Resolver, take_stock, twins, written_plainly
 from provisioner.stages.settle import settle
 from provisioner.stages.submit import Submitter
 from provisioner.stages.validate import Checked, validate
@@ -60,7 +60,7 @@ def check(options: SheetOptions, listener: Listener) -> Ending:
     started = time.perf_counter()
     loaded = _Loaded(options)
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
-        loaded.plan(journal, listener, checking=True)
+        loaded.plan(journal, listener, None, checking=True)
         write(journal, loaded.sheet, loaded.folder)
         return _ending(loaded.folder, journal, RequestCounts(), started, None)
 
@@ -86,10 +86,12 @@ def run(
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
         with connect(loaded.folder) as connection:
             journal.belong_to(service_name(connection.api_url))
-            todo = loaded.plan(journal, listener)
-            write(journal, loaded.sheet, loaded.folder)
             work = _Run(loaded, journal, how=how, connection=connection, listener=listener, wall_clock=wall_clock)
-            anyio.run(work.go, todo)
+            holdings = anyio.run(work.ask) if loaded.any_ready else None
+            todo = loaded.plan(journal, listener, holdings)
+            write(journal, loaded.sheet, loaded.folder)
+            if work.halt_reason is None:
+                anyio.run(work.go, todo)
         write(journal, loaded.sheet, loaded.folder)
         return _ending(loaded.folder, journal, work.requests, started, work.halt_reason)
 
@@ -104,10 +106,17 @@ class _Loaded:
         self.folder: RunFolder = runfolder.locate(options.sheet, options.out)
         self._generate = options.generate_passwords
 
-    def plan(self, journal: Journal, listener: Listener, *, checking: bool = False) -> Plan:
-        """Bring the journal in step with the sheet, and tell the listener of what is worth a warning."""
+    @property
+    def any_ready(self) -> bool:
+        return next(self.checked.ready(), None) is not None
+
+    def plan(self, journal: Journal, listener: Listener, holdings: Holdings | None, *, checking: bool = False) -> Plan:
+        """Bring the journal in step with the sheet, and tell the listener of what is worth a warning.
+
+        `holdings`: what the account has; None where the service was not asked.
+        """
         made = plan(
-            self._entries(),
+            _Reading(self.sheet, self.checked, Resolver(holdings)).entries(),
             journal,
             is_failures=self.sheet.is_failures,
             new_password=self._new_password(),
@@ -127,34 +136,62 @@ class _Loaded:
             return None
         return passwords.generator(lambda text: self.schema.accepts("password", text))
 
-    def _entries(self) -> Iterator[Entry]:
-        """Every row of the sheet in its order, with its request where it is ready."""
-        ready = self.checked.ready()
+
+class _Reading:
+    """A sheet's rows as the run takes them, each with its request or with all that is wrong with it."""
+
+    def __init__(self, sheet: Sheet, checked: Checked, resolver: Resolver) -> None:
+        self._sheet = sheet
+        self._checked = checked
+        self._resolver = resolver
+        # Rows that write one mailbox alike were found when they were validated.
+        alike = all(written_plainly(*cells) for _, cells in sheet.cells("email", "domain"))
+        self._twins = {} if alike else twins(sheet.cells("email", "domain"), resolver)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every row of the sheet in its order."""
+        ready = self._checked.ready()
         upcoming = next(ready, None)
-        for row, cells in self.sheet.cells("email", "domain", "relay_server", "project", "reply_to"):
-            entry = self._entry(row, cells)
+        for row, cells in self._sheet.cells("email", "domain", "relay_server", "project", "reply_to"):
             if upcoming is not None and upcoming.sheet_row == row:
-                yield replace(entry, request=resolve(upcoming))
+                yield self._entry(row, cells, upcoming)
                 upcoming = next(ready, None)
             else:
-                problems = "; ".join(str(problem) for problem in self.checked.problems(row))
-                yield replace(entry, error=problems)
+                yield self._entry(row, cells, None)
 
-    def _entry(self, row: int, cells: Sequence[str]) -> Entry:
-        origin = self.sheet.origins.get(row)
+    def _entry(self, row: int, cells: Sequence[str], ready: Row | None) -> Entry:
+        problems = self._problems(row, cells, ready=ready is not None)
+        origin = self._sheet.origins.get(row)
         email, domain, relay_server, project, reply_to = cells
+        identity = self._resolver.identity(email, domain)
         return Entry(
             file_row=row,
-            sheet_row=self.sheet.number(row),
+            sheet_row=self._sheet.number(row),
+            key=identity.key,
             email=email,
             domain=domain,
             relay_server=relay_server,
             project=project,
             reply_to=reply_to,
-            request=None,
+            request=self._resolver.request(ready) if ready and not problems else None,
+            error="; ".join(map(str, problems)),
+            address=identity.address,
             earlier_status=origin.status if origin else None,
             earlier_task=origin.task_id if origin else None,
         )
+
+    def _problems(self, row: int, cells: Sequence[str], *, ready: bool) -> list[Problem]:
+        """All that is wrong with a row: what breaks the schema, then what the account lacks; a cell is named once."""
+        problems = [] if ready else list(self._checked.problems(row))
+        told = {problem.cell for problem in problems}
+        if None in told:
+            return problems
+        faults = self._resolver.faults(*cells[:4])
+        if row in self._twins:
+            others = ", ".join(str(self._sheet.number(twin) or twin) for twin in self._twins[row] if twin != row)
+            faults.append(Fault("email", f"this is the same mailbox as in row {others}; keep one of them"))
+        found = [Problem(self._sheet.cell_name(row, column), sentence) for column, sentence in faults]
+        return problems + [problem for problem in found if problem.cell not in told]
 
 
 class _Run:
@@ -176,16 +213,31 @@ class _Run:
         self._connection = connection
         self._listener = listener
         self._wall_clock = wall_clock
-        self.requests = RequestCounts()
         self.halt_reason: StoppedError | None = None
+        # Both outlast the event loop of one call: the pace's window and the counts are those of the whole run.
+        self._pace = Pace(connection.rates)
+        self._service = Service(connection, self._pace, listener)
+
+    @property
+    def requests(self) -> RequestCounts:
+        return self._service.counts
+
+    async def ask(self) -> Holdings | None:
+        """What the account has; None where it could not be asked, which halts the run before it begins."""
+        try:
+            async with self._service as service:
+                await service.account()
+                return await take_stock(service, self._listener)
+        except StoppedError as error:
+            self.halt_reason = error
+            return None
 
     async def go(self, todo: Plan) -> None:
         """Do what the plan says, until it is done or the run is halted; never raises what can be told at the end."""
         self._halt = Halt()
-        self._pace = Pace(self._connection.rates)
         self._streak = Streak(self._halt, self._how.stop_after)
         self._halt.on_call(self._stop_sending)
-        async with Service(self._connection, self._pace, self._listener) as service, anyio.create_task_group() as group:
+        async with self._service as service, anyio.create_task_group() as group:
             self._group = group
             group.start_soon(self._heed_signals)
             group.start_soon(self._refresh_files)
@@ -196,7 +248,6 @@ class _Run:
             except StoppedError as error:
                 self._halt.call(error)
             group.cancel_scope.cancel()
-        self.requests = service.counts
         self.halt_reason = self._halt.reason
 
     async def _work(self, todo: Plan, service: Service) -> None:
@@ -206,7 +257,8 @@ class _Run:
         )
         if not (jobs or todo.open_tasks or todo.doubts):
             return
-        await service.account()
+        if not service.met:
+            await service.account()
         missing = await self._settle(todo.doubts, service)
         resend = [doubt.job for doubt in missing if self._wait_for(doubt) <= 0]
         young = [doubt for doubt in missing if self._wait_for(doubt) > 0]

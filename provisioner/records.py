@@ -104,13 +104,43 @@ class Row:
     sheet_row: int
     """Its number in the file that was read, as the spreadsheet program shows it."""
     email: str
-    """The username alone: no @, no domain."""
+    """The username, or the full address."""
     domain: str
+    """Its ID or its name; so are the relay server and the project."""
     relay_server: str
     password: Secret | None
     """None where the cell is blank."""
     project: str | None
     reply_to: str | None
+
+
+class Listing(StrEnum):
+    """What the service lists of an account."""
+
+    MAILBOXES = "mailboxes"
+    DOMAINS = "domains"
+    RELAY_SERVERS = "relay-servers"
+    PROJECTS = "projects"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A domain, relay server or project of the account."""
+
+    id: int
+    name: str
+    """Empty where the service does not give one."""
+    verified: bool | None = None
+    """Of a domain; None where the service does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What the account has. Of each kind None means that the service gives no list of it."""
+
+    domains: tuple[Holding, ...] | None
+    relay_servers: tuple[Holding, ...] | None
+    projects: tuple[Holding, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +174,20 @@ class Entry:
     """Its number in the file that was read."""
     sheet_row: int | None
     """Its number in the original sheet; differs where the file is a failures file. None: added there by hand."""
+    key: str
+    """What the row is known by: its username and domain, however the sheet writes them."""
     email: str
+    """The cells are the sheet's own, from here to `reply_to`."""
     domain: str
     relay_server: str
     project: str
     reply_to: str
     request: Request | None
-    """None where the row is invalid."""
+    """None where the row is invalid, or where only the service could tell what it means and was not asked."""
     error: str = ""
+    """Why the row is invalid; empty where it is not."""
+    address: str = ""
+    """The full address; empty where the domain's name is not known."""
     earlier_status: Status | None = None
     """What a failures file says of the row."""
     earlier_task: TaskId | None = None

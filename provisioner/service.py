@@ -26,6 +26,8 @@ from provisioner.records import (
     CreateAnswer,
     Created,
     Failed,
+    Holding,
+    Listing,
     Lost,
     Mailbox,
     OpenTask,
@@ -45,8 +47,13 @@ if TYPE_CHECKING:
 
 ACCOUNT_PATH = "/api/userinfo/"
 TASK_PATH = "/api/tasks/{}/"
-MAILBOXES_PATH = "/api/mailboxes/"
-DOMAINS_PATH = "/api/domains/"
+LISTING_PATHS = {
+    Listing.MAILBOXES: "/api/mailboxes/",
+    Listing.DOMAINS: "/api/domains/",
+    Listing.RELAY_SERVERS: "/api/relay-servers/",
+    # In no published page; an account without it gets a 404, which costs nothing.
+    Listing.PROJECTS: "/api/projects/",
+}
 
 CONNECT_TIMEOUT = 10.0
 KEEPALIVE = 4.0
@@ -99,7 +106,7 @@ class ListingUnavailableError(Exception):
 
 
 class Service:
-    """One account's view of the service. An asynchronous context manager; for one event loop.
+    """One account's view of the service. An asynchronous context manager, which may be entered again.
 
     Every request waits for a grant of the pace first. What certainly was not carried out (never connected, 429, 503
     with Retry-After) is sent again by itself with a fresh grant; all else is told to the caller.
@@ -120,6 +127,11 @@ class Service:
         self._met = False
 
     @property
+    def met(self) -> bool:
+        """Whether it has answered as the service does, and accepted the key."""
+        return self._met
+
+    @property
     def counts(self) -> RequestCounts:
         return RequestCounts(**self._counts)
 
@@ -132,6 +144,8 @@ class Service:
         with anyio.CancelScope(shield=True):
             for client in self._clients:
                 await client.aclose()
+            self._clients.clear()
+            self._idle.clear()
 
     async def account(self) -> Mapping[str, Any]:
         """Who the key belongs to, as the service tells it; empty where it has no such page.
@@ -192,20 +206,21 @@ class Service:
 
     async def mailboxes(self) -> AsyncIterator[Mailbox]:
         """Every mailbox of the account. Raises ListingUnavailableError, and as `account` does."""
-        async for item in self._listing(MAILBOXES_PATH):
-            yield _mailbox(item)
+        async for page in self.pages(Listing.MAILBOXES):
+            for item in page:
+                yield _mailbox(item)
 
-    async def domain_names(self) -> dict[int, str]:
-        """The account's domains by ID. Raises ListingUnavailableError, and as `account` does."""
-        return {
-            item["id"]: str(item.get("name") or item.get("domain") or "")
-            async for item in self._listing(DOMAINS_PATH)
-            if isinstance(item.get("id"), int)
-        }
+    async def holdings(self, listing: Listing) -> tuple[Holding, ...]:
+        """The account's domains, relay servers or projects. Raises ListingUnavailableError, and as `account` does."""
+        items = [item async for page in self.pages(listing) for item in page]
+        return tuple(holding for holding in map(_holding, items) if holding is not None)
 
-    async def _listing(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
-        """The items of a list, whether it comes as a bare array or in pages; pages of another origin are refused."""
-        url: str | None = self._origin + path
+    async def pages(self, listing: Listing) -> AsyncIterator[list[Mapping[str, Any]]]:
+        """A list page by page as the service gives it; a bare array is one page. Pages elsewhere are not followed.
+
+        Raises ListingUnavailableError, and as `account` does.
+        """
+        url: str | None = self._origin + LISTING_PATHS[listing]
         seen: set[str] = set()
         while url and url not in seen:
             seen.add(url)
@@ -213,9 +228,7 @@ class Service:
             items = body if isinstance(body, list) else body.get("results") if isinstance(body, dict) else None
             if not isinstance(items, list):
                 raise ListingUnavailableError("the service's list has a form that this program does not know")
-            for item in items:
-                if isinstance(item, dict):
-                    yield item
+            yield [item for item in items if isinstance(item, dict)]
             url = self._next_page(url, body.get("next") if isinstance(body, dict) else None)
 
     def _next_page(self, url: str, following: object) -> str | None:
@@ -233,7 +246,9 @@ class Service:
             if isinstance(reply, _NoAnswer):
                 reason = reply.reason
                 continue
-            self._check_key(reply)
+            if reply.status == 401 or not self._met:
+                # A 403 to a key that was accepted before forbids this list alone.
+                self._check_key(reply)
             if reply.status == 200 and reply.is_json:
                 return reply.body
             reason = f"the service answered {reply.status}"
@@ -426,6 +441,17 @@ def _mailbox_id(body: Mapping[str, Any]) -> str | None:
             if found is not None:
                 return str(found)
     return None
+
+
+def _holding(item: Mapping[str, Any]) -> Holding | None:
+    """None where the item has no number to name it by."""
+    number = str(item.get("id", ""))
+    if not (number.isascii() and number.isdecimal()):
+        return None
+    # Relay servers are documented with a provider, and no name.
+    name = next((item[key] for key in ("name", "domain", "domain_name", "provider") if item.get(key)), "")
+    verified = next((item[key] for key in ("verified", "is_verified") if isinstance(item.get(key), bool)), None)
+    return Holding(int(number), str(name), verified)
 
 
 def _mailbox(item: Mapping[str, Any]) -> Mailbox:

@@ -92,6 +92,8 @@ class Problem:
     """Such as `D17`, as the spreadsheet program names it; None where the whole row is meant."""
     sentence: str
     """Plain words: the fault, then what to write. Never the content of a secret cell."""
+    cause: str = ""
+    """The sentence without what belongs to this row alone: the same for every row with this fault."""
 
     def __str__(self) -> str:
         return f"{self.cell}: {self.sentence}" if self.cell else self.sentence

@@ -27,7 +27,7 @@ from provisioner.stages.resolve import resolve
 from provisioner.stages.settle import settle
 from provisioner.stages.submit import Submitter
 from provisioner.stages.validate import Checked, validate
-from provisioner.stages.write import write
+from provisioner.stages.write import set_aside_edited, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +60,8 @@ def check(options: SheetOptions, listener: Listener) -> Ending:
     started = time.perf_counter()
     loaded = _Loaded(options)
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
-        loaded.plan(journal, listener, checking=True)
+        set_aside_edited(journal, loaded.folder, options.sheet, listener)
+        loaded.plan(journal, listener, time.time, checking=True)
         write(journal, loaded.sheet, loaded.folder)
         return _ending(loaded.folder, journal, RequestCounts(), started, None)
 
@@ -86,7 +87,8 @@ def run(
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
         with connect(loaded.folder) as connection:
             journal.belong_to(service_name(connection.api_url))
-            todo = loaded.plan(journal, listener)
+            set_aside_edited(journal, loaded.folder, options.sheet, listener)
+            todo = loaded.plan(journal, listener, wall_clock)
             write(journal, loaded.sheet, loaded.folder)
             work = _Run(loaded, journal, how=how, connection=connection, listener=listener, wall_clock=wall_clock)
             anyio.run(work.go, todo)
@@ -104,13 +106,21 @@ class _Loaded:
         self.folder: RunFolder = runfolder.locate(options.sheet, options.out)
         self._generate = options.generate_passwords
 
-    def plan(self, journal: Journal, listener: Listener, *, checking: bool = False) -> Plan:
+    def plan(
+        self, journal: Journal, listener: Listener, wall_clock: Callable[[], float], *, checking: bool = False
+    ) -> Plan:
         """Bring the journal in step with the sheet, and tell the listener of what is worth a warning."""
+
+        def since(sent_at: float | None) -> float:
+            # A clock that was set back must not make a row wait for longer than one that was sent just now.
+            return time.monotonic() - max(0.0, wall_clock() - sent_at if sent_at is not None else 0.0)
+
         made = plan(
             self._entries(),
             journal,
             is_failures=self.sheet.is_failures,
             new_password=self._new_password(),
+            since=since,
             checking=checking,
         )
         for row, problem in self.checked.warnings:
@@ -248,9 +258,7 @@ class _Run:
 
     def _wait_for(self, doubt: Doubt) -> float:
         """Seconds until a row that the service does not list is old enough to be sent again."""
-        age = self._wall_clock() - doubt.asked_at if doubt.asked_at is not None else 0.0
-        # A clock that was set back must not make the row wait for ever.
-        return min(self._how.settle_after - age, self._how.settle_after)
+        return doubt.since + self._how.settle_after - anyio.current_time()
 
     def _stop_sending(self, reason: StoppedError) -> None:
         """Halted: nothing new is sent; what is in flight is followed as long as that makes sense."""

@@ -174,8 +174,8 @@ class Doubt:
     """A row of which only the service can tell whether its mailbox exists."""
 
     job: Job
-    asked_at: float | None
-    """When its latest create was sent, on the wall clock in seconds since 1970; None where that is not known."""
+    since: float
+    """When its latest create was sent, on the event loop's clock, which never jumps."""
     status: Status
     """Where it stands if it is not there."""
     resend: bool = False

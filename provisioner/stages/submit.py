@@ -113,6 +113,5 @@ class Submitter:
 
     async def _doubt(self, job: Job, status: Status, error: str) -> None:
         """The status holds unless the service's list says better."""
-        now = self._now()
-        await self._journal.record(Ended(job.line, status, now, error))
-        self.doubts.append(Doubt(job, now, status, resend=status is Status.UNKNOWN))
+        await self._journal.record(Ended(job.line, status, self._now(), error))
+        self.doubts.append(Doubt(job, anyio.current_time(), status, resend=status is Status.UNKNOWN))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from provisioner.pipeline import Ending
+    from provisioner.records import Prospect
     from provisioner.runfolder import RunFolder
     from provisioner.settings import Connection, SheetOptions
 
@@ -139,8 +140,10 @@ def main() -> None:
     show_default=True,
     help="Stop after N failures in a row with one cause; 0: never.",
 )
+@click.option("--yes", is_flag=True, help="Do not ask before anything is sent.")
 def run(
     *,
+    yes: bool,
     limit: int | None,
     rate: tuple[Rate, ...],
     workers: int,
@@ -160,7 +163,7 @@ def run(
         sheet_options = _read_sheet_options(options)
         how = RunOptions(limit=limit, workers=workers, task_timeout=task_timeout, stop_after=stop_after)
         connect = _connector(options, rate)
-        ending = pipeline.run(sheet_options, how, connect, listener)
+        ending = pipeline.run(sheet_options, how, connect, listener, agree=_agreement(yes=yes))
         listener.close()
         _finish(ending, as_json=as_json, command="run", options=options)
 
@@ -217,6 +220,19 @@ def _connector(
             yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), rates=rate)
 
     return sandboxed
+
+
+def _agreement(*, yes: bool) -> Callable[[Prospect], bool]:
+    """What says what a run is about to do and, where somebody sits at the terminal, asks once whether it shall."""
+    from provisioner import console
+
+    def agree(prospect: Prospect) -> bool:
+        console.show_prospect(prospect)
+        if yes or not prospect.to_send or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return True
+        return click.confirm(f"Create {console.count(prospect.to_send, 'mailbox', 'mailboxes')} now?", err=True)
+
+    return agree
 
 
 def _api_key(file: Path | None) -> Secret:
@@ -305,7 +321,7 @@ def _explained() -> Iterator[None]:
     except ProvisionerError as error:
         console.show_error(error)
         raise SystemExit(UNUSABLE if isinstance(error, UnusableError) else _stop_code_of(error)) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         print("\nInterrupted. Run the same command again to go on.", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm import tqdm
 
-from provisioner.records import Status, Summary
+from provisioner.records import Prospect, Status, Summary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from provisioner.errors import ProvisionerError
 
 MINUTE = 60
@@ -32,6 +34,10 @@ MEANINGS = {
     Status.UNSENT: "their turn did not come",
 }
 WORKED = frozenset({Status.CREATED, Status.EXISTS})
+
+
+TELL_TIME = 10.0
+"""Seconds from which on it is worth saying how long sending takes."""
 
 
 class _Tally:
@@ -55,17 +61,6 @@ class _Tally:
             self.failed += 1
 
 
-def _plan_lines(*, to_send: int, to_poll: int, done: int, invalid: int) -> list[str]:
-    lines = [f"{count(to_send, 'mailbox', 'mailboxes')} to create."]
-    if to_poll:
-        lines.append(f"{count(to_poll, 'row was', 'rows were')} sent earlier and will be followed up, not sent again.")
-    if done:
-        lines.append(f"{count(done, 'row is', 'rows are')} done already and will be left alone.")
-    if invalid:
-        lines.append(f"{count(invalid, 'row is', 'rows are')} invalid and will not be sent.")
-    return lines
-
-
 class PlainProgress:
     """Lines at sensible intervals, for pipes, files and CI."""
 
@@ -74,10 +69,8 @@ class PlainProgress:
         self._tally = _Tally()
         self._next = time.monotonic() + PLAIN_INTERVAL
 
-    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
         self._tally.to_send, self._tally.to_end = to_send, to_send + to_poll
-        for line in _plan_lines(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid):
-            self.note(line)
 
     def sent(self) -> None:
         self._tally.sent_rows += 1
@@ -115,10 +108,8 @@ class BarProgress:
         self._tally = _Tally()
         self._bars: list[tqdm[Any]] = []
 
-    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
         self._tally.to_send, self._tally.to_end = to_send, to_send + to_poll
-        for line in _plan_lines(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid):
-            self.note(line)
         totals = (("sent    ", to_send), ("finished", to_send + to_poll))
         self._bars = [
             tqdm(total=total, desc=name, position=place, file=self._stream, dynamic_ncols=True, leave=True)
@@ -155,6 +146,31 @@ def progress(stream: TextIO | None = None) -> PlainProgress | BarProgress:
     """Bars on a terminal, plain lines elsewhere."""
     stream = stream or sys.stderr
     return BarProgress(stream) if stream.isatty() else PlainProgress(stream)
+
+
+def show_prospect(prospect: Prospect) -> None:
+    """What a run is about to do, before anything is sent."""
+    print("\n".join(_prospect_lines(prospect)), file=sys.stderr)
+
+
+def _prospect_lines(prospect: Prospect) -> Iterator[str]:
+    if prospect.to_send:
+        takes = f"; sending takes {_duration(prospect.seconds)} or more" if prospect.seconds >= TELL_TIME else ""
+        where = "for practice" if prospect.practice else f"at {prospect.service}"
+        yield f"{count(prospect.to_send, 'mailbox', 'mailboxes')} to create {where}{takes}."
+    else:
+        yield "No mailbox is to be created."
+    if prospect.held_back:
+        yield f"{count(prospect.held_back, 'further row is', 'further rows are')} ready, and held back by --limit."
+    if prospect.to_poll:
+        rows = count(prospect.to_poll, "row was", "rows were")
+        yield f"{rows} sent earlier and will be followed up, not sent again."
+    if prospect.done:
+        yield f"{count(prospect.done, 'row is', 'rows are')} done already and will be left alone."
+    if prospect.invalid:
+        yield f"{count(prospect.invalid, 'row is', 'rows are')} invalid and will not be sent: see {prospect.failures}"
+    if prospect.to_send or prospect.to_poll:
+        yield f"What becomes of each row is written to {prospect.results}"
 
 
 def show_summary(summary: Summary, left: list[str], command: str) -> None:

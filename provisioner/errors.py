@@ -13,6 +13,7 @@ ProvisionerError
     ├── JournalError       what happened can no longer be written down
     ├── FilesError         results.csv or failures.csv cannot be written
     ├── SameFailureError   too many rows in a row failed with one cause
+    ├── DeclinedError      asked whether to begin, somebody said no
     └── InterruptedRunError  somebody asked for it
 
 A bad row is a value and never one of these.
@@ -76,6 +77,10 @@ class SameFailureError(StoppedError):
 
 class FilesError(StoppedError):
     """The result files could not be written; the journal holds all that they would say."""
+
+
+class DeclinedError(StoppedError):
+    """What the run was about to do was not agreed to; nothing was sent."""
 
 
 class InterruptedRunError(StoppedError):

@@ -228,15 +228,26 @@ class Journal:
 
         Raises RunFolderError where it is another: a row that is done there is not done here. Raises JournalError.
         """
-        with self._transaction() as database:
-            query = "INSERT INTO facts (name, value) VALUES ('service', ?) ON CONFLICT DO NOTHING"
-            database.execute(query, (service,))
-            (known,) = database.execute("SELECT value FROM facts WHERE name = 'service'").fetchone()
-        if known != service:
+        known = self.fact("service")
+        if known is None:
+            self.set_fact("service", service)
+        elif known != service:
             raise RunFolderError(
                 f"The run folder {self._path.parent} holds a run against another service ({known}), not {service}.",
                 remedy="Name another folder with --out; or, if that was only for practice, delete the folder.",
             )
+
+    def fact(self, name: str) -> str | None:
+        """Something remembered about the run as a whole; None where it never was."""
+        return next((value for (value,) in self._read("SELECT value FROM facts WHERE name = ?", (name,))), None)
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Remember something about the run as a whole. Raises JournalError."""
+        with self._transaction() as database:
+            query = (
+                "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+            )
+            database.execute(query, (name, value))
 
     def lines(self) -> Iterator[Line]:
         """Every line there is, superseded ones too, in no order that means anything."""

@@ -13,13 +13,25 @@ import anyio
 import anyio.to_thread
 
 from provisioner import passwords, runfolder, schema
-from provisioner.errors import FilesError, InterruptedRunError, SameFailureError, StoppedError
+from provisioner.errors import DeclinedError, FilesError, InterruptedRunError, SameFailureError, StoppedError
 from provisioner.halt import Halt, Streak
 from provisioner.journal import Journal, Line
 from provisioner.pace import Lane, LaneClosedError, Pace
-from provisioner.records import Doubt, Entry, Holdings, Job, OpenTask, Problem, RequestCounts, Row, Secret, Summary
+from provisioner.records import (
+    Doubt,
+    Entry,
+    Holdings,
+    Job,
+    OpenTask,
+    Problem,
+    Prospect,
+    RequestCounts,
+    Row,
+    Secret,
+    Summary,
+)
 from provisioner.service import Service
-from provisioner.settings import Connection, RunOptions, SheetOptions, service_name
+from provisioner.settings import PRACTICE, Connection, RunOptions, SheetOptions, service_name
 from provisioner.stages.plan import Plan, plan
 from provisioner.stages.poll import Poller
 from provisioner.stages.read import read
@@ -27,7 +39,7 @@ from provisioner.stages.resolve import Fault, Resolver, take_stock, twins, writt
 from provisioner.stages.settle import settle
 from provisioner.stages.submit import Submitter
 from provisioner.stages.validate import Checked, validate
-from provisioner.stages.write import write
+from provisioner.stages.write import set_aside_edited, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +72,8 @@ def check(options: SheetOptions, listener: Listener) -> Ending:
     started = time.perf_counter()
     loaded = _Loaded(options)
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
-        loaded.plan(journal, listener, None, checking=True)
+        set_aside_edited(journal, loaded.folder, options.sheet, listener)
+        loaded.plan(journal, listener, None, time.time, checking=True)
         write(journal, loaded.sheet, loaded.folder)
         return _ending(loaded.folder, journal, RequestCounts(), started, None)
 
@@ -71,11 +84,13 @@ def run(
     connect: Callable[[RunFolder], AbstractContextManager[Connection]],
     listener: Listener,
     *,
+    agree: Callable[[Prospect], bool] = lambda _: True,
     wall_clock: Callable[[], float] = time.time,
 ) -> Ending:
     """Create the sheet's mailboxes and write the files.
 
-    `connect` says where the service is, for as long as its context lasts; it is handed the run's folder.
+    `connect` says where the service is, for as long as its context lasts; it is handed the run's folder. `agree` is
+    told what is about to be sent, and says whether it shall be; nothing was sent before.
 
     Systemic trouble after the beginning ends the run early and is told in the ending, never raised: the files are
     written in any case. Raises UnusableError where the work cannot begin, and FilesError or JournalError where its
@@ -86,12 +101,12 @@ def run(
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
         with connect(loaded.folder) as connection:
             journal.belong_to(service_name(connection.api_url))
+            set_aside_edited(journal, loaded.folder, options.sheet, listener)
             work = _Run(loaded, journal, how=how, connection=connection, listener=listener, wall_clock=wall_clock)
             holdings = anyio.run(work.ask) if loaded.any_ready else None
-            todo = loaded.plan(journal, listener, holdings)
+            todo = loaded.plan(journal, listener, holdings, wall_clock)
             write(journal, loaded.sheet, loaded.folder)
-            if work.halt_reason is None:
-                anyio.run(work.go, todo)
+            work.begin(todo, agree)
         write(journal, loaded.sheet, loaded.folder)
         return _ending(loaded.folder, journal, work.requests, started, work.halt_reason)
 
@@ -110,16 +125,30 @@ class _Loaded:
     def any_ready(self) -> bool:
         return next(self.checked.ready(), None) is not None
 
-    def plan(self, journal: Journal, listener: Listener, holdings: Holdings | None, *, checking: bool = False) -> Plan:
+    def plan(
+        self,
+        journal: Journal,
+        listener: Listener,
+        holdings: Holdings | None,
+        wall_clock: Callable[[], float],
+        *,
+        checking: bool = False,
+    ) -> Plan:
         """Bring the journal in step with the sheet, and tell the listener of what is worth a warning.
 
         `holdings`: what the account has; None where the service was not asked.
         """
+
+        def since(sent_at: float | None) -> float:
+            # A clock that was set back must not make a row wait for longer than one that was sent just now.
+            return time.monotonic() - max(0.0, wall_clock() - sent_at if sent_at is not None else 0.0)
+
         made = plan(
             _Reading(self.sheet, self.checked, Resolver(holdings)).entries(),
             journal,
             is_failures=self.sheet.is_failures,
             new_password=self._new_password(),
+            since=since,
             checking=checking,
         )
         for row, problem in self.checked.warnings:
@@ -232,7 +261,32 @@ class _Run:
             self.halt_reason = error
             return None
 
-    async def go(self, todo: Plan) -> None:
+    def begin(self, todo: Plan, agree: Callable[[Prospect], bool]) -> None:
+        """Do what the plan says, unless the service could not be asked, or what it costs is not agreed to."""
+        if todo.idle:
+            # Nothing is lost by a service that cannot be reached.
+            self.halt_reason = None
+        if self.halt_reason is None and not agree(self._prospect(todo)):
+            self.halt_reason = DeclinedError("Nothing was sent.", remedy="Run again when it is to be sent.")
+        if self.halt_reason is None:
+            anyio.run(self._go, todo)
+
+    def _prospect(self, todo: Plan) -> Prospect:
+        to_send = len(todo.to_send[: self._how.limit])
+        return Prospect(
+            to_send=to_send,
+            to_poll=len(todo.open_tasks) + len(todo.doubts),
+            done=todo.done,
+            invalid=todo.invalid,
+            held_back=len(todo.to_send) - to_send,
+            service=self._connection.api_url,
+            practice=service_name(self._connection.api_url) == PRACTICE,
+            seconds=max(to_send * rate.seconds / rate.count for rate in self._connection.rates),
+            results=str(self._loaded.folder.results),
+            failures=str(self._loaded.folder.failures),
+        )
+
+    async def _go(self, todo: Plan) -> None:
         """Do what the plan says, until it is done or the run is halted; never raises what can be told at the end."""
         self._halt = Halt()
         self._streak = Streak(self._halt, self._how.stop_after)
@@ -300,9 +354,7 @@ class _Run:
 
     def _wait_for(self, doubt: Doubt) -> float:
         """Seconds until a row that the service does not list is old enough to be sent again."""
-        age = self._wall_clock() - doubt.asked_at if doubt.asked_at is not None else 0.0
-        # A clock that was set back must not make the row wait for ever.
-        return min(self._how.settle_after - age, self._how.settle_after)
+        return doubt.since + self._how.settle_after - anyio.current_time()
 
     def _stop_sending(self, reason: StoppedError) -> None:
         """Halted: nothing new is sent; what is in flight is followed as long as that makes sense."""

@@ -92,6 +92,8 @@ class Problem:
     """Such as `D17`, as the spreadsheet program names it; None where the whole row is meant."""
     sentence: str
     """Plain words: the fault, then what to write. Never the content of a secret cell."""
+    cause: str = ""
+    """The sentence without what belongs to this row alone: the same for every row with this fault."""
 
     def __str__(self) -> str:
         return f"{self.cell}: {self.sentence}" if self.cell else self.sentence
@@ -208,8 +210,8 @@ class Doubt:
     """A row of which only the service can tell whether its mailbox exists."""
 
     job: Job
-    asked_at: float | None
-    """When its latest create was sent, on the wall clock in seconds since 1970; None where that is not known."""
+    since: float
+    """When its latest create was sent, on the event loop's clock, which never jumps."""
     status: Status
     """Where it stands if it is not there."""
     resend: bool = False
@@ -322,6 +324,28 @@ class RequestCounts:
     other: int = 0
     throttled: int = 0
     retried: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a run is about to do; counts are rows."""
+
+    to_send: int
+    """A mailbox each."""
+    to_poll: int
+    """Sent by an earlier run, to be followed up."""
+    done: int
+    invalid: int
+    held_back: int
+    """Ready, and beyond the limit of this run."""
+    service: str
+    """The origin they go to."""
+    practice: bool
+    """It is on this computer: nothing costs money."""
+    seconds: float
+    """Sending alone takes at least so long."""
+    results: str
+    failures: str
 
 
 @dataclass(frozen=True, slots=True)

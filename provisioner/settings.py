@@ -19,6 +19,8 @@ DEFAULT_RATES = (Rate(5, 1.0),)
 DEFAULT_WORKERS = 20
 DEFAULT_TASK_TIMEOUT = 15 * 60.0
 DEFAULT_STOP_AFTER = 20
+PRACTICE = "practice"
+"""What every service on this computer counts as."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ def service_name(url: str) -> str:
     """What a journal remembers of the service that its mailboxes are at. Practice on this computer is all one."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    return "practice" if _is_loopback(host) else f"{parts.scheme}://{parts.netloc.lower()}"
+    return PRACTICE if _is_loopback(host) else f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def _is_loopback(host: str) -> bool:

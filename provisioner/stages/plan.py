@@ -41,8 +41,15 @@ class Plan:
     doubts: list[Doubt] = field(default_factory=list)
     done: int = 0
     invalid: int = 0
+    open: int = 0
+    """Rows that could not be understood without the service, which was not asked."""
     changed: list[tuple[int | None, str]] = field(default_factory=list)
     """Rows that are done and whose sheet says something else now: their sheet row and username."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether the service is not needed for anything."""
+        return not (self.to_send or self.open_tasks or self.doubts or self.open)
 
 
 def plan(
@@ -51,12 +58,14 @@ def plan(
     *,
     is_failures: bool,
     new_password: Callable[[], Secret] | None,
+    since: Callable[[float | None], float],
     checking: bool = False,
 ) -> Plan:
     """Bring the journal in step with the sheet and say what is to be done.
 
     `is_failures`: the sheet is a failures file, which amends the record instead of replacing it.
     `new_password` makes up a password for a row without one; None leaves it out of the request.
+    `since` turns the journal's time of a create, None where that is not known, into one on the event loop's clock.
     `checking`: nothing will be sent, so rows that could be are `valid`. Raises JournalError.
     """
     known = _Known(journal.lines())
@@ -64,7 +73,7 @@ def plan(
         # A correction stands for the row that it corrects only where the sheet does not hold the correction itself.
         entries = list(entries)
         known.in_sheet = {key for entry in entries for key in _keys(entry)}
-    planner = _Planner(known, new_password, Status.VALID if checking else Status.UNSENT)
+    planner = _Planner(known, new_password, since, Status.VALID if checking else Status.UNSENT)
     journal.adopt(planner.steps(entries, is_failures=is_failures))
     return planner.plan
 
@@ -127,8 +136,15 @@ def _keys(entry: Entry) -> tuple[str, ...]:
 
 
 class _Planner:
-    def __init__(self, known: _Known, new_password: Callable[[], Secret] | None, waiting: Status) -> None:
+    def __init__(
+        self,
+        known: _Known,
+        new_password: Callable[[], Secret] | None,
+        since: Callable[[float | None], float],
+        waiting: Status,
+    ) -> None:
         self.plan = Plan()
+        self._since = since
         self._known = known
         self._new_password = new_password
         self._waiting = waiting
@@ -177,7 +193,7 @@ class _Planner:
             return Written(line)
         request, made_up = self._with_password(line, entry.request)
         self.plan.doubts.append(
-            Doubt(Job(line.id, request, doubtful=True), line.submitted_at, line.status, resend=True)
+            Doubt(Job(line.id, request, doubtful=True), self._since(line.submitted_at), line.status, resend=True)
         )
         return Written(replace(line, password=made_up, address=line.address or entry.address))
 
@@ -187,7 +203,7 @@ class _Planner:
         if line.status is Status.UNFINISHED and line.task_id is not None:
             self.plan.open_tasks.append(OpenTask(job, line.task_id))
         elif line.status is Status.UNKNOWN:
-            self.plan.doubts.append(Doubt(job, line.submitted_at, line.status))
+            self.plan.doubts.append(Doubt(job, self._since(line.submitted_at), line.status))
 
     def _send(self, line: Line, entry: Entry, request: Request) -> Adoption:
         request, made_up = self._with_password(line, request)
@@ -217,6 +233,7 @@ class _Planner:
 
     def _wait(self, line: Line, entry: Entry) -> Adoption:
         """A row without fault that names what only the service could tell: it waits until that is asked."""
+        self.plan.open += 1
         waiting = replace(_as_in_sheet(line, entry), status=self._waiting, error="", task_id=None)
         return Written(replace(waiting, address_key=entry.key))
 

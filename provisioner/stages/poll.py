@@ -159,9 +159,8 @@ class Poller:
 
     async def _doubt(self, due: _Due, status: Status, error: str) -> None:
         """The status holds unless the service's list says better."""
-        now = self._now()
-        await self._journal.record(Ended(due.task.job.line, status, now, error))
-        self.doubts.append(Doubt(due.task.job, now, status))
+        await self._journal.record(Ended(due.task.job.line, status, self._now(), error))
+        self.doubts.append(Doubt(due.task.job, due.accepted_at, status))
         self.queue.end()
 
     def _give_up(self) -> None:

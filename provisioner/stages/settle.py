@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 LOOKED_UP = "no clear answer came; looked up, and not there yet"
+NOT_LOOKED_UP = "no clear answer came, and it could not be looked up"
 
 
 async def settle(
@@ -60,7 +61,7 @@ async def _found(doubt: Doubt, mailbox: Mailbox, journal: Journal, listener: Lis
 async def _left(doubt: Doubt, unclear: str | None, journal: Journal, listener: Listener, now: float) -> None:
     """The row keeps its status; one without an answer says what the look came to."""
     if doubt.status is Status.UNKNOWN:
-        error = f"no clear answer came, and it could not be looked up: {unclear}" if unclear else LOOKED_UP
+        error = f"{NOT_LOOKED_UP}: {unclear}" if unclear else LOOKED_UP
         await journal.record(Ended(doubt.job.line, doubt.status, now, error))
     listener.ended(doubt.status)
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _NAMED_TWINS: Final = 5
 """So many of the other rows are named where a mailbox stands in the sheet more than once."""
 _A_PAIR: Final = 2
+_UNREADABLE: Final = "the row could not be read with certainty"
+_TWIN: Final = "the same username stands with the same domain in another row too; keep one of them and delete the rest"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class _Finding:
     """What to say about the row at a position."""
     positions: Positions
     """Where in the sheet's frame these rows stand, in order."""
+    cause: str = ""
+    """The sentence without what belongs to one row alone."""
 
 
 class Checked:
@@ -94,7 +98,7 @@ class Checked:
         row = int(self._sheet.rows[position])
         named = finding.column is not None and finding.column in self._sheet.keys
         cell = self._sheet.cell_name(row, finding.column) if named and finding.column else None
-        return Problem(cell, finding.sentence(position))
+        return Problem(cell, finding.sentence(position), finding.cause)
 
 
 def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = False) -> Checked:
@@ -108,7 +112,7 @@ def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = F
     whole = np.ones(len(sheet.frame), dtype=np.bool_)
     broken = np.fromiter(map(sheet.position, sheet.broken), dtype=np.int64, count=len(sheet.broken))
     whole[broken] = False
-    findings = [_Finding(None, lambda position: sheet.broken[int(sheet.rows[position])], np.sort(broken))]
+    findings = [_Finding(None, lambda position: sheet.broken[int(sheet.rows[position])], np.sort(broken), _UNREADABLE)]
     warnings = []
     known = [name for name in sheet.keys if name in schema.columns]
     for name in (*known, *(name for name in schema.columns if name not in known)):
@@ -127,7 +131,7 @@ def _findings(
 ) -> Iterator[_Finding]:
     if column.name not in sheet.keys:
         if column.required and not blank_ok:
-            yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole))
+            yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole), column.blank)
         return
     cells = sheet.frame[column.name]
     texts = sheet.texts(column.name)
@@ -135,7 +139,7 @@ def _findings(
     codes, distinct = pd.factorize(cells)
     present = whole & (codes >= 0)
     if not blank_ok:
-        yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole & (codes < 0)))
+        yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole & (codes < 0)), column.blank)
     unexplained = np.ones(len(distinct), dtype=np.bool_)
     once = pd.Series(distinct, dtype=TEXT)
     for rule, check in zip(column.rules, schema.frame.columns[column.name].checks, strict=True):
@@ -147,6 +151,7 @@ def _findings(
             column.name,
             partial(_explain, rule, texts),
             np.flatnonzero(present & broken[codes]) if len(distinct) else np.empty(0, np.int64),
+            rule.cause,
         )
 
 
@@ -176,7 +181,7 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
         also = f" and {unnamed} more" if unnamed else ""
         return f"this username stands with the same domain in {rows}{also} too; keep one of them and delete the rest"
 
-    yield _Finding("email", sentence, positions)
+    yield _Finding("email", sentence, positions, _TWIN)
 
 
 def _blank_ends(sheet: Sheet, name: str, whole: Mask) -> _Finding:

@@ -14,12 +14,14 @@ import click
 
 from provisioner import __version__
 from provisioner.errors import InterruptedRunError, ProvisionerError, SettingsError, StoppedError, UnusableError
-from provisioner.records import Rate, Secret
+from provisioner.records import Listing, Rate, Secret
+from provisioner.settings import DEFAULT_API_URL, DEFAULT_RATES, GUIDE_CREATE_PATH
 
 if TYPE_CHECKING:
     # Loaded by the commands themselves: the help must not wait for it.
     from collections.abc import Callable, Iterator
 
+    from provisioner.keys import Login
     from provisioner.pipeline import Ending
     from provisioner.records import Prospect
     from provisioner.runfolder import RunFolder
@@ -96,6 +98,17 @@ _service_options = _options(
     click.option(
         "--api-key-file", type=click.Path(path_type=Path), help=f"File with the API key, if not {KEY_VARIABLE}."
     ),
+    click.option("--profile", metavar="NAME", help="Use the key and the address kept by login under this name."),
+)
+
+_create_path = click.option(
+    "--create-path",
+    envvar="MISSION_INBOX_CREATE_PATH",
+    show_envvar=True,
+    metavar="PATH",
+    default=GUIDE_CREATE_PATH,
+    show_default=True,
+    help="Where mailboxes are created; /mailbox/ is the form of the service's API reference.",
 )
 
 
@@ -112,6 +125,7 @@ def main() -> None:
 @main.command()
 @_sheet_options
 @_service_options
+@_create_path
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send only the first N ready rows: a trial run.")
 @click.option(
     "--rate",
@@ -180,6 +194,104 @@ def check(*, as_json: bool, **options: Any) -> None:
         _finish(ending, as_json=as_json, command="check", options=options)
 
 
+@main.command("list")
+@click.argument("what", type=click.Choice([str(listing) for listing in Listing]))
+@_service_options
+@click.option("--csv", "form", flag_value="csv", help="Print CSV.")
+@click.option("--json", "form", flag_value="json", help="Print one JSON array.")
+def list_(*, what: str, form: str | None, **options: Any) -> None:
+    """List what the account has: mailboxes, domains, relay-servers or projects."""
+    with _explained(), _progress() as listener:
+        from provisioner import console, inquiries
+
+        listing = Listing(what)
+        columns = inquiries.COLUMNS[listing]
+        table: console.Table | console.CsvTable | console.JsonTable
+        with _connector(options)(None) as connection:
+            if form == "csv":
+                table = console.CsvTable(columns)
+            else:
+                table = console.JsonTable() if form == "json" else console.Table(columns)
+            number = inquiries.listing(connection, listing, listener, table.show)
+        table.close()
+        console.say(console.count(number, what.rstrip("s").replace("-", " "), what.replace("-", " ")) + ".")
+
+
+@main.command()
+@_service_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def account(*, as_json: bool, **options: Any) -> None:
+    """Show who the key belongs to, and the settings for mail programs."""
+    with _explained(), _progress() as listener:
+        from provisioner import console, inquiries
+
+        with _connector(options)(None) as connection:
+            known = inquiries.account(connection, listener)
+        (console.print_account_json if as_json else console.show_account)(known)
+
+
+@main.command()
+@click.argument("service")
+@_service_options
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: stdout.")
+@click.option("--force", is_flag=True, help="Replace the file if there is one.")
+@click.option(
+    "--only", type=click.Path(path_type=Path), metavar="RUN", help="Keep only the mailboxes of this run folder."
+)
+def export(*, service: str, output: Path | None, force: bool, only: Path | None, **options: Any) -> None:
+    """Download the CSV for SERVICE: smartlead, instantly, reply.io, woodpecker, emailbison or another.
+
+    It holds the mailboxes' passwords, so the file can be read by you alone.
+    """
+    with _explained(), _progress() as listener:
+        from provisioner import console, inquiries, runfolder
+
+        if output is not None and output.exists() and not force:
+            raise SettingsError(f"There is a file {output} already.", remedy="Name another, or add --force.")
+        run_folder = runfolder.existing(only) if only is not None else None
+        with _connector(options)(run_folder) as connection:
+            into = output if output is not None else sys.stdout.buffer
+            exported = inquiries.export(connection, service, listener, into, only=run_folder)
+        console.say(f"{console.count(exported.rows, 'mailbox', 'mailboxes')} for {service}.")
+        if exported.missing:
+            console.say(f"{console.count(exported.missing, 'mailbox', 'mailboxes')} of the run the service left out.")
+
+
+@main.command()
+@click.option("--profile", metavar="NAME", help="Name to keep it under, where you have several accounts.")
+@click.option("--api-url", envvar=URL_VARIABLE, show_envvar=True, help="Address of the service.")
+def login(*, profile: str | None, api_url: str | None) -> None:
+    """Keep the API key in this computer's keyring.
+
+    It is asked for, or read from a pipe, and tried before it is kept.
+    """
+    with _explained(), _progress() as listener:
+        from provisioner import console, inquiries, keys
+        from provisioner.settings import Connection
+
+        if sys.stdin.isatty():
+            text = click.prompt("API key (it is not shown)", hide_input=True, err=True)
+        else:
+            text = sys.stdin.readline()
+        entry = keys.Login(api_url or DEFAULT_API_URL, keys.check(text.strip()))
+        proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+        known = inquiries.account(Connection(api_url=entry.api_url, api_key=entry.api_key, proxy=proxy), listener)
+        keys.keep(profile or keys.DEFAULT_PROFILE, entry)
+        whose = known.facts.get("name") or known.facts.get("email")
+        console.say(f"The key{f' of {whose}' if whose else ''} is kept for {entry.api_url}.")
+
+
+@main.command()
+@click.option("--profile", metavar="NAME", help="The name that it is kept under.")
+def logout(*, profile: str | None) -> None:
+    """Take the API key out of this computer's keyring."""
+    with _explained():
+        from provisioner import console, keys
+
+        gone = keys.forget(profile or keys.DEFAULT_PROFILE)
+        console.say("The key is taken out of the keyring." if gone else "The keyring held no key.")
+
+
 def _read_sheet_options(options: dict[str, Any]) -> SheetOptions:
     from provisioner.settings import SheetOptions
 
@@ -193,31 +305,44 @@ def _read_sheet_options(options: dict[str, Any]) -> SheetOptions:
 
 
 def _connector(
-    options: dict[str, Any], rate: tuple[Rate, ...]
-) -> Callable[[RunFolder], AbstractContextManager[Connection]]:
-    """What tells a run where its service is: the given address and key, or a sandbox of its own."""
-    from provisioner.settings import DEFAULT_API_URL, Connection
+    options: dict[str, Any], rate: tuple[Rate, ...] = DEFAULT_RATES
+) -> Callable[[RunFolder | None], AbstractContextManager[Connection]]:
+    """What tells a command where its service is: the given address and key, or a sandbox of its own.
+
+    It is handed the run's folder, or None where the command belongs to no run.
+    """
+    from provisioner.settings import Connection
 
     if not options["sandbox"]:
+        login = _login(options)
         connection = Connection(
-            api_url=options["api_url"] or DEFAULT_API_URL,
-            api_key=_api_key(options["api_key_file"]),
+            api_url=login.api_url,
+            api_key=login.api_key,
             rates=rate,
             proxy=os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"),
+            create_path=options.get("create_path", GUIDE_CREATE_PATH),
         )
         return lambda _: nullcontext(connection)
-    source = click.get_current_context().get_parameter_source("api_url")
-    if options["api_url"] and source is click.core.ParameterSource.COMMANDLINE:
-        raise SettingsError("--sandbox and --api-url cannot go together.", remedy="Leave out one of them.")
+    if (options["api_url"] and _typed("api_url")) or options["profile"]:
+        raise SettingsError(
+            "--sandbox cannot go together with --api-url or --profile.", remedy="Leave out one or the other."
+        )
 
     @contextmanager
-    def sandboxed(folder: RunFolder) -> Iterator[Connection]:
+    def sandboxed(folder: RunFolder | None) -> Iterator[Connection]:
         from provisioner.sandbox.options import SandboxOptions
         from provisioner.sandbox.server import serve
 
         # It remembers its mailboxes beside the journal, as the service itself would, so that a second run can go on.
-        with serve(SandboxOptions(state=folder.path / "sandbox.sqlite3")) as sandbox:
-            yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), rates=rate)
+        state = folder.path / "sandbox.sqlite3" if folder else None
+        form: Any = "guide" if options.get("create_path", GUIDE_CREATE_PATH) == GUIDE_CREATE_PATH else "reference"
+        with serve(SandboxOptions(state=state, create_form=form)) as sandbox:
+            yield Connection(
+                api_url=sandbox.url,
+                api_key=Secret(sandbox.api_key),
+                rates=rate,
+                create_path=options.get("create_path", GUIDE_CREATE_PATH),
+            )
 
     return sandboxed
 
@@ -235,28 +360,45 @@ def _agreement(*, yes: bool) -> Callable[[Prospect], bool]:
     return agree
 
 
-def _api_key(file: Path | None) -> Secret:
-    """The key from the environment, else from the file. Raises SettingsError."""
-    key = os.environ.get(KEY_VARIABLE, "").strip()
-    if not key and file is not None:
-        try:
-            key = file.read_text(encoding="utf-8-sig").strip()
-        except (OSError, UnicodeDecodeError):
+def _login(options: dict[str, Any]) -> Login:
+    """The key and the address that belongs to it. Raises SettingsError where that is missing or not certain."""
+    from provisioner import keys
+
+    profile, url, file = options["profile"], options["api_url"], options["api_key_file"]
+    in_environment = os.environ.get(KEY_VARIABLE, "").strip()
+    if profile is None and in_environment:
+        return keys.Login(url or DEFAULT_API_URL, keys.check(in_environment))
+    kept = keys.load(profile or keys.DEFAULT_PROFILE, required=profile is not None)
+    in_file = keys.read(file) if file is not None else None
+    if kept is None:
+        if profile is not None:
             raise SettingsError(
-                f"The key file {file} cannot be read.",
-                remedy="Name a text file that holds the API key and nothing else.",
-            ) from None
-    if not key:
+                f"The keyring holds no key for the profile “{profile}”.",
+                remedy=f"Run provisioner login --profile {profile} first.",
+            )
+        if in_file is None:
+            raise SettingsError(
+                "There is no API key.",
+                remedy=f"Run provisioner login once, or set {KEY_VARIABLE}, or name a file that holds the key with "
+                "--api-key-file. To practise without a key, add --sandbox.",
+            )
+        return keys.Login(url or DEFAULT_API_URL, in_file)
+    if in_file not in (None, kept.api_key):
         raise SettingsError(
-            "There is no API key.",
-            remedy=f"Set {KEY_VARIABLE}, or name a file that holds the key with --api-key-file. "
-            "To practise without a key, add --sandbox.",
+            f"The keyring and the file {file} hold different API keys, so it is not certain which account is meant.",
+            remedy="Leave out --api-key-file, or take the key out of the keyring with provisioner logout.",
         )
-    if not key.isascii() or not key.isprintable() or " " in key:
+    if url and url.rstrip("/") != kept.api_url.rstrip("/") and (profile is None or _typed("api_url")):
         raise SettingsError(
-            "The API key holds a blank or a character that no key has.", remedy="Copy the key once more, and all of it."
+            f"The key in the keyring is for {kept.api_url}, so it is not sent to {url}.",
+            remedy=f"Give the other service's key with {KEY_VARIABLE}, or log in to it under a --profile of its own.",
         )
-    return Secret(key)
+    return kept
+
+
+def _typed(option: str) -> bool:
+    """Whether an option stands on the command line, not only in the environment."""
+    return click.get_current_context().get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
 
 
 def _finish(ending: Ending, *, as_json: bool, command: str, options: dict[str, Any]) -> None:
@@ -321,6 +463,10 @@ def _explained() -> Iterator[None]:
     except ProvisionerError as error:
         console.show_error(error)
         raise SystemExit(UNUSABLE if isinstance(error, UnusableError) else _stop_code_of(error)) from None
+    except BrokenPipeError:
+        # Whoever read stdout has seen enough. Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(DONE) from None
     except (KeyboardInterrupt, click.Abort):
         print("\nInterrupted. Run the same command again to go on.", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shlex
 import sys
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm import tqdm
 
-from provisioner.records import Prospect, Status, Summary
+from provisioner.records import Account, Prospect, Status, Summary
+from provisioner.sheets import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provisioner.errors import ProvisionerError
 
@@ -193,6 +195,87 @@ def show_error(error: ProvisionerError) -> None:
     print(f"\n{error.message}", file=sys.stderr)
     if error.remedy:
         print(error.remedy, file=sys.stderr)
+
+
+class Table:
+    """Entries of a list on stdout as they come, in columns as wide as the first page needs."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._widths: list[int] = []
+
+    def show(self, entries: Sequence[Mapping[str, object]]) -> None:
+        rows = [[_shown(entry[column]) for column in self._columns] for entry in entries]
+        if not self._widths:
+            headed = [list(self._columns), *rows]
+            self._widths = [max(len(row[place]) for row in headed) for place in range(len(self._columns))]
+            rows = headed
+        for row in rows:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, self._widths, strict=True)).rstrip())
+
+    def close(self) -> None:
+        """A table has no end of its own."""
+
+
+class CsvTable:
+    """Entries of a list on stdout as CSV, such that no spreadsheet program runs a cell."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer.writerow(columns)
+
+    def show(self, entries: Sequence[Mapping[str, object]]) -> None:
+        self._writer.writerows([guard(_shown(entry[column])) for column in self._columns] for entry in entries)
+
+    def close(self) -> None:
+        """A CSV file has no end of its own."""
+
+
+class JsonTable:
+    """Entries of a list on stdout as one JSON array."""
+
+    def __init__(self) -> None:
+        self._before = "[\n"
+
+    def show(self, entries: Sequence[Mapping[str, object]]) -> None:
+        for entry in entries:
+            print(self._before + json.dumps(entry, ensure_ascii=False), end="")
+            self._before = ",\n"
+
+    def close(self) -> None:
+        print("[]" if self._before == "[\n" else "\n]")
+
+
+def show_account(account: Account) -> None:
+    """Who the key belongs to, and what a mail program has to be told, on stdout."""
+    for name, value in account.facts.items():
+        print(f"{_shown(name):<12}  {_shown(value)}")
+    print("\nSettings for mail programs:")
+    for name, server in (("SMTP", account.smtp), ("IMAP", account.imap)):
+        where = f"{_shown(server.host)}, port {server.port}, TLS from the start (SSL/TLS)" if server else "not told"
+        print(f"  {name:<10}  {where}")
+    print("  user name   the full address, such as john.doe@example.com")
+    print("  password    the mailbox's own")
+
+
+def print_account_json(account: Account) -> None:
+    """The same as one JSON object."""
+    servers = {
+        name: asdict(server) if server else None for name, server in (("smtp", account.smtp), ("imap", account.imap))
+    }
+    print(json.dumps({"account": dict(account.facts), **servers}, ensure_ascii=False))
+
+
+def say(sentence: str) -> None:
+    """A line for people."""
+    print(sentence, file=sys.stderr)
+
+
+def _shown(value: object) -> str:
+    """A value from outside on one line, without what acts on a terminal."""
+    text = {None: "", True: "yes", False: "no"}.get(value) if value is None or isinstance(value, bool) else str(value)
+    return "".join(char if char.isprintable() else "\ufffd" for char in text or "")
 
 
 def print_json(summary: Summary, exit_code: int) -> None:

@@ -10,6 +10,7 @@ ProvisionerError
     ├── KeyRefusedError    the service does not accept the key
     ├── ServiceDownError   nothing answers, or not for long enough
     ├── WrongServiceError  something answers that is not the service
+    ├── UnavailableError   the service does not give what was asked for
     ├── JournalError       what happened can no longer be written down
     ├── FilesError         results.csv or failures.csv cannot be written
     ├── SameFailureError   too many rows in a row failed with one cause
@@ -65,6 +66,10 @@ class ServiceDownError(StoppedError):
 
 class WrongServiceError(StoppedError):
     """What answers at the address does not speak the service's language."""
+
+
+class UnavailableError(StoppedError):
+    """The service does not give a list that was asked for, now or at all."""
 
 
 class JournalError(StoppedError):

@@ -299,6 +299,66 @@ class Mailbox:
 
 
 @dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail programs log in, with TLS from the first byte on."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who an API key belongs to."""
+
+    facts: Mapping[str, str]
+    """What the service tells of the account, by the service's own words."""
+    smtp: MailServer | None
+    """None where the service does not name it."""
+    imap: MailServer | None
+
+
+class LoginState(StrEnum):
+    """What came of logging in to a mailbox."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    """The server answered, and did not accept the address with this password."""
+    UNREACHABLE = "unreachable"
+    """No server that can be trusted gave an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginAnswer:
+    """One log-in."""
+
+    state: LoginState
+    sentence: str = ""
+    """Why it is not ok."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailLogin:
+    """A mailbox that is to be logged in to."""
+
+    line: LineId
+    address: str
+    password: Secret
+    fresh: bool
+    """It was created so recently that the mail servers may not know it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginCounts:
+    """How many mailboxes could be logged in to."""
+
+    ok: int
+    """Over both IMAP and SMTP."""
+    failed: int
+    untried: int
+    """Whose address or password is not known here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
     """At most `count` requests in any `seconds`."""
 

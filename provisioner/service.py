@@ -9,20 +9,19 @@ from __future__ import annotations
 import json
 import random
 import re
-import ssl
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urljoin, urlsplit
 
 import anyio
-import certifi
 import httpx
 
-from provisioner.errors import KeyRefusedError, ServiceDownError, WrongServiceError
+from provisioner.errors import KeyRefusedError, ServiceDownError, SettingsError, WrongServiceError
 from provisioner.pace import Lane, Pace
 from provisioner.records import (
     Accepted,
+    Account,
     CreateAnswer,
     Created,
     Failed,
@@ -30,6 +29,7 @@ from provisioner.records import (
     Listing,
     Lost,
     Mailbox,
+    MailServer,
     OpenTask,
     Pending,
     Refused,
@@ -38,15 +38,18 @@ from provisioner.records import (
     TaskAnswer,
     TaskId,
 )
+from provisioner.trust import trusted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    import ssl
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 
     from provisioner.progress import Listener
     from provisioner.settings import Connection
 
 ACCOUNT_PATH = "/api/userinfo/"
 TASK_PATH = "/api/tasks/{}/"
+EXPORT_PATH = "/mailbox/download/{}/"
 LISTING_PATHS = {
     Listing.MAILBOXES: "/api/mailboxes/",
     Listing.DOMAINS: "/api/domains/",
@@ -62,6 +65,9 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
 LONGEST_THROTTLE = 15 * 60.0
 """Seconds the service may keep every request waiting before the run is better continued later."""
 LISTING_TRIES = 4
+SMTPS_PORT, IMAPS_PORT = 465, 993
+SECRET_NAME = re.compile(r"pass|secret|key|token", re.IGNORECASE)
+"""Fields that are never shown."""
 REASON_LENGTH = 500
 
 ENDED_WELL = frozenset({"success", "succeeded", "completed", "complete", "done"})
@@ -137,7 +143,7 @@ class Service:
 
     async def __aenter__(self) -> Self:
         if self._origin.startswith("https"):
-            self._ssl = await anyio.to_thread.run_sync(_trust)
+            self._ssl = await anyio.to_thread.run_sync(trusted)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -147,7 +153,7 @@ class Service:
             self._clients.clear()
             self._idle.clear()
 
-    async def account(self) -> Mapping[str, Any]:
+    async def account(self) -> Account:
         """Who the key belongs to, as the service tells it; empty where it has no such page.
 
         Raises KeyRefusedError, ServiceDownError, WrongServiceError: the first call to make.
@@ -165,7 +171,7 @@ class Service:
         if not reply.is_json or 300 <= reply.status < 400:
             raise self._wrong_service(reply)
         self._met = True
-        return reply.body if reply.status == 200 and isinstance(reply.body, dict) else {}
+        return _account(reply.body if reply.status == 200 and isinstance(reply.body, dict) else {})
 
     async def create(self, request: Request) -> CreateAnswer:
         """Ask for one mailbox, once.
@@ -215,7 +221,7 @@ class Service:
         items = [item async for page in self.pages(listing) for item in page]
         return tuple(holding for holding in map(_holding, items) if holding is not None)
 
-    async def pages(self, listing: Listing) -> AsyncIterator[list[Mapping[str, Any]]]:
+    async def pages(self, listing: Listing) -> AsyncGenerator[list[Mapping[str, Any]], None]:
         """A list page by page as the service gives it; a bare array is one page. Pages elsewhere are not followed.
 
         Raises ListingUnavailableError, and as `account` does.
@@ -238,6 +244,45 @@ class Service:
         if urlsplit(target)[:2] != urlsplit(self._origin)[:2]:
             raise ListingUnavailableError("the service's list goes on at another address, which is not followed")
         return target
+
+    async def download(self, export: str) -> AsyncGenerator[bytes, None]:
+        """The CSV made for a sending service, in pieces as it arrives.
+
+        Raises SettingsError where there is no such export, WrongServiceError where the answer is no file, and as
+        `account` does.
+        """
+        path = EXPORT_PATH.format(quote(export, safe=""))
+        while True:
+            await self._pace.grant(Lane.ASK)
+            self._counts["other"] += 1
+            try:
+                async with self._new_client().stream("GET", path, headers={"Accept": "text/csv, */*"}) as response:
+                    if response.status_code == 200 and _is_file(response):
+                        async for piece in response.aiter_bytes():
+                            yield piece
+                        return
+                    await response.aread()
+            except httpx.HTTPError as error:
+                raise ServiceDownError(
+                    f"The download from {self._origin} broke off: {_technical(error)}.", remedy=_TRY_LATER
+                ) from error
+            self._refuse_download(_read(response), export)
+
+    def _refuse_download(self, reply: _Reply, export: str) -> None:
+        """Raise what the answer means; returns only where it asks to wait, after the pace is held."""
+        if _is_not_now(reply):
+            self._hold_throttled(reply)
+            return
+        self._check_key(reply)
+        if reply.status >= 500:
+            raise ServiceDownError(f"{self._origin} could not make the export ({reply.status}).", remedy=_TRY_LATER)
+        if reply.status in (400, 404):
+            raise SettingsError(
+                f"The service has no export “{export}”.",
+                remedy="Its guide names smartlead, instantly, reply.io, woodpecker and emailbison; see that the name "
+                "is written as there.",
+            )
+        raise self._wrong_service(reply)
 
     async def _page(self, url: str) -> object:
         reason = ""
@@ -378,13 +423,6 @@ class Service:
 _TRY_LATER = "Run again in a few minutes; if it stays so, ask Mission Inbox's support."
 
 
-def _trust() -> ssl.SSLContext:
-    """Certificates that the machine trusts (an office's own among them), and the usual public ones."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context
-
-
 def _body(request: Request) -> Iterator[tuple[str, object]]:
     yield "email", request.email
     yield "domain", request.domain
@@ -406,6 +444,12 @@ def _read(response: httpx.Response) -> _Reply:
         retry_after=_retry_after(response.headers),
         location=response.headers.get("location", ""),
     )
+
+
+def _is_file(response: httpx.Response) -> bool:
+    """Whether the answer may be a CSV file: a web page or data is none, whatever its status."""
+    kind = response.headers.get("content-type", "").lower()
+    return not ("html" in kind or "json" in kind)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
@@ -441,6 +485,19 @@ def _mailbox_id(body: Mapping[str, Any]) -> str | None:
             if found is not None:
                 return str(found)
     return None
+
+
+def _account(body: Mapping[str, Any]) -> Account:
+    servers = {key: str(body.get(key) or "").strip() for key in ("ibx_smtp", "ibx_imap")}
+    return Account(
+        facts={
+            key: str(value)
+            for key, value in body.items()
+            if isinstance(value, str | int | float) and value != "" and not SECRET_NAME.search(key)
+        },
+        smtp=MailServer(servers["ibx_smtp"], SMTPS_PORT) if servers["ibx_smtp"] else None,
+        imap=MailServer(servers["ibx_imap"], IMAPS_PORT) if servers["ibx_imap"] else None,
+    )
 
 
 def _holding(item: Mapping[str, Any]) -> Holding | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_API_URL = "https://api-v2.missioninbox.com"
+GUIDE_CREATE_PATH = "/api/mailboxes/"
 DEFAULT_RATES = (Rate(5, 1.0),)
 DEFAULT_WORKERS = 20
 DEFAULT_TASK_TIMEOUT = 15 * 60.0
@@ -34,7 +35,8 @@ class Connection:
     """All of them are kept at once."""
     proxy: str | None = field(default=None, repr=False)
     """Of an https proxy; None connects directly. It may hold credentials."""
-    create_path: str = "/api/mailboxes/"
+    create_path: str = GUIDE_CREATE_PATH
+    """Where mailboxes are created. The service's API reference has another one, which answers without a task."""
     answer_timeout: float = 30.0
     """Seconds to wait for an answer before it counts as lost."""
     patience: float = 120.0
@@ -42,6 +44,11 @@ class Connection:
 
     def __post_init__(self) -> None:
         check_api_url(self.api_url)
+        if not (self.create_path.startswith("/") and self.create_path.endswith("/") and self.create_path.isprintable()):
+            raise SettingsError(
+                f"“{self.create_path}” is not a path of the service.",
+                remedy=f"Write it like {GUIDE_CREATE_PATH}, with a slash at both ends.",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

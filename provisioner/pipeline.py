@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 WRITE_SHARE = 20
 """Refreshing the files takes at most one part in so many of the time, however long the sheet."""
 
+SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
+"""The sheet's columns that results.csv repeats."""
 SHOWN = 10
 """How many of the rows that are left an ending holds."""
 
@@ -141,30 +143,27 @@ class _Loaded:
         """Every row of the sheet in its order, with its request where it is ready."""
         ready = self.checked.ready()
         upcoming = next(ready, None)
-        for row, cells in self.sheet.cells("email", "domain", "relay_server", "project", "reply_to"):
-            entry = self._entry(row, cells)
+        for row, (email, domain, relay, project, reply_to) in self.sheet.cells(*SHOWN_COLUMNS):
+            request, error = None, ""
             if upcoming is not None and upcoming.sheet_row == row:
-                yield replace(entry, request=resolve(upcoming))
+                request = resolve(upcoming)
                 upcoming = next(ready, None)
             else:
-                problems = "; ".join(str(problem) for problem in self.checked.problems(row))
-                yield replace(entry, error=problems)
-
-    def _entry(self, row: int, cells: Sequence[str]) -> Entry:
-        origin = self.sheet.origins.get(row)
-        email, domain, relay_server, project, reply_to = cells
-        return Entry(
-            file_row=row,
-            sheet_row=self.sheet.number(row),
-            email=email,
-            domain=domain,
-            relay_server=relay_server,
-            project=project,
-            reply_to=reply_to,
-            request=None,
-            earlier_status=origin.status if origin else None,
-            earlier_task=origin.task_id if origin else None,
-        )
+                error = "; ".join(str(problem) for problem in self.checked.problems(row))
+            origin = self.sheet.origins.get(row)
+            yield Entry(
+                row,
+                self.sheet.number(row),
+                email,
+                domain,
+                relay,
+                project,
+                reply_to,
+                request=request,
+                error=error,
+                earlier_status=origin.status if origin else None,
+                earlier_task=origin.task_id if origin else None,
+            )
 
 
 class _Run:

@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 MANDATORY: Final = ("email", "domain", "relay_server", "password")
 """The columns without which no mailbox can be created."""
 
+KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "mistake": ("pattern",),
+    "fits": ("pattern",),
+    "has": ("pattern",),
+    "has_no": ("pattern",),
+    "length": ("min", "max"),
+}
+"""The checks that a schema may use, and what each must be given."""
+
+FORBIDDING: Final = frozenset({"mistake", "has_no"})
+"""The checks whose pattern is what a cell must not hold."""
+
 _SHOWN_LENGTH: Final = 60
 
 
@@ -49,35 +61,41 @@ class Rule:
     """One check of a column, and the sentence that is shown where a cell breaks it."""
 
     kind: str
-    """A key of `_BREACHES`."""
+    """A key of `KINDS`."""
     sentence: str
     pattern: re.Pattern[str] = re.compile("")
     """What the check looks for; of no meaning to `length`."""
     shortest: int = 0
     longest: int = 0
 
-    @cached_property
-    def _breach(self) -> Callable[[str], re.Match[str] | bool | None]:
-        return _BREACHES[self.kind](self)
-
     def broken_by(self, text: str) -> bool:
         """Whether a cell that holds `text` breaks the rule."""
-        return bool(self._breach(text))
+        return bool(self._find(text)) == self._forbids
+
+    def unbroken(self, texts: pd.Series[str]) -> pd.Series[bool]:
+        """Of each of many texts, whether it keeps the rule."""
+        if self.kind == "length":
+            lengths = np.fromiter(map(len, texts.to_numpy(dtype=object)), dtype=np.int64, count=len(texts))
+            return pd.Series((self.shortest <= lengths) & (lengths <= self.longest), index=texts.index)
+        found = np.fromiter(map(self._find, texts.to_numpy(dtype=object)), dtype=bool, count=len(texts))
+        return pd.Series(found != self._forbids, index=texts.index)
 
     def explain(self, text: str) -> str:
         """The sentence about `text`, with what it names filled in. That of a secret column names nothing."""
-        found = self._breach(text)
+        found = self._find(text)
         groups = found.groupdict(default="") if isinstance(found, re.Match) else {}
         return self.sentence.format_map({name: shown(part) for name, part in {**groups, "value": text}.items()})
 
+    @cached_property
+    def _find(self) -> Callable[[str], re.Match[str] | bool | None]:
+        if self.kind == "length":
+            return lambda text: self.shortest <= len(text) <= self.longest
+        return self.pattern.fullmatch if self.kind in ("mistake", "fits") else self.pattern.search
 
-_BREACHES: Final[Mapping[str, Callable[[Rule], Callable[[str], re.Match[str] | bool | None]]]] = {
-    "mistake": lambda rule: rule.pattern.fullmatch,
-    "fits": lambda rule: lambda text: rule.pattern.fullmatch(text) is None,
-    "has": lambda rule: lambda text: rule.pattern.search(text) is None,
-    "has_no": lambda rule: rule.pattern.search,
-    "length": lambda rule: lambda text: not rule.shortest <= len(text) <= rule.longest,
-}
+    @property
+    def _forbids(self) -> bool:
+        """Whether the rule is broken by what is found, rather than by finding nothing."""
+        return self.kind in FORBIDDING
 
 
 @dataclass(frozen=True)
@@ -246,11 +264,9 @@ class _SchemaFile:
         entries = self._mapping(node, "a check", required=("options",), optional=("pattern", "min", "max"))
         options = self._mapping(entries["options"], "a check's options", required=("check_name", "error"))
         kind = self._text(options["check_name"])
-        if kind not in _BREACHES:
-            self._refuse(
-                options["check_name"].start_mark, f"there is no check “{kind}”{_did_you_mean(kind, _BREACHES)}"
-            )
-        self._mapping(node, f"the check “{kind}”", required=("options", *_STATISTICS[kind]))
+        if kind not in KINDS:
+            self._refuse(options["check_name"].start_mark, f"there is no check “{kind}”{_did_you_mean(kind, KINDS)}")
+        self._mapping(node, f"the check “{kind}”", required=("options", *KINDS[kind]))
         sentence = self._text(options["error"])
         if kind == "length":
             shortest, longest = self._number(entries["min"]), self._number(entries["max"])
@@ -267,8 +283,8 @@ class _SchemaFile:
 
     def _refuse_unknown_placeholders(self, column: Column, node: yaml.Node) -> None:
         for rule in column.rules:
-            found = rule.kind in ("mistake", "has_no")
-            known = () if column.secret else ("value", *(rule.pattern.groupindex if found else ()))
+            groups = rule.pattern.groupindex if rule.kind in FORBIDDING else ()
+            known = () if column.secret else ("value", *groups)
             for placeholder in self._placeholders(rule.sentence, node):
                 if placeholder not in known:
                     why = "its cells are never shown" if column.secret else "nothing of that name is found"
@@ -346,18 +362,9 @@ def _did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str
     return f"; did you mean “{close[0]}”?" if close else ""
 
 
-_STATISTICS: Final[Mapping[str, tuple[str, ...]]] = {
-    "mistake": ("pattern",),
-    "fits": ("pattern",),
-    "has": ("pattern",),
-    "has_no": ("pattern",),
-    "length": ("min", "max"),
-}
-
-
 def _register_checks() -> None:
-    """Make the kinds of `_BREACHES` known to pandera, whose registry is global and refuses a name it has."""
-    for kind, statistics in _STATISTICS.items():
+    """Make `KINDS` known to pandera, whose registry is global and refuses a name it has."""
+    for kind, statistics in KINDS.items():
         if not hasattr(pa.Check, kind):
             check = _length_check if kind == "length" else _pattern_check(kind)
             register_check_method(check, statistics=list(statistics), supported_types=pd.Series)
@@ -365,19 +372,14 @@ def _register_checks() -> None:
 
 def _pattern_check(kind: str) -> Callable[..., pd.Series[bool]]:
     def check(cells: pd.Series[str], *, pattern: str) -> pd.Series[bool]:
-        return _unbroken(Rule(kind, "", re.compile(pattern)), cells)
+        return Rule(kind, "", re.compile(pattern)).unbroken(cells)
 
     check.__name__ = kind
     return check
 
 
-def _length_check(cells: pd.Series[str], *, min: int, max: int) -> pd.Series[bool]:  # noqa: A002 - the words of the YAML
-    return _unbroken(Rule("length", "", shortest=min, longest=max), cells)
+def _length_check(cells: pd.Series[str], *, min: int, max: int) -> pd.Series[bool]:  # noqa: A002 - the YAML's words
+    return Rule("length", "", shortest=min, longest=max).unbroken(cells)
 
 
 _length_check.__name__ = "length"
-
-
-def _unbroken(rule: Rule, cells: pd.Series[str]) -> pd.Series[bool]:
-    broken = np.fromiter(map(rule.broken_by, cells), dtype=bool, count=len(cells))
-    return pd.Series(~broken, index=cells.index)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from copy import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -24,7 +26,9 @@ from pandera.api.extensions import register_check_method
 from provisioner.errors import SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 MANDATORY: Final = ("email", "domain", "relay_server", "password")
 """The columns without which no mailbox can be created."""
@@ -133,6 +137,19 @@ class MailboxSchema:
         """Whether a cell of `column` that holds `text` breaks no rule."""
         return not any(rule.broken_by(text) for rule in self.columns[column].rules)
 
+    def broken(self, column: str, texts: pd.Series[str]) -> Iterator[tuple[Rule, Mask]]:
+        """Each rule of a column, by pandera's own checks, and which of `texts`, none of them blank, break it.
+
+        Where the whole of a text is a known mistake, what other rules it breaks is not told.
+        """
+        open_questions = np.ones(len(texts), dtype=np.bool_)
+        for rule, check in zip(self.columns[column].rules, self._checks[column], strict=True):
+            holds: Any = check(texts).check_output
+            broken = open_questions & ~holds.to_numpy(dtype=np.bool_)
+            if rule.kind == "mistake":
+                open_questions &= ~broken
+            yield rule, broken
+
     def meaning(self, header: str) -> str | None:
         """The column that a header means; None where the schema does not know it."""
         return self._by_header.get(bare(header))
@@ -141,6 +158,13 @@ class MailboxSchema:
         """The column that a header nearly names, as by a slip of the finger; None where there is none."""
         close = get_close_matches(bare(header), self._by_header, n=1, cutoff=0.85)
         return self._by_header[close[0]] if close and self.meaning(header) is None else None
+
+    @cached_property
+    def _checks(self) -> dict[str, list[pa.Check]]:
+        checks = {name: [copy(check) for check in column.checks] for name, column in self.frame.columns.items()}
+        for check in chain.from_iterable(checks.values()):
+            check.ignore_na = False  # Nothing blank is handed over, and to look for it again costs as much as a check.
+        return checks
 
     @cached_property
     def _by_header(self) -> dict[str, str]:

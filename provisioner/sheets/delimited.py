@@ -11,6 +11,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -88,12 +89,12 @@ def runs(
     source = iter(lines)
     number = first
     while True:
-        while len(ahead) < _TAKEN_AT_ONCE and (line := next(source, None)) is not None:
-            ahead.append(line)
+        ahead.extend(islice(source, max(0, _TAKEN_AT_ONCE - len(ahead))))
         if not ahead:
             return
         together = delimiter.join(ahead)
-        if '"' not in together and all(line.count(delimiter) == width - 1 for line in ahead):
+        counts = list(map(str.count, ahead, repeat(delimiter)))
+        if '"' not in together and counts.count(width - 1) == len(ahead):
             cells = together.split(delimiter)
             yield Run(number, [cells[position::width] for position in range(width)])
             number += len(ahead)

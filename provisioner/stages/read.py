@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _BLANKS: Final = " \t\n\r\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
+_BLANK: Final = re.compile(f"[{_BLANKS}]")
 _WHOLE: Final = re.compile(r"([0-9]+)\.0+")
 _BATCH: Final = 1024
 _KEPT_ONCE: Final = 10_000
@@ -278,7 +279,8 @@ class _Table:
         if not ids:
             return range(len(columns[0]))
         probe = columns[self._layout.own[ids[0]]]
-        suspects = [index for index, text in enumerate(probe) if not text.isdecimal()]
+        sound = all(probe) and "".join(probe).isdecimal()
+        suspects = [] if sound else [index for index, text in enumerate(probe) if not text.isdecimal()]
         example = self._known[self._anchor]
         anchors = columns[self._layout.own[self._anchor]]
         if example and example.example in anchors:
@@ -349,19 +351,20 @@ class _Table:
                     self._broken.setdefault(number, _SHARED_ORIGIN.format(named, sheet_row))
 
 
-def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> list[str | None]:
+def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> Sequence[str | None]:
     """Cells as they are to be understood.
 
     Blank ones are None, or filled. Those that the schema knows lose the blanks around them, but secret ones do not.
     """
-    if column is None:
-        return [text or None for text in texts]
-    if column.secret:
-        return [text if _visible(text) else fill for text in texts]
-    bare = [text.strip(_BLANKS) for text in texts]
-    if column.whole_number and "." in "".join(bare):
-        bare = [_WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text for text in bare]
-    return [text or fill for text in bare]
+    together = "".join(texts)
+    if column and _BLANK.search(together):
+        bare = [text.strip(_BLANKS) for text in texts]
+        texts = (
+            [text if edgeless else "" for text, edgeless in zip(texts, bare, strict=True)] if column.secret else bare
+        )
+    if column and column.whole_number and "." in together:
+        texts = [_WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text for text in texts]
+    return texts if all(texts) else [text or fill for text in texts]
 
 
 def _visible(text: str) -> bool:

@@ -11,7 +11,9 @@ ProvisionerError
     ├── ServiceDownError   nothing answers, or not for long enough
     ├── WrongServiceError  something answers that is not the service
     ├── JournalError       what happened can no longer be written down
-    └── SameFailureError   too many rows in a row failed with one cause
+    ├── FilesError         results.csv or failures.csv cannot be written
+    ├── SameFailureError   too many rows in a row failed with one cause
+    └── InterruptedRunError  somebody asked for it
 
 A bad row is a value and never one of these.
 """
@@ -70,3 +72,11 @@ class JournalError(StoppedError):
 
 class SameFailureError(StoppedError):
     """Row after row ended with the same cause."""
+
+
+class FilesError(StoppedError):
+    """The result files could not be written; the journal holds all that they would say."""
+
+
+class InterruptedRunError(StoppedError):
+    """The run was interrupted from the keyboard or by a signal."""

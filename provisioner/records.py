@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType
+from typing import TYPE_CHECKING, NewType, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TaskId = NewType("TaskId", str)
+"""What the service calls a task; opaque."""
+LineId = NewType("LineId", int)
+"""What the journal calls a row: stable over runs, whatever the sheet's order."""
 MASK = "•••"
 
 
@@ -72,6 +78,11 @@ class Status(StrEnum):
         """Whether nothing is left to do: such a row is not in failures.csv."""
         return self in (Status.CREATED, Status.EXISTS, Status.VALID)
 
+    @property
+    def ends(self) -> bool:
+        """Whether the service's last word on the row is known."""
+        return self in (Status.CREATED, Status.EXISTS, Status.REJECTED, Status.FAILED)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -81,6 +92,8 @@ class Problem:
     """Such as `D17`, as the spreadsheet program names it; None where the whole row is meant."""
     sentence: str
     """Plain words: the fault, then what to write. Never the content of a secret cell."""
+    cause: str = ""
+    """The sentence without what belongs to this row alone: the same for every row with this fault."""
 
     def __str__(self) -> str:
         return f"{self.cell}: {self.sentence}" if self.cell else self.sentence
@@ -114,3 +127,181 @@ class Request:
     project: int | None
     reply_to: str | None
 
+    def redact(self, text: str) -> str:
+        """`text` from outside, without this request's password."""
+        return self.password.redact(text) if self.password else text
+
+    def anonymous(self, text: str) -> str:
+        """`text` without what belongs to this row alone, so that the same cause reads the same in every row."""
+        for value in (self.email, self.reply_to):
+            text = text.replace(value, "…") if value else text
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A data row of the sheet after validation: ready to be sent, or with the reason why not."""
+
+    file_row: int
+    """Its number in the file that was read."""
+    sheet_row: int | None
+    """Its number in the original sheet; differs where the file is a failures file. None: added there by hand."""
+    email: str
+    domain: str
+    relay_server: str
+    project: str
+    reply_to: str
+    request: Request | None
+    """None where the row is invalid."""
+    error: str = ""
+    earlier_status: Status | None = None
+    """What a failures file says of the row."""
+    earlier_task: TaskId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request together with the row it is for."""
+
+    line: LineId
+    request: Request
+    doubtful: bool = False
+    """An earlier create of it may have been carried out without our seeing the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A row of which only the service can tell whether its mailbox exists."""
+
+    job: Job
+    asked_at: float | None
+    """When its latest create was sent, on the wall clock in seconds since 1970; None where that is not known."""
+    status: Status
+    """Where it stands if it is not there."""
+    resend: bool = False
+    """Whether it may be sent again if it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTask:
+    """A creation that the service accepted and has not reported as ended."""
+
+    job: Job
+    task_id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The create was accepted as a task."""
+
+    task_id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The mailbox exists now, by this create."""
+
+    mailbox_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The create was refused for good: nothing was made."""
+
+    reason: str
+    duplicate: bool = False
+    """The service says that the address is taken already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The create was sent and its answer does not tell whether it was carried out."""
+
+    reason: str
+
+
+CreateAnswer = Accepted | Created | Refused | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The task has not ended, as far as the service tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The task ended without a mailbox."""
+
+    reason: str
+    duplicate: bool = False
+    """The service says that the address is taken already."""
+
+
+TaskAnswer = Pending | Created | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A mailbox as the service lists it."""
+
+    id: str | None
+    email: str
+    """The full address where the service gives it, else the username alone."""
+    domain: int | None
+    domain_name: str | None
+
+    @property
+    def username(self) -> str:
+        return self.email.partition("@")[0]
+
+    @property
+    def address(self) -> str | None:
+        """The full address; None where the service did not say it."""
+        if "@" in self.email:
+            return self.email
+        return f"{self.email}@{self.domain_name}" if self.domain_name else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` requests in any `seconds`."""
+
+    count: int
+    seconds: float
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `5/s`, `200/min` or `1000/h`; raises ValueError with a sentence."""
+        units = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+        match = re.fullmatch(r"\s*([1-9][0-9]{0,6})\s*/\s*([a-z]+)\s*", text)
+        if match is None or match[2] not in units:
+            raise ValueError(f"“{text}” is not a rate: write a number and a unit, such as 5/s or 200/min")
+        return cls(int(match[1]), units[match[2]])
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCounts:
+    """How many HTTP requests were sent, by purpose; throttled and retried ones are among the first three."""
+
+    create: int = 0
+    poll: int = 0
+    other: int = 0
+    throttled: int = 0
+    retried: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run or a check ended."""
+
+    run_folder: str
+    results: str
+    failures: str
+    statuses: Mapping[Status, int]
+    """Count by status; a status without rows is absent."""
+    requests: RequestCounts
+    seconds: float
+
+    @property
+    def rows(self) -> int:
+        return sum(self.statuses.values())

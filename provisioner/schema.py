@@ -60,6 +60,13 @@ def bare(header: str) -> str:
     return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", header).casefold())
 
 
+class _Anything(dict[str, str]):
+    """Has an ellipsis for whatever a sentence names."""
+
+    def __missing__(self, name: str) -> str:
+        return "…"
+
+
 @dataclass(frozen=True)
 class Rule:
     """One check of a column, and the sentence that is shown where a cell breaks it."""
@@ -71,6 +78,11 @@ class Rule:
     """What the check looks for; of no meaning to `length`."""
     shortest: int = 0
     longest: int = 0
+
+    @property
+    def cause(self) -> str:
+        """The sentence without what it names of a cell: the same whatever the cell holds."""
+        return self.sentence.format_map(_Anything())
 
     def broken_by(self, text: str) -> bool:
         """Whether a cell that holds `text` breaks the rule."""

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from provisioner.records import TaskId
+    from provisioner.records import Status, TaskId
 
     Texts = np.ndarray[tuple[int], np.dtype[np.object_]]
     Positions = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -34,6 +34,8 @@ class Origin:
     """Its number in the original sheet; None where the row was added by hand."""
     task_id: TaskId | None
     """The task that was accepted for it; None where there was none."""
+    status: Status | None = None
+    """Where the row stood; None where the file does not say it in our words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,13 @@ class Sheet:
         """The row's cells under `headers`, blank ones empty."""
         position = self.position(row)
         return [texts[position] or "" for texts in map(self.texts, self.keys)]
+
+    def cells(self, *columns: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Every row's number in the file and its cells of these columns; a blank cell or a missing column is empty."""
+        absent = [""] * len(self.rows)
+        texts = [self.texts(column) if column in self.keys else absent for column in columns]
+        for row, *cells in zip(self.rows.tolist(), *texts, strict=True):
+            yield row, tuple(cell or "" for cell in cells)
 
     def position(self, row: int) -> int:
         """Where the row stands in the frame, from 0."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from provisioner.errors import SheetError
-from provisioner.records import TaskId
+from provisioner.records import Status, TaskId
 from provisioner.sheets import TEXT, UNCERTAIN, Origin, Sheet, column_letters, unguard
 from provisioner.sheets.delimited import Record, Run
 from provisioner.sheets.headers import known_columns, lay_out
@@ -256,7 +256,7 @@ class _Table:
             once = self._once[place]
             self._columns[place] += map(once.setdefault, cells, cells) if len(once) < _KEPT_ONCE else cells
         if self._layout.added:
-            block = (columns[self._layout.added[name]] for name in ("sheet_row", "task_id"))
+            block = (columns[self._layout.added[name]] for name in ("sheet_row", "task_id", "status"))
             self._origins.update(zip(numbers, map(_origin, *block), strict=True))
         self._numbers += numbers
 
@@ -371,7 +371,11 @@ def _visible(text: str) -> bool:
     return bool(text.strip(_BLANKS))
 
 
-def _origin(sheet_row: str, task_id: str) -> Origin:
-    row = _WHOLE.sub(r"\1", sheet_row.strip(_BLANKS))
+def _origin(sheet_row: str, task_id: str, status: str) -> Origin:
+    row, word = _WHOLE.sub(r"\1", sheet_row.strip(_BLANKS)), status.strip(_BLANKS).lower()
     task = unguard(task_id).strip(_BLANKS)
-    return Origin(int(row) if row.isascii() and row.isdecimal() else None, TaskId(task) if task else None)
+    return Origin(
+        sheet_row=int(row) if row.isascii() and row.isdecimal() else None,
+        task_id=TaskId(task) if task else None,
+        status=Status(word) if word in list(Status) else None,
+    )

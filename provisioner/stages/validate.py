@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _NAMED_TWINS: Final = 5
 """So many of the other rows are named where a mailbox stands in the sheet more than once."""
 _A_PAIR: Final = 2
+_UNREADABLE: Final = "the row could not be read with certainty"
+_TWIN: Final = "the same username stands with the same domain in another row too; keep one of them and delete the rest"
 _LOOKED_AT: Final = 10_000
 
 
@@ -44,6 +46,8 @@ class _Finding:
     """What to say about the row at a position."""
     positions: Positions
     """Where in the sheet's frame these rows stand, in order."""
+    cause: str = ""
+    """The sentence without what belongs to one row alone."""
 
 
 class Checked:
@@ -96,7 +100,7 @@ class Checked:
         row = int(self._sheet.rows[position])
         named = finding.column is not None and finding.column in self._sheet.keys
         cell = self._sheet.cell_name(row, finding.column) if named and finding.column else None
-        return Problem(cell, finding.sentence(position))
+        return Problem(cell, finding.sentence(position), finding.cause)
 
 
 def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = False) -> Checked:
@@ -110,7 +114,7 @@ def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = F
     whole = np.ones(len(sheet.frame), dtype=np.bool_)
     broken = np.fromiter(map(sheet.position, sheet.broken), dtype=np.int64, count=len(sheet.broken))
     whole[broken] = False
-    findings = [_Finding(None, lambda position: sheet.broken[int(sheet.rows[position])], np.sort(broken))]
+    findings = [_Finding(None, lambda position: sheet.broken[int(sheet.rows[position])], np.sort(broken), _UNREADABLE)]
     warnings = []
     known = [name for name in sheet.keys if name in schema.columns]
     for name in (*known, *(name for name in schema.columns if name not in known)):
@@ -129,16 +133,17 @@ def _findings(
 ) -> Iterator[_Finding]:
     if column.name not in sheet.keys:
         if column.required and not blank_ok:
-            yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole))
+            yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole), column.blank)
         return
     texts = sheet.texts(column.name)
     filled = whole & np.fromiter(map(operator.is_not, texts, repeat(None)), dtype=np.bool_, count=len(texts))
     if not blank_ok:
-        yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole & ~filled))
+        yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole & ~filled), column.blank)
     positions = np.flatnonzero(filled)
     once, back = _distinct(texts[positions])
     for rule, broken in schema.broken(column.name, once):
-        yield _Finding(column.name, partial(_explain, rule, texts), positions[broken if back is None else broken[back]])
+        rows = positions[broken if back is None else broken[back]]
+        yield _Finding(column.name, partial(_explain, rule, texts), rows, rule.cause)
 
 
 def _distinct(texts: Texts) -> tuple[pd.Series[str], Positions | None]:
@@ -178,7 +183,7 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
         also = f" and {unnamed} more" if unnamed else ""
         return f"this username stands with the same domain in {rows}{also} too; keep one of them and delete the rest"
 
-    yield _Finding("email", sentence, positions)
+    yield _Finding("email", sentence, positions, _TWIN)
 
 
 def _blank_ends(sheet: Sheet, name: str, whole: Mask) -> _Finding:

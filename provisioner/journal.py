@@ -1,0 +1,446 @@
+"""What happened to each row, as it happens: every SQL statement of the program.
+
+The journal always says what would be true if the process died at this instant. A create's intent is stored as
+`unknown` before it is sent and its task as `unfinished` when it is accepted, so nothing has to be mended after a crash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from provisioner.errors import JournalError, RunFolderError
+from provisioner.records import Job, LineId, Request, Secret, Status, TaskId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+MIGRATIONS = (
+    """
+    CREATE TABLE lines (
+        id             INTEGER PRIMARY KEY,
+        sheet_row      INTEGER,           -- NULL: no sheet holds the row any more
+        file_row       INTEGER,           -- its row in the latest run's file; NULL: that does not hold it
+        address_key    TEXT,              -- username and domain, case-folded; NULL: the row cannot be sent
+        email          TEXT NOT NULL,
+        domain         TEXT NOT NULL,
+        relay_server   TEXT NOT NULL,
+        project        TEXT NOT NULL,
+        reply_to       TEXT NOT NULL,
+        address        TEXT NOT NULL DEFAULT '',
+        status         TEXT NOT NULL,
+        error          TEXT NOT NULL DEFAULT '',
+        task_id        TEXT,
+        mailbox_id     TEXT,
+        password       TEXT,              -- only one that this program generated
+        password_check INTEGER,
+        sends          INTEGER NOT NULL DEFAULT 0,
+        doubtful       INTEGER NOT NULL DEFAULT 0,  -- a create of it may have been carried out unseen
+        superseded_by  INTEGER REFERENCES lines (id),
+        submitted_at   REAL,
+        finished_at    REAL
+    );
+    -- The database itself refuses to hold one address twice.
+    CREATE UNIQUE INDEX one_line_an_address ON lines (address_key);
+    CREATE TABLE facts (
+        name  TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    );
+    CREATE TABLE events (
+        id     INTEGER PRIMARY KEY,
+        line   INTEGER NOT NULL,
+        at     REAL NOT NULL,
+        status TEXT NOT NULL,
+        detail TEXT NOT NULL
+    );
+    """,
+)
+"""Each brings the tables one version up; the version is SQLite's user_version."""
+
+COLUMNS = (
+    "id, sheet_row, file_row, address_key, email, domain, relay_server, project, reply_to, address, status, error,"
+    " task_id, mailbox_id, password, password_check, sends, doubtful, superseded_by, submitted_at, finished_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is known of one row. Times are on the wall clock, in seconds since 1970."""
+
+    id: LineId
+    sheet_row: int | None
+    """None where no sheet holds the row any more."""
+    file_row: int | None
+    """Its row in the file of the latest run, which may be a failures file; None where that does not hold it."""
+    address_key: str | None
+    """Username and domain, case-folded; None where the row cannot be sent as it stands."""
+    email: str
+    domain: str
+    relay_server: str
+    project: str
+    reply_to: str
+    address: str
+    status: Status
+    error: str
+    task_id: TaskId | None
+    mailbox_id: str | None
+    password: Secret | None
+    """Only one that this program generated."""
+    password_check: int | None
+    sends: int
+    doubtful: bool
+    """A create of it may have been carried out without our seeing the answer."""
+    superseded_by: LineId | None
+    """The line of the row that corrects this one."""
+    submitted_at: float | None
+    finished_at: float | None
+
+    @property
+    def was_sent(self) -> bool:
+        return self.sends > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A new line, or a known one whose content the sheet now decides."""
+
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A known line keeps all but its place."""
+
+    line: LineId
+    sheet_row: int | None
+    file_row: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """The row of a line is corrected by the row of another."""
+
+    line: LineId
+    by: LineId
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The line was never sent, and no sheet holds it any more."""
+
+    line: LineId
+
+
+Adoption = Written | Moved | Superseded | Dropped
+"""One step of bringing the lines in step with a sheet, before anything is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A create is about to be sent."""
+
+    job: Job
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The create that was about to be sent was not sent, or certainly not carried out."""
+
+    line: LineId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOn:
+    """The service accepted the create as a task."""
+
+    line: LineId
+    task_id: TaskId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The row reached a status; `error` says why where that is not plain."""
+
+    line: LineId
+    status: Status
+    at: float
+    error: str = ""
+    mailbox_id: str | None = None
+    address: str = ""
+
+
+Change = Sending | Withdrawn | TakenOn | Ended
+
+
+def address_key(email: str, domain: object) -> str:
+    """What a row is known by: its username and domain, whatever their case."""
+    return f"{email.casefold()}@{str(domain).casefold()}"
+
+
+def password_check(password: Secret | None, line: LineId) -> int | None:
+    """16 bits of a password: enough to notice that it changed, too few to find it by trying."""
+    if password is None:
+        return None
+    digest = hashlib.blake2b(password.reveal().encode(), digest_size=2, salt=int(line).to_bytes(8, "big"))
+    return int.from_bytes(digest.digest(), "big")
+
+
+class Journal:
+    """The journal of one run folder. `record` may be awaited by many tasks of one event loop at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the journal, new or of an older version. Raises RunFolderError where that cannot be done."""
+        self._path = path
+        self._lock = Lock()
+        self._turn = anyio.Lock()
+        self._batch = _Batch()
+        with _explained(path):
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            try:
+                _prepare(self._database, path)
+            except BaseException:
+                self._database.close()
+                raise
+
+    def close(self) -> None:
+        """Write what is still to be written, and let go of the file."""
+        try:
+            if self._batch.changes:
+                self.apply(self._batch.changes)
+        finally:
+            self._database.close()
+
+    def belong_to(self, service: str) -> None:
+        """Remember which service this journal's mailboxes are at.
+
+        Raises RunFolderError where it is another: a row that is done there is not done here. Raises JournalError.
+        """
+        with self._transaction() as database:
+            query = "INSERT INTO facts (name, value) VALUES ('service', ?) ON CONFLICT DO NOTHING"
+            database.execute(query, (service,))
+            (known,) = database.execute("SELECT value FROM facts WHERE name = 'service'").fetchone()
+        if known != service:
+            raise RunFolderError(
+                f"The run folder {self._path.parent} holds a run against another service ({known}), not {service}.",
+                remedy="Name another folder with --out; or, if that was only for practice, delete the folder.",
+            )
+
+    def lines(self) -> Iterator[Line]:
+        """Every line there is, superseded ones too, in no order that means anything."""
+        for fields in self._read(f"SELECT {COLUMNS} FROM lines"):  # noqa: S608 - a constant of this module
+            yield _line(fields)
+
+    def record_lines(self) -> Iterator[Line]:
+        """The lines of results.csv in its order: by sheet row, those that no sheet holds last."""
+        query = f"SELECT {COLUMNS} FROM lines WHERE superseded_by IS NULL ORDER BY sheet_row IS NULL, sheet_row, id"  # noqa: S608 - a constant of this module
+        for fields in self._read(query):
+            yield _line(fields)
+
+    def statuses(self) -> dict[Status, int]:
+        """How many lines of results.csv have each status; a status without lines is absent."""
+        query = "SELECT status, count(*) FROM lines WHERE superseded_by IS NULL GROUP BY status"
+        counted = {Status(status): count for status, count in self._read(query)}
+        return {status: counted[status] for status in Status if status in counted}
+
+    def retriable(self) -> Iterator[Line]:
+        """The lines of failures.csv, in the order of the file of the latest run."""
+        query = (
+            f"SELECT {COLUMNS} FROM lines WHERE file_row IS NOT NULL AND superseded_by IS NULL"  # noqa: S608 - a constant of this module
+            f" AND status NOT IN ({', '.join('?' * len(_DONE))}) ORDER BY file_row"
+        )
+        for fields in self._read(query, _DONE):
+            yield _line(fields)
+
+    def adopt(self, steps: Iterable[Adoption]) -> None:
+        """Bring the lines in step with a sheet, in one transaction. Raises JournalError."""
+        with self._transaction() as database:
+            database.execute("UPDATE lines SET file_row = NULL WHERE file_row IS NOT NULL")
+            for step in steps:
+                _adopt(database, step)
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Store the changes and the record of them in one transaction. Raises JournalError."""
+        with self._transaction() as database:
+            for change in changes:
+                _apply(database, change)
+
+    async def record(self, change: Change) -> None:
+        """Return when the change is on the disk. Raises JournalError.
+
+        Whoever comes while a commit is under way shares the next one, so many workers cost few commits.
+        """
+        batch = self._batch
+        batch.changes.append(change)
+        async with self._turn:
+            if not batch.settled:
+                self._batch = _Batch()
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(self._commit, batch)
+        if batch.error is not None:
+            raise JournalError(batch.error.message, remedy=batch.error.remedy) from batch.error
+
+    def _commit(self, batch: _Batch) -> None:
+        try:
+            self.apply(batch.changes)
+        except JournalError as error:
+            batch.error = error
+        finally:
+            batch.settled = True
+
+    def _read(self, query: str, values: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """Rows from a snapshot of its own, so that reading never keeps a commit waiting."""
+        with _explained(self._path), closing(sqlite3.connect(self._path)) as database:
+            yield from database.execute(query, values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                yield self._database
+                self._database.execute("COMMIT")
+            except BaseException as error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError):
+                    raise JournalError(
+                        f"The journal {self._path} cannot be written ({error}), so nothing more is sent.",
+                        remedy="Make room on the disk or give the folder back its write permission, then run again.",
+                    ) from error
+                raise
+
+
+class _Batch:
+    """Changes that share one commit."""
+
+    __slots__ = ("changes", "error", "settled")
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.error: JournalError | None = None
+        self.settled = False
+
+
+def _prepare(database: sqlite3.Connection, path: Path) -> None:
+    database.execute("PRAGMA journal_mode = WAL")
+    # A computer may lose its power between the intent and the answer.
+    database.execute("PRAGMA synchronous = FULL")
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise RunFolderError(
+            f"The journal {path} was written by a newer version of this program.",
+            remedy="Update the program, or name another folder with --out. The journal was not changed.",
+        )
+    for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+        database.executescript(f"BEGIN; {statements} PRAGMA user_version = {number}; COMMIT;")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """SQLite's and the file system's errors in this program's words."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise RunFolderError(
+            f"The journal {path} cannot be read ({error}).",
+            remedy="Nothing was sent or changed. Keep the folder as it is and ask for help: results.csv beside it "
+            "still holds what was known.",
+        ) from error
+    except OSError as error:
+        raise RunFolderError(
+            f"The journal {path} cannot be opened: {error.strerror}.",
+            remedy="Name a folder that you may write to with --out.",
+        ) from error
+
+
+_DONE = tuple(status.value for status in Status if status.done)
+_FIELDS = COLUMNS.split(", ")
+_WRITE = (
+    f"INSERT INTO lines ({COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - constants
+    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _FIELDS[1:])}"
+)
+
+
+def _adopt(database: sqlite3.Connection, step: Adoption) -> None:
+    match step:
+        case Written(line):
+            database.execute(_WRITE, _fields(line))
+        case Moved(line, sheet_row, file_row):
+            database.execute("UPDATE lines SET sheet_row = ?, file_row = ? WHERE id = ?", (sheet_row, file_row, line))
+        case Superseded(line, by):
+            database.execute("UPDATE lines SET superseded_by = ?, address_key = NULL WHERE id = ?", (by, line))
+        case Dropped(line):
+            database.execute("DELETE FROM lines WHERE id = ?", (line,))
+
+
+def _apply(database: sqlite3.Connection, change: Change) -> None:
+    match change:
+        case Sending(job, at):
+            _sending(database, job, at)
+            event = (job.line, at, "sending", "")
+        case Withdrawn(line, at):
+            database.execute("UPDATE lines SET status = ?, error = '' WHERE id = ?", (Status.UNSENT, line))
+            event = (line, at, "withdrawn", "")
+        case TakenOn(line, task_id, at):
+            query = "UPDATE lines SET status = ?, error = '', task_id = ? WHERE id = ?"
+            database.execute(query, (Status.UNFINISHED, task_id, line))
+            event = (line, at, "accepted", task_id)
+        case Ended(line, status, at, error, mailbox_id, address):
+            database.execute(
+                "UPDATE lines SET status = ?, error = ?, finished_at = ?, doubtful = doubtful OR ?,"
+                " mailbox_id = coalesce(?, mailbox_id), address = coalesce(nullif(?, ''), address) WHERE id = ?",
+                (status, error, at if status.ends else None, status is Status.UNKNOWN, mailbox_id, address, line),
+            )
+            event = (line, at, status.value, error)
+    database.execute("INSERT INTO events (line, at, status, detail) VALUES (?, ?, ?, ?)", event)
+
+
+def _sending(database: sqlite3.Connection, job: Job, at: float) -> None:
+    """The line holds what this create says, and that nothing is known of its answer."""
+    request = job.request
+    database.execute(
+        "UPDATE lines SET status = ?, error = ?, task_id = NULL, finished_at = NULL, submitted_at = ?,"
+        " sends = sends + 1, relay_server = ?, project = ?, reply_to = ?, password_check = ? WHERE id = ?",
+        (
+            Status.UNKNOWN,
+            "sent, and no answer was seen",
+            at,
+            *sent_cells(request),
+            password_check(request.password, job.line),
+            job.line,
+        ),
+    )
+
+
+def sent_cells(request: Request) -> tuple[str, str, str]:
+    """Relay server, project and reply address of a request, as text."""
+    project = "" if request.project is None else str(request.project)
+    return str(request.relay_server), project, request.reply_to or ""
+
+
+def _line(fields: tuple[Any, ...]) -> Line:
+    values = dict(zip(Line.__slots__, fields, strict=True))
+    password = values["password"]
+    values["password"] = Secret(str(password)) if password is not None else None
+    values["status"] = Status(values["status"])
+    values["doubtful"] = bool(values["doubtful"])
+    return Line(**values)
+
+
+def _fields(line: Line) -> tuple[object, ...]:
+    values = {name: getattr(line, name) for name in Line.__slots__}
+    values["password"] = line.password.reveal() if line.password else None
+    return tuple(values.values())

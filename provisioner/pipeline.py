@@ -1,0 +1,308 @@
+"""The whole way of a sheet: builds what the stages share, and runs them in order."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from provisioner import passwords, runfolder, schema
+from provisioner.errors import FilesError, InterruptedRunError, SameFailureError, StoppedError
+from provisioner.halt import Halt, Streak
+from provisioner.journal import Journal, Line
+from provisioner.pace import Lane, LaneClosedError, Pace
+from provisioner.records import Doubt, Entry, Job, OpenTask, RequestCounts, Secret, Summary
+from provisioner.service import Service
+from provisioner.settings import Connection, RunOptions, SheetOptions, service_name
+from provisioner.stages.plan import Plan, plan
+from provisioner.stages.poll import Poller
+from provisioner.stages.read import read
+from provisioner.stages.resolve import resolve
+from provisioner.stages.settle import settle
+from provisioner.stages.submit import Submitter
+from provisioner.stages.validate import Checked, validate
+from provisioner.stages.write import write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from provisioner.progress import Listener
+    from provisioner.runfolder import RunFolder
+    from provisioner.schema import MailboxSchema
+    from provisioner.sheets import Sheet
+
+WRITE_SHARE = 20
+"""Refreshing the files takes at most one part in so many of the time, however long the sheet."""
+
+SHOWN = 10
+"""How many of the rows that are left an ending holds."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a run or a check came to."""
+
+    summary: Summary
+    stopped: StoppedError | None
+    """Why it ended before every row had its turn; None where it did not."""
+    left: Sequence[Line]
+    """The first rows that are left to retry, as many as a screen holds."""
+
+
+def check(options: SheetOptions, listener: Listener) -> Ending:
+    """Read and validate a sheet and write the files. Nothing is sent. Raises UnusableError, StoppedError."""
+    started = time.perf_counter()
+    loaded = _Loaded(options)
+    with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
+        loaded.plan(journal, listener, checking=True)
+        write(journal, loaded.sheet, loaded.folder)
+        return _ending(loaded.folder, journal, RequestCounts(), started, None)
+
+
+def run(
+    options: SheetOptions,
+    how: RunOptions,
+    connect: Callable[[RunFolder], AbstractContextManager[Connection]],
+    listener: Listener,
+    *,
+    wall_clock: Callable[[], float] = time.time,
+) -> Ending:
+    """Create the sheet's mailboxes and write the files.
+
+    `connect` says where the service is, for as long as its context lasts; it is handed the run's folder.
+
+    Systemic trouble after the beginning ends the run early and is told in the ending, never raised: the files are
+    written in any case. Raises UnusableError where the work cannot begin, and FilesError or JournalError where its
+    outcome cannot be written down.
+    """
+    started = time.perf_counter()
+    loaded = _Loaded(options)
+    with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
+        with connect(loaded.folder) as connection:
+            journal.belong_to(service_name(connection.api_url))
+            todo = loaded.plan(journal, listener)
+            write(journal, loaded.sheet, loaded.folder)
+            work = _Run(loaded, journal, how=how, connection=connection, listener=listener, wall_clock=wall_clock)
+            anyio.run(work.go, todo)
+        write(journal, loaded.sheet, loaded.folder)
+        return _ending(loaded.folder, journal, work.requests, started, work.halt_reason)
+
+
+class _Loaded:
+    """A sheet that was read and validated, and the folder of its run."""
+
+    def __init__(self, options: SheetOptions) -> None:
+        self.schema: MailboxSchema = schema.load(options.schema)
+        self.sheet: Sheet = read(options.sheet, self.schema, fill=options.fill)
+        self.checked: Checked = validate(self.sheet, self.schema, blank_password_ok=options.generate_passwords)
+        self.folder: RunFolder = runfolder.locate(options.sheet, options.out)
+        self._generate = options.generate_passwords
+
+    def plan(self, journal: Journal, listener: Listener, *, checking: bool = False) -> Plan:
+        """Bring the journal in step with the sheet, and tell the listener of what is worth a warning."""
+        made = plan(
+            self._entries(),
+            journal,
+            is_failures=self.sheet.is_failures,
+            new_password=self._new_password(),
+            checking=checking,
+        )
+        for row, problem in self.checked.warnings:
+            listener.note(f"Row {self.sheet.number(row) or row}, {problem}")
+        for sheet_row, email in made.changed:
+            listener.note(
+                f"Row {sheet_row}: {email} was sent earlier with other values than the sheet has now; "
+                "the mailbox is left as it is. Change it at Mission Inbox, not here."
+            )
+        return made
+
+    def _new_password(self) -> Callable[[], Secret] | None:
+        if not self._generate:
+            return None
+        return passwords.generator(lambda text: self.schema.accepts("password", text))
+
+    def _entries(self) -> Iterator[Entry]:
+        """Every row of the sheet in its order, with its request where it is ready."""
+        ready = self.checked.ready()
+        upcoming = next(ready, None)
+        for row, cells in self.sheet.cells("email", "domain", "relay_server", "project", "reply_to"):
+            entry = self._entry(row, cells)
+            if upcoming is not None and upcoming.sheet_row == row:
+                yield replace(entry, request=resolve(upcoming))
+                upcoming = next(ready, None)
+            else:
+                problems = "; ".join(str(problem) for problem in self.checked.problems(row))
+                yield replace(entry, error=problems)
+
+    def _entry(self, row: int, cells: Sequence[str]) -> Entry:
+        origin = self.sheet.origins.get(row)
+        email, domain, relay_server, project, reply_to = cells
+        return Entry(
+            file_row=row,
+            sheet_row=self.sheet.number(row),
+            email=email,
+            domain=domain,
+            relay_server=relay_server,
+            project=project,
+            reply_to=reply_to,
+            request=None,
+            earlier_status=origin.status if origin else None,
+            earlier_task=origin.task_id if origin else None,
+        )
+
+
+class _Run:
+    """One run while it is under way: what its stages share, and when each begins and ends."""
+
+    def __init__(
+        self,
+        loaded: _Loaded,
+        journal: Journal,
+        *,
+        how: RunOptions,
+        connection: Connection,
+        listener: Listener,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._loaded = loaded
+        self._journal = journal
+        self._how = how
+        self._connection = connection
+        self._listener = listener
+        self._wall_clock = wall_clock
+        self.requests = RequestCounts()
+        self.halt_reason: StoppedError | None = None
+
+    async def go(self, todo: Plan) -> None:
+        """Do what the plan says, until it is done or the run is halted; never raises what can be told at the end."""
+        self._halt = Halt()
+        self._pace = Pace(self._connection.rates)
+        self._streak = Streak(self._halt, self._how.stop_after)
+        self._halt.on_call(self._stop_sending)
+        async with Service(self._connection, self._pace, self._listener) as service, anyio.create_task_group() as group:
+            self._group = group
+            group.start_soon(self._heed_signals)
+            group.start_soon(self._refresh_files)
+            try:
+                await self._work(todo, service)
+            except LaneClosedError:
+                pass
+            except StoppedError as error:
+                self._halt.call(error)
+            group.cancel_scope.cancel()
+        self.requests = service.counts
+        self.halt_reason = self._halt.reason
+
+    async def _work(self, todo: Plan, service: Service) -> None:
+        jobs = todo.to_send[: self._how.limit]
+        self._listener.planned(
+            to_send=len(jobs), to_poll=len(todo.open_tasks) + len(todo.doubts), done=todo.done, invalid=todo.invalid
+        )
+        if not (jobs or todo.open_tasks or todo.doubts):
+            return
+        await service.account()
+        missing = await self._settle(todo.doubts, service)
+        resend = [doubt.job for doubt in missing if self._wait_for(doubt) <= 0]
+        young = [doubt for doubt in missing if self._wait_for(doubt) > 0]
+        doubts = young + await self._send_and_poll([*resend, *jobs], todo.open_tasks, service)
+        resend = await self._second_look(doubts, service)
+        doubts = await self._send_and_poll(resend, [], service)
+        await self._settle([replace(doubt, resend=False) for doubt in doubts], service)
+
+    async def _send_and_poll(self, jobs: Sequence[Job], tasks: Sequence[OpenTask], service: Service) -> list[Doubt]:
+        """Send the jobs while the tasks, and those that come of the jobs, are polled; answers what is in doubt."""
+        shared = (service, self._journal, self._halt, self._streak, self._listener)
+        poller = Poller(*shared, wall_clock=self._wall_clock, task_timeout=self._how.task_timeout)
+        submitter = Submitter(*shared, wall_clock=self._wall_clock, accepted=poller.queue.put)
+        for task in tasks:
+            poller.queue.put(task)
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: poller.poll(workers=self._how.workers))
+            await submitter.submit(jobs, workers=self._how.workers)
+            poller.queue.close()
+        return [*submitter.doubts, *poller.doubts]
+
+    async def _second_look(self, doubts: Sequence[Doubt], service: Service) -> list[Job]:
+        """Look up what this run left in doubt, waiting until a row that is not there is old enough to be sent again."""
+        missing = await self._settle(doubts, service)
+        wait = max((self._wait_for(doubt) for doubt in missing), default=0.0)
+        if wait > 0:
+            self._listener.held(wait, f"{len(missing)} rows without a clear answer are looked up once more")
+            with anyio.move_on_after(wait):
+                await self._halt.wait()
+            missing = await self._settle(missing, service)
+        return [doubt.job for doubt in missing]
+
+    async def _settle(self, doubts: Sequence[Doubt], service: Service) -> list[Doubt]:
+        """Look up rows in doubt; a run that was halted sends none of them again."""
+        if self._halt.reason is not None and not isinstance(self._halt.reason, SameFailureError):
+            doubts = []
+        missing = await settle(doubts, service, self._journal, self._listener, wall_clock=self._wall_clock)
+        return missing if self._halt.reason is None else []
+
+    def _wait_for(self, doubt: Doubt) -> float:
+        """Seconds until a row that the service does not list is old enough to be sent again."""
+        age = self._wall_clock() - doubt.asked_at if doubt.asked_at is not None else 0.0
+        # A clock that was set back must not make the row wait for ever.
+        return min(self._how.settle_after - age, self._how.settle_after)
+
+    def _stop_sending(self, reason: StoppedError) -> None:
+        """Halted: nothing new is sent; what is in flight is followed as long as that makes sense."""
+        self._pace.close(Lane.CREATE)
+        if isinstance(reason, InterruptedRunError):
+            self._group.start_soon(self._stop_asking_later)
+        elif not isinstance(reason, SameFailureError):
+            self._pace.close(Lane.ASK)
+
+    async def _stop_asking_later(self) -> None:
+        self._listener.note(
+            f"Stopping: nothing more is sent; tasks in flight are followed for {self._how.grace:g} seconds. "
+            "Press Ctrl-C again to stop at once."
+        )
+        await anyio.sleep(self._how.grace)
+        self._pace.close(Lane.ASK)
+
+    async def _heed_signals(self) -> None:
+        """The first interruption stops gently, the second at once."""
+        try:
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for _ in signals:
+                    if isinstance(self._halt.reason, InterruptedRunError):
+                        self._group.cancel_scope.cancel()
+                    self._halt.call(InterruptedRunError("The run was interrupted.", remedy="Run again to go on."))
+        except NotImplementedError:
+            # Windows' event loop knows no signals: there the first Ctrl-C already stops at once.
+            return
+
+    async def _refresh_files(self) -> None:
+        """Replace the files every few seconds, less often where writing them takes long."""
+        pause = self._how.refresh
+        while True:
+            await anyio.sleep(pause)
+            began = anyio.current_time()
+            try:
+                await anyio.to_thread.run_sync(write, self._journal, self._loaded.sheet, self._loaded.folder)
+            except FilesError as error:
+                self._listener.note(f"{error.message} The run goes on and tries again.")
+            pause = max(self._how.refresh, (anyio.current_time() - began) * WRITE_SHARE)
+
+
+def _ending(
+    folder: RunFolder, journal: Journal, requests: RequestCounts, started: float, stopped: StoppedError | None
+) -> Ending:
+    statuses = journal.statuses()
+    summary = Summary(
+        run_folder=str(folder.path),
+        results=str(folder.results),
+        failures=str(folder.failures),
+        statuses=statuses,
+        requests=requests,
+        seconds=time.perf_counter() - started,
+    )
+    return Ending(summary, stopped, tuple(islice(journal.retriable(), SHOWN)))

@@ -1,0 +1,46 @@
+"""What a run announces while it goes on, and the listener that hears nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from provisioner.records import Status
+
+
+class Listener(Protocol):
+    """Hears what happens. Its methods return at once and never raise; how it looks is the listener's business."""
+
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+        """What the run is about to do, in rows. Called again when rows turn out to need another create."""
+
+    def sent(self) -> None:
+        """A create was answered or given up."""
+
+    def ended(self, status: Status) -> None:
+        """A row reached the status that it keeps for this run."""
+
+    def held(self, seconds: float, reason: str) -> None:
+        """Nothing is sent for so many seconds, and why."""
+
+    def note(self, sentence: str) -> None:
+        """Something worth a line."""
+
+
+class Silent:
+    """A listener that does nothing."""
+
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+        pass
+
+    def sent(self) -> None:
+        pass
+
+    def ended(self, status: Status) -> None:
+        pass
+
+    def held(self, seconds: float, reason: str) -> None:
+        pass
+
+    def note(self, sentence: str) -> None:
+        pass

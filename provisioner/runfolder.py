@@ -1,0 +1,72 @@
+"""The folder of a run: where it is, which files it holds, and that one run at a time works in it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from provisioner.errors import RunFolderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+JOURNAL_NAME = "journal.sqlite3"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Everything done for one sheet."""
+
+    path: Path
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results.csv"
+
+    @property
+    def failures(self) -> Path:
+        return self.path / "failures.csv"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / JOURNAL_NAME
+
+
+def locate(sheet: Path, out: Path | None) -> RunFolder:
+    """The run folder of a sheet: `out` if given, the sheet's own folder if that is one, else one beside the sheet."""
+    if out is not None:
+        return RunFolder(out)
+    if (sheet.parent / JOURNAL_NAME).exists():
+        return RunFolder(sheet.parent)
+    return RunFolder(sheet.parent / f"{sheet.stem}-run")
+
+
+@contextmanager
+def hold(folder: RunFolder) -> Iterator[None]:
+    """Make the folder, for its owner alone, and keep every other run out of it. Raises RunFolderError.
+
+    The lock is the operating system's, so one left by a killed process stands in nobody's way.
+    """
+    try:
+        if not folder.path.is_dir():
+            folder.path.mkdir(mode=0o700)
+        lock = FileLock(folder.path / ".lock", timeout=0, mode=0o600)
+        lock.acquire()
+    except Timeout:
+        raise RunFolderError(
+            f"Another run is working in {folder.path} at this moment.",
+            remedy="Wait until it has ended, or name another folder with --out.",
+        ) from None
+    except OSError as error:
+        raise RunFolderError(
+            f"The run folder {folder.path} cannot be used: {error.strerror}.",
+            remedy="Name a folder that you may write to with --out.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

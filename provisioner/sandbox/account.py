@@ -1,0 +1,64 @@
+"""What the sandbox's account holds before anybody asks for anything. This is the one place that says so.
+
+Domain 104 is not verified: creating a mailbox in it is refused. `info` and `sales` of domain 101 exist already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ACCOUNT_NAME = "Sandbox Agency"
+CREATED_AT = 1_767_225_600.0
+"""1 January 2026, UTC, in seconds: when everything below was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    id: int
+    name: str
+    verified: bool
+    relay_server: int | None = None
+    project: int | None = None
+    redirect: str | None = None
+    created: float = CREATED_AT
+
+
+@dataclass(frozen=True, slots=True)
+class RelayServer:
+    id: int
+    name: str
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingMailbox:
+    id: int
+    username: str
+    domain: int
+    relay_server: int
+    project: int
+    password: str
+
+
+DOMAINS = (
+    Domain(101, "acme-mail.example", verified=True, relay_server=201, project=789),
+    Domain(102, "acme-outreach.example", verified=True, relay_server=202, project=789),
+    Domain(103, "acme-news.example", verified=True, relay_server=203, project=790),
+    Domain(104, "acme-pending.example", verified=False, relay_server=201, project=790),
+)
+RELAY_SERVERS = (
+    RelayServer(201, "MissionInbox", "MissionInbox"),
+    RelayServer(202, "Mailgun", "Mailgun"),
+    RelayServer(203, "SendGrid", "SendGrid"),
+)
+PROJECTS = (Project(789, "Spring campaign"), Project(790, "Autumn campaign"))
+EXISTING_MAILBOXES = (
+    ExistingMailbox(1001, "info", 101, 201, 789, "Existing-Info-2026"),
+    ExistingMailbox(1002, "sales", 101, 201, 789, "Existing-Sales-2026"),
+)

@@ -1,0 +1,112 @@
+"""Every option of a run in one frozen value. Secrets are masked in its repr."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from provisioner.errors import SettingsError
+from provisioner.records import Rate, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+DEFAULT_API_URL = "https://api-v2.missioninbox.com"
+DEFAULT_RATES = (Rate(5, 1.0),)
+DEFAULT_WORKERS = 20
+DEFAULT_TASK_TIMEOUT = 15 * 60.0
+DEFAULT_STOP_AFTER = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Where the service is and how to speak to it."""
+
+    api_url: str = DEFAULT_API_URL
+    """Scheme, host and port alone; https, or http on loopback."""
+    api_key: Secret
+    rates: tuple[Rate, ...] = DEFAULT_RATES
+    """All of them are kept at once."""
+    proxy: str | None = field(default=None, repr=False)
+    """Of an https proxy; None connects directly. It may hold credentials."""
+    create_path: str = "/api/mailboxes/"
+    answer_timeout: float = 30.0
+    """Seconds to wait for an answer before it counts as lost."""
+    patience: float = 120.0
+    """Seconds to keep trying a service that cannot be reached before the run is stopped."""
+
+    def __post_init__(self) -> None:
+        check_api_url(self.api_url)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetOptions:
+    """Which sheet, read how, and where its files go."""
+
+    sheet: Path
+    out: Path | None = None
+    """The run folder; None puts it beside the sheet."""
+    schema: Path | None = None
+    """None is the schema that comes with the program."""
+    generate_passwords: bool = False
+    fill: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Column to value for `--set`: fills the column where it is missing or blank."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run goes about its rows. Durations in seconds."""
+
+    limit: int | None = None
+    """Send so many rows at most; None sends all."""
+    workers: int = DEFAULT_WORKERS
+    task_timeout: float = DEFAULT_TASK_TIMEOUT
+    stop_after: int = DEFAULT_STOP_AFTER
+    """Stop after so many failures in a row with one cause; 0 never stops for that."""
+    settle_after: float = 60.0
+    """A create without an answer may be sent again when it is this old and the service still does not list it."""
+    grace: float = 10.0
+    """How long tasks in flight are still polled after an interruption."""
+    refresh: float = 5.0
+    """At least so long passes between two refreshes of the files."""
+
+
+def check_api_url(url: str) -> None:
+    """Raise SettingsError unless the key may be sent there: https, or http on loopback; nothing but an origin."""
+    parts = urlsplit(url)
+    try:
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if parts.scheme not in ("http", "https") or not host:
+        raise SettingsError(
+            f"“{url}” is not the address of a service.", remedy=f"Write it like {DEFAULT_API_URL}, with https://."
+        )
+    if parts.username or parts.password or parts.query or parts.fragment or parts.path not in ("", "/"):
+        raise SettingsError(
+            "The service's address may hold a scheme, a host and a port, and nothing else.",
+            remedy=f"Write it like {DEFAULT_API_URL}; the key is given separately.",
+        )
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise SettingsError(
+            f"“{url}” would send the API key unencrypted.", remedy="Write the address with https:// in front."
+        )
+
+
+def service_name(url: str) -> str:
+    """What a journal remembers of the service that its mailboxes are at. Practice on this computer is all one."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return "practice" if _is_loopback(host) else f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

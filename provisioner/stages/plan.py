@@ -1,0 +1,289 @@
+"""Compare the sheet with the journal, and decide for each row what this run does with it.
+
+Rows are known by username and domain, never by their place: done ones are left alone, open tasks are polled on, rows
+without an answer are looked up, the rest is sent. A row corrected in a failures file takes the place of the row that it
+corrects.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from provisioner.journal import (
+    Adoption,
+    Dropped,
+    Journal,
+    Line,
+    Moved,
+    Superseded,
+    Written,
+    address_key,
+    password_check,
+    sent_cells,
+)
+from provisioner.records import Doubt, Entry, Job, LineId, OpenTask, Request, Secret, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+FORGETTABLE = frozenset({Status.INVALID, Status.UNSENT, Status.VALID, Status.REJECTED, Status.FAILED})
+"""Of a row in one of these nothing can exist at the service, so its correction may take its place."""
+
+
+@dataclass
+class Plan:
+    """What a run is to do. Filled while the journal adopts the sheet."""
+
+    to_send: list[Job] = field(default_factory=list)
+    open_tasks: list[OpenTask] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+    done: int = 0
+    invalid: int = 0
+    changed: list[tuple[int | None, str]] = field(default_factory=list)
+    """Rows that are done and whose sheet says something else now: their sheet row and username."""
+
+
+def plan(
+    entries: Iterable[Entry],
+    journal: Journal,
+    *,
+    is_failures: bool,
+    new_password: Callable[[], Secret] | None,
+    checking: bool = False,
+) -> Plan:
+    """Bring the journal in step with the sheet and say what is to be done.
+
+    `is_failures`: the sheet is a failures file, which amends the record instead of replacing it.
+    `new_password` makes up a password for a row without one; None leaves it out of the request.
+    `checking`: nothing will be sent, so rows that could be are `valid`. Raises JournalError.
+    """
+    known = _Known(journal.lines())
+    if known.corrections:
+        # A correction stands for the row that it corrects only where the sheet does not hold the correction itself.
+        entries = list(entries)
+        known.in_sheet = {address_key(entry.email, entry.domain) for entry in entries}
+    planner = _Planner(known, new_password, Status.VALID if checking else Status.UNSENT)
+    journal.adopt(planner.steps(entries, is_failures=is_failures))
+    return planner.plan
+
+
+class _Known:
+    """The journal's lines, by all that a row may be recognised by."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self.by_id: dict[LineId, Line] = {}
+        self.by_key: dict[str, Line] = {}
+        self.by_cells: defaultdict[str, list[Line]] = defaultdict(list)
+        self.taken: set[LineId] = set()
+        self.in_sheet: set[str] = set()
+        self.corrections = False
+        for line in lines:
+            self.by_id[line.id] = line
+            self.corrections |= line.superseded_by is not None
+            if line.address_key is not None:
+                self.by_key[line.address_key] = line
+            else:
+                self.by_cells[address_key(line.email, line.domain)].append(line)
+
+    def take(self, entry: Entry) -> Line | None:
+        """The line of a row, each for one row only; None where the row is new."""
+        line = self._find(entry)
+        if line is not None:
+            self.taken.add(line.id)
+        return line
+
+    def _find(self, entry: Entry) -> Line | None:
+        key = address_key(entry.email, entry.domain)
+        line = self.by_key.get(key)
+        if line is not None and line.id not in self.taken:
+            return line
+        lookalikes = [line for line in self.by_cells.get(key, ()) if line.id not in self.taken]
+        # Rows without an address of their own may look alike; then the place decides.
+        line = min(lookalikes, key=lambda line: line.sheet_row != entry.sheet_row, default=None)
+        return self._heir(line) if line is not None else None
+
+    def _heir(self, line: Line) -> Line:
+        """The line that stands for this one after every correction, if its mailbox may exist by now."""
+        heir = line
+        while heir.superseded_by is not None and heir.superseded_by in self.by_id:
+            heir = self.by_id[heir.superseded_by]
+        free = heir.id not in self.taken and heir.address_key not in self.in_sheet
+        return heir if free and heir.status not in FORGETTABLE else line
+
+
+class _Planner:
+    def __init__(self, known: _Known, new_password: Callable[[], Secret] | None, waiting: Status) -> None:
+        self.plan = Plan()
+        self._known = known
+        self._new_password = new_password
+        self._waiting = waiting
+        self._next_id = max(known.by_id, default=0) + 1
+        self._places: dict[int, LineId] = {}
+        """Which line a row of the original sheet has now; kept for a failures file alone."""
+        self._under_way: set[str] = set()
+
+    def steps(self, entries: Iterable[Entry], *, is_failures: bool) -> Iterator[Adoption]:
+        for entry in entries:
+            line = self._known.take(entry) or self._new_line(entry)
+            sheet_row = entry.sheet_row
+            if is_failures and sheet_row is not None:
+                sheet_row = sheet_row if self._places.setdefault(sheet_row, line.id) == line.id else None
+            yield self._decide(replace(line, sheet_row=sheet_row, file_row=entry.file_row), entry)
+        for line in self._known.by_id.values():
+            if line.id not in self._known.taken and line.superseded_by is None:
+                yield from self._amended(line) if is_failures else self._replaced(line)
+
+    def _decide(self, line: Line, entry: Entry) -> Adoption:
+        if line.status in (Status.CREATED, Status.EXISTS):
+            return self._leave(line, entry)
+        if line.status is Status.UNFINISHED and line.task_id is not None:
+            return self._poll_on(line, entry)
+        if line.status is Status.UNKNOWN:
+            return self._look_up(line, entry)
+        return self._send(line, entry.request) if entry.request else self._refuse(line, entry)
+
+    def _leave(self, line: Line, entry: Entry) -> Adoption:
+        self.plan.done += 1
+        self._note_change(line, entry)
+        return Moved(line.id, line.sheet_row, line.file_row)
+
+    def _poll_on(self, line: Line, entry: Entry) -> Adoption:
+        self._follow(line, entry.request or _request_of(line))
+        self._note_change(line, entry)
+        return Written(line)
+
+    def _look_up(self, line: Line, entry: Entry) -> Adoption:
+        if entry.request is None:
+            self._follow(line, _request_of(line))
+            return Written(line)
+        request, made_up = self._with_password(line, entry.request)
+        self.plan.doubts.append(
+            Doubt(Job(line.id, request, doubtful=True), line.submitted_at, line.status, resend=True)
+        )
+        return Written(replace(line, password=made_up))
+
+    def _follow(self, line: Line, request: Request) -> None:
+        """See what was begun for a row to its end, without sending it again."""
+        job = Job(line.id, request, line.doubtful or line.status is Status.UNKNOWN)
+        if line.status is Status.UNFINISHED and line.task_id is not None:
+            self.plan.open_tasks.append(OpenTask(job, line.task_id))
+        elif line.status is Status.UNKNOWN:
+            self.plan.doubts.append(Doubt(job, line.submitted_at, line.status))
+
+    def _send(self, line: Line, request: Request) -> Adoption:
+        request, made_up = self._with_password(line, request)
+        relay_server, project, reply_to = sent_cells(request)
+        self.plan.to_send.append(Job(line.id, request, line.doubtful))
+        return Written(
+            replace(
+                line,
+                address_key=address_key(request.email, request.domain),
+                email=request.email,
+                domain=str(request.domain),
+                relay_server=relay_server,
+                project=project,
+                reply_to=reply_to,
+                status=self._waiting,
+                error="",
+                task_id=None,
+                password=made_up,
+                superseded_by=None,
+            )
+        )
+
+    def _refuse(self, line: Line, entry: Entry) -> Adoption:
+        self.plan.invalid += 1
+        return Written(
+            replace(
+                line,
+                email=entry.email,
+                domain=entry.domain,
+                relay_server=entry.relay_server,
+                project=entry.project,
+                reply_to=entry.reply_to,
+                status=Status.INVALID,
+                error=entry.error,
+                superseded_by=None,
+            )
+        )
+
+    def _amended(self, line: Line) -> Iterator[Adoption]:
+        """A line that a failures file does not hold: corrected by the row in its place, or simply not in the file."""
+        heir = self._places.get(line.sheet_row) if line.sheet_row is not None else None
+        if heir is not None and line.status in FORGETTABLE:
+            yield Superseded(line.id, heir)
+        elif line.status is Status.VALID and self._waiting is not Status.VALID:
+            yield Written(replace(line, status=Status.UNSENT))
+        else:
+            self._follow(line, _request_of(line))
+
+    def _replaced(self, line: Line) -> Iterator[Adoption]:
+        """A line that the whole sheet no longer holds: forgotten only if it was never sent."""
+        if line.was_sent or line.status in (Status.UNFINISHED, Status.UNKNOWN):
+            yield Moved(line.id, None, None)
+            self._follow(line, _request_of(line))
+        else:
+            yield Dropped(line.id)
+
+    def _new_line(self, entry: Entry) -> Line:
+        """The line of a row that the journal does not know; a failures file from elsewhere says how far it came."""
+        line = LineId(self._next_id)
+        self._next_id += 1
+        key = address_key(entry.email, entry.domain)
+        under_way = entry.earlier_status in (Status.UNFINISHED, Status.UNKNOWN) and key not in self._under_way
+        if under_way:
+            self._under_way.add(key)
+        known_task = entry.earlier_task if entry.earlier_status is Status.UNFINISHED else None
+        return Line(
+            id=line,
+            sheet_row=entry.sheet_row,
+            file_row=entry.file_row,
+            address_key=key if under_way and key not in self._known.by_key else None,
+            email=entry.email,
+            domain=entry.domain,
+            relay_server=entry.relay_server,
+            project=entry.project,
+            reply_to=entry.reply_to,
+            address="",
+            status=(Status.UNFINISHED if known_task else Status.UNKNOWN) if under_way else Status.UNSENT,
+            error="",
+            task_id=known_task,
+            mailbox_id=None,
+            password=None,
+            password_check=None,
+            sends=0,
+            doubtful=under_way,
+            superseded_by=None,
+            submitted_at=None,
+            finished_at=None,
+        )
+
+    def _with_password(self, line: Line, request: Request) -> tuple[Request, Secret | None]:
+        """The request and the password that was made up for it, if any; one made up earlier is used again."""
+        if request.password is not None or self._new_password is None:
+            return request, None
+        made_up = line.password or self._new_password()
+        return replace(request, password=made_up), made_up
+
+    def _note_change(self, line: Line, entry: Entry) -> None:
+        if entry.request is None:
+            return
+        password = entry.request.password
+        check = password_check(password, line.id) if password is not None else line.password_check
+        was = (line.relay_server, line.project, line.reply_to, line.password_check)
+        if line.was_sent and was != (*sent_cells(entry.request), check):
+            self.plan.changed.append((line.sheet_row, line.email))
+
+
+def _request_of(line: Line) -> Request:
+    """What is known of a request that was sent earlier; it is never sent again."""
+    return Request(
+        email=line.email,
+        domain=int(line.domain) if line.domain.isdecimal() else 0,
+        relay_server=int(line.relay_server) if line.relay_server.isdecimal() else 0,
+        password=line.password,
+        project=None,
+        reply_to=None,
+    )

@@ -1,0 +1,108 @@
+"""Ask the service what became of rows whose answer was never seen: one listing of mailboxes for all of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from provisioner.journal import Ended, Journal
+from provisioner.records import Doubt, LineId, Mailbox, Status
+from provisioner.service import ListingUnavailableError, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from provisioner.progress import Listener
+
+
+LOOKED_UP = "no clear answer came; looked up, and not there yet"
+
+
+async def settle(
+    doubts: Sequence[Doubt],
+    service: Service,
+    journal: Journal,
+    listener: Listener,
+    *,
+    wall_clock: Callable[[], float],
+) -> list[Doubt]:
+    """Look all of them up at once, store what was found, and answer those that may be sent again.
+
+    A mailbox that is there is `created` where a create of ours may have made it, else `exists`. Where the list cannot
+    be had, the rows stay as they are, with the reason. Raises StoppedError and LaneClosedError.
+    """
+    if not doubts:
+        return []
+    try:
+        there, unclear = await _look_up(doubts, service)
+    except ListingUnavailableError as error:
+        listener.note(f"{len(doubts)} rows without a clear answer could not be looked up: {error}.")
+        there, unclear = {}, {doubt.job.line: str(error) for doubt in doubts}
+    resend = []
+    for doubt in doubts:
+        line = doubt.job.line
+        if line in there:
+            await _found(doubt, there[line], journal, listener, wall_clock())
+        elif doubt.resend and line not in unclear:
+            resend.append(doubt)
+            await journal.record(Ended(line, doubt.status, wall_clock(), LOOKED_UP))
+        else:
+            await _left(doubt, unclear.get(line), journal, listener, wall_clock())
+    return resend
+
+
+async def _found(doubt: Doubt, mailbox: Mailbox, journal: Journal, listener: Listener, now: float) -> None:
+    status = Status.CREATED if doubt.job.doubtful or doubt.status is Status.UNFINISHED else Status.EXISTS
+    await journal.record(Ended(doubt.job.line, status, now, "", mailbox.id, mailbox.address or ""))
+    listener.ended(status)
+
+
+async def _left(doubt: Doubt, unclear: str | None, journal: Journal, listener: Listener, now: float) -> None:
+    """The row keeps its status; one without an answer says what the look came to."""
+    if doubt.status is Status.UNKNOWN:
+        error = f"no clear answer came, and it could not be looked up: {unclear}" if unclear else LOOKED_UP
+        await journal.record(Ended(doubt.job.line, doubt.status, now, error))
+    listener.ended(doubt.status)
+
+
+async def _look_up(doubts: Sequence[Doubt], service: Service) -> tuple[dict[LineId, Mailbox], dict[LineId, str]]:
+    """The mailboxes that are there, and why nothing certain can be said of a row, by line."""
+    names = await _domain_names(service)
+    wanted = _Wanted(doubts, names)
+    there: dict[LineId, Mailbox] = {}
+    unclear: dict[LineId, str] = {}
+    async for mailbox in service.mailboxes():
+        for doubt in wanted.by_username.get(mailbox.username.casefold(), ()):
+            same = wanted.is_same_domain(doubt, mailbox)
+            if same:
+                there[doubt.job.line] = mailbox
+            elif same is None:
+                unclear[doubt.job.line] = "the service's list does not say which domain a mailbox belongs to"
+    return there, unclear
+
+
+async def _domain_names(service: Service) -> dict[int, str]:
+    try:
+        return await service.domain_names()
+    except ListingUnavailableError:
+        return {}
+
+
+class _Wanted:
+    """The mailboxes that are looked for."""
+
+    def __init__(self, doubts: Sequence[Doubt], names: dict[int, str]) -> None:
+        self._names = names
+        self.by_username: defaultdict[str, list[Doubt]] = defaultdict(list)
+        for doubt in doubts:
+            self.by_username[doubt.job.request.email.casefold()].append(doubt)
+
+    def is_same_domain(self, doubt: Doubt, mailbox: Mailbox) -> bool | None:
+        """None where the list and the domains' names do not tell."""
+        domain = doubt.job.request.domain
+        if mailbox.domain is not None:
+            return mailbox.domain == domain
+        name = mailbox.address.partition("@")[2] if mailbox.address else None
+        if not name or domain not in self._names:
+            return None
+        return name.casefold() == self._names[domain].casefold()

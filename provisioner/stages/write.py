@@ -1,0 +1,90 @@
+"""Write results.csv, the record of the whole sheet, and failures.csv, the rows that are left to retry."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from provisioner.errors import FilesError
+from provisioner.records import Status
+from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, Sheet, write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from provisioner.journal import Journal, Line
+    from provisioner.runfolder import RunFolder
+
+REMEDIES = {
+    Status.INVALID: "Fix the sheet",
+    Status.REJECTED: "Fix the sheet",
+    Status.FAILED: "Run again; if it fails again, ask Mission Inbox's support",
+    Status.UNFINISHED: "Run again later: the task is asked about, not sent again",
+    Status.UNKNOWN: "Run again: it is looked up before anything is sent",
+    Status.UNSENT: "Run again",
+}
+"""What to do about a row of failures.csv."""
+
+EXPLANATIONS = {
+    Status.UNFINISHED: "accepted, and not done when the run ended",
+    Status.UNSENT: "not sent: the run ended before its turn",
+}
+"""Why a row has its status, where nothing more is known."""
+
+
+def write(journal: Journal, sheet: Sheet, folder: RunFolder) -> None:
+    """Replace both files by what the journal says now, each in one step. Raises FilesError, JournalError."""
+    try:
+        write_table(folder.results, RESULTS_COLUMNS, map(_result, journal.record_lines()), delimiter=sheet.delimiter)
+        header = (*sheet.headers, *FAILURES_COLUMNS)
+        write_table(folder.failures, header, _failures(journal, sheet), delimiter=sheet.delimiter)
+    except OSError as error:
+        raise FilesError(
+            f"The files in {folder.path} cannot be written: {error.strerror or error}.",
+            remedy="Close them in other programs, or make room on the disk, and run again: the journal has kept all.",
+        ) from error
+
+
+def explanation(line: Line) -> str:
+    """Why the row has its status; empty where there is nothing to explain."""
+    return line.error or EXPLANATIONS.get(line.status, "")
+
+
+def _result(line: Line) -> tuple[str, ...]:
+    return (
+        _text(line.sheet_row),
+        line.email,
+        line.domain,
+        line.relay_server,
+        line.project,
+        line.reply_to,
+        line.address,
+        line.status,
+        _text(line.task_id),
+        _text(line.mailbox_id),
+        line.password.reveal() if line.password else "",
+        explanation(line),
+        _time(line.submitted_at),
+        _time(line.finished_at),
+    )
+
+
+def _failures(journal: Journal, sheet: Sheet) -> Iterator[tuple[str, ...]]:
+    for line in journal.retriable():
+        assert line.file_row is not None
+        yield (
+            *sheet.own_cells(line.file_row),
+            _text(line.sheet_row),
+            line.status,
+            explanation(line),
+            REMEDIES[line.status],
+            _text(line.task_id),
+        )
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,170 @@
+"""What many tests share: a running stand-in, a listener that remembers, and time that costs none."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import selectors
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from blockbuster import blockbuster_ctx
+from trio.testing import MockClock
+
+from provisioner.records import Rate, Secret
+from provisioner.sandbox.options import SandboxOptions
+from provisioner.sandbox.server import serve
+from provisioner.settings import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from provisioner.records import Status
+    from provisioner.sandbox.server import RunningSandbox
+
+UNLIMITED = (Rate(1_000_000, 1.0),)
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[None]:
+    """Nothing of the program's own may block its event loop; the stand-in, on a thread of its own, may."""
+    with blockbuster_ctx("provisioner", excluded_modules=["provisioner.sandbox"]):
+        yield
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The program runs on asyncio; what must run on both asks for both."""
+    return "asyncio"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Callable[..., RunningSandbox]]:
+    """Start a stand-in with the given options, as often as wanted; all of them end with the test."""
+    with ExitStack() as running:
+
+        def start(**options: Any) -> RunningSandbox:
+            return running.enter_context(serve(SandboxOptions(**options)))
+
+        yield start
+
+
+@pytest.fixture
+def connection() -> Callable[..., Connection]:
+    """How to reach a stand-in, or any address: with its key, and as fast as it goes unless told otherwise."""
+
+    def build(service: RunningSandbox | str, **options: Any) -> Connection:
+        url, key = (service, "a-key-of-the-tests") if isinstance(service, str) else (service.url, service.api_key)
+        return Connection(**{"api_url": url, "api_key": Secret(key), "rates": UNLIMITED, **options})
+
+    return build
+
+
+class Recorder:
+    """A listener that remembers what it heard, in order."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[Any, ...]] = []
+
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+        self.heard.append(("planned", to_send, to_poll, done, invalid))
+
+    def sent(self) -> None:
+        self.heard.append(("sent",))
+
+    def ended(self, status: Status) -> None:
+        self.heard.append(("ended", status))
+
+    def held(self, seconds: float, reason: str) -> None:
+        self.heard.append(("held", seconds, reason))
+
+    def note(self, sentence: str) -> None:
+        self.heard.append(("note", sentence))
+
+    def all(self, kind: str) -> list[tuple[Any, ...]]:
+        """What was told with each call of one kind, in order."""
+        return [told for name, *told in self.heard if name == kind]
+
+
+@pytest.fixture
+def listener() -> Recorder:
+    return Recorder()
+
+
+class _VirtualSelector(selectors.DefaultSelector):
+    """Finds that the time-out has passed as soon as nothing else is to be done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready:
+            assert timeout is not None, "everything waits for something that will never happen"
+            self.now += max(timeout, 0.0)
+        return ready
+
+
+class _VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._virtual = _VirtualSelector()
+        super().__init__(self._virtual)
+        # The loop rounds its timers to this; a sum of many floats must not fall short of the hour it was to reach.
+        self._clock_resolution = 1e-9
+
+    def time(self) -> float:
+        return self._virtual.now
+
+
+@pytest.fixture(params=["asyncio", "trio"], scope="session")
+def in_virtual_time(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Run an asynchronous function on either backend with a clock that jumps whenever all tasks wait.
+
+    Nothing in it may use threads or the network, which such a clock would not wait for.
+    """
+
+    def run(function: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        if request.param == "trio":
+            options: dict[str, Any] = {"clock": MockClock(autojump_threshold=0)}
+        else:
+            options = {"loop_factory": _VirtualLoop}
+        return anyio.run(function, *args, backend=request.param, backend_options=options)
+
+    return run
+
+
+SHEET_HEADER = ("email", "domain", "relay_server", "password", "project", "reply_to")
+
+
+@pytest.fixture
+def write_sheet(tmp_path: Path) -> Callable[..., Path]:
+    """Write a sheet of so many good rows, or of the rows given, and answer its path."""
+
+    def write(rows: int | list[tuple[str, ...]] = 10, name: str = "acme.csv") -> Path:
+        if isinstance(rows, int):
+            rows = [(f"user{n:04}", "101", "201", f"Sheet-Pass-{n:04}!", "789", "") for n in range(rows)]
+        path = tmp_path / name
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([SHEET_HEADER, *rows])
+        return path
+
+    return write
+
+
+@pytest.fixture
+def read_csv() -> Callable[[Path], list[dict[str, str]]]:
+    """The lines of a file that the program wrote, by column."""
+
+    def read(path: Path) -> list[dict[str, str]]:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+
+    return read
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=6, help="how many runs test_crashes kills")

@@ -1,0 +1,109 @@
+"""The file list is the architecture: what may import what."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import provisioner
+
+ROOT = Path(provisioner.__file__).parent
+LEVELS = {
+    "errors": 0,
+    "records": 0,
+    "settings": 1,
+    "progress": 1,
+    "pace": 1,
+    "halt": 1,
+    "passwords": 1,
+    "runfolder": 1,
+    "sheets": 1,
+    "schema": 1,
+    "service": 1,
+    "journal": 1,
+    "stages": 2,
+    "pipeline": 3,
+    "console": 4,
+    "cli": 5,
+    "__main__": 6,
+}
+WITHIN_ONE_LEVEL = {
+    # The client speaks at the pace, to the listener, with the connection's settings: it is what brings them together.
+    "service": {"pace", "progress", "settings"},
+}
+ONLY_HERE = {"httpx": "service", "sqlite3": "journal", "click": "cli", "tqdm": "console"}
+"""Each of these libraries is one module's business."""
+
+
+def modules() -> dict[str, Path]:
+    """Every module outside the sandbox by its dotted name below the package."""
+    paths = (path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+    names = {".".join(path.with_suffix("").parts): ROOT / path for path in paths if path.parts[0] != "sandbox"}
+    return {name.removesuffix(".__init__"): path for name, path in names.items() if name != "__init__"}
+
+
+def imported(path: Path) -> set[str]:
+    """The dotted names that a module imports, those for types alone too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    return names
+
+
+def inside(names: set[str]) -> set[str]:
+    """The top-level parts of this package among imported names."""
+    return {name.split(".")[1] for name in names if name.startswith("provisioner.")}
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_a_module_imports_from_lower_levels_only(name: str) -> None:
+    """Every module has a level, and what it imports lies below it or in its own package."""
+    own = name.split(".", maxsplit=1)[0]
+    assert own in LEVELS, f"{name} has no place in the layers"
+    for other in inside(imported(modules()[name])) - {"__version__", "sandbox"}:
+        same_package = other == own and own == "sheets"
+        allowed = LEVELS[other] < LEVELS[own] or same_package or other in WITHIN_ONE_LEVEL.get(own, ())
+        assert allowed, f"{name} imports {other}, which is not below it"
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_one_library_is_one_modules_business(name: str) -> None:
+    """HTTP, SQL, the command line and the progress bars are each known to one module alone."""
+    libraries = {imported_name.split(".")[0] for imported_name in imported(modules()[name])}
+    owners = {library: ONLY_HERE[library] for library in libraries & set(ONLY_HERE)}
+    assert set(owners.values()) <= {name}
+
+
+def test_the_sandbox_stands_alone() -> None:
+    """The stand-in service shares no code with the program, and only the command line starts it."""
+    for path in (ROOT / "sandbox").rglob("*.py"):
+        assert inside(imported(path)) <= {"sandbox"}, path
+    users = {name for name, path in modules().items() if "sandbox" in inside(imported(path))}
+    assert users <= {"cli"}
+
+
+def test_only_the_top_prints_exits_or_reads_the_environment() -> None:
+    """The core has no print, no sys.exit and no os.environ."""
+    for name, path in modules().items():
+        if name in ("cli", "console"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Name):
+                assert node.id not in ("print", "exit", "quit", "SystemExit"), name
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in ("environ", "getenv", "_exit"), name
+
+
+def test_the_help_loads_no_heavy_library() -> None:
+    """Importing the command line loads neither pandas nor pandera, httpx, anyio or the server."""
+    code = "import sys, provisioner.cli; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert not loaded & {"pandas", "pandera", "numpy", "httpx", "anyio", "starlette", "uvicorn", "tqdm", "sqlite3"}

@@ -1,0 +1,254 @@
+"""The whole way of a sheet, against a real service on loopback."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from provisioner import pipeline
+from provisioner.errors import KeyRefusedError, RunFolderError, SameFailureError, ServiceDownError, WrongServiceError
+from provisioner.records import Secret, Status
+from provisioner.runfolder import RunFolder, hold
+from provisioner.settings import RunOptions, SheetOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from provisioner.pipeline import Ending
+    from provisioner.settings import Connection
+
+FAST = {"latency": 0.02, "latency_spread": 0.0}
+
+
+@pytest.fixture
+def run(listener: Any) -> Callable[..., Ending]:
+    """Run a sheet against a service."""
+
+    def start(
+        sheet: Path, connection: Connection, *, sheet_options: dict[str, Any] | None = None, **how: Any
+    ) -> Ending:
+        return pipeline.run(
+            SheetOptions(sheet=sheet, **(sheet_options or {})),
+            RunOptions(**{"settle_after": 0.2, "task_timeout": 20.0, "grace": 0.5, **how}),
+            lambda _: nullcontext(connection),
+            listener,
+        )
+
+    return start
+
+
+@pytest.mark.smoke
+def test_every_row_ends_in_one_status(sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any) -> None:
+    """Good rows are created, broken ones never sent; results.csv has every row, failures.csv only what is left."""
+    service = sandbox(**FAST)
+    good = [(f"user{n}", "101", "201", "Sheet-Pass-77!", "", "") for n in range(20)]
+    sheet = write_sheet([*good, ("b@d", "101", "201", "Sheet-Pass-77!", "", ""), ("weak", "101", "201", "x", "", "")])
+    ending = run(sheet, connection(service))
+    assert ending.summary.statuses == {Status.CREATED: 20, Status.INVALID: 2}
+    assert ending.stopped is None
+    results = read_csv(sheet.parent / "acme-run" / "results.csv")
+    assert [line["sheet_row"] for line in results] == [str(row) for row in range(2, 24)]
+    assert {line["mailbox_id"] for line in results[:20]} == {str(made.id) for made in service.state.mailboxes[2:]}
+    failures = read_csv(sheet.parent / "acme-run" / "failures.csv")
+    assert [(line["email"], line["status"]) for line in failures] == [("b@d", "invalid"), ("weak", "invalid")]
+    assert len(service.state.mailboxes) == 22
+
+
+def test_failed_rows_are_made_by_running_their_file(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """The failures file goes back in as it is; the record stays that of the whole sheet."""
+    service = sandbox(**FAST, fail_share=0.3, seed=5)
+    sheet = write_sheet(60)
+    first = run(sheet, connection(service), stop_after=0)
+    failed = first.summary.statuses[Status.FAILED]
+    assert failed > 5
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    for _ in range(20):
+        if not read_csv(failures):
+            break
+        ending = run(failures, connection(service), stop_after=0)
+    assert ending.summary.statuses == {Status.CREATED: 60}
+    assert len(read_csv(sheet.parent / "acme-run" / "results.csv")) == 60
+    assert failures.read_bytes().count(b"\r\n") == 1, "only its header is left"
+    assert len(service.state.mailboxes) == 62
+
+
+def test_a_corrected_row_replaces_the_broken_one(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """A username mended in the failures file is created under the sheet row it came from."""
+    service = sandbox(**FAST)
+    sheet = write_sheet(
+        [("ann", "101", "201", "Sheet-Pass-77!", "", ""), ("b..b", "101", "201", "Sheet-Pass-77!", "", "")]
+    )
+    run(sheet, connection(service))
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    failures.write_text(failures.read_text("utf-8-sig").replace("b..b,", "b.b,"), "utf-8")
+    ending = run(failures, connection(service))
+    assert ending.summary.statuses == {Status.CREATED: 2}
+    lines = read_csv(sheet.parent / "acme-run" / "results.csv")
+    assert [(line["sheet_row"], line["email"]) for line in lines] == [("2", "ann"), ("3", "b.b")]
+    again = run(sheet, connection(service))
+    assert again.summary.statuses == {Status.CREATED: 2}
+    assert len(service.state.mailboxes) == 4
+
+
+def test_what_exists_already_is_told_apart_from_what_was_made(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """A refusal because the address is taken is looked up: the mailbox was there before, and costs nothing again."""
+    service = sandbox(**FAST, paginated=True, page_size=2)
+    sheet = write_sheet(
+        [("info", "101", "201", "Sheet-Pass-77!", "", ""), ("ann", "101", "201", "Sheet-Pass-77!", "", "")]
+    )
+    ending = run(sheet, connection(service))
+    assert ending.summary.statuses == {Status.CREATED: 1, Status.EXISTS: 1}
+    (line, _) = read_csv(sheet.parent / "acme-run" / "results.csv")
+    assert (line["address"], line["status"]) == ("info@acme-mail.example", "exists")
+    assert service.state.creates["info@acme-mail.example"].received == 1
+
+
+def test_lost_answers_make_no_second_mailbox(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
+    """Connections cut after the work was done, and errors of every kind, end in each mailbox existing once."""
+    service = sandbox(**FAST, lost_share=0.2, error_share=0.2, seed=3)
+    sheet = write_sheet(60)
+    ending = run(sheet, connection(service), stop_after=0)
+    while not all(status.done for status in ending.summary.statuses):
+        ending = run(sheet, connection(service), stop_after=0)
+    assert ending.summary.statuses == {Status.CREATED: 60}
+    assert len(service.state.mailboxes) == 62
+    assert all(received.carried_out <= 1 for received in service.state.creates.values())
+
+
+def test_a_list_that_cannot_be_had_leaves_rows_unknown(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """Without the service's list nothing in doubt is sent again; the row says why."""
+    service = sandbox(**FAST, lost_share=1.0, no_listing=True)
+    sheet = write_sheet(2)
+    ending = run(sheet, connection(service))
+    assert ending.summary.statuses == {Status.UNKNOWN: 2}
+    again = run(sheet, connection(service))
+    assert again.summary.requests.create == 0
+    (line, _) = read_csv(sheet.parent / "acme-run" / "failures.csv")
+    assert "could not be looked up" in line["error"]
+    assert len(service.state.mailboxes) == 4
+
+
+def test_tasks_that_do_not_end_are_followed_by_the_next_run(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any
+) -> None:
+    """The deadline leaves rows `unfinished`; the next run asks about the same task and sends nothing."""
+    service = sandbox(latency=4.0, latency_spread=0.0)
+    sheet = write_sheet(3)
+    assert run(sheet, connection(service), task_timeout=0.1).summary.statuses == {Status.UNFINISHED: 3}
+    ending = run(sheet, connection(service))
+    assert ending.summary.statuses == {Status.CREATED: 3}
+    assert ending.summary.requests.create == 0
+
+
+def test_a_copied_failures_file_finds_its_tasks(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
+    """A failures file run in another folder knows its open tasks by the IDs it holds."""
+    service = sandbox(latency=2.0, latency_spread=0.0)
+    sheet = write_sheet(3)
+    run(sheet, connection(service), task_timeout=0.1)
+    (sheet.parent / "elsewhere").mkdir()
+    copied = shutil.copy(sheet.parent / "acme-run" / "failures.csv", sheet.parent / "elsewhere" / "mine.csv")
+    ending = run(copied, connection(service))
+    assert ending.summary.statuses == {Status.CREATED: 3}
+    assert ending.summary.requests.create == 0
+
+
+def test_a_refused_key_sends_nothing(sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any) -> None:
+    """The key is tried before anything is sent; every row stays `unsent`, and both files are whole."""
+    service = sandbox(**FAST)
+    sheet = write_sheet(5)
+    ending = run(sheet, connection(service, api_key=Secret("wrong-key")))
+    assert isinstance(ending.stopped, KeyRefusedError)
+    assert ending.summary.statuses == {Status.UNSENT: 5}
+    assert ending.summary.requests.create == 0
+    assert len(read_csv(sheet.parent / "acme-run" / "failures.csv")) == 5
+
+
+def test_a_port_that_nothing_answers_on_is_told_at_once(connection: Any, run: Any, write_sheet: Any) -> None:
+    """A wrong address is not waited for."""
+    ending = run(write_sheet(3), connection("http://127.0.0.1:9"))
+    assert isinstance(ending.stopped, ServiceDownError)
+    assert "http://127.0.0.1:9" in ending.stopped.message
+    assert ending.summary.seconds < 10
+
+
+def test_a_web_page_is_not_the_service(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
+    """HTML where data was expected is a wrong address, and nothing is sent to it."""
+    ending = run(write_sheet(3), connection(sandbox(**FAST, html_share=1.0, seed=1)))
+    assert isinstance(ending.stopped, (WrongServiceError, ServiceDownError))
+    assert ending.summary.statuses == {Status.UNSENT: 3}
+
+
+def test_a_systematic_failure_stops_the_run(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
+    """After so many failures with one cause the rest is not sent: it would fail too, and may cost money."""
+    service = sandbox(**FAST)
+    rows = [(f"user{n}", "104", "201", "Sheet-Pass-77!", "", "") for n in range(60)]
+    ending = run(write_sheet(rows), connection(service), stop_after=10, workers=2)
+    assert isinstance(ending.stopped, SameFailureError)
+    assert ending.summary.statuses[Status.REJECTED] < 15
+    assert ending.summary.statuses[Status.UNSENT] > 40
+
+
+def test_a_trial_run_sends_the_first_rows_only(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
+    """`--limit` takes the first ready rows; the next run takes the rest."""
+    service = sandbox(**FAST)
+    sheet = write_sheet(10)
+    assert run(sheet, connection(service), limit=3).summary.statuses == {Status.CREATED: 3, Status.UNSENT: 7}
+    assert service.state.creates.keys() == {f"user000{n}@acme-mail.example" for n in range(3)}
+    assert run(sheet, connection(service)).summary.statuses == {Status.CREATED: 10}
+    assert len(service.state.mailboxes) == 12
+
+
+def test_generated_passwords_are_shown_where_they_are_needed(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """Only rows without a password get one; it is in results.csv, and is what the service was sent."""
+    service = sandbox(**FAST)
+    sheet = write_sheet([("ann", "101", "201", "", "", ""), ("bob", "101", "201", "Sheet-Pass-77!", "", "")])
+    run(sheet, connection(service), sheet_options={"generate_passwords": True})
+    ann, bob = read_csv(sheet.parent / "acme-run" / "results.csv")
+    made = {mailbox.username: mailbox.password for mailbox in service.state.mailboxes}
+    assert ann["password"] == made["ann"]
+    assert len(made["ann"]) >= 12
+    assert (bob["password"], made["bob"]) == ("", "Sheet-Pass-77!")
+
+
+def test_a_check_sends_nothing_and_a_run_goes_on_from_it(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, listener: Any
+) -> None:
+    """`check` says which rows could be created; done rows keep their status."""
+    service = sandbox(**FAST)
+    sheet = write_sheet(
+        [("ann", "101", "201", "Sheet-Pass-77!", "", ""), ("b b", "101", "201", "Sheet-Pass-77!", "", "")]
+    )
+    checked = pipeline.check(SheetOptions(sheet=sheet), listener)
+    assert checked.summary.statuses == {Status.VALID: 1, Status.INVALID: 1}
+    assert run(sheet, connection(service)).summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
+    again = pipeline.check(SheetOptions(sheet=sheet), listener)
+    assert again.summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
+
+
+def test_a_second_run_in_one_folder_is_told_so(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
+    """Two runs never work in one folder at once."""
+    sheet = write_sheet(1)
+    with hold(RunFolder(sheet.parent / "acme-run")), pytest.raises(RunFolderError, match="Another run"):
+        run(sheet, connection(sandbox(**FAST)))
+
+
+def test_practice_is_never_taken_for_the_real_thing(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
+    """A folder of a practice run is refused for a run against the service: what is done there is not done here."""
+    sheet = write_sheet(1)
+    run(sheet, connection(sandbox(**FAST)))
+    with pytest.raises(RunFolderError, match="another service"):
+        run(sheet, connection("https://api.example.org"))

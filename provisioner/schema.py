@@ -133,7 +133,14 @@ class Column:
     secret: bool = False
     """Its cells are never shown, and sent exactly as they stand."""
     whole_number: bool = False
+    """Whether 101.0 is read as 101."""
     example: str = ""
+    """What the template's example row holds, which is never sent."""
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Every header that means the column."""
+        return (self.name, self.title, *self.names)
 
 
 @dataclass(frozen=True)
@@ -180,7 +187,7 @@ class MailboxSchema:
 
     @cached_property
     def _by_header(self) -> dict[str, str]:
-        return {bare(name): column.name for column in self.columns.values() for name in (column.name, *column.names)}
+        return {bare(name): column.name for column in self.columns.values() for name in column.headers}
 
 
 def load(path: Path | None = None) -> MailboxSchema:
@@ -342,7 +349,7 @@ class _SchemaFile:
     def _refuse_shared_names(self, columns: Mapping[str, Column]) -> None:
         seen: dict[str, str] = {}
         for column in columns.values():
-            for name in (column.name, *column.names):
+            for name in column.headers:
                 other = seen.setdefault(bare(name), column.name)
                 if other != column.name:
                     self._refuse(None, f"the header “{name}” is given to both {other} and {column.name}")

@@ -161,21 +161,16 @@ def _records(
 
 def _as_text(value: Any) -> tuple[str, str | None]:
     """A cell as text, and of what kind it is where that is not what the workbook holds."""
-    match value:
-        case str():
-            return value.replace("\r\n", "\n").replace("\r", "\n"), None
-        case bool():
-            return str(value).upper(), TRUTH
-        case int():
-            return str(value), NUMBER
-        case float():
-            return str(int(value)) if value.is_integer() and abs(value) < _EXACT_BELOW else repr(value), NUMBER
-        case dt.datetime():
-            return value.isoformat(sep=" "), DATE
-        case dt.date() | dt.time():
-            return value.isoformat(), DATE
-        case _:
-            return str(value), DATE
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n").replace("\r", "\n"), None
+    if isinstance(value, bool):
+        return str(value).upper(), TRUTH
+    if isinstance(value, int | float):
+        whole = value == value // 1 and abs(value) < _EXACT_BELOW
+        return str(int(value)) if whole else repr(value), NUMBER
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(sep=" "), DATE
+    return str(value), DATE
 
 
 def _merged(sheet: calamine.CalamineSheet) -> dict[int, dict[int, str]]:
@@ -229,12 +224,17 @@ def _holds(archive: zipfile.ZipFile, part: str, pattern: re.Pattern[bytes]) -> b
 
 def _part_of(archive: zipfile.ZipFile, name: str) -> str | None:
     """The file within an XLSX workbook that holds the sheet of that name."""
-    sheets = ET.fromstring(archive.read("xl/workbook.xml")).iter(_local("sheet"))
+    sheets = _tree(archive, "xl/workbook.xml").iter(_local("sheet"))
     ids = {sheet.get("name"): value for sheet in sheets for key, value in sheet.items() if key.endswith("}id")}
-    relations = ET.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+    relations = _tree(archive, "xl/_rels/workbook.xml.rels")
     targets = {relation.get("Id"): relation.get("Target", "") for relation in relations}
     target = targets.get(ids.get(name, ""))
     return None if target is None else target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
+
+
+def _tree(archive: zipfile.ZipFile, part: str) -> ET.Element:
+    # The parser that comes with Python 3.11 stops the expansion of entities by itself.
+    return ET.fromstring(archive.read(part))  # noqa: S314
 
 
 def _xlsx_blind_spots(archive: zipfile.ZipFile, part: str) -> dict[int, dict[int, str]]:
@@ -242,7 +242,7 @@ def _xlsx_blind_spots(archive: zipfile.ZipFile, part: str) -> dict[int, dict[int
     row = column = 0
     hidden = False
     with archive.open(part) as file:
-        for event, element in ET.iterparse(file, events=("start", "end")):
+        for event, element in ET.iterparse(file, events=("start", "end")):  # noqa: S314 - as in _tree
             tag = element.tag.rpartition("}")[2]
             if event == "start" and tag == "row":
                 row, column = int(element.get("r", row + 1)), 0

@@ -19,7 +19,7 @@ from provisioner.sheets.source import text_source
 from provisioner.sheets.workbook import DATE, ERROR, HIDDEN, MERGED, NUMBER, TRUTH, is_workbook, workbook_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from provisioner.schema import Column, MailboxSchema
@@ -68,6 +68,7 @@ def read(
     encoding: str | None = None,
     sheet_name: str | None = None,
     fill: Mapping[str, str] | None = None,
+    blank_password_ok: bool = False,
 ) -> Sheet:
     """The sheet in a file, every row of it accounted for.
 
@@ -77,28 +78,31 @@ def read(
         encoding: The name of a text file's encoding; None finds it.
         sheet_name: Which sheet of a workbook; None takes the only one that can be meant.
         fill: By column, in any of its names, what to write into its blank cells, and into all where it is missing.
+        blank_password_ok: Whether the column of passwords may be missing, since they will be generated.
 
     Raises:
         SheetError: The file cannot be read, or lacks what every sheet must have.
     """
     filled = _fill(fill or {}, schema)
-    source = _open(path, schema, encoding, sheet_name, filled)
+    required = {name for name, column in schema.columns.items() if column.required} - filled.keys()
+    if blank_password_ok:
+        required.discard("password")
+    source = _open(path, schema, encoding, sheet_name, required)
     layout = lay_out(source.header, schema.meaning)
     _refuse_near_misses(layout, schema)
-    _refuse_missing_columns(layout, schema, filled)
+    _refuse_missing_columns(layout, [name for name in schema.columns if name in required])
     table = _Table(layout, schema, filled, certain=source.certain)
     table.add_all(source.rows)
     return table.sheet(path, source.delimiter)
 
 
 def _open(
-    path: Path, schema: MailboxSchema, encoding: str | None, sheet_name: str | None, filled: Mapping[str, str]
+    path: Path, schema: MailboxSchema, encoding: str | None, sheet_name: str | None, required: Collection[str]
 ) -> Source:
     data = _content(path)
     if is_workbook(data):
-        needed = {name for name, column in schema.columns.items() if column.required} - filled.keys()
         return workbook_source(
-            data, sheet_name, schema.meaning, lambda header: needed <= set(map(schema.meaning, header.cells))
+            data, sheet_name, schema.meaning, lambda header: set(required) <= set(map(schema.meaning, header.cells))
         )
     if sheet_name is not None:
         raise SheetError(f"{path} is a text file, which has no sheets.", remedy="Leave out --sheet.")
@@ -149,9 +153,8 @@ def _refuse_near_misses(layout: Layout, schema: MailboxSchema) -> None:
             )
 
 
-def _refuse_missing_columns(layout: Layout, schema: MailboxSchema, filled: Mapping[str, str]) -> None:
-    required = [name for name, column in schema.columns.items() if column.required]
-    missing = [name for name in required if name not in layout.keys and name not in filled]
+def _refuse_missing_columns(layout: Layout, required: Sequence[str]) -> None:
+    missing = [name for name in required if name not in layout.keys]
     if missing:
         one = len(missing) == 1
         raise SheetError(

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     Meaning = Callable[[str], str | None]
 
-SEARCHED_ROWS: Final = 100
-"""How far down the header is looked for."""
-
 _TELLING: Final = 3
 """So many of failures.csv's own columns tell a damaged failures file from any other sheet."""
 
@@ -56,6 +53,11 @@ def lay_out(header: Record, meaning: Meaning) -> Layout:
     own = tuple(position for position in range(len(cells)) if position not in added.values())
     headers = tuple(unguard(cells[position]) if added else cells[position] for position in own)
     return Layout(header, len(cells), headers, _keys(headers, meaning), own, added)
+
+
+def is_ours(cells: Sequence[str]) -> bool:
+    """Whether a header is that of a failures file."""
+    return {cell.strip() for cell in cells}.issuperset(FAILURES_COLUMNS)
 
 
 def _added(cells: Sequence[str]) -> dict[str, int]:

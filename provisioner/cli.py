@@ -85,6 +85,8 @@ _sheet_options = _options(
         multiple=True,
         help="Fill a column that is missing or blank; may be repeated.",
     ),
+    click.option("--encoding", metavar="NAME", help="Encoding of a text file, such as cp1250, if it is not found."),
+    click.option("--sheet", "sheet_name", metavar="NAME", help="Which sheet of a workbook, if it has several."),
     click.option("--generate-passwords", is_flag=True, help="Make up a password for every row that has none."),
     click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object on stdout."),
 )
@@ -177,6 +179,18 @@ def check(*, as_json: bool, **options: Any) -> None:
         _finish(ending, as_json=as_json, command="check", options=options)
 
 
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
+def template(path: Path, schema: Path | None) -> None:
+    """Write an empty sheet to PATH (.csv or .xlsx)."""
+    with _explained():
+        from provisioner import pipeline
+
+        pipeline.template(path, schema)
+        click.echo(f"Fill in {path}, then: provisioner check {path}", err=True)
+
+
 def _read_sheet_options(options: dict[str, Any]) -> SheetOptions:
     from provisioner.settings import SheetOptions
 
@@ -185,6 +199,8 @@ def _read_sheet_options(options: dict[str, Any]) -> SheetOptions:
         out=options["out"],
         schema=options["schema"],
         generate_passwords=options["generate_passwords"],
+        encoding=options["encoding"],
+        sheet_name=options["sheet_name"],
         fill=dict(options["fill"]),
     )
 

@@ -26,11 +26,13 @@ from provisioner.stages.read import read
 from provisioner.stages.resolve import resolve
 from provisioner.stages.settle import settle
 from provisioner.stages.submit import Submitter
+from provisioner.stages.template import template as make_template
 from provisioner.stages.validate import Checked, validate
 from provisioner.stages.write import set_aside_edited, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from provisioner.progress import Listener
     from provisioner.runfolder import RunFolder
@@ -55,6 +57,11 @@ class Ending:
     """Why it ended before every row had its turn; None where it did not."""
     left: Sequence[Line]
     """The first rows that are left to retry, as many as a screen holds."""
+
+
+def template(path: Path, schema_file: Path | None) -> None:
+    """Write an empty sheet with the columns of a schema; None is the built-in one. Raises UnusableError."""
+    make_template(path, schema.load(schema_file))
 
 
 def check(options: SheetOptions, listener: Listener) -> Ending:
@@ -103,7 +110,13 @@ class _Loaded:
 
     def __init__(self, options: SheetOptions) -> None:
         self.schema: MailboxSchema = schema.load(options.schema)
-        self.sheet: Sheet = read(options.sheet, self.schema, fill=options.fill)
+        self.sheet: Sheet = read(
+            options.sheet,
+            self.schema,
+            encoding=options.encoding,
+            sheet_name=options.sheet_name,
+            fill=options.fill,
+        )
         self.checked: Checked = validate(self.sheet, self.schema, blank_password_ok=options.generate_passwords)
         self.folder: RunFolder = runfolder.locate(options.sheet, options.out)
         self._generate = options.generate_passwords

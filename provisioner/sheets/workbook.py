@@ -168,7 +168,7 @@ def _as_text(value: Any) -> tuple[str, str | None]:
     if isinstance(value, int | float):
         whole = value == value // 1 and abs(value) < _EXACT_BELOW
         return str(int(value)) if whole else repr(value), NUMBER
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         return value.isoformat(sep=" "), DATE
     return str(value), DATE
 

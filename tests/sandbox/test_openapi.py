@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -30,19 +30,19 @@ KEY = {"Authorization": "Api-Key sandbox-key"}
 
 @schema.parametrize()
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_answers_as_described(case: schemathesis.Case, sandbox: Practice) -> None:
+def test_answers_as_described(case: schemathesis.Case[Any], sandbox: Practice) -> None:
     """Whatever is sent, right or wrong, status, headers and body of the answer are ones that the description has."""
     case.call_and_validate(base_url=str(sandbox.client.base_url), headers=KEY)
 
 
 @given(create=schema["/api/mailboxes/"]["POST"].as_strategy())
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_tasks_of_creates_answer_as_described(create: schemathesis.Case, sandbox: Practice) -> None:
+def test_tasks_of_creates_answer_as_described(create: schemathesis.Case[Any], sandbox: Practice) -> None:
     """A create as described is accepted, or taken already, and its task answers as described."""
-    to = {"base_url": str(sandbox.client.base_url), "headers": KEY}
-    answer = create.call_and_validate(**to)
+    url = str(sandbox.client.base_url)
+    answer = create.call_and_validate(base_url=url, headers=KEY)
     if answer.status_code == 202:
         task = schema["/api/tasks/{task_id}/"]["GET"].Case(path_parameters=answer.json())
-        assert task.call_and_validate(**to).json()["status"] == "success"
+        assert task.call_and_validate(base_url=url, headers=KEY).json()["status"] == "success"
     else:
         assert answer.json().keys() <= {"email", "reply_to"}

@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from provisioner import passwords, runfolder, schema
 from provisioner.errors import FilesError, InterruptedRunError, SameFailureError, StoppedError
-from provisioner.halt import Halt, Streak
+from provisioner.halt import Halt
 from provisioner.journal import Journal, Line
 from provisioner.pace import Lane, LaneClosedError, Pace
 from provisioner.records import Doubt, Entry, Job, OpenTask, RequestCounts, Secret, Summary
@@ -205,7 +205,6 @@ class _Run:
         """Do what the plan says, until it is done or the run is halted; never raises what can be told at the end."""
         self._halt = Halt()
         self._pace = Pace(self._connection.rates)
-        self._streak = Streak(self._halt, self._how.stop_after)
         self._halt.on_call(self._stop_sending)
         async with Service(self._connection, self._pace, self._listener) as service, anyio.create_task_group() as group:
             self._group = group
@@ -239,15 +238,16 @@ class _Run:
 
     async def _send_and_poll(self, jobs: Sequence[Job], tasks: Sequence[OpenTask], service: Service) -> list[Doubt]:
         """Send the jobs while the tasks, and those that come of the jobs, are polled; answers what is in doubt."""
-        shared = (service, self._journal, self._halt, self._streak, self._listener)
-        poller = Poller(*shared, wall_clock=self._wall_clock, task_timeout=self._how.task_timeout)
-        submitter = Submitter(*shared, wall_clock=self._wall_clock, accepted=poller.queue.put)
+        shared = (service, self._pace, self._journal, self._halt, self._listener)
+        clock, stop_after = self._wall_clock, self._how.stop_after
+        poller = Poller(*shared, wall_clock=clock, stop_after=stop_after, task_timeout=self._how.task_timeout)
+        submitter = Submitter(*shared, wall_clock=clock, stop_after=stop_after, accepted=poller.follow)
         for task in tasks:
-            poller.queue.put(task)
+            poller.resume(task)
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: poller.poll(workers=self._how.workers))
             await submitter.submit(jobs, workers=self._how.workers)
-            poller.queue.close()
+            poller.no_more()
         return [*submitter.doubts, *poller.doubts]
 
     async def _second_look(self, doubts: Sequence[Doubt], service: Service) -> list[Job]:
@@ -289,12 +289,16 @@ class _Run:
         self._pace.close(Lane.ASK)
 
     async def _heed_signals(self) -> None:
-        """The first interruption stops gently, the second at once."""
+        """The first interruption stops gently, the second at once, whatever else has halted the run before."""
+        interrupted = False
         try:
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 async for _ in signals:
-                    if isinstance(self._halt.reason, InterruptedRunError):
+                    if interrupted:
                         self._group.cancel_scope.cancel()
+                    elif self._halt.reason is not None:
+                        self._group.start_soon(self._stop_asking_later)
+                    interrupted = True
                     self._halt.call(InterruptedRunError("The run was interrupted.", remedy="Run again to go on."))
         except NotImplementedError:
             # Windows' event loop knows no signals: there the first Ctrl-C already stops at once.

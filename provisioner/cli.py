@@ -229,7 +229,7 @@ def _connector(
         from provisioner.sandbox.server import serve
 
         # It remembers its mailboxes beside the journal, as the service itself would, so that a second run can go on.
-        with serve(SandboxOptions(state=folder.path / "sandbox.sqlite3")) as sandbox:
+        with serve(SandboxOptions(state=folder.path / "sandbox.sqlite3", keep_passwords=False)) as sandbox:
             yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), rates=rate)
 
     return sandboxed

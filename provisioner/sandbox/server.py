@@ -59,7 +59,9 @@ def serve(options: SandboxOptions) -> Iterator[RunningSandbox]:
     """
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(options.host, options.port))
-        storage = stack.enter_context(closing(Storage(options.state))) if options.state is not None else None
+        storage = None
+        if options.state is not None:
+            storage = stack.enter_context(closing(Storage(options.state, passwords=options.keep_passwords)))
         state = State(storage)
         sandbox = Sandbox(options, state, Faults(options, life=storage.life if storage is not None else 1))
         server = _Server(sandbox)

@@ -289,13 +289,13 @@ class Journal:
             for change in changes:
                 _apply(database, change)
 
-    async def record(self, change: Change) -> None:
-        """Return when the change is on the disk. Raises JournalError.
+    async def record(self, *changes: Change) -> None:
+        """Return when the changes are on the disk, all or none of them. Raises JournalError.
 
         Whoever comes while a commit is under way shares the next one, so many workers cost few commits.
         """
         batch = self._batch
-        batch.changes.append(change)
+        batch.changes.extend(changes)
         async with self._turn:
             if not batch.settled:
                 self._batch = _Batch()

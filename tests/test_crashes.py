@@ -117,8 +117,8 @@ def run_to_the_end(sheet: Path, url: str) -> None:
 def is_settled(line: dict[str, str], state: Any) -> bool:
     """Whether the row stands as it will stand for ever, by what the service knows.
 
-    A task that never ends is `unfinished`. If its answer was lost besides, it is `unknown`: the service refuses a second
-    create of the address and never lists the first.
+    A task that never ends is `unfinished`. If its answer was lost besides, it is `unknown`: the service refuses a
+    second create of the address and never lists the first.
     """
     if line["status"] == "unknown":
         return bool(state["creates"][f"{line['email']}@acme-mail.example"]["carried_out"])

@@ -40,7 +40,7 @@ class Secret:
 
     def _forms(self) -> set[str]:
         plain = self._text
-        ways = (plain, json.dumps(plain)[1:-1], repr(plain)[1:-1], html.escape(plain), quote(plain, safe=""))
+        ways = (plain, json.dumps(plain)[1:-1], repr(plain)[1:-1], html.escape(plain), quote(plain, safe="", errors="replace"))
         return {form for form in (*ways, json.dumps(plain, ensure_ascii=False)[1:-1]) if form}
 
     def __repr__(self) -> str:

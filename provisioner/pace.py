@@ -97,11 +97,6 @@ class Pace:
         """Seconds from one grant to the next while nothing holds the pace back."""
         return self._spacing
 
-    @property
-    def is_held(self) -> bool:
-        """Whether nothing may be sent now, after `hold`."""
-        return self._clock() < self._held_until
-
     async def grant(self, lane: Lane) -> Grant:
         """Wait until one request may be sent, and send it then.
 

@@ -40,8 +40,9 @@ class Secret:
 
     def _forms(self) -> set[str]:
         plain = self._text
-        ways = (plain, json.dumps(plain)[1:-1], repr(plain)[1:-1], html.escape(plain), quote(plain, safe=""))
-        return {form for form in (*ways, json.dumps(plain, ensure_ascii=False)[1:-1]) if form}
+        quoted = {json.dumps(plain), json.dumps(plain, ensure_ascii=False), repr(plain)}
+        forms = {plain, html.escape(plain), quote(plain, safe="", errors="replace"), *(form[1:-1] for form in quoted)}
+        return forms - {""}
 
     def __repr__(self) -> str:
         return f"Secret({MASK})"

@@ -126,6 +126,7 @@ class Service:
         self._idle: list[httpx.AsyncHTTPTransport] = []
         self._counts = dict.fromkeys(asdict(RequestCounts()), 0)
         self._strikes = 0
+        self._held_at = float("-inf")
         self._unreached_since: float | None = None
         self._throttled_since: float | None = None
         self._met = False
@@ -285,7 +286,7 @@ class Service:
             attempt += 1
             reply = await self._exchange(method, path, content)
             if isinstance(reply, _NeverConnected):
-                self._hold_unreached(reply.reason)
+                self._hold_unreached(reply.reason, grant)
             elif isinstance(reply, _Reply) and _is_not_now(reply):
                 self._hold_throttled(reply, grant)
             else:
@@ -327,15 +328,15 @@ class Service:
         self._transports.append(transport)
         return transport
 
-    def _hold_unreached(self, reason: str) -> None:
+    def _hold_unreached(self, reason: str, grant: Grant) -> None:
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             raise WrongServiceError(
                 f"{self._origin} does not prove who it is ({reason}).",
                 remedy="Check the address. If your office's network reads encrypted traffic, its certificate must be "
                 "installed on this computer.",
             )
-        if self._pace.is_held:
-            return  # told by another request of those that were under way together
+        if grant <= self._held_at:
+            return
         now = anyio.current_time()
         if self._unreached_since is None:
             self._unreached_since = now
@@ -346,15 +347,14 @@ class Service:
                 f"Nothing answers at {self._origin} ({reason}).",
                 remedy="Check the address and your connection to the network, then run again.",
             )
-        if self._pace.hold(wait):
-            self._listener.held(wait, "the service cannot be reached")
+        self._hold(wait, "the service cannot be reached")
 
     def _hold_throttled(self, reply: _Reply, grant: Grant) -> None:
         too_fast = reply.status == 429
         self._counts["throttled"] += too_fast
         if too_fast:
             self._pace.ease(grant)
-        if reply.retry_after is None and self._pace.is_held:
+        if reply.retry_after is None and grant <= self._held_at:
             return
         now = anyio.current_time()
         self._unreached_since = None
@@ -366,9 +366,13 @@ class Service:
                 f"{self._origin} asks to wait for longer than {LONGEST_THROTTLE / 60:.0f} minutes.",
                 remedy="Run again later, with a lower --rate if this happens often.",
             )
-        if self._pace.hold(wait):
-            asked = "asks to send more slowly" if too_fast else "is not available"
-            self._listener.held(wait, f"the service {asked}")
+        self._hold(wait, "the service asks to send more slowly" if too_fast else "the service is not available")
+
+    def _hold(self, seconds: float, reason: str) -> None:
+        """Let everyone wait. What was under way by then and fails in the same way is no further failure."""
+        self._held_at = anyio.current_time()
+        if self._pace.hold(seconds):
+            self._listener.held(seconds, reason)
 
     def _backoff(self) -> float:
         """Seconds to wait after one more failure in a row; spread, so that many programs do not return together."""
@@ -501,7 +505,7 @@ def _mailbox(item: Mapping[str, Any]) -> Mailbox:
     number = nested.get("id", domain)
     if isinstance(number, str) and number.isascii() and number.isdecimal():
         number = int(number)
-    name = item.get("domain_name") or nested.get("name") or (domain if domain is not number else None)
+    name = item.get("domain_name") or nested.get("name") or (number if isinstance(number, str) else None)
     return Mailbox(
         id=str(item["id"]) if item.get("id") is not None else None,
         email=str(item.get("email") or item.get("address") or item.get("username") or ""),

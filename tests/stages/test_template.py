@@ -72,7 +72,7 @@ def test_every_column_is_text_and_explained(tmp_path: Path) -> None:
         styles = book.read("xl/styles.xml").decode()
         columns = book.read("xl/worksheets/sheet1.xml").decode()
         notes = book.read("xl/comments1.xml").decode()
-    assert 'numFmtId="49"' in styles
+    assert 'formatCode="@"' in styles
     assert '<col min="1" max="6"' in columns
     assert all(column.description.split(",")[0] in notes for column in MAILBOX.columns.values())
 

@@ -67,7 +67,9 @@ def _added(cells: Sequence[str]) -> dict[str, int]:
             "This is the record of a run, not a sheet.",
             remedy="Use the sheet itself, or failures.csv beside this file.",
         )
-    added: dict[str, int] = {name: names.index(name) for name in FAILURES_COLUMNS if name in names}
+    # The last of each name is ours: the sheet may have columns of these names itself.
+    last = {name: position for position, name in enumerate(names)}
+    added = {name: last[name] for name in FAILURES_COLUMNS if name in last}
     missing = [name for name in FAILURES_COLUMNS if name not in added]
     if not missing:
         return added

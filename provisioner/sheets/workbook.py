@@ -6,11 +6,11 @@ as they are; what else is not text is noted, so that the row can be refused wher
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import re
 import zipfile
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+import zlib
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 from xml.etree import ElementTree as ET
 
 import python_calamine as calamine
@@ -33,7 +33,8 @@ HIDDEN: Final = "hidden"
 
 _ZIP: Final = b"PK\x03\x04"
 _COMPOUND_FILE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_EXACT_BELOW: Final = 2**53
+# Spreadsheet programs keep 15 digits of a number, whatever was typed.
+_EXACT_BELOW: Final = 10**15
 _PIECE: Final = 1 << 20
 _LONGEST_TAG: Final = 1000
 
@@ -49,6 +50,14 @@ _ODS_SUSPECT: Final = re.compile(
     rb"""value-type=["']error["']|<table:table-row\s[^>]*table:visibility=["'](?:filter|collapse)"""
 )
 _XLSX_SUSPECT: Final = re.compile(rb"""\bt=["']e["']|<(?:\w+:)?f[\s/>]|\bhidden=["'](?:1|true)""")
+
+
+class Blind(NamedTuple):
+    """What calamine does not tell of a cell."""
+
+    kind: str
+    shown: str
+    """What a person sees; empty where calamine tells it."""
 
 
 def is_workbook(data: bytes) -> bool:
@@ -136,7 +145,7 @@ def _find(book: calamine.CalamineWorkbook, name: str, meaning: Meaning) -> Found
 
 
 def _records(
-    book: calamine.CalamineWorkbook, name: str, blind: Mapping[int, Mapping[int, str]], most: int | None = None
+    book: calamine.CalamineWorkbook, name: str, blind: Mapping[int, Mapping[int, Blind]], most: int | None = None
 ) -> Iterator[Record]:
     """The rows of a sheet, all as wide as the widest, with what is blind in them noted."""
     try:
@@ -155,7 +164,10 @@ def _records(
             cells.append(text)
             if kind:
                 doubts[position] = kind
-        doubts.update(blind.get(number, NO_DOUBTS))
+        for position, spot in blind.get(number, {}).items():
+            doubts[position] = spot.kind
+            if spot.shown and position < len(cells):
+                cells[position] = spot.shown
         yield Record(number, cells, doubts=doubts)
 
 
@@ -166,10 +178,9 @@ def _as_text(value: Any) -> tuple[str, str | None]:
     if isinstance(value, bool):
         return str(value).upper(), TRUTH
     if isinstance(value, int | float):
-        whole = value == value // 1 and abs(value) < _EXACT_BELOW
-        return str(int(value)) if whole else repr(value), NUMBER
-    if isinstance(value, dt.datetime):
-        return value.isoformat(sep=" "), DATE
+        if abs(value) >= _EXACT_BELOW:
+            return f"{value:.15G}", NUMBER
+        return str(int(value)) if value == int(value) else repr(value), NUMBER
     return str(value), DATE
 
 
@@ -184,7 +195,7 @@ def _merged(sheet: calamine.CalamineSheet) -> dict[int, dict[int, str]]:
     return merged
 
 
-def _blind_spots(data: bytes, name: str) -> dict[int, dict[int, str]]:
+def _blind_spots(data: bytes, name: str) -> Mapping[int, Mapping[int, Blind]]:
     """By row and position, the cells that calamine shows as blank though they hold an error, and the hidden rows.
 
     Raises:
@@ -194,14 +205,17 @@ def _blind_spots(data: bytes, name: str) -> dict[int, dict[int, str]]:
         if _XLS_ERRORS.search(data):
             _refuse_errors()
         return {}
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        parts = archive.namelist()
-        if "content.xml" in parts and _holds(archive, "content.xml", _ODS_SUSPECT):
-            _refuse_errors()
-        part = _part_of(archive, name) if "xl/workbook.xml" in parts else None
-        if part in parts and _holds(archive, part, _XLSX_SUSPECT):
-            return _xlsx_blind_spots(archive, part)
-    return {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            parts = archive.namelist()
+            if "content.xml" in parts:
+                if _holds(archive, "content.xml", _ODS_SUSPECT):
+                    _refuse_errors()
+                return {}
+            part = _part_of(archive, name)
+            return _xlsx_blind_spots(archive, part) if _holds(archive, part, _XLSX_SUSPECT) else {}
+    except (zipfile.BadZipFile, zlib.error, ET.ParseError, OSError, KeyError, ValueError, NotImplementedError) as error:
+        _refuse(error)
 
 
 def _refuse_errors() -> NoReturn:
@@ -222,14 +236,14 @@ def _holds(archive: zipfile.ZipFile, part: str, pattern: re.Pattern[bytes]) -> b
     return False
 
 
-def _part_of(archive: zipfile.ZipFile, name: str) -> str | None:
-    """The file within an XLSX workbook that holds the sheet of that name."""
-    sheets = _tree(archive, "xl/workbook.xml").iter(_local("sheet"))
+def _part_of(archive: zipfile.ZipFile, name: str) -> str:
+    """The file within an XLSX workbook that holds the sheet of that name. Raises KeyError."""
+    sheets = _tree(archive, "xl/workbook.xml").iterfind(".//{*}sheet")
     ids = {sheet.get("name"): value for sheet in sheets for key, value in sheet.items() if key.endswith("}id")}
     relations = _tree(archive, "xl/_rels/workbook.xml.rels")
     targets = {relation.get("Id"): relation.get("Target", "") for relation in relations}
-    target = targets.get(ids.get(name, ""))
-    return None if target is None else target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
+    target = targets[ids[name]]
+    return target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
 
 
 def _tree(archive: zipfile.ZipFile, part: str) -> ET.Element:
@@ -237,8 +251,8 @@ def _tree(archive: zipfile.ZipFile, part: str) -> ET.Element:
     return ET.fromstring(archive.read(part))  # noqa: S314
 
 
-def _xlsx_blind_spots(archive: zipfile.ZipFile, part: str) -> dict[int, dict[int, str]]:
-    spots: dict[int, dict[int, str]] = {}
+def _xlsx_blind_spots(archive: zipfile.ZipFile, part: str) -> dict[int, dict[int, Blind]]:
+    spots: dict[int, dict[int, Blind]] = {}
     row = column = 0
     hidden = False
     with archive.open(part) as file:
@@ -249,20 +263,20 @@ def _xlsx_blind_spots(archive: zipfile.ZipFile, part: str) -> dict[int, dict[int
                 hidden = element.get("hidden") in ("1", "true")
             elif event == "end" and tag == "c":
                 column = _column_number(element.get("r")) or column + 1
-                kind = HIDDEN if hidden else ERROR if _is_error(element) else None
-                if kind:
-                    spots.setdefault(row, {})[column - 1] = kind
+                error = _error(element)
+                if hidden or error:
+                    spots.setdefault(row, {})[column - 1] = Blind(ERROR if error else HIDDEN, error or "")
             elif event == "end" and tag == "row":
                 element.clear()
     return spots
 
 
-def _is_error(cell: ET.Element) -> bool:
-    """Whether a cell holds an error, or a formula that was never worked out."""
-    formula, value = cell.find(_local("f")), cell.find(_local("v"))
-    return cell.get("t") == "e" or (
-        formula is not None and (value is None or not value.text) and cell.get("t") != "str"
-    )
+def _error(cell: ET.Element) -> str | None:
+    """What a cell shows that holds an error, or a formula that was never worked out; None where it holds neither."""
+    formula, value = cell.findtext("{*}f"), cell.findtext("{*}v")
+    if cell.get("t") == "e":
+        return value or "#ERROR!"
+    return f"={formula}" if formula is not None and not value and cell.get("t") != "str" else None
 
 
 def _column_number(reference: str | None) -> int:
@@ -271,7 +285,3 @@ def _column_number(reference: str | None) -> int:
     for letter in letters.group() if letters else "":
         number = number * 26 + ord(letter) - ord("A") + 1
     return number
-
-
-def _local(tag: str) -> str:
-    return "{*}" + tag

@@ -204,14 +204,17 @@ class _Table:
             )
         self._refuse_shared_origins()
         index = pd.Index(self._numbers, dtype="int64")
-        added = [name for name in self._fill if name not in self._layout.keys]
-        cells = {key: pd.Series(self._columns.pop(0), index=index, dtype=TEXT) for key in self._layout.keys}
+        headers, keys = list(self._layout.headers), list(self._layout.keys)
+        while not _visible(headers[-1]) and not any(self._columns[len(headers) - 1]):
+            del headers[-1], keys[-1]
+        added = [name for name in self._fill if name not in keys]
+        cells = {key: pd.Series(self._columns.pop(0), index=index, dtype=TEXT) for key in keys}
         cells |= {name: pd.Series(self._fill[name], index=index, dtype=TEXT) for name in added}
         return Sheet(
             path=path,
             frame=pd.DataFrame(cells, index=index, copy=False),
-            headers=(*self._layout.headers, *added),
-            keys=(*self._layout.keys, *added),
+            headers=(*headers, *added),
+            keys=(*keys, *added),
             delimiter=delimiter,
             broken=self._broken,
             origins=self._origins,

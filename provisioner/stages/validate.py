@@ -76,7 +76,7 @@ class Checked:
         """What is worth knowing of rows that are sent all the same."""
         rows = self._sheet.rows
         for finding in self._warnings:
-            for position in finding.positions:
+            for position in finding.positions[~self._invalid[finding.positions]]:
                 yield int(rows[position]), self._problem(finding, int(position))
 
     def problems(self, row: int) -> tuple[Problem, ...]:

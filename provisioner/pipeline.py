@@ -116,6 +116,7 @@ class _Loaded:
             encoding=options.encoding,
             sheet_name=options.sheet_name,
             fill=options.fill,
+            blank_password_ok=options.generate_passwords,
         )
         self.checked: Checked = validate(self.sheet, self.schema, blank_password_ok=options.generate_passwords)
         self.folder: RunFolder = runfolder.locate(options.sheet, options.out)

@@ -88,6 +88,8 @@ _sheet_options = _options(
         multiple=True,
         help="Fill a column that is missing or blank; may be repeated.",
     ),
+    click.option("--encoding", metavar="NAME", help="Encoding of a text file, such as cp1250, if it is not found."),
+    click.option("--sheet", "sheet_name", metavar="NAME", help="Which sheet of a workbook, if it has several."),
     click.option("--generate-passwords", is_flag=True, help="Make up a password for every row that has none."),
     click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object on stdout."),
 )
@@ -292,6 +294,18 @@ def logout(*, profile: str | None) -> None:
         console.say("The key is taken out of the keyring." if gone else "The keyring held no key.")
 
 
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
+def template(path: Path, schema: Path | None) -> None:
+    """Write an empty sheet to PATH (.csv or .xlsx)."""
+    with _explained():
+        from provisioner import pipeline
+
+        pipeline.template(path, schema)
+        click.echo(f"Fill in {path}, then: provisioner check {path}", err=True)
+
+
 def _read_sheet_options(options: dict[str, Any]) -> SheetOptions:
     from provisioner.settings import SheetOptions
 
@@ -300,6 +314,8 @@ def _read_sheet_options(options: dict[str, Any]) -> SheetOptions:
         out=options["out"],
         schema=options["schema"],
         generate_passwords=options["generate_passwords"],
+        encoding=options["encoding"],
+        sheet_name=options["sheet_name"],
         fill=dict(options["fill"]),
     )
 
@@ -335,14 +351,10 @@ def _connector(
 
         # It remembers its mailboxes beside the journal, as the service itself would, so that a second run can go on.
         state = folder.path / "sandbox.sqlite3" if folder else None
-        form: Any = "guide" if options.get("create_path", GUIDE_CREATE_PATH) == GUIDE_CREATE_PATH else "reference"
-        with serve(SandboxOptions(state=state, create_form=form)) as sandbox:
-            yield Connection(
-                api_url=sandbox.url,
-                api_key=Secret(sandbox.api_key),
-                rates=rate,
-                create_path=options.get("create_path", GUIDE_CREATE_PATH),
-            )
+        create_path = options.get("create_path", GUIDE_CREATE_PATH)
+        form: Any = "guide" if create_path == GUIDE_CREATE_PATH else "reference"
+        with serve(SandboxOptions(state=state, keep_passwords=False, create_form=form)) as sandbox:
+            yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), rates=rate, create_path=create_path)
 
     return sandboxed
 

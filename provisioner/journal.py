@@ -11,6 +11,7 @@ import os
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -288,13 +289,13 @@ class Journal:
             for change in changes:
                 _apply(database, change)
 
-    async def record(self, change: Change) -> None:
-        """Return when the change is on the disk. Raises JournalError.
+    async def record(self, *changes: Change) -> None:
+        """Return when the changes are on the disk, all or none of them. Raises JournalError.
 
         Whoever comes while a commit is under way shares the next one, so many workers cost few commits.
         """
         batch = self._batch
-        batch.changes.append(change)
+        batch.changes.extend(changes)
         async with self._turn:
             if not batch.settled:
                 self._batch = _Batch()
@@ -379,6 +380,8 @@ def _explained(path: Path) -> Iterator[None]:
 
 _DONE = tuple(status.value for status in Status if status.done)
 _FIELDS = COLUMNS.split(", ")
+_STATUS, _DOUBTFUL, _PASSWORD = map(_FIELDS.index, ("status", "doubtful", "password"))
+_all_fields = attrgetter(*_FIELDS)
 _WRITE = (
     f"INSERT INTO lines ({COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - constants
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _FIELDS[1:])}"
@@ -443,15 +446,16 @@ def sent_cells(request: Request) -> tuple[str, str, str]:
 
 
 def _line(fields: tuple[Any, ...]) -> Line:
-    values = dict(zip(Line.__slots__, fields, strict=True))
-    password = values["password"]
-    values["password"] = Secret(str(password)) if password is not None else None
-    values["status"] = Status(values["status"])
-    values["doubtful"] = bool(values["doubtful"])
-    return Line(**values)
+    values = list(fields)
+    values[_STATUS] = Status(values[_STATUS])
+    values[_DOUBTFUL] = bool(values[_DOUBTFUL])
+    if values[_PASSWORD] is not None:
+        values[_PASSWORD] = Secret(values[_PASSWORD])
+    return Line(*values)
 
 
 def _fields(line: Line) -> tuple[object, ...]:
-    values = {name: getattr(line, name) for name in Line.__slots__}
-    values["password"] = line.password.reveal() if line.password else None
-    return tuple(values.values())
+    values = _all_fields(line)
+    if line.password is None:
+        return values
+    return tuple(value.reveal() if isinstance(value, Secret) else value for value in values)

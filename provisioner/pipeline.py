@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from provisioner import passwords, runfolder, schema
 from provisioner.errors import DeclinedError, FilesError, InterruptedRunError, SameFailureError, StoppedError
-from provisioner.halt import Halt, Streak
+from provisioner.halt import Halt
 from provisioner.journal import Journal, Line
 from provisioner.pace import Lane, LaneClosedError, Pace
 from provisioner.records import (
@@ -38,11 +38,13 @@ from provisioner.stages.read import read
 from provisioner.stages.resolve import Fault, Resolver, take_stock, twins, written_plainly
 from provisioner.stages.settle import settle
 from provisioner.stages.submit import Submitter
+from provisioner.stages.template import template as make_template
 from provisioner.stages.validate import Checked, validate
 from provisioner.stages.write import set_aside_edited, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from provisioner.progress import Listener
     from provisioner.runfolder import RunFolder
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
 WRITE_SHARE = 20
 """Refreshing the files takes at most one part in so many of the time, however long the sheet."""
 
+SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
+"""The sheet's columns that results.csv repeats."""
 SHOWN = 10
 """How many of the rows that are left an ending holds."""
 
@@ -65,6 +69,11 @@ class Ending:
     """Why it ended before every row had its turn; None where it did not."""
     left: Sequence[Line]
     """The first rows that are left to retry, as many as a screen holds."""
+
+
+def template(path: Path, schema_file: Path | None) -> None:
+    """Write an empty sheet with the columns of a schema; None is the built-in one. Raises UnusableError."""
+    make_template(path, schema.load(schema_file))
 
 
 def check(options: SheetOptions, listener: Listener) -> Ending:
@@ -116,7 +125,14 @@ class _Loaded:
 
     def __init__(self, options: SheetOptions) -> None:
         self.schema: MailboxSchema = schema.load(options.schema)
-        self.sheet: Sheet = read(options.sheet, self.schema, fill=options.fill)
+        self.sheet: Sheet = read(
+            options.sheet,
+            self.schema,
+            encoding=options.encoding,
+            sheet_name=options.sheet_name,
+            fill=options.fill,
+            blank_password_ok=options.generate_passwords,
+        )
         self.checked: Checked = validate(self.sheet, self.schema, blank_password_ok=options.generate_passwords)
         self.folder: RunFolder = runfolder.locate(options.sheet, options.out)
         self._generate = options.generate_passwords
@@ -289,7 +305,6 @@ class _Run:
     async def _go(self, todo: Plan) -> None:
         """Do what the plan says, until it is done or the run is halted; never raises what can be told at the end."""
         self._halt = Halt()
-        self._streak = Streak(self._halt, self._how.stop_after)
         self._halt.on_call(self._stop_sending)
         async with self._service as service, anyio.create_task_group() as group:
             self._group = group
@@ -323,15 +338,16 @@ class _Run:
 
     async def _send_and_poll(self, jobs: Sequence[Job], tasks: Sequence[OpenTask], service: Service) -> list[Doubt]:
         """Send the jobs while the tasks, and those that come of the jobs, are polled; answers what is in doubt."""
-        shared = (service, self._journal, self._halt, self._streak, self._listener)
-        poller = Poller(*shared, wall_clock=self._wall_clock, task_timeout=self._how.task_timeout)
-        submitter = Submitter(*shared, wall_clock=self._wall_clock, accepted=poller.queue.put)
+        shared = (service, self._pace, self._journal, self._halt, self._listener)
+        clock, stop_after = self._wall_clock, self._how.stop_after
+        poller = Poller(*shared, wall_clock=clock, stop_after=stop_after, task_timeout=self._how.task_timeout)
+        submitter = Submitter(*shared, wall_clock=clock, stop_after=stop_after, accepted=poller.follow)
         for task in tasks:
-            poller.queue.put(task)
+            poller.resume(task)
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: poller.poll(workers=self._how.workers))
             await submitter.submit(jobs, workers=self._how.workers)
-            poller.queue.close()
+            poller.no_more()
         return [*submitter.doubts, *poller.doubts]
 
     async def _second_look(self, doubts: Sequence[Doubt], service: Service) -> list[Job]:
@@ -373,12 +389,16 @@ class _Run:
         self._pace.close(Lane.ASK)
 
     async def _heed_signals(self) -> None:
-        """The first interruption stops gently, the second at once."""
+        """The first interruption stops gently, the second at once, whatever else has halted the run before."""
+        interrupted = False
         try:
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 async for _ in signals:
-                    if isinstance(self._halt.reason, InterruptedRunError):
+                    if interrupted:
                         self._group.cancel_scope.cancel()
+                    elif self._halt.reason is not None:
+                        self._group.start_soon(self._stop_asking_later)
+                    interrupted = True
                     self._halt.call(InterruptedRunError("The run was interrupted.", remedy="Run again to go on."))
         except NotImplementedError:
             # Windows' event loop knows no signals: there the first Ctrl-C already stops at once.

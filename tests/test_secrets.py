@@ -68,7 +68,7 @@ def test_a_noisy_run_shows_no_secret(sandbox: Any, write_sheet: Any, tmp_path: P
     )
     said = done.stdout + done.stderr
     assert done.returncode in (0, 1), done.stderr.decode()
-    assert b"HTTP Request" in done.stderr, "the libraries' logs are heard"
+    assert b"DEBUG:httpcore" in done.stderr, "the libraries' logs are heard"
     assert KEY.encode() not in said
     assert PASSWORD.encode() not in said
     generated = {mailbox.password for mailbox in service.state.mailboxes if mailbox.username.startswith("blank")}
@@ -102,3 +102,13 @@ def test_a_secret_cannot_be_pickled() -> None:
     """A secret leaves the process only where it is revealed by name."""
     with pytest.raises(TypeError):
         Secret(KEY).__reduce__()
+
+
+def test_practice_leaves_no_password_in_the_run_folder(write_sheet: Any, tmp_path: Path) -> None:
+    """What the stand-in of `--sandbox` remembers beside the journal is addresses and tasks, not passwords."""
+    sheet = write_sheet([(f"user{n}", "101", "201", f"{PASSWORD}{n}", "", "") for n in range(3)])
+    words = [sys.executable, "-m", "provisioner", "run", str(sheet), "--sandbox", "--rate", "50/s"]
+    assert subprocess.run(words, capture_output=True, timeout=50, check=False).returncode == 0
+    kept = contents(tmp_path / "acme-run")
+    assert "sandbox.sqlite3" in kept
+    assert not [name for name, content in kept.items() if PASSWORD.encode() in content]

@@ -7,6 +7,7 @@ The journal always says what would be true if the process died at this instant. 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 from contextlib import closing, contextmanager
@@ -18,7 +19,7 @@ import anyio
 import anyio.to_thread
 
 from provisioner.errors import JournalError, RunFolderError
-from provisioner.records import Job, LineId, Request, Secret, Status, TaskId
+from provisioner.records import Cause, Job, LineId, Request, Secret, Status, TaskId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,12 +64,16 @@ MIGRATIONS = (
         detail TEXT NOT NULL
     );
     """,
+    """
+    ALTER TABLE lines ADD COLUMN causes TEXT NOT NULL DEFAULT '';  -- of an invalid row: JSON of [[cell, sentence], …]
+    """,
 )
 """Each brings the tables one version up; the version is SQLite's user_version."""
 
 COLUMNS = (
     "id, sheet_row, file_row, address_key, email, domain, relay_server, project, reply_to, address, status, error,"
-    " task_id, mailbox_id, password, password_check, sends, doubtful, superseded_by, submitted_at, finished_at"
+    " task_id, mailbox_id, password, password_check, sends, doubtful, superseded_by, submitted_at, finished_at,"
+    " causes"
 )
 
 
@@ -103,6 +108,8 @@ class Line:
     """The line of the row that corrects this one."""
     submitted_at: float | None
     finished_at: float | None
+    causes: tuple[Cause, ...] = ()
+    """Of an invalid row: its problems, without what belongs to this row alone."""
 
     @property
     def was_sent(self) -> bool:
@@ -437,10 +444,14 @@ def _line(fields: tuple[Any, ...]) -> Line:
     values["password"] = Secret(str(password)) if password is not None else None
     values["status"] = Status(values["status"])
     values["doubtful"] = bool(values["doubtful"])
+    causes = values["causes"]
+    values["causes"] = tuple(Cause(*cause) for cause in json.loads(causes)) if causes else ()
     return Line(**values)
 
 
 def _fields(line: Line) -> tuple[object, ...]:
     values = {name: getattr(line, name) for name in Line.__slots__}
     values["password"] = line.password.reveal() if line.password else None
+    causes = [(cause.cell, cause.sentence) for cause in line.causes]
+    values["causes"] = json.dumps(causes, ensure_ascii=False) if causes else ""
     return tuple(values.values())

@@ -17,7 +17,7 @@ from provisioner.errors import FilesError, InterruptedRunError, SameFailureError
 from provisioner.halt import Halt, Streak
 from provisioner.journal import Journal, Line
 from provisioner.pace import Lane, LaneClosedError, Pace
-from provisioner.records import Doubt, Entry, Job, OpenTask, RequestCounts, Secret, Summary
+from provisioner.records import Cause, Doubt, Entry, Job, OpenTask, RequestCounts, Secret, Summary
 from provisioner.service import Service
 from provisioner.settings import Connection, RunOptions, SheetOptions, service_name
 from provisioner.stages.plan import Plan, plan
@@ -137,8 +137,9 @@ class _Loaded:
                 yield replace(entry, request=resolve(upcoming))
                 upcoming = next(ready, None)
             else:
-                problems = "; ".join(str(problem) for problem in self.checked.problems(row))
-                yield replace(entry, error=problems)
+                problems = self.checked.problems(row)
+                causes = tuple(Cause(problem.cell, problem.cause or problem.sentence) for problem in problems)
+                yield replace(entry, error="; ".join(map(str, problems)), causes=causes)
 
     def _entry(self, row: int, cells: Sequence[str]) -> Entry:
         origin = self.sheet.origins.get(row)

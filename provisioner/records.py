@@ -100,6 +100,15 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """What one problem of a row has in common with the same problem of others."""
+
+    cell: str | None
+    """As in `Problem`."""
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A data row whose cells passed every rule of the schema, still as the sheet's own text."""
 
@@ -154,6 +163,8 @@ class Entry:
     request: Request | None
     """None where the row is invalid."""
     error: str = ""
+    causes: tuple[Cause, ...] = ()
+    """What `error` says, without what belongs to this row alone."""
     earlier_status: Status | None = None
     """What a failures file says of the row."""
     earlier_task: TaskId | None = None

@@ -187,6 +187,7 @@ class _Planner:
                 reply_to=reply_to,
                 status=self._waiting,
                 error="",
+                causes=(),
                 task_id=None,
                 password=made_up,
                 superseded_by=None,
@@ -205,6 +206,7 @@ class _Planner:
                 reply_to=entry.reply_to,
                 status=Status.INVALID,
                 error=entry.error,
+                causes=entry.causes,
                 superseded_by=None,
             )
         )

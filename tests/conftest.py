@@ -164,3 +164,7 @@ def read_csv() -> Callable[[Path], list[dict[str, str]]]:
             return list(csv.DictReader(file))
 
     return read
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=6, help="how many runs test_crashes kills")

@@ -14,19 +14,19 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match, Route, Router
 
-from provisioner.sandbox import refusals
+from provisioner.sandbox import answers, refusals
 from provisioner.sandbox.account import ACCOUNT_NAME, PROJECTS, RELAY_SERVERS
 from provisioner.sandbox.exports import COLUMNS, export
 from provisioner.sandbox.forms import CreateForm, DomainForm
 from provisioner.sandbox.refusals import Lost, Refusal
-from provisioner.sandbox.state import duplicate_sentence
+from provisioner.sandbox.state import ALREADY_EXISTS
 from provisioner.sandbox.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -34,10 +34,9 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from provisioner.sandbox.account import Domain, Project, RelayServer
     from provisioner.sandbox.faults import Faults
     from provisioner.sandbox.options import SandboxOptions
-    from provisioner.sandbox.records import Creation, Wanted
+    from provisioner.sandbox.records import Wanted
     from provisioner.sandbox.state import State
 
 Handler = Callable[[Request, bytes], Response]
@@ -99,8 +98,7 @@ class Sandbox:
             return
         fate = self.faults.answer()
         if fate.html is not None:
-            page = refusals.SIGN_IN_PAGE if fate.html == 200 else refusals.gateway_page(fate.html)  # noqa: PLR2004 - OK
-            response = HTMLResponse(page, fate.html)
+            response = HTMLResponse(refusals.stray_page(fate.html), fate.html)
         if fate.delay:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), fate.delay)
@@ -127,7 +125,7 @@ class Sandbox:
 
     def _watching(self) -> list[Route]:
         async def state(_: Request) -> Response:
-            return JSONResponse(self.state.summary())
+            return JSONResponse(answers.state(self.state))
 
         async def requests(_: Request) -> Response:
             return JSONResponse([entry._asdict() for entry in self.state.requests])
@@ -159,7 +157,7 @@ class Sandbox:
         if fate.error_after is not None:
             return _gateway_error(fate.error_after)
         if creation.task_id is None:
-            return JSONResponse(_mailbox(creation), 201)
+            return JSONResponse(answers.mailbox(creation), 201)
         return JSONResponse({"task_id": creation.task_id}, 202)
 
     def _wanted(self, request: Request, body: bytes) -> Wanted:
@@ -174,7 +172,7 @@ class Sandbox:
         refuse = self.options.duplicates == "refuse" or self.options.create_form == "reference"
         if refuse and self.state.is_taken(wanted.address):
             self.state.note(wanted.address, "duplicate")
-            raise refusals.invalid({"email": [duplicate_sentence()]})
+            raise refusals.invalid({"email": [ALREADY_EXISTS]})
         return wanted
 
     def _task(self, request: Request, _body: bytes) -> Response:
@@ -182,42 +180,31 @@ class Sandbox:
         creation = self.state.task(task_id)
         if creation is None and self.options.unknown_task == "404":
             raise refusals.not_found()
-        status = creation.state(self.state.now()) if creation is not None else "pending"
-        answer: dict[str, object] = {"task_id": task_id, "status": self._status_word(status)}
-        if creation is not None and status == "success":
-            answer["result"] = {"id": creation.id, "email": creation.address}
-        if creation is not None and status == "failure":
-            answer["error"] = creation.error
-        return JSONResponse(answer)
-
-    def _status_word(self, status: str) -> str:
-        if self.options.celery_states:
-            return status.upper()
-        return "pending" if status == "started" else status
+        now, celery_states = self.state.now(), self.options.celery_states
+        return JSONResponse(answers.task(task_id, creation, now, celery_states=celery_states))
 
     def _mailboxes(self, request: Request, _body: bytes) -> Response:
         if self.options.no_listing:
             raise refusals.not_found()
-        return self._listing(request, self.state.listed(), _mailbox)
+        return self._listing(request, self.state.listed(), answers.mailbox)
 
     def _userinfo(self, _request: Request, _body: bytes) -> Response:
         hosts = {"ibx_smtp": self.options.smtp_host, "ibx_imap": self.options.imap_host}
         return JSONResponse({"id": 1, "name": ACCOUNT_NAME, "email": "office@acme-mail.example", **hosts})
 
     def _domains(self, request: Request, _body: bytes) -> Response:
-        return self._listing(request, list(self.state.domains.values()), _domain)
+        return self._listing(request, list(self.state.domains.values()), answers.domain)
 
     def _create_domain(self, request: Request, body: bytes) -> Response:
         form = DomainForm(_parsed(request, body), self.state.domains)
-        return JSONResponse(
-            _domain(self.state.add_domain(form.name, form.relay_server, form.project, form.redirect)), 201
-        )
+        made = self.state.add_domain(form.name, form.relay_server, form.project, form.redirect)
+        return JSONResponse(answers.domain(made), 201)
 
     def _relay_servers(self, request: Request, _body: bytes) -> Response:
-        return self._listing(request, RELAY_SERVERS, _relay_server)
+        return self._listing(request, RELAY_SERVERS, answers.relay_server)
 
     def _projects(self, request: Request, _body: bytes) -> Response:
-        return self._listing(request, PROJECTS, _project)
+        return self._listing(request, PROJECTS, answers.project)
 
     def _download(self, request: Request, _body: bytes) -> Response:
         service = request.path_params["service"]
@@ -228,25 +215,10 @@ class Sandbox:
         content = export(service, self.state.listed(), **hosts)
         return Response(content, media_type="text/csv", headers={"Content-Disposition": disposition})
 
-    def _listing(self, request: Request, items: Sequence[T], shown: Callable[[T], dict[str, object]]) -> Response:
-        """A bare array, or one page as PageNumberPagination makes it."""
-        if not self.options.paginated:
-            return JSONResponse([shown(item) for item in items])
-        size = self.options.page_size
-        pages = max(1, -(-len(items) // size))
-        asked = request.query_params.get("page", "1")
-        page = pages if asked == "last" else int(asked) if asked.isdecimal() and len(asked) < 10 else 0  # noqa: PLR2004 - more digits than pages
-        if not 1 <= page <= pages:
-            raise refusals.not_found("Invalid page.")
-        before = request.url.remove_query_params("page") if page == 2 else _page(request, page - 1)  # noqa: PLR2004 - the first page bears no number
-        return JSONResponse(
-            {
-                "count": len(items),
-                "next": _page(request, page + 1) if page < pages else None,
-                "previous": str(before) if page > 1 else None,
-                "results": [shown(item) for item in items[(page - 1) * size : page * size]],
-            }
-        )
+    def _listing(self, request: Request, items: Sequence[T], shown: Callable[[T], answers.Answer]) -> Response:
+        if self.options.paginated:
+            return JSONResponse(answers.page(request, items, shown, self.options.page_size))
+        return JSONResponse([shown(item) for item in items])
 
 
 class View:
@@ -280,8 +252,8 @@ async def _cut(request: Request) -> None:
 
 
 def _gateway_error(status: int) -> Response:
-    headers = {"Retry-After": RETRY_AFTER} if status == 503 else None  # noqa: PLR2004 - the one that promises nothing was done
-    return HTMLResponse(refusals.gateway_page(status), status, headers)
+    headers = {"Retry-After": RETRY_AFTER} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return HTMLResponse(refusals.stray_page(status), status, headers)
 
 
 def _parsed(request: Request, body: bytes) -> object:
@@ -300,47 +272,3 @@ def _parsed(request: Request, body: bytes) -> object:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"Out of range float values are not JSON compliant: {name!r}")
-
-
-def _page(request: Request, number: int) -> str:
-    return str(request.url.include_query_params(page=number))
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _mailbox(creation: Creation) -> dict[str, object]:
-    return {
-        "id": creation.id,
-        "email": creation.address,
-        "domain": creation.domain,
-        "domain_name": creation.domain_name,
-        "relay_server": creation.relay_server,
-        "project": creation.project,
-        "reply_to": creation.reply_to,
-        "password": creation.password,
-        "status": "active",
-        "created_at": _moment(creation.created),
-    }
-
-
-def _domain(domain: Domain) -> dict[str, object]:
-    return {
-        "id": domain.id,
-        "name": domain.name,
-        "verified": domain.verified,
-        "status": "active" if domain.verified else "pending",
-        "relay_server": domain.relay_server,
-        "project": domain.project,
-        "redirect": domain.redirect,
-        "created_at": _moment(domain.created),
-    }
-
-
-def _relay_server(server: RelayServer) -> dict[str, object]:
-    return {"id": server.id, "name": server.name, "provider": server.provider, "status": "active"}
-
-
-def _project(project: Project) -> dict[str, object]:
-    return {"id": project.id, "name": project.name}

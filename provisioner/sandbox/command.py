@@ -34,32 +34,42 @@ def share(text: str) -> float:
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on; 0 takes any free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on.  [default: any free one]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
-@click.option("--api-key", default="sandbox-key", show_default=True, help="Key that the sandbox accepts.")
+@click.option("--api-key", metavar="KEY", default="sandbox-key", show_default=True, help="The one key it accepts.")
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the mailboxes in this file from one start to the next.  [default: all is forgotten at the end]",
+)
 @click.option(
     "--latency",
     type=duration,
     metavar="TIME",
     default="1s",
     show_default=True,
-    help="How long a mailbox takes to be created (500ms, 2s, 1m).",
-)
-@click.option("--latency-spread", type=float, default=0.3, help="How much that varies; 0: not at all.")
-@click.option("--throttle", metavar="RATE", help="Refuse requests above this rate, such as 20/s or 5/s,200/min.")
-@click.option(
-    "--fail", "fail_share", type=share, metavar="SHARE", default="0%", help="Share of creations that fail (5% or 0.05)."
+    help="How long creating a mailbox takes: 500ms, 2s, 1m.",
 )
 @click.option(
-    "--stuck", "stuck_share", type=share, metavar="SHARE", default="0%", help="Share of creations that never end."
+    "--latency-spread",
+    type=click.FloatRange(0),
+    metavar="NUMBER",
+    default=0.3,
+    show_default=True,
+    help="How much that varies from one mailbox to the next; 0: not at all.",
 )
+@click.option("--throttle", metavar="RATE", help="Refuse requests that come faster than this: 20/s, or 5/s,200/min.")
+@click.option(
+    "--fail", "fail_share", type=share, metavar="SHARE", default="0%", help="Creations that fail: 5% or 0.05."
+)
+@click.option("--stuck", "stuck_share", type=share, metavar="SHARE", default="0%", help="Creations that never end.")
 @click.option(
     "--error",
     "error_share",
     type=share,
     metavar="SHARE",
     default="0%",
-    help="Share of creations answered with a server error, half of them carried out all the same.",
+    help="Creations answered with a server error; half of them are made all the same.",
 )
 @click.option(
     "--lost",
@@ -67,53 +77,48 @@ def share(text: str) -> float:
     type=share,
     metavar="SHARE",
     default="0%",
-    help="Share of creations carried out whose answer never arrives.",
+    help="Creations that are made, but whose answer never arrives.",
 )
-@click.option(
-    "--slow", "slow_share", type=share, metavar="SHARE", default="0%", help="Share of answers that come late."
-)
+@click.option("--slow", "slow_share", type=share, metavar="SHARE", default="0%", help="Answers that come late.")
 @click.option("--slow-by", type=duration, metavar="TIME", default="5s", show_default=True, help="How late those come.")
+@click.option("--html", "html_share", type=share, metavar="SHARE", default="0%", help="Answers replaced by a web page.")
 @click.option(
-    "--html",
-    "html_share",
-    type=share,
-    metavar="SHARE",
-    default="0%",
-    help="Share of answers that are a web page instead.",
+    "--seed", type=int, metavar="NUMBER", help="Any number; the same one makes the same things go wrong again."
 )
 @click.option(
     "--create-form",
     type=click.Choice(["guide", "reference"]),
     default="guide",
-    help="Create as the service's guide describes it (a task) or as its reference does (the mailbox at once).",
+    show_default=True,
+    help="Create as the service's guide says (a task to wait for) or as its reference says (the mailbox at once).",
 )
 @click.option(
     "--duplicates",
     type=click.Choice(["refuse", "task"]),
     default="refuse",
-    help="A name that is taken is refused, or accepted and then fails.",
+    show_default=True,
+    help="Refuse an address that is taken, or accept it and let its task fail.",
 )
 @click.option(
-    "--unknown-task", type=click.Choice(["404", "pending"]), default="404", help="What an unknown task ID answers."
+    "--unknown-task",
+    type=click.Choice(["404", "pending"]),
+    default="404",
+    show_default=True,
+    help="What a task ID that nobody knows answers.",
 )
-@click.option("--celery-states", is_flag=True, help="Answer task states as PENDING, STARTED, SUCCESS, FAILURE.")
+@click.option("--celery-states", is_flag=True, help="Name task states PENDING, STARTED, SUCCESS and FAILURE.")
 @click.option("--paginated", is_flag=True, help="Answer lists page by page.")
-@click.option("--page-size", type=click.IntRange(1), default=100, help="Entries on a page.")
-@click.option("--no-listing", is_flag=True, help="The list of mailboxes cannot be had.")
-@click.option("--no-projects", is_flag=True, help="The list of projects cannot be had.")
-@click.option("--smtp-host", default="127.0.0.1", help="SMTP server named by the account.")
-@click.option("--imap-host", default="127.0.0.1", help="IMAP server named by the account.")
-@click.option(
-    "--state",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File that keeps the mailboxes from one start to the next; without it all is forgotten at the end.",
-)
-@click.option("--seed", type=int, help="Any number: the same number makes the same things go wrong again.")
+@click.option("--page-size", type=click.IntRange(1), default=100, show_default=True, help="Entries on such a page.")
+@click.option("--no-listing", is_flag=True, help="Do not offer the list of mailboxes.")
+@click.option("--no-projects", is_flag=True, help="Do not offer the list of projects.")
+@click.option("--smtp-host", default="127.0.0.1", show_default=True, help="The account's SMTP server.")
+@click.option("--imap-host", default="127.0.0.1", show_default=True, help="The account's IMAP server.")
 def sandbox(**options: object) -> None:
-    """Serve a practice stand-in for Mission Inbox on this computer, until Ctrl-C.
+    """Serve a practice copy of Mission Inbox on this computer, until Ctrl-C.
 
-    Nothing leaves this computer and nothing costs money. The address is printed at the start, with the key and the IDs
-    to use in a sheet.
+    Nothing sent to it leaves this computer, and nothing costs money. At the start it prints its address, the key, and
+    the domains, relay servers and projects to write in a sheet. To see how a run copes with trouble, let some of it go
+    wrong: --throttle 5/s --fail 5% --lost 2%.
     """
     from provisioner.sandbox.server import serve  # noqa: PLC0415 - a web server is not loaded to show --help
 
@@ -122,18 +127,19 @@ def sandbox(**options: object) -> None:
         with serve(chosen) as running:
             click.echo(_welcome(running.url, chosen), err=True)
             click.echo(running.url)
-            try:
-                running.wait()
-            except KeyboardInterrupt:
-                click.echo("Stopped.", err=True)
+            running.wait()
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except OSError as error:
-        raise click.UsageError(f"Cannot serve on {chosen.host} port {chosen.port}: {error.strerror}.") from error
+        raise click.UsageError(
+            f"Cannot serve on {options['host']} port {options['port']}: {error.strerror}."
+        ) from error
 
 
 def _welcome(url: str, options: SandboxOptions) -> str:
-    from provisioner.sandbox import account  # noqa: PLC0415
+    from provisioner.sandbox import account  # noqa: PLC0415 - needed when it serves
 
     names = {domain.id: domain.name for domain in account.DOMAINS}
     lines = [

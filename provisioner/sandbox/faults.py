@@ -37,6 +37,8 @@ class CreateFate:
     """What will become of one create."""
 
     task_id: str
+    password: str
+    """What the service makes up where the create names none."""
     duration: float | None
     """Seconds that its task takes; None: for ever."""
     failure: str | None
@@ -71,6 +73,7 @@ class Faults:
     def create(self) -> CreateFate:
         draw, options = self._creates, self._options
         task_id = str(uuid.UUID(int=draw.getrandbits(128), version=4))
+        password = f"Sandbox-{draw.getrandbits(64):016x}"
         duration = options.latency * math.exp(draw.gauss(0.0, 1.0) * options.latency_spread)
         ending, connection = draw.random(), draw.random()
         before = draw.random() < 0.5  # noqa: PLR2004 - half of the errors come before the work
@@ -80,6 +83,7 @@ class Faults:
         error = connection < options.error_share
         return CreateFate(
             task_id=task_id,
+            password=password,
             duration=None if stuck else duration,
             failure=FAILURES[int(pick * len(FAILURES))] if fails else None,
             error_before=ERRORS_BEFORE[int(pick * len(ERRORS_BEFORE))] if error and before else None,

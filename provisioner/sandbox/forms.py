@@ -47,6 +47,8 @@ COMMON_PASSWORDS = frozenset(
     }
 )
 
+_RELAY_SERVER_IDS = frozenset(server.id for server in RELAY_SERVERS)
+_PROJECT_IDS = frozenset(project.id for project in PROJECTS)
 _ATOM = r"[-!#$%&'*+/=?^_`{}|~0-9A-Za-z]+"
 _LABEL = r"[0-9A-Za-z](?:[0-9A-Za-z-]{0,61}[0-9A-Za-z])?"
 _USERNAME = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
@@ -160,9 +162,9 @@ class CreateForm(Form):
         super().__init__(body)
         self._username = self._checked_username()
         self._domain = self._checked_domain(domains)
-        self._relay_server = self.related("relay_server", {server.id for server in RELAY_SERVERS})
+        self._relay_server = self.related("relay_server", _RELAY_SERVER_IDS)
         self._password = self.text("password", required=False, trim=False)
-        self._project = self.related("project", {project.id for project in PROJECTS}, required=False)
+        self._project = self.related("project", _PROJECT_IDS, required=False)
         self._reply_to = self._checked_reply_to()
         if self._password is not None:
             self._check_password(self._password)
@@ -236,8 +238,8 @@ class DomainForm(Form):
         """
         super().__init__(body)
         name = self.text("name")
-        relay_server = self.related("relay_server", {server.id for server in RELAY_SERVERS})
-        project = self.related("project", {project.id for project in PROJECTS})
+        relay_server = self.related("relay_server", _RELAY_SERVER_IDS)
+        project = self.related("project", _PROJECT_IDS)
         self.redirect = self.text("redirect", required=False)
         if name is not None and _HOST.fullmatch(name) is None:
             self.fail("name", "Enter a valid domain name.")

@@ -76,16 +76,15 @@ class SandboxOptions:
     """Makes faults, durations and task IDs repeat for the same order of requests. None: different each time."""
 
     def __post_init__(self) -> None:
-        shares = ("fail_share", "stuck_share", "error_share", "lost_share", "slow_share", "html_share")
-        for name in shares:
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must lie between 0 and 1.")
-        for one, other in (("fail_share", "stuck_share"), ("error_share", "lost_share")):
-            if getattr(self, one) + getattr(self, other) > 1.0:
-                raise ValueError(f"{one} and {other} together must not exceed 1.")
+        for name in ("fail", "stuck", "error", "lost", "slow", "html"):
+            if not 0.0 <= getattr(self, f"{name}_share") <= 1.0:
+                raise ValueError(f"The share of {name} must lie between 0% and 100%.")
+        for one, other in (("fail", "stuck"), ("error", "lost")):
+            if getattr(self, f"{one}_share") + getattr(self, f"{other}_share") > 1.0:
+                raise ValueError(f"The shares of {one} and {other} together must not exceed 100%.")
         for name in ("latency", "latency_spread", "slow_by"):
             if not 0.0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must not be negative.")
+                raise ValueError(f"{name} must be a number of 0 or more.")
         if self.page_size < 1:
             raise ValueError("page_size must be at least 1.")
         parse_rates(self.throttle)

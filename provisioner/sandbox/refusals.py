@@ -66,14 +66,19 @@ NOT_FOUND_PAGE = """
 </body>
 </html>
 """
-SIGN_IN_PAGE = (
-    '<!doctype html>\n<html lang="en">\n<head><title>Sign in</title></head>\n<body><h1>Sign in</h1></body>\n</html>\n'
-)
+_SIGN_IN_PAGE = """<!doctype html>
+<html lang="en">
+<head><title>Sign in</title></head>
+<body><h1>Sign in</h1></body>
+</html>
+"""
 _TITLES = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
 
 
-def gateway_page(status: int) -> str:
-    """The page that a proxy shows for 500, 502, 503 or 504."""
+def stray_page(status: int) -> str:
+    """What something in between shows in the service's place: a sign-in page for 200, else nginx's error page."""
+    if status not in _TITLES:
+        return _SIGN_IN_PAGE
     title = f"{status} {_TITLES[status]}"
     return (
         f"<html>\r\n<head><title>{title}</title></head>\r\n"

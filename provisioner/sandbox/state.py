@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import heapq
-import secrets
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from provisioner.sandbox.account import CREATED_AT, DOMAINS, EXISTING_MAILBOXES, Domain
@@ -18,12 +16,7 @@ if TYPE_CHECKING:
     from provisioner.sandbox.faults import CreateFate
     from provisioner.sandbox.storage import Storage
 
-_DUPLICATE = "Mailbox with this email already exists."
-
-
-def duplicate_sentence() -> str:
-    """How the service says that an address is taken."""
-    return _DUPLICATE
+ALREADY_EXISTS = "Mailbox with this email already exists."
 
 
 class State:
@@ -63,11 +56,9 @@ class State:
     def carry_out(self, wanted: Wanted, fate: CreateFate, *, with_task: bool = True) -> Creation:
         """Create what is wanted: under a task that ends as `fate` says, or at once. Kept before this returns."""
         now = self.now()
+        taken = self.is_taken(wanted.address)
         duration = fate.duration if with_task else 0.0
-        error = fate.failure if with_task else None
-        if self.is_taken(wanted.address):
-            error = _DUPLICATE
-            duration = duration or 0.0
+        error = ALREADY_EXISTS if taken else fate.failure if with_task else None
         creation = Creation(
             id=self._creations[-1].id + 1,
             task_id=fate.task_id if with_task else None,
@@ -77,12 +68,12 @@ class State:
             relay_server=wanted.relay_server,
             project=wanted.project,
             reply_to=wanted.reply_to,
-            password=wanted.password if wanted.password is not None else secrets.token_urlsafe(12),
+            password=wanted.password if wanted.password is not None else fate.password,
             created=now,
             due=None if duration is None else now + duration,
             error=error,
         )
-        self.note(wanted.address, "duplicate" if error == _DUPLICATE else "carried_out", creation)
+        self.note(wanted.address, "duplicate" if taken else "carried_out", creation)
         self._add(creation)
         return creation
 
@@ -94,7 +85,15 @@ class State:
 
     def add_domain(self, name: str, relay_server: int, project: int, redirect: str | None) -> Domain:
         """Create a domain, not verified yet. Kept before this returns."""
-        domain = Domain(max(self.domains) + 1, name, False, relay_server, project, redirect, self.now())  # noqa: FBT003 - positional as declared
+        domain = Domain(
+            id=max(self.domains) + 1,
+            name=name,
+            verified=False,
+            relay_server=relay_server,
+            project=project,
+            redirect=redirect,
+            created=self.now(),
+        )
         if self._storage is not None:
             self._storage.add_domain(domain)
         self.domains[domain.id] = domain
@@ -133,7 +132,8 @@ class State:
         if creation.due is not None and creation.error is None:
             heapq.heappush(self._running, (creation.due, len(self._creations)))
         self._creations.append(creation)
-        if creation.error != _DUPLICATE:
+        holder = self._by_address.get(creation.address.casefold())
+        if holder is None or holder.state(creation.created) == "failure":
             self._by_address[creation.address.casefold()] = creation
         if creation.task_id is not None:
             self._by_task[creation.task_id] = creation
@@ -152,13 +152,13 @@ class State:
     @property
     def mailboxes(self) -> list[Creation]:
         """The mailboxes there are at this moment, in the order in which they were asked for."""
-        now = self._clock()
+        now = max(self._latest, self._clock())
         return [made for made in list(self._creations) if made.state(now) == "success"]
 
     @property
     def tasks(self) -> dict[str, TaskState]:
         """The state of every task by its ID."""
-        now = self._clock()
+        now = max(self._latest, self._clock())
         return {task_id: made.state(now) for task_id, made in list(self._by_task.items())}
 
     @property
@@ -175,20 +175,3 @@ class State:
     def throttled(self) -> int:
         """How many requests were answered 429."""
         return self.log.count(429)
-
-    def summary(self) -> dict[str, object]:
-        """All of it but the log, for tests in another process. Holds no password."""
-        mailboxes, states = self.mailboxes, list(self.tasks.values())
-        return {
-            "counts": {
-                "mailboxes": len(mailboxes),
-                "tasks": {name: states.count(name) for name in ("pending", "started", "success", "failure")},
-                "requests": self.log.by_kind(),
-                "throttled": self.throttled,
-            },
-            "mailboxes": [
-                {"id": made.id, "email": made.address, "domain": made.domain, "task_id": made.task_id}
-                for made in mailboxes
-            ],
-            "creates": {address: asdict(received) for address, received in self.creates.items()},
-        }

@@ -30,23 +30,32 @@ CREATE TABLE IF NOT EXISTS domains (number INTEGER PRIMARY KEY, domain TEXT);
 
 
 class Storage:
-    """One open state file, held against a second sandbox. Used by one thread at a time."""
+    """One open state file, held against a second sandbox. Used by one thread at a time.
+
+    `life` counts the starts on this file, from 1.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or create `path`.
 
         Raises:
-            ValueError: another sandbox holds the file, or it is not a state file.
+            ValueError: another sandbox holds the file, or it is not a state file, or it cannot be written.
         """
-        path.touch(mode=0o600)
-        self._connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+        try:
+            path.touch(mode=0o600)
+        except OSError as error:
+            raise ValueError(f"{path} cannot be written: {error.strerror}.") from error
+        self._connection = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
         try:
             self._connection.executescript(_LAYOUT)
             self.life: int = self._connection.execute("PRAGMA user_version").fetchone()[0] + 1
             self._connection.execute(f"PRAGMA user_version = {self.life}")
-        except sqlite3.Error as error:
+        except sqlite3.OperationalError as error:
             self._connection.close()
-            raise ValueError(f"{path} cannot be used to keep the sandbox's state: {error}.") from error
+            raise ValueError(f"{path} is in use by another sandbox.") from error
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise ValueError(f"{path} is not a state file of the sandbox.") from error
 
     def add_create(self, address: str, became: Became, creation: Creation | None) -> None:
         made = json.dumps(asdict(creation)) if creation is not None else None

@@ -1,0 +1,137 @@
+"""What outlives the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import stat
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from provisioner.sandbox.options import SandboxOptions
+from provisioner.sandbox.server import serve
+from provisioner.sandbox.storage import Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Practice, SandboxProcess
+
+
+def test_a_killed_sandbox_forgets_nothing_it_answered(tmp_path: Path, sandbox_process: Callable[..., Any]) -> None:
+    """Killed while creates pour in, it knows after a restart every task it answered, and each address once."""
+    state = str(tmp_path / "state.sqlite3")
+    answered: list[tuple[str, str]] = []
+    enough = threading.Event()
+
+    def pour(running: SandboxProcess) -> None:
+        for number in range(100_000):
+            body = {"email": f"user{number}", "domain": 101, "relay_server": 201}
+            try:
+                answer = running.client.post("/api/mailboxes/", json=body)
+            except httpx.HTTPError:
+                return
+            answered.append((f"user{number}@acme-mail.example", answer.json()["task_id"]))
+            if number == 50:
+                enough.set()
+
+    with sandbox_process("--state", state, "--latency", "0", "--seed", "1") as running:
+        pouring = threading.Thread(target=pour, args=(running,))
+        pouring.start()
+        assert enough.wait(30)
+        os.kill(running.process.pid, signal.SIGKILL)
+        pouring.join()
+    with sandbox_process("--state", state, "--latency", "0", "--seed", "1") as running:
+        kept = running.client.get("/sandbox/state/").json()
+        tasks = [running.client.get(f"/api/tasks/{task_id}/").json() for _, task_id in answered]
+        again = running.client.post("/api/mailboxes/", json={"email": "USER0", "domain": 101, "relay_server": 201})
+        new = running.client.post("/api/mailboxes/", json={"email": "new", "domain": 101, "relay_server": 201})
+    assert len(answered) > 50
+    assert [task["result"]["email"] for task in tasks] == [address for address, _ in answered]
+    names = [mailbox["email"] for mailbox in kept["mailboxes"]]
+    assert len(names) == len(set(names)) == len({mailbox["id"] for mailbox in kept["mailboxes"]})
+    assert set(names) >= {address for address, _ in answered}
+    assert all(counts["carried_out"] == 1 for counts in kept["creates"].values())
+    assert again.status_code == 400
+    assert new.json()["task_id"] not in {task_id for _, task_id in answered}
+
+
+def test_a_restart_keeps_domains_passwords_and_what_was_refused(
+    tmp_path: Path, practice: Callable[..., Practice]
+) -> None:
+    """A second sandbox on the file answers the same listing, domains and counts as the first."""
+    state = tmp_path / "state.sqlite3"
+    seen = []
+    for _ in range(2):
+        with serve(SandboxOptions(state=state, latency=0.0)) as running:
+            key = {"Authorization": "Api-Key sandbox-key"}
+            with httpx.Client(base_url=running.url, headers=key) as client:
+                if not seen:
+                    client.post("/api/domains/", json={"name": "new.example", "relay_server": 201, "project": 789})
+                    for email in ("one", "two", "ONE", "b d"):
+                        client.post("/api/mailboxes/", json={"email": email, "domain": 101, "relay_server": 201})
+                    client.post("/api/mailboxes/", json={"email": "weak", "domain": 101, "relay_server": 1})
+                seen.append(
+                    [client.get(path).json() for path in ("/api/mailboxes/", "/api/domains/")] + [running.state.creates]
+                )
+    assert seen[0] == seen[1]
+    assert len(seen[0][0]) == 4
+    assert sorted(seen[0][2]) == ["one@acme-mail.example", "two@acme-mail.example", "weak@acme-mail.example"]
+
+
+def test_a_task_goes_on_over_a_restart(tmp_path: Path) -> None:
+    """A task that was under way is still under way, and its address still taken."""
+    options = SandboxOptions(state=tmp_path / "state.sqlite3", latency=3600.0)
+    for status in (202, 400):
+        with serve(options) as running:
+            answer = httpx.post(
+                running.url + "/api/mailboxes/",
+                json={"email": "one", "domain": 101, "relay_server": 201},
+                headers={"Authorization": "Api-Key sandbox-key"},
+            )
+            assert answer.status_code == status
+            assert list(running.state.tasks.values()) == ["pending"]
+
+
+def test_one_file_serves_one_sandbox(tmp_path: Path) -> None:
+    """A second sandbox on a file in use is refused, and the first goes on."""
+    options = SandboxOptions(state=tmp_path / "state.sqlite3")
+    with serve(options) as running:
+        with pytest.raises(ValueError, match="is in use by another sandbox"), serve(options):
+            pass
+        assert httpx.get(running.url + "/sandbox/state/").status_code == 200
+
+
+def test_another_kind_of_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """A file that is no state file is named as such and keeps its content."""
+    path = tmp_path / "notes.txt"
+    path.write_text("Not a database, and long enough to be taken for the head of one." * 4)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"notes\.txt is not a state file"):
+        Storage(path)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """A path that cannot be written is refused with the reason."""
+    with pytest.raises(ValueError, match="cannot be written: No such file or directory"):
+        Storage(tmp_path / "missing" / "state.sqlite3")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    """It holds passwords, so nobody else may read it."""
+    path = tmp_path / "state.sqlite3"
+    storage = Storage(path)
+    modes = [stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()]
+    storage.close()
+    assert set(modes) == {0o600}
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM creates").fetchone() == (0,)
+    connection.close()

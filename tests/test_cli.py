@@ -1,0 +1,252 @@
+"""The command as its users meet it: a process with arguments, an environment, two streams and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+import provisioner
+from provisioner import cli, schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAST = {"latency": 0.05, "latency_spread": 0.0}
+PASSWORD = "Sheet-Pass-77!"
+NOBODY = "http://127.0.0.1:9"
+
+
+class Said:
+    """What one call of the command came to."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+        assert "Traceback" not in self.err, self.err
+        assert PASSWORD not in self.out + self.err
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., Said]:
+    """Call the program as a process, in the test's own folder."""
+
+    def call(*arguments: object, key: str | None = None, url: str | None = None, timeout: float = 50) -> Said:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MISSION_INBOX")}
+        environment |= {"MISSION_INBOX_API_KEY": key} if key else {}
+        environment |= {"MISSION_INBOX_URL": url} if url else {}
+        words = [sys.executable, "-m", "provisioner", *map(str, arguments)]
+        return Said(
+            subprocess.run(
+                words, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, env=environment, timeout=timeout,
+                check=False,
+            )
+        )  # fmt: skip
+
+    return call
+
+
+def outcome_schema() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(schema.shipped("outcome.json").read_text("utf-8"))
+    return content
+
+
+@pytest.mark.smoke
+def test_the_main_job_against_the_sandbox(command: Any, write_sheet: Any) -> None:
+    """One command and no key: the sheet's mailboxes are created, and the outcome is on stdout as promised."""
+    said = command("run", write_sheet(5), "--sandbox", "--json", "--rate", "100/s")
+    assert said.code == 0, said.err
+    outcome = json.loads(said.out)
+    jsonschema.validate(outcome, outcome_schema())
+    assert outcome["statuses"] == {"created": 5}
+    assert outcome["requests"]["create"] == 5
+    assert Path(outcome["results"]).name == "results.csv"
+
+
+def test_rows_that_are_left_make_exit_1(command: Any, write_sheet: Any) -> None:
+    """A broken row is told by its cell, on stderr, with the command that goes on; stdout stays empty."""
+    said = command("check", write_sheet([("b d", "101", "201", PASSWORD, "", "")]))
+    assert said.code == 1
+    assert said.out == ""
+    assert "A2" in said.err
+    assert "provisioner check" in said.err or "provisioner run" in said.err
+
+
+def test_a_good_sheet_checks_without_a_key(command: Any, write_sheet: Any) -> None:
+    """`check` needs no key and sends nothing."""
+    said = command("check", write_sheet(3), "--json", url=NOBODY)
+    assert said.code == 0
+    assert json.loads(said.out)["statuses"] == {"valid": 3}
+    jsonschema.validate(json.loads(said.out), outcome_schema())
+
+
+UNREADABLE_SCHEMA = "columns:\n  email: [this is\n"
+UNUSABLE = {
+    "no file": (lambda folder: folder / "nothing.csv", "no file"),
+    "a folder": (lambda folder: folder, "folder"),
+    "an empty file": (lambda folder: made(folder, ""), "empty"),
+    "no known header": (lambda folder: made(folder, "a,b\n1,2\n"), "header"),
+    "a missing column": (lambda folder: made(folder, "email,domain,password\nann,101,x\n"), "relay_server"),
+    "a column twice": (
+        lambda folder: made(folder, "email,domain,Domain ID,relay_server,password\na,1,1,1,x\n"),
+        "Domain ID",
+    ),
+    "no rows": (lambda folder: made(folder, "email,domain,relay_server,password\n"), "no row"),
+}  # fmt: skip
+
+
+def made(folder: Path, text: str) -> Path:
+    path = folder / "sheet.csv"
+    path.write_text(text, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_an_unusable_sheet_is_refused_whole(command: Any, tmp_path: Path, case: str) -> None:
+    """Exit 2, a sentence that names the fault, nothing sent, and no run folder left behind."""
+    sheet, word = UNUSABLE[case]
+    said = command("run", sheet(tmp_path), key="some-key", url=NOBODY)
+    assert said.code == 2, said.err
+    assert word in said.err
+    assert not list(tmp_path.glob("*-run"))
+
+
+@pytest.mark.parametrize("text", [None, "", UNREADABLE_SCHEMA, "columns: {email: {}}\n", "colums: {}\n"])
+def test_an_unusable_schema_is_refused(command: Any, write_sheet: Any, tmp_path: Path, text: str | None) -> None:
+    """A schema file that is missing, malformed or misspelt is never taken for one without rules."""
+    path = tmp_path / "own.yaml"
+    if text is not None:
+        path.write_text(text, "utf-8")
+    said = command("check", write_sheet(1), "--schema", path)
+    assert said.code == 2, said.err
+    assert "own.yaml" in said.err
+
+
+def test_no_key_is_told_with_every_way_to_give_one(command: Any, write_sheet: Any) -> None:
+    """Without a key nothing begins."""
+    said = command("run", write_sheet(1))
+    assert said.code == 2
+    assert "MISSION_INBOX_API_KEY" in said.err
+    assert "--sandbox" in said.err
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "nonsense", "http://api-v2.missioninbox.com", "https://me:pw@example.org", "https://x/api"]
+)
+def test_an_address_that_must_not_see_the_key_is_refused(command: Any, write_sheet: Any, url: str) -> None:
+    """The key goes over TLS or stays on this computer."""
+    said = command("run", write_sheet(1), "--api-url", url, key="some-key")
+    assert said.code == 2, said.err
+
+
+def test_a_refused_key_is_exit_3(command: Any, sandbox: Any, write_sheet: Any, tmp_path: Path) -> None:
+    """The service's word on the key is shown, the key itself is not; the rows are left to retry."""
+    service = sandbox(**FAST)
+    (tmp_path / "key.txt").write_text("a-wrong-key\n", "utf-8")
+    said = command("run", write_sheet(2), "--api-url", service.url, "--api-key-file", "key.txt")
+    assert said.code == 3
+    assert "refused the API key" in said.err
+    assert "a-wrong-key" not in said.err
+    assert "unsent" in said.err
+
+
+def test_a_dead_port_is_exit_3(command: Any, write_sheet: Any) -> None:
+    """Nothing answers: said at once, with the address."""
+    said = command("run", write_sheet(2), key="some-key", url=NOBODY)
+    assert said.code == 3
+    assert NOBODY in said.err
+
+
+def test_a_web_page_is_exit_3(command: Any, sandbox: Any, write_sheet: Any) -> None:
+    """Another web server's page is not taken for the service."""
+    service = sandbox(html_share=1.0, seed=4)
+    said = command("run", write_sheet(2), key="sandbox-key", url=service.url)
+    assert said.code == 3
+    assert "web page" in said.err or "out of order" in said.err
+
+
+def test_the_services_own_sentences_reach_the_user(command: Any, sandbox: Any, write_sheet: Any) -> None:
+    """A refused row shows what the service said about it."""
+    service = sandbox(**FAST)
+    said = command("run", write_sheet([("ann", "999", "201", PASSWORD, "", "")]), key="sandbox-key", url=service.url)
+    assert said.code == 1
+    assert 'Invalid pk "999" - object does not exist.' in said.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--rate fast", "--rate 0/s", "--task-timeout soon", "--set project", "--workers 0", "--limit 0"],
+)
+def test_an_option_that_makes_no_sense_is_exit_2(command: Any, write_sheet: Any, arguments: str) -> None:
+    """A wrong option is named with what to write instead."""
+    said = command("run", write_sheet(1), *arguments.split())
+    assert said.code == 2
+    assert arguments.split(maxsplit=1)[0] in said.err
+
+
+def interrupt_while_waiting(sheet: Path, url: str, cwd: Path, *, times: int) -> Said:
+    """Start a run whose tasks do not end, interrupt it once a row was accepted, and see how it ends."""
+    environment = {**os.environ, "MISSION_INBOX_API_KEY": "sandbox-key", "MISSION_INBOX_URL": url}
+    words = [sys.executable, "-m", "provisioner", "run", str(sheet), "--rate", "20/s"]
+    process = subprocess.Popen(
+        words, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    with process:
+        results = sheet.parent / "acme-run" / "results.csv"
+        deadline = time.monotonic() + 40
+        while b"unfinished" not in (results.read_bytes() if results.exists() else b""):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        if times > 1:
+            # The second counts only after the first was heeded, which is told on stderr.
+            assert process.stderr is not None
+            assert any("Stopping" in line for line in process.stderr)
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=40)
+        return Said(subprocess.CompletedProcess(words, process.returncode, out, err))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a child")
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_leaves_whole_files(
+    sandbox: Any, write_sheet: Any, read_csv: Any, command: Any, tmp_path: Path, times: int
+) -> None:
+    """Interrupted once or twice, every row is in results.csv with a truthful status, and the next run goes on."""
+    service = sandbox(latency=25.0, latency_spread=0.0)
+    sheet = write_sheet(400)
+    said = interrupt_while_waiting(sheet, service.url, tmp_path, times=times)
+    assert said.code == 130, said.err
+    assert "provisioner run" in said.err
+    lines = read_csv(tmp_path / "acme-run" / "results.csv")
+    assert len(lines) == 400
+    accepted = [line for line in lines if line["status"] == "unfinished"]
+    assert accepted
+    assert all(line["task_id"] for line in accepted)
+    assert sum(line["status"] == "unsent" for line in lines) > 200
+    assert len(read_csv(tmp_path / "acme-run" / "failures.csv")) == 400
+
+
+def test_help_names_every_command_and_answers_quickly() -> None:
+    """`--help` and `-h` say the same, list every command, and each command has help of its own."""
+    runner = CliRunner()
+    shown = runner.invoke(cli.main, ["--help"], prog_name="provisioner")
+    assert shown.exit_code == 0
+    assert runner.invoke(cli.main, ["-h"], prog_name="provisioner").output == shown.output
+    for name in ("run", "check", "sandbox"):
+        assert f"\n  {name} " in shown.output
+        assert runner.invoke(cli.main, [name, "--help"]).exit_code == 0
+
+
+@pytest.mark.smoke
+def test_the_version_is_the_packages() -> None:
+    """`--version` prints the version of the package."""
+    assert provisioner.__version__ in CliRunner().invoke(cli.main, ["--version"]).output

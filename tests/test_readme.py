@@ -1,0 +1,118 @@
+"""The README shows what the program really says. `python tests/test_readme.py` rewrites the blocks that do."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from provisioner import cli, schema
+from provisioner.console import MEANINGS
+from provisioner.records import Status
+from provisioner.stages.write import REMEDIES
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+BLOCK = re.compile(r"<!-- begin: (?P<name>[a-z ]+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
+
+
+def first_run() -> str:
+    """What the command of the first section prints, but for the time it takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        samples = Path(folder) / "sample_csvs"
+        samples.mkdir()
+        shutil.copy(ROOT / "sample_csvs" / "mailboxes.csv", samples)
+        words = [sys.executable, "-m", "provisioner", "run", "sample_csvs/mailboxes.csv", "--sandbox"]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MISSION_INBOX")}
+        done = subprocess.run(
+            words, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+        )
+    assert done.returncode == 1, done.stderr
+    lines = [line for line in done.stderr.splitlines() if " sent; " not in line]
+    return fenced("\n".join(lines))
+
+
+def columns() -> str:
+    """The sheet's columns, from the schema."""
+    rows = [
+        f"| `{column.name}` | {' '.join(column.description.split())} | {', '.join(column.names)} |"
+        for column in schema.load().columns.values()
+    ]
+    return "\n".join(["| column | what stands in it | also called |", "|---|---|---|", *rows]) + "\n"
+
+
+def statuses() -> str:
+    """What each status means and what to do about it."""
+    rows = [f"| `{status}` | {MEANINGS[status]} | {REMEDIES.get(status, '')} |" for status in Status]
+    return "\n".join(["| status | rows that | what to do |", "|---|---|---|", *rows]) + "\n"
+
+
+def helped(*words: str) -> str:
+    shown = CliRunner().invoke(cli.main, [*words, "--help"], prog_name="provisioner", terminal_width=100)
+    assert shown.exit_code == 0
+    return fenced(shown.output.rstrip())
+
+
+def fenced(text: str) -> str:
+    return f"```text\n{text.strip()}\n```\n"
+
+
+def block(name: str) -> str:
+    """The content that a block is to have."""
+    match name.split():
+        case ["help", *words]:
+            return helped(*words)
+        case ["columns"]:
+            return columns()
+        case ["statuses"]:
+            return statuses()
+        case ["first", "run"]:
+            return first_run()
+    raise AssertionError(f"nothing is known of the block “{name}”")
+
+
+def timeless(text: str) -> str:
+    return re.sub(r"\d+\.\d seconds|\d+ min \d+ s", "… seconds", text)
+
+
+def written() -> dict[str, str]:
+    """The blocks of the README by name."""
+    return {found["name"]: found["content"] for found in BLOCK.finditer(README.read_text("utf-8"))}
+
+
+@pytest.mark.parametrize("name", sorted(written()))
+def test_the_readme_shows_what_the_program_says(name: str) -> None:
+    """Help, columns, statuses and the first run's output are the program's own; else run this file as a script."""
+    assert timeless(written()[name]) == timeless(block(name))
+
+
+def test_every_command_has_its_help_in_the_readme() -> None:
+    """No command is left out."""
+    names = set(cli.main.list_commands(None))  # type: ignore[arg-type]  # the context is not looked at
+    assert {name.removeprefix("help ") for name in written() if name.startswith("help ")} == names
+
+
+def test_the_exit_codes_are_the_programs() -> None:
+    """The table of exit codes has those that the command line knows."""
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", README.read_text("utf-8"), re.MULTILINE)}
+    assert {cli.DONE, cli.ROWS_LEFT, cli.UNUSABLE, cli.STOPPED, cli.INTERRUPTED} <= told
+
+
+def test_the_first_command_and_its_output_come_early() -> None:
+    """A newcomer sees the first command within the first 25 lines."""
+    top = README.read_text("utf-8").splitlines()[:25]
+    assert any("provisioner run sample_csvs/mailboxes.csv --sandbox" in line for line in top)
+
+
+if __name__ == "__main__":
+    text = README.read_text("utf-8")
+    README.write_text(
+        BLOCK.sub(lambda found: f"<!-- begin: {found['name']} -->\n{block(found['name'])}<!-- end -->", text), "utf-8"
+    )

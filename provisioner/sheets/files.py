@@ -11,9 +11,9 @@ import csv
 import os
 import re
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -61,6 +61,18 @@ def unguard(text: str) -> str:
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], *, delimiter: str = ",") -> None:
     """Put a CSV file in the place of `path` in one step: UTF-8 with a byte order mark, CRLF, formulas guarded.
 
+    Raises as `replacing` does.
+    """
+    with replacing(path, encoding="utf-8-sig") as file:
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
+        writer.writerow([guard(cell) for cell in header])
+        writer.writerows([guard(cell) for cell in row] for row in rows)
+
+
+@contextmanager
+def replacing(path: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
+    """A file that takes the place of `path` in one step when it is whole.
+
     Only its owner may read it. Where anything fails, what was there before stays as it was.
 
     Raises:
@@ -69,10 +81,8 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     part = Path(name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
-            writer.writerow([guard(cell) for cell in header])
-            writer.writerows([guard(cell) for cell in row] for row in rows)
+        with os.fdopen(descriptor, "w", encoding=encoding, newline="") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 
 from provisioner.errors import JournalError, RunFolderError
-from provisioner.records import Cause, Job, LineId, Request, Secret, Status, TaskId
+from provisioner.records import Job, LineId, Problem, Request, Secret, Status, TaskId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,7 +65,8 @@ MIGRATIONS = (
     );
     """,
     """
-    ALTER TABLE lines ADD COLUMN causes TEXT NOT NULL DEFAULT '';  -- of an invalid row: JSON of [[cell, sentence], …]
+    -- Of an invalid row, JSON: [[cell, sentence, cause], …]
+    ALTER TABLE lines ADD COLUMN problems TEXT NOT NULL DEFAULT '';
     """,
 )
 """Each brings the tables one version up; the version is SQLite's user_version."""
@@ -73,7 +74,7 @@ MIGRATIONS = (
 COLUMNS = (
     "id, sheet_row, file_row, address_key, email, domain, relay_server, project, reply_to, address, status, error,"
     " task_id, mailbox_id, password, password_check, sends, doubtful, superseded_by, submitted_at, finished_at,"
-    " causes"
+    " problems"
 )
 
 
@@ -108,8 +109,8 @@ class Line:
     """The line of the row that corrects this one."""
     submitted_at: float | None
     finished_at: float | None
-    causes: tuple[Cause, ...] = ()
-    """Of an invalid row: its problems, without what belongs to this row alone."""
+    problems: tuple[Problem, ...] = ()
+    """Of an invalid row: what `error` says, one by one."""
 
     @property
     def was_sent(self) -> bool:
@@ -189,6 +190,17 @@ class Ended:
 
 
 Change = Sending | Withdrawn | TakenOn | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change that was stored, as it is told afterwards."""
+
+    line: LineId
+    at: float
+    """On the wall clock, in seconds since 1970."""
+    kind: str
+    """`sending`, `withdrawn`, `accepted`, or the status that the row reached."""
 
 
 def address_key(email: str, domain: object) -> str:
@@ -271,6 +283,25 @@ class Journal:
         for fields in self._read(query, _DONE):
             yield _line(fields)
 
+    def left(self) -> Iterator[Line]:
+        """The lines of results.csv that are not done, by sheet row, those that no sheet holds last."""
+        query = (
+            f"SELECT {COLUMNS} FROM lines WHERE superseded_by IS NULL"  # noqa: S608 - a constant of this module
+            f" AND status NOT IN ({', '.join('?' * len(_DONE))}) ORDER BY sheet_row IS NULL, sheet_row, id"
+        )
+        for fields in self._read(query, _DONE):
+            yield _line(fields)
+
+    def latest_event(self) -> int:
+        """The number of the latest event; 0 where there is none."""
+        ((number,),) = self._read("SELECT coalesce(max(id), 0) FROM events")
+        return int(number)
+
+    def events(self, after: int) -> Iterator[Event]:
+        """What happened since the event of that number, in order."""
+        for line, at, kind in self._read("SELECT line, at, status FROM events WHERE id > ? ORDER BY id", (after,)):
+            yield Event(LineId(line), at, kind)
+
     def adopt(self, steps: Iterable[Adoption]) -> None:
         """Bring the lines in step with a sheet, in one transaction. Raises JournalError."""
         with self._transaction() as database:
@@ -307,7 +338,7 @@ class Journal:
         finally:
             batch.settled = True
 
-    def _read(self, query: str, values: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    def _read(self, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows from a snapshot of its own, so that reading never keeps a commit waiting."""
         with _explained(self._path), closing(sqlite3.connect(self._path)) as database:
             yield from database.execute(query, values)
@@ -444,14 +475,14 @@ def _line(fields: tuple[Any, ...]) -> Line:
     values["password"] = Secret(str(password)) if password is not None else None
     values["status"] = Status(values["status"])
     values["doubtful"] = bool(values["doubtful"])
-    causes = values["causes"]
-    values["causes"] = tuple(Cause(*cause) for cause in json.loads(causes)) if causes else ()
+    problems = values["problems"]
+    values["problems"] = tuple(Problem(*problem) for problem in json.loads(problems)) if problems else ()
     return Line(**values)
 
 
 def _fields(line: Line) -> tuple[object, ...]:
     values = {name: getattr(line, name) for name in Line.__slots__}
     values["password"] = line.password.reveal() if line.password else None
-    causes = [(cause.cell, cause.sentence) for cause in line.causes]
-    values["causes"] = json.dumps(causes, ensure_ascii=False) if causes else ""
+    problems = [astuple(problem) for problem in line.problems]
+    values["problems"] = json.dumps(problems, ensure_ascii=False) if problems else ""
     return tuple(values.values())

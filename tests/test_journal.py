@@ -28,7 +28,7 @@ from provisioner.journal import (
     address_key,
     password_check,
 )
-from provisioner.records import Cause, Job, LineId, Request, Secret, Status, TaskId
+from provisioner.records import Job, LineId, Problem, Request, Secret, Status, TaskId
 
 PASSWORD = "Sheet-Secret-77!"
 
@@ -50,7 +50,7 @@ def new_line(number: int, email: str, **known: object) -> Line:
         "error": "",
         "sends": 0,
         "doubtful": False,
-        "causes": (),
+        "problems": (),
     }
     return Line(**{**fields, **known})
 
@@ -274,11 +274,15 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert status_of(journal, 1) is Status.CREATED
 
 
-def test_the_causes_of_an_invalid_row_are_kept(journal: Journal) -> None:
+def test_the_problems_of_an_invalid_row_are_kept(journal: Journal) -> None:
     """What is wrong with a row is remembered cell by cell, so that rows can be told by cause in a later run too."""
-    causes = (Cause("D2", "the password needs a digit (0-9)"), Cause(None, "“…” is not an ID"))
-    journal.adopt([Written(new_line(1, "ann", status=Status.INVALID, causes=causes))])
-    assert {line.email: line.causes for line in journal.lines()} == {"ann": causes, "bob": ()}
+    problems = (
+        Problem("D2", "the password needs a digit (0-9)"),
+        Problem("B2", "“x” is not an ID", "“…” is not an ID"),
+        Problem(None, "the row has 4 cells"),
+    )
+    journal.adopt([Written(new_line(1, "ann", status=Status.INVALID, problems=problems))])
+    assert {line.email: line.problems for line in journal.lines()} == {"ann": problems, "bob": ()}
 
 
 def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -293,4 +297,4 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
         database.commit()
     with closing(Journal(path)) as journal:
         (line,) = journal.lines()
-    assert (line.email, line.status, line.causes) == ("ann", Status.INVALID, ())
+    assert (line.email, line.status, line.problems) == ("ann", Status.INVALID, ())

@@ -187,7 +187,7 @@ class _Planner:
                 reply_to=reply_to,
                 status=self._waiting,
                 error="",
-                causes=(),
+                problems=(),
                 task_id=None,
                 password=made_up,
                 superseded_by=None,
@@ -206,7 +206,7 @@ class _Planner:
                 reply_to=entry.reply_to,
                 status=Status.INVALID,
                 error=entry.error,
-                causes=entry.causes,
+                problems=entry.problems,
                 superseded_by=None,
             )
         )

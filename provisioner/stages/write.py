@@ -6,30 +6,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from provisioner.errors import FilesError
-from provisioner.records import Status
 from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, Sheet, write_table
+from provisioner.wording import WORDS, why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from provisioner.journal import Journal, Line
     from provisioner.runfolder import RunFolder
-
-REMEDIES = {
-    Status.INVALID: "Fix the sheet",
-    Status.REJECTED: "Fix the sheet",
-    Status.FAILED: "Run again; if it fails again, ask Mission Inbox's support",
-    Status.UNFINISHED: "Run again later: the task is asked about, not sent again",
-    Status.UNKNOWN: "Run again: it is looked up before anything is sent",
-    Status.UNSENT: "Run again",
-}
-"""What to do about a row of failures.csv."""
-
-EXPLANATIONS = {
-    Status.UNFINISHED: "accepted, and not done when the run ended",
-    Status.UNSENT: "not sent: the run ended before its turn",
-}
-"""Why a row has its status, where nothing more is known."""
 
 
 def write(journal: Journal, sheet: Sheet, folder: RunFolder) -> None:
@@ -45,11 +29,6 @@ def write(journal: Journal, sheet: Sheet, folder: RunFolder) -> None:
         ) from error
 
 
-def explanation(line: Line) -> str:
-    """Why the row has its status; empty where there is nothing to explain."""
-    return line.error or EXPLANATIONS.get(line.status, "")
-
-
 def _result(line: Line) -> tuple[str, ...]:
     return (
         _text(line.sheet_row),
@@ -63,7 +42,7 @@ def _result(line: Line) -> tuple[str, ...]:
         _text(line.task_id),
         _text(line.mailbox_id),
         line.password.reveal() if line.password else "",
-        explanation(line),
+        why(line.status, line.error),
         _time(line.submitted_at),
         _time(line.finished_at),
     )
@@ -76,8 +55,8 @@ def _failures(journal: Journal, sheet: Sheet) -> Iterator[tuple[str, ...]]:
             *sheet.own_cells(line.file_row),
             _text(line.sheet_row),
             line.status,
-            explanation(line),
-            REMEDIES[line.status],
+            why(line.status, line.error),
+            WORDS[line.status].remedy,
             _text(line.task_id),
         )
 

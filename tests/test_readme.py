@@ -14,9 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from provisioner import cli, schema
-from provisioner.console import MEANINGS
 from provisioner.records import Status
-from provisioner.stages.write import REMEDIES
+from provisioner.wording import WORDS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -50,7 +49,7 @@ def columns() -> str:
 
 def statuses() -> str:
     """What each status means and what to do about it."""
-    rows = [f"| `{status}` | {MEANINGS[status]} | {REMEDIES.get(status, '')} |" for status in Status]
+    rows = [f"| `{status}` | {WORDS[status].meaning} | {WORDS[status].remedy} |" for status in Status]
     return "\n".join(["| status | rows that | what to do |", "|---|---|---|", *rows]) + "\n"
 
 

@@ -198,6 +198,7 @@ class _Planner:
                 reply_to=reply_to,
                 status=self._waiting,
                 error="",
+                problems=(),
                 task_id=None,
                 password=made_up,
                 superseded_by=None,
@@ -216,6 +217,7 @@ class _Planner:
                 reply_to=entry.reply_to,
                 status=Status.INVALID,
                 error=entry.error,
+                problems=entry.problems,
                 superseded_by=None,
             )
         )

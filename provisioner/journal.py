@@ -7,10 +7,11 @@ The journal always says what would be true if the process died at this instant. 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ import anyio
 import anyio.to_thread
 
 from provisioner.errors import JournalError, RunFolderError
-from provisioner.records import Job, LineId, Request, Secret, Status, TaskId
+from provisioner.records import Job, LineId, LoginState, Problem, Request, Secret, Status, TaskId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,12 +65,25 @@ MIGRATIONS = (
         detail TEXT NOT NULL
     );
     """,
+    """
+    -- Of an invalid row, JSON: [[cell, sentence, cause], …]
+    ALTER TABLE lines ADD COLUMN problems TEXT NOT NULL DEFAULT '';
+    """,
+    """
+    ALTER TABLE lines ADD COLUMN imap TEXT;         -- what came of the latest log-in; NULL: none was tried
+    ALTER TABLE lines ADD COLUMN smtp TEXT;
+    ALTER TABLE lines ADD COLUMN login_error TEXT NOT NULL DEFAULT '';
+    """,
 )
 """Each brings the tables one version up; the version is SQLite's user_version."""
 
+SHEET_FACT, DELIMITER_FACT = "sheet", "delimiter"
+"""Facts: the path of the whole sheet of the latest run, and what separates the cells of its files."""
+
 COLUMNS = (
     "id, sheet_row, file_row, address_key, email, domain, relay_server, project, reply_to, address, status, error,"
-    " task_id, mailbox_id, password, password_check, sends, doubtful, superseded_by, submitted_at, finished_at"
+    " task_id, mailbox_id, password, password_check, sends, doubtful, superseded_by, submitted_at, finished_at,"
+    " problems, imap, smtp, login_error"
 )
 
 
@@ -104,6 +118,13 @@ class Line:
     """The line of the row that corrects this one."""
     submitted_at: float | None
     finished_at: float | None
+    problems: tuple[Problem, ...] = ()
+    """Of an invalid row: what `error` says, one by one."""
+    imap: LoginState | None = None
+    """What came of the latest log-in; None where none was tried."""
+    smtp: LoginState | None = None
+    login_error: str = ""
+    """Why a log-in is not ok, or was not tried."""
 
     @property
     def was_sent(self) -> bool:
@@ -182,7 +203,29 @@ class Ended:
     address: str = ""
 
 
-Change = Sending | Withdrawn | TakenOn | Ended
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The mailbox was logged in to, or that could not be tried."""
+
+    line: LineId
+    at: float
+    imap: LoginState | None
+    smtp: LoginState | None
+    error: str = ""
+
+
+Change = Sending | Withdrawn | TakenOn | Ended | LoggedIn
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change that was stored, as it is told afterwards."""
+
+    line: LineId
+    at: float
+    """On the wall clock, in seconds since 1970."""
+    kind: str
+    """`sending`, `withdrawn`, `accepted`, or the status that the row reached."""
 
 
 def address_key(email: str, domain: object) -> str:
@@ -276,6 +319,25 @@ class Journal:
         for fields in self._read(query, _DONE):
             yield _line(fields)
 
+    def left(self) -> Iterator[Line]:
+        """The lines of results.csv that are not done, by sheet row, those that no sheet holds last."""
+        query = (
+            f"SELECT {COLUMNS} FROM lines WHERE superseded_by IS NULL"  # noqa: S608 - a constant of this module
+            f" AND status NOT IN ({', '.join('?' * len(_DONE))}) ORDER BY sheet_row IS NULL, sheet_row, id"
+        )
+        for fields in self._read(query, _DONE):
+            yield _line(fields)
+
+    def latest_event(self) -> int:
+        """The number of the latest event; 0 where there is none."""
+        ((number,),) = self._read("SELECT coalesce(max(id), 0) FROM events")
+        return int(number)
+
+    def events(self, after: int) -> Iterator[Event]:
+        """What happened since the event of that number, in order."""
+        for line, at, kind in self._read("SELECT line, at, status FROM events WHERE id > ? ORDER BY id", (after,)):
+            yield Event(LineId(line), at, kind)
+
     def adopt(self, steps: Iterable[Adoption]) -> None:
         """Bring the lines in step with a sheet, in one transaction. Raises JournalError."""
         with self._transaction() as database:
@@ -312,7 +374,7 @@ class Journal:
         finally:
             batch.settled = True
 
-    def _read(self, query: str, values: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    def _read(self, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows from a snapshot of its own, so that reading never keeps a commit waiting."""
         with _explained(self._path), closing(sqlite3.connect(self._path)) as database:
             yield from database.execute(query, values)
@@ -380,7 +442,9 @@ def _explained(path: Path) -> Iterator[None]:
 
 _DONE = tuple(status.value for status in Status if status.done)
 _FIELDS = COLUMNS.split(", ")
-_STATUS, _DOUBTFUL, _PASSWORD = map(_FIELDS.index, ("status", "doubtful", "password"))
+_STATUS, _DOUBTFUL, _PASSWORD, _PROBLEMS, *_LOGINS = map(
+    _FIELDS.index, ("status", "doubtful", "password", "problems", "imap", "smtp")
+)
 _all_fields = attrgetter(*_FIELDS)
 _WRITE = (
     f"INSERT INTO lines ({COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - constants
@@ -419,6 +483,10 @@ def _apply(database: sqlite3.Connection, change: Change) -> None:
                 (status, error, at if status.ends else None, status is Status.UNKNOWN, mailbox_id, address, line),
             )
             event = (line, at, status.value, error)
+        case LoggedIn(line, at, imap, smtp, error):
+            query = "UPDATE lines SET imap = ?, smtp = ?, login_error = ? WHERE id = ?"
+            database.execute(query, (imap, smtp, error, line))
+            event = (line, at, "log-in", error)
     database.execute("INSERT INTO events (line, at, status, detail) VALUES (?, ?, ?, ?)", event)
 
 
@@ -451,11 +519,16 @@ def _line(fields: tuple[Any, ...]) -> Line:
     values[_DOUBTFUL] = bool(values[_DOUBTFUL])
     if values[_PASSWORD] is not None:
         values[_PASSWORD] = Secret(values[_PASSWORD])
+    problems = values[_PROBLEMS]
+    values[_PROBLEMS] = tuple(Problem(*problem) for problem in json.loads(problems)) if problems else ()
+    for login in _LOGINS:
+        values[login] = LoginState(values[login]) if values[login] else None
     return Line(*values)
 
 
 def _fields(line: Line) -> tuple[object, ...]:
-    values = _all_fields(line)
-    if line.password is None:
-        return values
-    return tuple(value.reveal() if isinstance(value, Secret) else value for value in values)
+    values = list(_all_fields(line))
+    values[_PASSWORD] = line.password.reveal() if line.password else None
+    problems = [astuple(problem) for problem in line.problems]
+    values[_PROBLEMS] = json.dumps(problems, ensure_ascii=False) if problems else ""
+    return tuple(values)

@@ -6,22 +6,27 @@ import signal
 import time
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
-from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
-from provisioner import passwords, runfolder, schema
+from provisioner import __version__, passwords, runfolder, runlog, schema
 from provisioner.errors import DeclinedError, FilesError, InterruptedRunError, SameFailureError, StoppedError
 from provisioner.halt import Halt
-from provisioner.journal import Journal, Line
+from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal
 from provisioner.pace import Lane, LaneClosedError, Pace
+from provisioner.progress import Together
 from provisioner.records import (
+    Account,
     Doubt,
     Entry,
+    Group,
     Holdings,
     Job,
+    LoginCounts,
+    LoginState,
     OpenTask,
     Problem,
     Prospect,
@@ -32,19 +37,22 @@ from provisioner.records import (
 )
 from provisioner.service import Service
 from provisioner.settings import PRACTICE, Connection, RunOptions, SheetOptions, service_name
+from provisioner.stages.group import group
 from provisioner.stages.plan import Plan, plan
 from provisioner.stages.poll import Poller
 from provisioner.stages.read import read
+from provisioner.stages.report import report
 from provisioner.stages.resolve import Fault, Resolver, take_stock, twins, written_plainly
 from provisioner.stages.settle import settle
 from provisioner.stages.submit import Submitter
 from provisioner.stages.template import template as make_template
 from provisioner.stages.validate import Checked, validate
+from provisioner.stages.verify import gather, servers, verify
+from provisioner.stages.verify import passwords as passwords_of
 from provisioner.stages.write import set_aside_edited, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from provisioner.progress import Listener
     from provisioner.runfolder import RunFolder
@@ -56,8 +64,8 @@ WRITE_SHARE = 20
 
 SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
 """The sheet's columns that results.csv repeats."""
-SHOWN = 10
-"""How many of the rows that are left an ending holds."""
+EXAMPLES = 500
+"""How many of the rows that are left for one cause an ending holds."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,13 @@ class Ending:
     summary: Summary
     stopped: StoppedError | None
     """Why it ended before every row had its turn; None where it did not."""
-    left: Sequence[Line]
-    """The first rows that are left to retry, as many as a screen holds."""
+    groups: Sequence[Group]
+    """The rows that are left, by cause."""
+
+
+def load(options: SheetOptions) -> Loaded:
+    """Read and validate a sheet, and do nothing else. Raises UnusableError."""
+    return Loaded(options)
 
 
 def template(path: Path, schema_file: Path | None) -> None:
@@ -79,12 +92,14 @@ def template(path: Path, schema_file: Path | None) -> None:
 def check(options: SheetOptions, listener: Listener) -> Ending:
     """Read and validate a sheet and write the files. Nothing is sent. Raises UnusableError, StoppedError."""
     started = time.perf_counter()
-    loaded = _Loaded(options)
+    loaded = Loaded(options)
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
         set_aside_edited(journal, loaded.folder, options.sheet, listener)
         loaded.plan(journal, listener, None, time.time, checking=True)
         write(journal, loaded.sheet, loaded.folder)
-        return _ending(loaded.folder, journal, RequestCounts(), started, None)
+        ending = _ending(loaded, journal, started)
+        _report(ending, journal, listener, after=journal.latest_event(), finished_at=time.time())
+        return ending
 
 
 def run(
@@ -94,33 +109,50 @@ def run(
     listener: Listener,
     *,
     agree: Callable[[Prospect], bool] = lambda _: True,
+    pace: Pace | None = None,
     wall_clock: Callable[[], float] = time.time,
 ) -> Ending:
     """Create the sheet's mailboxes and write the files.
 
     `connect` says where the service is, for as long as its context lasts; it is handed the run's folder. `agree` is
     told what is about to be sent, and says whether it shall be; nothing was sent before.
+    `pace` is given where several runs, one after the other, are to keep one rate; None makes one for this run.
 
     Systemic trouble after the beginning ends the run early and is told in the ending, never raised: the files are
     written in any case. Raises UnusableError where the work cannot begin, and FilesError or JournalError where its
     outcome cannot be written down.
     """
     started = time.perf_counter()
-    loaded = _Loaded(options)
-    with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
-        with connect(loaded.folder) as connection:
+    loaded = Loaded(options)
+    folder = loaded.folder
+    with (
+        runfolder.hold(folder),
+        closing(Journal(folder.journal)) as journal,
+        runlog.keep(folder.log, __version__) as log,
+    ):
+        listener = Together(listener, log)
+        before = journal.latest_event()
+        with connect(folder) as connection:
             journal.belong_to(service_name(connection.api_url))
-            set_aside_edited(journal, loaded.folder, options.sheet, listener)
-            work = _Run(loaded, journal, how=how, connection=connection, listener=listener, wall_clock=wall_clock)
+            set_aside_edited(journal, folder, options.sheet, listener)
+            loaded.remember(journal)
+            pace = pace or Pace(connection.rates)
+            work = _Run(
+                loaded, journal, how=how, connection=connection, pace=pace, listener=listener, wall_clock=wall_clock
+            )
             holdings = anyio.run(work.ask) if loaded.any_ready else None
             todo = loaded.plan(journal, listener, holdings, wall_clock)
-            write(journal, loaded.sheet, loaded.folder)
+            write(journal, loaded.sheet, folder)
             work.begin(todo, agree)
-        write(journal, loaded.sheet, loaded.folder)
-        return _ending(loaded.folder, journal, work.requests, started, work.halt_reason)
+            logins = work.verify() if how.verify is not None and work.halt_reason is None else None
+        write(journal, loaded.sheet, folder)
+        ending = _ending(loaded, journal, started, requests=work.requests, stopped=work.halt_reason, logins=logins)
+        log.end(ending.summary, ending.stopped)
+        _report(ending, journal, listener, after=before, held=log.held_back, finished_at=wall_clock())
+        return ending
 
 
-class _Loaded:
+class Loaded:
     """A sheet that was read and validated, and the folder of its run."""
 
     def __init__(self, options: SheetOptions) -> None:
@@ -140,6 +172,17 @@ class _Loaded:
     @property
     def any_ready(self) -> bool:
         return next(self.checked.ready(), None) is not None
+
+    def remember(self, journal: Journal) -> None:
+        """Where the sheet is, for a verification that comes later."""
+        if not self.sheet.is_failures:
+            journal.set_fact(SHEET_FACT, str(self.sheet.path.resolve()))
+            journal.set_fact(DELIMITER_FACT, self.sheet.delimiter)
+
+    def passwords(self) -> dict[str, list[Secret]]:
+        """The sheet's passwords by what their mailboxes are known by."""
+        resolver = Resolver(None)
+        return passwords_of(self.sheet, lambda email, domain: resolver.identity(email, domain).key)
 
     def plan(
         self,
@@ -197,7 +240,7 @@ class _Reading:
         """Every row of the sheet in its order."""
         ready = self._checked.ready()
         upcoming = next(ready, None)
-        for row, cells in self._sheet.cells("email", "domain", "relay_server", "project", "reply_to"):
+        for row, cells in self._sheet.cells(*SHOWN_COLUMNS):
             if upcoming is not None and upcoming.sheet_row == row:
                 yield self._entry(row, cells, upcoming)
                 upcoming = next(ready, None)
@@ -220,6 +263,7 @@ class _Reading:
             reply_to=reply_to,
             request=self._resolver.request(ready) if ready and not problems else None,
             error="; ".join(map(str, problems)),
+            problems=tuple(problems),
             address=identity.address,
             earlier_status=origin.status if origin else None,
             earlier_task=origin.task_id if origin else None,
@@ -234,8 +278,9 @@ class _Reading:
         faults = self._resolver.faults(*cells[:4])
         if row in self._twins:
             others = ", ".join(str(self._sheet.number(twin) or twin) for twin in self._twins[row] if twin != row)
-            faults.append(Fault("email", f"this is the same mailbox as in row {others}; keep one of them"))
-        found = [Problem(self._sheet.cell_name(row, column), sentence) for column, sentence in faults]
+            sentence = f"this is the same mailbox as in row {others}; keep one of them and delete the rest"
+            faults.append(Fault("email", sentence, "the same mailbox in several rows, written differently"))
+        found = [Problem(self._sheet.cell_name(row, fault.column), fault.sentence, fault.cause) for fault in faults]
         return problems + [problem for problem in found if problem.cell not in told]
 
 
@@ -244,11 +289,12 @@ class _Run:
 
     def __init__(
         self,
-        loaded: _Loaded,
+        loaded: Loaded,
         journal: Journal,
         *,
         how: RunOptions,
         connection: Connection,
+        pace: Pace,
         listener: Listener,
         wall_clock: Callable[[], float],
     ) -> None:
@@ -256,22 +302,28 @@ class _Run:
         self._journal = journal
         self._how = how
         self._connection = connection
+        self._pace = pace
         self._listener = listener
         self._wall_clock = wall_clock
         self.halt_reason: StoppedError | None = None
-        # Both outlast the event loop of one call: the pace's window and the counts are those of the whole run.
-        self._pace = Pace(connection.rates)
-        self._service = Service(connection, self._pace, listener)
+        self._account: Account | None = None
+        # It outlasts the event loop of one call, and its counts are those of the whole run.
+        self._service = Service(connection, pace, listener)
 
     @property
     def requests(self) -> RequestCounts:
         return self._service.counts
 
     async def ask(self) -> Holdings | None:
-        """What the account has; None where it could not be asked, which halts the run before it begins."""
+        """What the account has; None where it could not be asked, which halts the run before it begins.
+
+        Raises SettingsError where its mailboxes are to be verified and it names no mail servers.
+        """
         try:
             async with self._service as service:
-                await service.account()
+                self._account = await service.account()
+                if self._how.verify is not None:
+                    servers(self._account, self._how.verify)
                 return await take_stock(service, self._listener)
         except StoppedError as error:
             self.halt_reason = error
@@ -286,6 +338,17 @@ class _Run:
             self.halt_reason = DeclinedError("Nothing was sent.", remedy="Run again when it is to be sent.")
         if self.halt_reason is None:
             anyio.run(self._go, todo)
+
+    def verify(self) -> LoginCounts | None:
+        """Log in to every created mailbox that was not logged in to yet; None where the servers cannot be asked for."""
+        assert self._how.verify is not None
+        if self._account is None and anyio.run(self.ask) is None:
+            return None
+        both = servers(self._account, self._how.verify)
+        lines = (line for line in self._journal.record_lines() if {line.imap, line.smtp} != {LoginState.OK})
+        mailboxes = gather(lines, self._loaded.passwords(), self._wall_clock())
+        patience = self._how.verify.patience
+        return anyio.run(lambda: verify(mailboxes, both, self._journal, self._listener, patience=patience))
 
     def _prospect(self, todo: Plan) -> Prospect:
         to_send = len(todo.to_send[: self._how.limit])
@@ -418,15 +481,49 @@ class _Run:
 
 
 def _ending(
-    folder: RunFolder, journal: Journal, requests: RequestCounts, started: float, stopped: StoppedError | None
+    loaded: Loaded,
+    journal: Journal,
+    started: float,
+    *,
+    requests: RequestCounts | None = None,
+    stopped: StoppedError | None = None,
+    logins: LoginCounts | None = None,
 ) -> Ending:
-    statuses = journal.statuses()
+    folder = loaded.folder
     summary = Summary(
+        sheet=str(loaded.sheet.path),
         run_folder=str(folder.path),
         results=str(folder.results),
         failures=str(folder.failures),
-        statuses=statuses,
-        requests=requests,
+        report=str(folder.report),
+        statuses=journal.statuses(),
+        requests=requests or RequestCounts(),
         seconds=time.perf_counter() - started,
+        logins=logins,
     )
-    return Ending(summary, stopped, tuple(islice(journal.retriable(), SHOWN)))
+    return Ending(summary, stopped, group(journal.left(), keep=EXAMPLES))
+
+
+def _report(
+    ending: Ending,
+    journal: Journal,
+    listener: Listener,
+    *,
+    after: int,
+    held: Sequence[tuple[float, float, str]] = (),
+    finished_at: float,
+) -> None:
+    """Write the page. It only shows what the other files hold, so a run does not fail for its sake."""
+    path = Path(ending.summary.report)
+    try:
+        report(
+            path,
+            ending.summary,
+            ending.groups,
+            journal.events(after),
+            held=held,
+            stopped=ending.stopped,
+            finished_at=finished_at,
+        )
+    except OSError as error:
+        listener.note(f"The page {path} could not be written ({error.strerror or error}); the other files are whole.")

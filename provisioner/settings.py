@@ -19,6 +19,7 @@ GUIDE_CREATE_PATH = "/api/mailboxes/"
 DEFAULT_RATES = (Rate(5, 1.0),)
 DEFAULT_WORKERS = 20
 DEFAULT_TASK_TIMEOUT = 15 * 60.0
+DEFAULT_VERIFY_TIMEOUT = 60.0
 DEFAULT_STOP_AFTER = 20
 PRACTICE = "practice"
 """What every service on this computer counts as."""
@@ -71,6 +72,18 @@ class SheetOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerifyOptions:
+    """How created mailboxes are logged in to. None takes what the account names."""
+
+    patience: float = DEFAULT_VERIFY_TIMEOUT
+    """Seconds within which a mailbox that is very new, or a server that is out of reach, is tried again."""
+    imap_host: str | None = None
+    imap_port: int | None = None
+    smtp_host: str | None = None
+    smtp_port: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """How a run goes about its rows. Durations in seconds."""
 
@@ -86,6 +99,8 @@ class RunOptions:
     """How long tasks in flight are still polled after an interruption."""
     refresh: float = 5.0
     """At least so long passes between two refreshes of the files."""
+    verify: VerifyOptions | None = None
+    """Log in to the created mailboxes at the end; None does not."""
 
 
 def check_api_url(url: str) -> None:

@@ -19,6 +19,8 @@ LEVELS = {
     "halt": 1,
     "passwords": 1,
     "runfolder": 1,
+    "runlog": 1,
+    "wording": 1,
     "sheets": 1,
     "schema": 1,
     "trust": 1,
@@ -29,6 +31,7 @@ LEVELS = {
     "stages": 2,
     "pipeline": 3,
     "inquiries": 3,
+    "verification": 3,
     "console": 4,
     "cli": 5,
     "__main__": 6,
@@ -36,6 +39,8 @@ LEVELS = {
 WITHIN_ONE_LEVEL = {
     # The client speaks at the pace, to the listener, with the connection's settings: it is what brings them together.
     "service": {"pace", "progress", "settings", "trust"},
+    # The log shows texts as every other place does.
+    "runlog": {"wording"},
 }
 ONLY_HERE = {
     "httpx": "service",
@@ -45,6 +50,7 @@ ONLY_HERE = {
     "keyring": "keys",
     "imaplib": "mail",
     "smtplib": "mail",
+    "jinja2": "stages.report",
 }
 """Each of these libraries is one module's business."""
 

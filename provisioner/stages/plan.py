@@ -223,6 +223,7 @@ class _Planner:
                 address=entry.address or line.address,
                 status=self._waiting,
                 error="",
+                problems=(),
                 task_id=None,
                 password=made_up,
                 superseded_by=None,
@@ -231,12 +232,14 @@ class _Planner:
 
     def _refuse(self, line: Line, entry: Entry) -> Adoption:
         self.plan.invalid += 1
-        return Written(replace(_as_in_sheet(line, entry), status=Status.INVALID, error=entry.error))
+        return Written(
+            replace(_as_in_sheet(line, entry), status=Status.INVALID, error=entry.error, problems=entry.problems)
+        )
 
     def _wait(self, line: Line, entry: Entry) -> Adoption:
         """A row without fault that names what only the service could tell: it waits until that is asked."""
         self.plan.open += 1
-        waiting = replace(_as_in_sheet(line, entry), status=self._waiting, error="", task_id=None)
+        waiting = replace(_as_in_sheet(line, entry), status=self._waiting, error="", problems=(), task_id=None)
         return Written(replace(waiting, address_key=entry.key))
 
     def _amended(self, line: Line) -> Iterator[Adoption]:

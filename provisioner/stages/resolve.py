@@ -46,6 +46,8 @@ class Fault(NamedTuple):
 
     column: str
     sentence: str
+    cause: str = ""
+    """The sentence without what belongs to this row alone; empty where that is all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ class Resolver:
         ]
         address = ADDRESS.fullmatch(email)
         if address and domain and self.identity(email, domain).username == email:
-            found.insert(0, Fault("email", self._foreign(email, address[1], self._domains.find(domain))))
+            cause = "a full address whose domain is not certainly that of its row"
+            found.insert(0, Fault("email", self._foreign(email, address[1], self._domains.find(domain)), cause))
         return found
 
     def request(self, row: Row) -> Request | None:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from provisioner.errors import FilesError
-from provisioner.records import Status
 from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, Sheet, write_table
+from provisioner.wording import WORDS, why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,30 +19,22 @@ if TYPE_CHECKING:
 
 FAILURES_FACT = "failures.csv as it was written"
 
-REMEDIES = {
-    Status.INVALID: "Fix the sheet",
-    Status.REJECTED: "Fix the sheet",
-    Status.FAILED: "Run again; if it fails again, ask Mission Inbox's support",
-    Status.UNFINISHED: "Run again later: the task is asked about, not sent again",
-    Status.UNKNOWN: "Run again: it is looked up before anything is sent",
-    Status.UNSENT: "Run again",
-}
-"""What to do about a row of failures.csv."""
-
-EXPLANATIONS = {
-    Status.UNFINISHED: "accepted, and not done when the run ended",
-    Status.UNSENT: "not sent: the run ended before its turn",
-}
-"""Why a row has its status, where nothing more is known."""
-
 
 def write(journal: Journal, sheet: Sheet, folder: RunFolder) -> None:
     """Replace both files by what the journal says now, each in one step. Raises FilesError, JournalError."""
+    write_results(journal, folder, delimiter=sheet.delimiter)
     try:
-        write_table(folder.results, RESULTS_COLUMNS, map(_result, journal.record_lines()), delimiter=sheet.delimiter)
         header = (*sheet.headers, *FAILURES_COLUMNS)
         write_table(folder.failures, header, _failures(journal, sheet), delimiter=sheet.delimiter)
         journal.set_fact(FAILURES_FACT, str(folder.failures.stat().st_mtime_ns))
+    except OSError as error:
+        raise _files_error(folder, error) from error
+
+
+def write_results(journal: Journal, folder: RunFolder, *, delimiter: str) -> None:
+    """Replace results.csv alone. Raises FilesError, JournalError."""
+    try:
+        write_table(folder.results, RESULTS_COLUMNS, map(_result, journal.record_lines()), delimiter=delimiter)
     except OSError as error:
         raise _files_error(folder, error) from error
 
@@ -67,11 +59,6 @@ def set_aside_edited(journal: Journal, folder: RunFolder, sheet: Path, listener:
     )
 
 
-def explanation(line: Line) -> str:
-    """Why the row has its status; empty where there is nothing to explain."""
-    return line.error or EXPLANATIONS.get(line.status, "")
-
-
 def _files_error(folder: RunFolder, error: OSError) -> FilesError:
     return FilesError(
         f"The files in {folder.path} cannot be written: {error.strerror or error}.",
@@ -92,9 +79,12 @@ def _result(line: Line) -> tuple[str, ...]:
         _text(line.task_id),
         _text(line.mailbox_id),
         line.password.reveal() if line.password else "",
-        explanation(line),
+        why(line.status, line.error),
         _time(line.submitted_at),
         _time(line.finished_at),
+        line.imap or "",
+        line.smtp or "",
+        line.login_error,
     )
 
 
@@ -105,8 +95,8 @@ def _failures(journal: Journal, sheet: Sheet) -> Iterator[tuple[str, ...]]:
             *sheet.own_cells(line.file_row),
             _text(line.sheet_row),
             line.status,
-            explanation(line),
-            REMEDIES[line.status],
+            why(line.status, line.error),
+            WORDS[line.status].remedy,
             _text(line.task_id),
         )
 

@@ -48,6 +48,9 @@ def imap_login(server: MailServer, address: str, password: Secret, context: ssl.
     finally:
         with suppress(OSError, imaplib.IMAP4.error):
             imap.logout()
+        # Where the server does not answer that, the library leaves the connection open.
+        with suppress(OSError):
+            imap.shutdown()
     return LoginAnswer(LoginState.OK)
 
 
@@ -66,6 +69,7 @@ def smtp_login(server: MailServer, address: str, password: Secret, context: ssl.
     finally:
         with suppress(OSError, smtplib.SMTPException):
             smtp.quit()
+        smtp.close()
     if code == ACCEPTED:
         return LoginAnswer(LoginState.OK)
     said = _sentence(f"{code} {answer.decode('utf-8', 'replace')}", password)

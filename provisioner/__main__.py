@@ -2,4 +2,4 @@
 
 from provisioner.cli import main
 
-main(prog_name="provisioner")
+main()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
 import os
 import re
 import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,16 +20,35 @@ from provisioner.records import Rate, Secret
 
 if TYPE_CHECKING:
     # Loaded by the commands themselves: the help must not wait for it.
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from provisioner.pipeline import Ending
     from provisioner.runfolder import RunFolder
     from provisioner.settings import Connection, SheetOptions
 
 DONE, ROWS_LEFT, UNUSABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes."""
+"""Exit codes; of several sheets the greatest counts."""
 
 URL_VARIABLE, KEY_VARIABLE = "MISSION_INBOX_URL", "MISSION_INBOX_API_KEY"
+
+
+ENVIRONMENT = f"""
+\b
+Environment:
+  {KEY_VARIABLE}  the API key
+  {URL_VARIABLE}      address of the service, if not the usual one
+  HTTPS_PROXY            proxy through which the service is reached
+  NO_COLOR               set to anything: no colours
+"""
+COMPLETION = """
+\b
+To have options and file names completed by the Tab key, add to ~/.bashrc:
+  eval "$(_PROVISIONER_COMPLETE=bash_source provisioner)"
+or to ~/.zshrc, with zsh_source in place of bash_source.
+"""
+STDIN = Path("-")
+NOT_REPEATED = frozenset({"sheets", "out", "fill", "limit", "as_json", "quiet", "verbose"})
+"""What the command that goes on with a failures file does not need: the run folder is its own, and so on."""
 
 
 class _Commands(click.Group):
@@ -73,9 +94,31 @@ def _options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
+class _SheetCommand(click.Command):
+    """A command that remembers its options as they were typed, for the command that goes on."""
+
+    typed: Mapping[str, Any] = {}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        self.typed, _, _ = self.make_parser(ctx).parse_args(list(args))
+        return super().parse_args(ctx, args)
+
+    def again(self, *, without: Collection[str]) -> Iterator[str]:
+        """The options as words, but for some."""
+        for option in self.params:
+            if option.name in self.typed and option.name not in without:
+                value = self.typed[option.name]
+                for each in value if isinstance(value, list) else [value]:
+                    yield max(option.opts, key=len)
+                    if not getattr(option, "is_flag", False):
+                        yield str(each)
+
+
 _sheet_options = _options(
-    click.argument("sheet", type=click.Path(path_type=Path)),
-    click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder; default: beside SHEET."),
+    click.argument("sheets", metavar="SHEET...", nargs=-1, required=True, type=click.Path(path_type=Path)),
+    click.option(
+        "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder; default: SHEET-run, beside it."
+    ),
     click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in."),
     click.option(
         "--set",
@@ -85,8 +128,14 @@ _sheet_options = _options(
         multiple=True,
         help="Fill a column that is missing or blank; may be repeated.",
     ),
+    click.option("--encoding", metavar="NAME", help="Encoding of a text file, such as cp1250, if it is not found."),
+    click.option("--sheet", "sheet_name", metavar="NAME", help="Which sheet of a workbook, if it has several."),
     click.option("--generate-passwords", is_flag=True, help="Make up a password for every row that has none."),
-    click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object on stdout."),
+    click.option(
+        "--json", "as_json", is_flag=True, help="Print the outcome as one JSON object on stdout, a line for each sheet."
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Show nothing unless something is left to do."),
+    click.option("-v", "--verbose", is_flag=True, help="Show technical causes and the number of requests too."),
 )
 
 _service_options = _options(
@@ -98,17 +147,29 @@ _service_options = _options(
 )
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=ENVIRONMENT + COMPLETION,
+)
 @click.version_option(__version__, prog_name="provisioner")
 def main() -> None:
     """Create Mission Inbox mailboxes from a spreadsheet: nothing lost, nothing made twice."""
+    codecs.register_error("provisioner", _spelt_out)
     for stream in (sys.stdout, sys.stderr):
         # A code page that lacks a character of a name must not end a run.
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="provisioner")
 
 
-@main.command()
+def _spelt_out(error: UnicodeError) -> tuple[str, int]:
+    """What to write in place of characters that an output cannot show: their plain forms, else question marks."""
+    assert isinstance(error, UnicodeEncodeError)
+    plain = {"“": '"', "”": '"', "\u2019": "'", "…": "...", "•": "*", "·": "-"}
+    return "".join(plain.get(char, "?") for char in error.object[error.start : error.end]), error.end
+
+
+@main.command(cls=_SheetCommand, epilog=ENVIRONMENT)
 @_sheet_options
 @_service_options
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send only the first N ready rows: a trial run.")
@@ -146,45 +207,121 @@ def run(
     workers: int,
     task_timeout: float,
     stop_after: int,
-    as_json: bool,
     **options: Any,
 ) -> None:
-    """Create the mailboxes of SHEET.
+    """Create the mailboxes of each SHEET.
 
-    Running again is always safe: rows that are done are skipped, the rest goes on where it stood.
+    Running again is always safe: rows that are done are skipped, the rest goes on where it stood. Several sheets are
+    worked through one after the other, each in its own run folder, all at one pace. A SHEET of - is read from standard
+    input.
     """
-    with _explained(), _progress() as listener:
+    with _explained(verbose=options["verbose"]):
         from provisioner import pipeline
+        from provisioner.pace import Pace
         from provisioner.settings import RunOptions
 
-        sheet_options = _read_sheet_options(options)
         how = RunOptions(limit=limit, workers=workers, task_timeout=task_timeout, stop_after=stop_after)
         connect = _connector(options, rate)
-        ending = pipeline.run(sheet_options, how, connect, listener)
-        listener.close()
-        _finish(ending, as_json=as_json, command="run", options=options)
+        pace = Pace(rate)
+        _work_through(options, lambda sheet, listener: pipeline.run(sheet, how, connect, listener, pace=pace))
 
 
-@main.command()
+@main.command(cls=_SheetCommand, epilog=ENVIRONMENT)
 @_sheet_options
-def check(*, as_json: bool, **options: Any) -> None:
-    """Validate SHEET; nothing is sent, and no key is needed."""
-    with _explained(), _progress() as listener:
+def check(**options: Any) -> None:
+    """Validate each SHEET; nothing is sent, and no key is needed. A SHEET of - is read from standard input."""
+    with _explained(verbose=options["verbose"]):
         from provisioner import pipeline
 
-        ending = pipeline.check(_read_sheet_options(options), listener)
-        listener.close()
-        _finish(ending, as_json=as_json, command="check", options=options)
+        _work_through(options, pipeline.check, checking=True)
 
 
-def _read_sheet_options(options: dict[str, Any]) -> SheetOptions:
+@main.command(epilog=ENVIRONMENT)
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
+def template(path: Path, schema: Path | None) -> None:
+    """Write an empty sheet to PATH (.csv or .xlsx)."""
+    with _explained():
+        from provisioner import pipeline
+
+        pipeline.template(path, schema)
+        click.echo(f"Fill in {path}, then: provisioner check {path}", err=True)
+
+
+def _work_through(
+    options: dict[str, Any], work: Callable[[SheetOptions, Any], Ending], *, checking: bool = False
+) -> None:
+    """Do one sheet after the other, show what all of them came to, and exit with the code that says so.
+
+    None is begun before all of them can be read; none after one that had to be stopped.
+    """
+    endings: list[Ending] = []
+    with _files(options["sheets"], options["out"]) as files:
+        chosen = [_read_sheet_options(options, file) for file in files]
+        _refuse_what_cannot_go_together(chosen)
+        try:
+            for sheet in chosen:
+                with _progress(quiet=options["quiet"]) as listener:
+                    if len(chosen) > 1:
+                        listener.note(f"{sheet.sheet}:")
+                    endings.append(work(sheet, listener))
+                if endings[-1].stopped is not None:
+                    break
+        finally:
+            if endings:
+                not_begun = [str(sheet.sheet) for sheet in chosen[len(endings) :]]
+                _show(endings, not_begun, options, checking=checking)
+    codes = [_code(ending) for ending in endings]
+    if options["as_json"]:
+        from provisioner import console
+
+        for ending, code in zip(endings, codes, strict=True):
+            console.print_json(ending.summary, code)
+    raise SystemExit(max(codes))
+
+
+@contextmanager
+def _files(sheets: Sequence[Path], out: Path | None) -> Iterator[list[Path]]:
+    """The files to read; what comes from standard input is one for as long as the context lasts."""
+    if STDIN not in sheets:
+        yield list(sheets)
+        return
+    if out is None:
+        raise SettingsError(
+            "A sheet from standard input has no folder of its own.", remedy="Name its run folder with --out."
+        )
+    with TemporaryDirectory() as folder:
+        content = Path(folder) / "standard input"
+        content.write_bytes(sys.stdin.buffer.read())
+        yield [content if sheet == STDIN else sheet for sheet in sheets]
+
+
+def _refuse_what_cannot_go_together(chosen: Sequence[SheetOptions]) -> None:
+    """Several sheets need a folder each, and all of them can be read before the first is begun."""
+    from provisioner import pipeline, runfolder
+
+    if len(chosen) == 1:
+        return
+    folders = [runfolder.locate(sheet.sheet, sheet.out).path.resolve() for sheet in chosen]
+    if chosen[0].out is not None or len(set(folders)) < len(folders):
+        raise SettingsError(
+            "Several sheets cannot share one run folder.",
+            remedy="Leave out --out, or run the sheets one after the other, each with a folder of its own.",
+        )
+    for sheet in chosen:
+        pipeline.load(sheet)
+
+
+def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
     from provisioner.settings import SheetOptions
 
     return SheetOptions(
-        sheet=options["sheet"],
+        sheet=sheet,
         out=options["out"],
         schema=options["schema"],
         generate_passwords=options["generate_passwords"],
+        encoding=options["encoding"],
+        sheet_name=options["sheet_name"],
         fill=dict(options["fill"]),
     )
 
@@ -213,7 +350,7 @@ def _connector(
         from provisioner.sandbox.server import serve
 
         # It remembers its mailboxes beside the journal, as the service itself would, so that a second run can go on.
-        with serve(SandboxOptions(state=folder.path / "sandbox.sqlite3")) as sandbox:
+        with serve(SandboxOptions(state=folder.path / "sandbox.sqlite3", keep_passwords=False)) as sandbox:
             yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), rates=rate)
 
     return sandboxed
@@ -243,40 +380,52 @@ def _api_key(file: Path | None) -> Secret:
     return Secret(key)
 
 
-def _finish(ending: Ending, *, as_json: bool, command: str, options: dict[str, Any]) -> None:
-    """Show how it ended, and exit with the code that says so."""
+def _show(endings: Sequence[Ending], not_begun: Sequence[str], options: dict[str, Any], *, checking: bool) -> None:
     from provisioner import console
-    from provisioner.stages.write import REMEDIES, explanation
 
-    summary = ending.summary
+    left = [ending.summary.failures for ending in endings if _code(ending) != DONE]
+    if options["quiet"] and not left:
+        return
+    stopped = endings[-1].stopped
+    if stopped is not None:
+        console.show_error(stopped, verbose=options["verbose"])
+    console.show_summary(
+        [(ending.summary, ending.groups) for ending in endings],
+        _next_command([*left, *not_begun], options, checking=checking),
+        not_begun=not_begun,
+        checked=checking,
+        verbose=options["verbose"],
+    )
+
+
+def _next_command(sheets: Sequence[str], options: dict[str, Any], *, checking: bool) -> str:
+    """What to paste to go on with what is left; after a check that found nothing wrong, what creates the mailboxes."""
+    from provisioner import console
+
+    context = click.get_current_context()
+    command = context.command
+    assert isinstance(command, _SheetCommand)
+    program = context.command_path.rpartition(" ")[0]
+    if checking and not sheets:
+        given = [*map(str, options["sheets"]), *command.again(without=NOT_REPEATED - {"out"}), *_fillings(options)]
+        return console.command_line(*program.split(), "run", *given)
+    return console.command_line(*program.split(), command.name or "", *sheets, *command.again(without=NOT_REPEATED))
+
+
+def _fillings(options: dict[str, Any]) -> Iterator[str]:
+    """Each `--set` once more, a password left to be typed again."""
+    from provisioner import schema
+
+    rules = schema.load(options["schema"])
+    for name, value in options["fill"]:
+        column = rules.columns[rules.meaning(name) or name]
+        yield from ("--set", f"{name}={'PASSWORD' if column.secret else value}")
+
+
+def _code(ending: Ending) -> int:
     if ending.stopped is not None:
-        console.show_error(ending.stopped)
-    left = [
-        f"row {line.sheet_row or '?'}, {line.email or 'no username'}: {line.status}"
-        f" ({explanation(line) or REMEDIES[line.status]})"
-        for line in ending.left
-    ]
-    all_done = all(status.done for status in summary.statuses)
-    code = _stop_code(ending.stopped) if ending.stopped else DONE if all_done else ROWS_LEFT
-    console.show_summary(summary, left, _next_command(command, options, summary.failures))
-    if as_json:
-        console.print_json(summary, code)
-    raise SystemExit(code)
-
-
-def _next_command(command: str, options: dict[str, Any], failures: str) -> str:
-    from provisioner import console
-
-    words = ["provisioner", command, failures]
-    if options["out"] is not None:
-        words += ["--out", str(options["out"])]
-    if options["schema"] is not None:
-        words += ["--schema", str(options["schema"])]
-    if options["generate_passwords"]:
-        words.append("--generate-passwords")
-    if options.get("sandbox"):
-        words.append("--sandbox")
-    return console.command_line(*words)
+        return _stop_code(ending.stopped)
+    return DONE if all(status.done for status in ending.summary.statuses) else ROWS_LEFT
 
 
 def _stop_code(stopped: StoppedError) -> int:
@@ -284,11 +433,11 @@ def _stop_code(stopped: StoppedError) -> int:
 
 
 @contextmanager
-def _progress() -> Iterator[Any]:
+def _progress(*, quiet: bool) -> Iterator[Any]:
     """A listener for the screen, which is left tidy however the command ends."""
     from provisioner import console
 
-    listener = console.progress()
+    listener = console.progress(quiet=quiet)
     try:
         yield listener
     finally:
@@ -296,18 +445,31 @@ def _progress() -> Iterator[Any]:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(*, verbose: bool = False) -> Iterator[None]:
     """Errors as sentences and exit codes, never as tracebacks."""
     from provisioner import console
 
     try:
         yield
-    except ProvisionerError as error:
-        console.show_error(error)
-        raise SystemExit(UNUSABLE if isinstance(error, UnusableError) else _stop_code_of(error)) from None
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
     except KeyboardInterrupt:
-        print("\nInterrupted. Run the same command again to go on.", file=sys.stderr)
+        console.show_interrupted()
         raise SystemExit(INTERRUPTED) from None
+    except Exception as error:  # noqa: BLE001 - the last place where a fault can become a sentence
+        known = _known(error)
+        if known is None:
+            console.show_unexpected(error, verbose=verbose)
+            raise SystemExit(STOPPED) from None
+        console.show_error(known, verbose=verbose)
+        raise SystemExit(UNUSABLE if isinstance(known, UnusableError) else _stop_code_of(known)) from None
+
+
+def _known(error: BaseException) -> ProvisionerError | None:
+    """The program's own error in what was raised, which may be a group of a task group's; None where there is none."""
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(_known, error.exceptions)), None)
+    return error if isinstance(error, ProvisionerError) else None
 
 
 def _stop_code_of(error: ProvisionerError) -> int:

@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import re
 import shlex
+import shutil
+import subprocess
 import sys
+import textwrap
 import time
-from dataclasses import asdict
+import traceback
+from collections import Counter
+from dataclasses import asdict, replace
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm import tqdm
 
-from provisioner.records import Status, Summary
+from provisioner.progress import Silent
+from provisioner.records import Actor, Group, Status, Summary
+from provisioner.wording import MINUTE, TASKS, WORDS, count, duration, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from provisioner.errors import ProvisionerError
+    from provisioner.records import Example, Exchange
 
-MINUTE = 60
 PLAIN_INTERVAL = 10.0
-"""Seconds between two lines of progress where nobody watches a terminal."""
-
-MEANINGS = {
-    Status.CREATED: "the service confirms them",
-    Status.EXISTS: "were there before",
-    Status.VALID: "ready to be created",
-    Status.INVALID: "break a rule; never sent",
-    Status.REJECTED: "refused by the service",
-    Status.FAILED: "the service could not carry them out",
-    Status.UNFINISHED: "accepted, not done yet",
-    Status.UNKNOWN: "sent, and no clear answer came",
-    Status.UNSENT: "their turn did not come",
-}
+"""Seconds between two lines of progress where nobody watches a terminal; more, the longer the run has lasted."""
+PLAIN_SHARE = 10
+"""One line each time that the run has become longer by one part in so many."""
+STATUS_INTERVAL = 0.2
+"""Seconds between two changes of the line below the bars."""
+TELLING = 5
+"""So many rows have to be finished before the time that is left is told."""
+WIDEST = 100
+"""Lines are easier to read when they are not endlessly long."""
+SHOWN_GROUPS = 10
+SHOWN_EXAMPLES = 2
+NAME_LENGTH = 30
 WORKED = frozenset({Status.CREATED, Status.EXISTS})
 
 
@@ -43,16 +56,27 @@ class _Tally:
         self.sent_rows = 0
         self.worked = 0
         self.failed = 0
+        self._first_end = 0.0
 
     @property
     def ended_rows(self) -> int:
         return self.worked + self.failed
 
     def end(self, status: Status) -> None:
+        self._first_end = self._first_end or time.monotonic()
         if status in WORKED:
             self.worked += 1
         else:
             self.failed += 1
+
+    def outlook(self) -> str:
+        """How fast rows are finished and what that leaves; empty while too few are finished to tell."""
+        elapsed = time.monotonic() - self._first_end
+        if self.ended_rows < TELLING or elapsed < 1.0:
+            return ""
+        rate = (self.ended_rows - 1) / elapsed
+        left = max(0, self.to_end - self.ended_rows) / rate
+        return f", {rate:.1f} a second, {_time_left(left)}"
 
 
 def _plan_lines(*, to_send: int, to_poll: int, done: int, invalid: int) -> list[str]:
@@ -69,118 +93,340 @@ def _plan_lines(*, to_send: int, to_poll: int, done: int, invalid: int) -> list[
 class PlainProgress:
     """Lines at sensible intervals, for pipes, files and CI."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._tally = _Tally()
-        self._next = time.monotonic() + PLAIN_INTERVAL
+        self._began = time.monotonic()
+        self._next = self._began + PLAIN_INTERVAL
+        self._held_until = 0.0
 
     def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
         self._tally.to_send, self._tally.to_end = to_send, to_send + to_poll
-        for line in _plan_lines(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid):
-            self.note(line)
+        self.note(" ".join(_plan_lines(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid)))
 
     def sent(self) -> None:
         self._tally.sent_rows += 1
-        self._tell()
 
     def ended(self, status: Status) -> None:
         self._tally.end(status)
-        self._tell()
+
+    def answered(self, exchange: Exchange) -> None:  # noqa: ARG002 - any answer shows that time has passed
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + max(PLAIN_INTERVAL, (now - self._began) / PLAIN_SHARE)
+        tally = self._tally
+        sent = f"{tally.sent_rows:,} of {tally.to_send:,} sent; " if tally.to_send else ""
+        self.note(
+            f"{time.strftime('%H:%M:%S')} {sent}{tally.ended_rows:,} of {tally.to_end:,} finished:"
+            f" {tally.worked:,} created, {tally.failed:,} not{tally.outlook()}."
+        )
 
     def held(self, seconds: float, reason: str) -> None:
-        self.note(_held(seconds, reason))
+        """Told once for a time of waiting, not again for each request that is refused in it."""
+        now = time.monotonic()
+        if now >= self._held_until:
+            self.note(f"{_held(seconds, reason)}.")
+        self._held_until = max(self._held_until, now + seconds + PLAIN_INTERVAL)
 
     def note(self, sentence: str) -> None:
-        print(sentence, file=self._stream, flush=True)
+        print(visible(sentence), file=self._stream, flush=True)
 
     def close(self) -> None:
         """Nothing stays on the screen that would have to be taken back."""
 
-    def _tell(self) -> None:
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + PLAIN_INTERVAL
-        tally = self._tally
-        self.note(
-            f"{tally.sent_rows:,} of {tally.to_send:,} sent; {tally.ended_rows:,} of {tally.to_end:,} finished: "
-            f"{tally.worked:,} created, {tally.failed:,} not."
-        )
-
 
 class BarProgress:
-    """Two bars on a terminal: what was sent, and what is finished."""
+    """Two bars on a terminal, what was sent and what is finished, and a line below them that says how it goes."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._tally = _Tally()
-        self._bars: list[tqdm[Any]] = []
+        self._sent: tqdm[Any] | None = None
+        self._finished: tqdm[Any] | None = None
+        self._below: tqdm[Any] | None = None
+        self._told_at = 0.0
+        self._held_until = 0.0
 
     def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+        self.close()
         self._tally.to_send, self._tally.to_end = to_send, to_send + to_poll
-        for line in _plan_lines(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid):
-            self.note(line)
-        totals = (("sent    ", to_send), ("finished", to_send + to_poll))
-        self._bars = [
-            tqdm(total=total, desc=name, position=place, file=self._stream, dynamic_ncols=True, leave=True)
-            for place, (name, total) in enumerate(totals)
-            if total
-        ]
+        self.note(" ".join(_plan_lines(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid)))
+        if to_send:
+            self._sent = self._bar("Sent", to_send)
+        if to_send + to_poll:
+            self._finished = self._bar("Finished", to_send + to_poll)
+            self._below = tqdm(total=0, bar_format="{desc}", file=self._stream, dynamic_ncols=True, leave=False)
 
     def sent(self) -> None:
         self._tally.sent_rows += 1
-        if len(self._bars) > 1 and self._tally.sent_rows <= self._tally.to_send:
-            self._bars[0].update()
+        if self._sent is not None and self._tally.sent_rows <= self._tally.to_send:
+            self._sent.update()
 
     def ended(self, status: Status) -> None:
         self._tally.end(status)
-        if self._bars and self._tally.ended_rows <= self._tally.to_end:
-            bar = self._bars[-1]
-            bar.set_postfix_str(f"{self._tally.worked:,} created, {self._tally.failed:,} not", refresh=False)
-            bar.update()
+        if self._finished is not None and self._tally.ended_rows <= self._tally.to_end:
+            self._finished.update()
 
     def held(self, seconds: float, reason: str) -> None:
-        self.note(_held(seconds, reason))
+        self._held_until = max(self._held_until, time.monotonic() + seconds)
+        self._tell(_held(self._held_until - time.monotonic(), reason))
+
+    def answered(self, exchange: Exchange) -> None:  # noqa: ARG002 - any answer shows that time has passed
+        now = time.monotonic()
+        if now >= self._held_until and now - self._told_at >= STATUS_INTERVAL:
+            tally = self._tally
+            self._tell(f"{tally.worked:,} created, {tally.failed:,} not{tally.outlook()}")
 
     def note(self, sentence: str) -> None:
-        tqdm.write(sentence, file=self._stream)
+        tqdm.write(textwrap.fill(visible(sentence), _size(self._stream)[0]), file=self._stream)
 
     def close(self) -> None:
-        """Leave the bars as they are and let what follows begin below them."""
-        for bar in self._bars:
-            bar.close()
-        self._bars = []
+        """Take the bars away, so that what follows begins where they stood."""
+        for bar in (self._below, self._finished, self._sent):
+            if bar is not None:
+                bar.close()
+        self._sent = self._finished = self._below = None
+
+    def _tell(self, sentence: str) -> None:
+        if self._below is not None:
+            self._told_at = time.monotonic()
+            self._below.set_description_str(sentence)
+
+    def _bar(self, name: str, total: int) -> tqdm[Any]:
+        width = len(f"{total:,}")
+        numbers = f"{{n:{width},}} of {{total:,}}"
+        return tqdm(
+            total=total,
+            file=self._stream,
+            bar_format=f"{name:<9}{{bar}} {numbers} ",
+            dynamic_ncols=True,
+            leave=False,
+            colour=None,
+        )
 
 
-def progress(stream: TextIO | None = None) -> PlainProgress | BarProgress:
-    """Bars on a terminal, plain lines elsewhere."""
+class QuietProgress(Silent):
+    """Shows nothing."""
+
+    def close(self) -> None:
+        """There is nothing to be taken away."""
+
+
+Progress = PlainProgress | BarProgress | QuietProgress
+
+
+def progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:
+    """Bars on a terminal, plain lines elsewhere, nothing where that is asked for."""
     stream = stream or sys.stderr
-    return BarProgress(stream) if stream.isatty() else PlainProgress(stream)
+    if quiet:
+        return QuietProgress()
+    return BarProgress(stream) if _is_terminal(stream) else PlainProgress(stream)
 
 
-def show_summary(summary: Summary, left: list[str], command: str) -> None:
-    """Counts, the first rows that are left, the files, and the command that goes on. `left`: one line a row."""
-    lines = ["", f"{count(summary.rows, 'row', 'rows')} in {_duration(summary.seconds)}:"]
-    for status, number in summary.statuses.items():
-        lines.append(f"  {number:>7,}  {status:<10}  {MEANINGS[status]}")
-    undone = sum(number for status, number in summary.statuses.items() if not status.done)
+def show_summary(
+    endings: Sequence[tuple[Summary, Sequence[Group]]],
+    command: str,
+    *,
+    not_begun: Sequence[str] = (),
+    checked: bool = False,
+    verbose: bool = False,
+) -> None:
+    """What all the sheets of a call came to, on one screen: counts, what is left by cause, and how to go on.
+
+    `command` is what goes on with the rows that are left, or creates the mailboxes of sheets that were checked.
+    """
+    stream = sys.stderr
+    width, height = _size(stream)
+    paint = _Paint(stream)
+    summaries = [summary for summary, _ in endings]
+    statuses = _added(summaries)
+    left = sum(number for status, number in statuses.items() if not status.done)
+    groups = _merged(endings)
+    above = [*_heading(summaries, paint), *_counts(statuses, paint)]
+    below = [*_way_on(groups, left, summaries, command, paint, checked=checked), *_files(summaries, left, width)]
+    if verbose:
+        below += [line for text in _requests(summaries) for line in ["", *textwrap.wrap(text, width)]]
+    if not_begun:
+        above += ["", f"Not begun: {', '.join(map(visible, not_begun))}"]
+    room = max(height - len(above) - len(below) - 2, 6) if _is_terminal(stream) else sys.maxsize
+    print("\n".join([*above, *_groups(groups, width, room, paint), *below]), file=stream)
+
+
+def _heading(summaries: Sequence[Summary], paint: _Paint) -> list[str]:
+    rows, seconds = sum(summary.rows for summary in summaries), sum(summary.seconds for summary in summaries)
+    took = f"{count(rows, 'row', 'rows')} in {duration(seconds)}"
+    if len(summaries) == 1:
+        return ["", paint.bold(f"{visible(summaries[0].sheet)}: {took}")]
+    names = [visible(summary.sheet) for summary in summaries]
+    longest = max(map(len, names))
+    own = (", ".join(f"{number:,} {status}" for status, number in summary.statuses.items()) for summary in summaries)
+    return [
+        "",
+        paint.bold(f"{count(len(summaries), 'sheet', 'sheets')}, {took}"),
+        *(f"  {name:<{longest}}  {counts}" for name, counts in zip(names, own, strict=True)),
+    ]
+
+
+def _counts(statuses: dict[Status, int], paint: _Paint) -> list[str]:
+    return [
+        f"{number:>9,}  {paint.status(status, f'{status:<10}')}  {WORDS[status].meaning}"
+        for status, number in statuses.items()
+    ]
+
+
+def _groups(groups: Sequence[Group], width: int, room: int, paint: _Paint) -> list[str]:
+    """What is left by cause, as much of it as there is room for."""
+    lines: list[str] = []
+    shown = 0
+    for actor, own in groupby(groups, key=attrgetter("actor")):
+        heading = ["", paint.bold(f"{TASKS[actor]}:")]
+        for group in own:
+            block = [*heading, *_group(group, width)]
+            if shown and (len(lines) + len(block) >= room or shown >= SHOWN_GROUPS):
+                more = len(groups) - shown
+                return [*lines, f"           and {count(more, 'more cause', 'more causes')}, in report.html"]
+            lines += block
+            heading = []
+            shown += 1
+    return lines
+
+
+def _group(group: Group, width: int) -> list[str]:
+    named = "" if group.status is Status.INVALID else f"{group.status}: "
+    indent = " " * 11
+    said = group.examples[0].sentence if group.rows == 1 else group.cause
+    cause = textwrap.wrap(visible(named + said), width - len(indent), max_lines=2, placeholder=" …")
+    examples = ", ".join(_example(example) for example in group.examples[:SHOWN_EXAMPLES])
+    more = group.rows - min(SHOWN_EXAMPLES, len(group.examples))
+    where = f"in {examples}" + (f" and {more:,} more" if more > 0 else "")
+    return [
+        f"{group.rows:>9,}  {cause[0]}",
+        *(indent + line for line in cause[1:]),
+        *textwrap.wrap(where, width, initial_indent=indent, subsequent_indent=indent),
+    ]
+
+
+def _example(example: Example) -> str:
+    name = visible(example.email)
+    name = name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
+    return f"{example.place} ({name})" if name else example.place
+
+
+def _way_on(
+    groups: Sequence[Group],
+    left: int,
+    summaries: Sequence[Summary],
+    command: str,
+    paint: _Paint,
+    *,
+    checked: bool,
+) -> list[str]:
+    """What to do next, with the command to paste; nothing where all is done."""
+    if not left:
+        return ["", "Create them with:", f"  {paint.bold(command)}"] if checked else []
+    files = ", ".join(visible(summary.failures) for summary in summaries if not _is_done(summary))
+    actors = {group.actor for group in groups}
+    if Actor.SHEET in actors:
+        what = f"Mend them in {files}, save it, and go on with:"
+    elif actors == {Actor.SUPPORT}:
+        what = f"Give support the task IDs in {files}; afterwards go on with:"
+    else:
+        what = "Go on with:"
+    return ["", what, f"  {paint.bold(command)}"]
+
+
+def _files(summaries: Sequence[Summary], left: int, width: int) -> list[str]:
+    if len(summaries) > 1:
+        return [
+            "",
+            *textwrap.wrap("Beside each sheet its folder holds results.csv, failures.csv and report.html.", width),
+        ]
+    (summary,) = summaries
+    told = [(summary.results, "every row"), (summary.report, "all of this as a page")]
     if left:
-        lines += ["", "Left to do:" if len(left) == undone else f"Left to do, the first {len(left)} of {undone:,}:"]
-        lines += [f"  {line}" for line in left]
-    lines += ["", f"Every row:     {summary.results}", f"Rows to retry: {summary.failures}"]
-    if undone:
-        lines += ["", "Mend what needs mending in the file of rows to retry, then go on with:", f"  {command}"]
-    print("\n".join(lines), file=sys.stderr)
+        told.insert(1, (summary.failures, f"the {count(left, 'row', 'rows')} to mend or to run again"))
+    longest = max(len(visible(path)) for path, _ in told)
+    return ["", *(f"{visible(path):<{longest}}  {what}" for path, what in told)]
 
 
-def show_error(error: ProvisionerError) -> None:
-    """The fault, then what to do."""
-    print(f"\n{error.message}", file=sys.stderr)
-    if error.remedy:
-        print(error.remedy, file=sys.stderr)
+def _requests(summaries: Sequence[Summary]) -> Iterator[str]:
+    for summary in summaries:
+        sent = summary.requests
+        total = sent.create + sent.poll + sent.other
+        if total:
+            yield (
+                f"{count(total, 'request', 'requests')}: {sent.create:,} to create, {sent.poll:,} to ask about tasks,"
+                f" {sent.other:,} others; {sent.throttled:,} refused for speed, {sent.retried:,} sent again."
+                f" Each of them is in run.log in {visible(summary.run_folder)}."
+            )
+
+
+def _is_done(summary: Summary) -> bool:
+    return all(status.done for status in summary.statuses)
+
+
+def _added(summaries: Sequence[Summary]) -> dict[Status, int]:
+    total: Counter[Status] = Counter()
+    for summary in summaries:
+        total.update(summary.statuses)
+    return {status: total[status] for status in Status if total[status]}
+
+
+def _merged(endings: Sequence[tuple[Summary, Sequence[Group]]]) -> list[Group]:
+    """The groups of all sheets, those of one cause put together; of several sheets, each place with its sheet."""
+    if len(endings) == 1:
+        return list(endings[0][1])
+    together: dict[tuple[Actor, Status, str], Group] = {}
+    for summary, groups in endings:
+        for group in groups:
+            key = (group.actor, group.status, group.cause)
+            known = together.get(key)
+            own = tuple(
+                replace(example, place=f"{visible(summary.sheet)} {example.place}")
+                for example in group.examples[:SHOWN_EXAMPLES]
+            )
+            together[key] = (
+                replace(known, rows=known.rows + group.rows, examples=(*known.examples, *own))
+                if known
+                else replace(group, examples=own)
+            )
+    order = list(Actor)
+    return sorted(together.values(), key=lambda group: (order.index(group.actor), -group.rows, group.cause))
+
+
+def show_error(error: ProvisionerError, *, verbose: bool = False) -> None:
+    """The fault, then what to do; the technical cause where that is asked for."""
+    stream = sys.stderr
+    width, _ = _size(stream)
+    paint = _Paint(stream)
+    lines = [paint.bad(line) for line in textwrap.wrap(visible(error.message), width, break_on_hyphens=False)]
+    lines += textwrap.wrap(visible(error.remedy), width, break_on_hyphens=False)
+    if verbose:
+        lines += [f"Technical cause: {cause}" for cause in _causes(error)]
+    print("\n".join(["", *lines]), file=stream)
+
+
+def show_unexpected(error: BaseException, *, verbose: bool = False) -> None:
+    """What to say of a fault of the program's own. Its text is not shown, since nobody knows what it holds."""
+    width, _ = _size(sys.stderr)
+    fault = f"The program met something that it did not expect ({type(error).__name__}) and stopped."
+    remedy = (
+        "What was sent and what came of it is in the journal: run the same command again to go on. If it happens "
+        "again, send run.log from the run folder to whoever looks after this program."
+    )
+    print("\n".join(["", *textwrap.wrap(fault, width), *textwrap.wrap(remedy, width)]), file=sys.stderr)
+    if verbose:
+        print("".join(traceback.format_tb(error.__traceback__)), file=sys.stderr, end="")
+
+
+def show_interrupted() -> None:
+    """An interruption at a time when nothing had begun that had to be ended gently."""
+    print("\nInterrupted. Run the same command again to go on.", file=sys.stderr)
 
 
 def print_json(summary: Summary, exit_code: int) -> None:
-    """The one object that `--json` promises, on stdout."""
+    """The one object that `--json` promises for a sheet, on a line of stdout."""
     print(
         json.dumps(
             {
@@ -197,23 +443,71 @@ def print_json(summary: Summary, exit_code: int) -> None:
     )
 
 
-def command_line(*words: str) -> str:
-    """Words as they are pasted into a shell."""
-    return shlex.join(words)
+def command_line(*words: str, windows: bool = os.name == "nt") -> str:
+    """Words as they are pasted into a shell: on Windows into PowerShell or the command prompt, else into any."""
+    return " ".join(map(_windows_word if windows else shlex.quote, words))
 
 
-def count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
+def _windows_word(word: str) -> str:
+    if re.fullmatch(r"[\w.:\\/+-][\w.:\\/+=-]*", word):
+        return word
+    if re.search(r"[$`]", word) and "'" not in word:
+        return f"'{word}'"  # PowerShell would fill these in between double quotes
+    quoted = subprocess.list2cmdline([word])
+    if quoted.startswith('"'):
+        return quoted
+    return f'"{quoted}\\"' if quoted.endswith("\\") else f'"{quoted}"'
+
+
+def _causes(error: BaseException) -> Iterator[str]:
+    """The chain below an error by type; with the text of those that come from the system and hold no cell."""
+    cause = error.__cause__
+    while cause is not None:
+        name = f"{type(cause).__module__}.{type(cause).__qualname__}".removeprefix("builtins.")
+        yield f"{name}: {visible(str(cause))}" if isinstance(cause, OSError) else name
+        cause = cause.__cause__
+
+
+class _Paint:
+    """Weight and colour where a terminal shows them; they repeat what the words say."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._on = _is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+    def bold(self, text: str) -> str:
+        return self._in("1", text)
+
+    def bad(self, text: str) -> str:
+        return self._in("1;31", text)
+
+    def status(self, status: Status, text: str) -> str:
+        return self._in("32" if status.done else "33", text)
+
+    def _in(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._on else text
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _size(stream: TextIO) -> tuple[int, int]:
+    """Columns that a line may fill, and lines that a screen has."""
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        columns, lines = shutil.get_terminal_size()
+    return max(20, min(columns - 1, WIDEST)), lines
 
 
 def _held(seconds: float, reason: str) -> str:
     until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
-    return f"Waiting for {_duration(seconds)}, until {until}: {reason}."
+    return f"Held back until {until}: {reason}"
 
 
-def _duration(seconds: float) -> str:
+def _time_left(seconds: float) -> str:
     if seconds < MINUTE:
-        return f"{seconds:.1f} seconds"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+        return "less than a minute left"
+    minutes = math.ceil(seconds / MINUTE)
+    hours, rest = divmod(minutes, 60)
+    return f"about {hours} h {rest} min left" if hours else f"about {minutes} min left"

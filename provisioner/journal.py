@@ -7,10 +7,12 @@ The journal always says what would be true if the process died at this instant. 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ import anyio
 import anyio.to_thread
 
 from provisioner.errors import JournalError, RunFolderError
-from provisioner.records import Job, LineId, Request, Secret, Status, TaskId
+from provisioner.records import Job, LineId, Problem, Request, Secret, Status, TaskId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,12 +65,17 @@ MIGRATIONS = (
         detail TEXT NOT NULL
     );
     """,
+    """
+    -- Of an invalid row, JSON: [[cell, sentence, cause], …]
+    ALTER TABLE lines ADD COLUMN problems TEXT NOT NULL DEFAULT '';
+    """,
 )
 """Each brings the tables one version up; the version is SQLite's user_version."""
 
 COLUMNS = (
     "id, sheet_row, file_row, address_key, email, domain, relay_server, project, reply_to, address, status, error,"
-    " task_id, mailbox_id, password, password_check, sends, doubtful, superseded_by, submitted_at, finished_at"
+    " task_id, mailbox_id, password, password_check, sends, doubtful, superseded_by, submitted_at, finished_at,"
+    " problems"
 )
 
 
@@ -103,6 +110,8 @@ class Line:
     """The line of the row that corrects this one."""
     submitted_at: float | None
     finished_at: float | None
+    problems: tuple[Problem, ...] = ()
+    """Of an invalid row: what `error` says, one by one."""
 
     @property
     def was_sent(self) -> bool:
@@ -182,6 +191,17 @@ class Ended:
 
 
 Change = Sending | Withdrawn | TakenOn | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change that was stored, as it is told afterwards."""
+
+    line: LineId
+    at: float
+    """On the wall clock, in seconds since 1970."""
+    kind: str
+    """`sending`, `withdrawn`, `accepted`, or the status that the row reached."""
 
 
 def address_key(email: str, domain: object) -> str:
@@ -275,6 +295,25 @@ class Journal:
         for fields in self._read(query, _DONE):
             yield _line(fields)
 
+    def left(self) -> Iterator[Line]:
+        """The lines of results.csv that are not done, by sheet row, those that no sheet holds last."""
+        query = (
+            f"SELECT {COLUMNS} FROM lines WHERE superseded_by IS NULL"  # noqa: S608 - a constant of this module
+            f" AND status NOT IN ({', '.join('?' * len(_DONE))}) ORDER BY sheet_row IS NULL, sheet_row, id"
+        )
+        for fields in self._read(query, _DONE):
+            yield _line(fields)
+
+    def latest_event(self) -> int:
+        """The number of the latest event; 0 where there is none."""
+        ((number,),) = self._read("SELECT coalesce(max(id), 0) FROM events")
+        return int(number)
+
+    def events(self, after: int) -> Iterator[Event]:
+        """What happened since the event of that number, in order."""
+        for line, at, kind in self._read("SELECT line, at, status FROM events WHERE id > ? ORDER BY id", (after,)):
+            yield Event(LineId(line), at, kind)
+
     def adopt(self, steps: Iterable[Adoption]) -> None:
         """Bring the lines in step with a sheet, in one transaction. Raises JournalError."""
         with self._transaction() as database:
@@ -288,13 +327,13 @@ class Journal:
             for change in changes:
                 _apply(database, change)
 
-    async def record(self, change: Change) -> None:
-        """Return when the change is on the disk. Raises JournalError.
+    async def record(self, *changes: Change) -> None:
+        """Return when the changes are on the disk, all or none of them. Raises JournalError.
 
         Whoever comes while a commit is under way shares the next one, so many workers cost few commits.
         """
         batch = self._batch
-        batch.changes.append(change)
+        batch.changes.extend(changes)
         async with self._turn:
             if not batch.settled:
                 self._batch = _Batch()
@@ -311,7 +350,7 @@ class Journal:
         finally:
             batch.settled = True
 
-    def _read(self, query: str, values: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    def _read(self, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows from a snapshot of its own, so that reading never keeps a commit waiting."""
         with _explained(self._path), closing(sqlite3.connect(self._path)) as database:
             yield from database.execute(query, values)
@@ -379,6 +418,8 @@ def _explained(path: Path) -> Iterator[None]:
 
 _DONE = tuple(status.value for status in Status if status.done)
 _FIELDS = COLUMNS.split(", ")
+_STATUS, _DOUBTFUL, _PASSWORD, _PROBLEMS = map(_FIELDS.index, ("status", "doubtful", "password", "problems"))
+_all_fields = attrgetter(*_FIELDS)
 _WRITE = (
     f"INSERT INTO lines ({COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - constants
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _FIELDS[1:])}"
@@ -443,15 +484,19 @@ def sent_cells(request: Request) -> tuple[str, str, str]:
 
 
 def _line(fields: tuple[Any, ...]) -> Line:
-    values = dict(zip(Line.__slots__, fields, strict=True))
-    password = values["password"]
-    values["password"] = Secret(str(password)) if password is not None else None
-    values["status"] = Status(values["status"])
-    values["doubtful"] = bool(values["doubtful"])
-    return Line(**values)
+    values = list(fields)
+    values[_STATUS] = Status(values[_STATUS])
+    values[_DOUBTFUL] = bool(values[_DOUBTFUL])
+    if values[_PASSWORD] is not None:
+        values[_PASSWORD] = Secret(values[_PASSWORD])
+    problems = values[_PROBLEMS]
+    values[_PROBLEMS] = tuple(Problem(*problem) for problem in json.loads(problems)) if problems else ()
+    return Line(*values)
 
 
 def _fields(line: Line) -> tuple[object, ...]:
-    values = {name: getattr(line, name) for name in Line.__slots__}
-    values["password"] = line.password.reveal() if line.password else None
-    return tuple(values.values())
+    values = list(_all_fields(line))
+    values[_PASSWORD] = line.password.reveal() if line.password else None
+    problems = [astuple(problem) for problem in line.problems]
+    values[_PROBLEMS] = json.dumps(problems, ensure_ascii=False) if problems else ""
+    return tuple(values)

@@ -6,26 +6,30 @@ import signal
 import time
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
-from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
-from provisioner import passwords, runfolder, schema
+from provisioner import __version__, passwords, runfolder, runlog, schema
 from provisioner.errors import FilesError, InterruptedRunError, SameFailureError, StoppedError
 from provisioner.halt import Halt
-from provisioner.journal import Journal, Line
+from provisioner.journal import Journal
 from provisioner.pace import Lane, LaneClosedError, Pace
-from provisioner.records import Doubt, Entry, Job, OpenTask, RequestCounts, Secret, Summary
+from provisioner.progress import Together
+from provisioner.records import Doubt, Entry, Group, Job, OpenTask, RequestCounts, Secret, Summary
 from provisioner.service import Service
 from provisioner.settings import Connection, RunOptions, SheetOptions, service_name
+from provisioner.stages.group import group
 from provisioner.stages.plan import Plan, plan
 from provisioner.stages.poll import Poller
 from provisioner.stages.read import read
+from provisioner.stages.report import report
 from provisioner.stages.resolve import resolve
 from provisioner.stages.settle import settle
 from provisioner.stages.submit import Submitter
+from provisioner.stages.template import template as make_template
 from provisioner.stages.validate import Checked, validate
 from provisioner.stages.write import set_aside_edited, write
 
@@ -40,8 +44,10 @@ if TYPE_CHECKING:
 WRITE_SHARE = 20
 """Refreshing the files takes at most one part in so many of the time, however long the sheet."""
 
-SHOWN = 10
-"""How many of the rows that are left an ending holds."""
+SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
+"""The sheet's columns that results.csv repeats."""
+EXAMPLES = 500
+"""How many of the rows that are left for one cause an ending holds."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +57,31 @@ class Ending:
     summary: Summary
     stopped: StoppedError | None
     """Why it ended before every row had its turn; None where it did not."""
-    left: Sequence[Line]
-    """The first rows that are left to retry, as many as a screen holds."""
+    groups: Sequence[Group]
+    """The rows that are left, by cause."""
+
+
+def load(options: SheetOptions) -> Loaded:
+    """Read and validate a sheet, and do nothing else. Raises UnusableError."""
+    return Loaded(options)
+
+
+def template(path: Path, schema_file: Path | None) -> None:
+    """Write an empty sheet with the columns of a schema; None is the built-in one. Raises UnusableError."""
+    make_template(path, schema.load(schema_file))
 
 
 def check(options: SheetOptions, listener: Listener) -> Ending:
     """Read and validate a sheet and write the files. Nothing is sent. Raises UnusableError, StoppedError."""
     started = time.perf_counter()
-    loaded = _Loaded(options)
+    loaded = Loaded(options)
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
         set_aside_edited(journal, loaded.folder, options.sheet, listener)
         loaded.plan(journal, listener, time.time, checking=True)
         write(journal, loaded.sheet, loaded.folder)
-        return _ending(loaded.folder, journal, RequestCounts(), started, None)
+        ending = _ending(loaded, journal, started)
+        _report(ending, journal, listener, after=journal.latest_event(), finished_at=time.time())
+        return ending
 
 
 def run(
@@ -72,36 +90,58 @@ def run(
     connect: Callable[[RunFolder], AbstractContextManager[Connection]],
     listener: Listener,
     *,
+    pace: Pace | None = None,
     wall_clock: Callable[[], float] = time.time,
 ) -> Ending:
     """Create the sheet's mailboxes and write the files.
 
     `connect` says where the service is, for as long as its context lasts; it is handed the run's folder.
+    `pace` is given where several runs, one after the other, are to keep one rate; None makes one for this run.
 
     Systemic trouble after the beginning ends the run early and is told in the ending, never raised: the files are
     written in any case. Raises UnusableError where the work cannot begin, and FilesError or JournalError where its
     outcome cannot be written down.
     """
     started = time.perf_counter()
-    loaded = _Loaded(options)
-    with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
-        with connect(loaded.folder) as connection:
+    loaded = Loaded(options)
+    folder = loaded.folder
+    with (
+        runfolder.hold(folder),
+        closing(Journal(folder.journal)) as journal,
+        runlog.keep(folder.log, __version__) as log,
+    ):
+        listener = Together(listener, log)
+        before = journal.latest_event()
+        with connect(folder) as connection:
             journal.belong_to(service_name(connection.api_url))
-            set_aside_edited(journal, loaded.folder, options.sheet, listener)
+            set_aside_edited(journal, folder, options.sheet, listener)
             todo = loaded.plan(journal, listener, wall_clock)
-            write(journal, loaded.sheet, loaded.folder)
-            work = _Run(loaded, journal, how=how, connection=connection, listener=listener, wall_clock=wall_clock)
+            write(journal, loaded.sheet, folder)
+            pace = pace or Pace(connection.rates)
+            work = _Run(
+                loaded, journal, how=how, connection=connection, pace=pace, listener=listener, wall_clock=wall_clock
+            )
             anyio.run(work.go, todo)
-        write(journal, loaded.sheet, loaded.folder)
-        return _ending(loaded.folder, journal, work.requests, started, work.halt_reason)
+        write(journal, loaded.sheet, folder)
+        ending = _ending(loaded, journal, started, work.requests, work.halt_reason)
+        log.end(ending.summary, ending.stopped)
+        _report(ending, journal, listener, after=before, held=log.held_back, finished_at=wall_clock())
+        return ending
 
 
-class _Loaded:
+class Loaded:
     """A sheet that was read and validated, and the folder of its run."""
 
     def __init__(self, options: SheetOptions) -> None:
         self.schema: MailboxSchema = schema.load(options.schema)
-        self.sheet: Sheet = read(options.sheet, self.schema, fill=options.fill)
+        self.sheet: Sheet = read(
+            options.sheet,
+            self.schema,
+            encoding=options.encoding,
+            sheet_name=options.sheet_name,
+            fill=options.fill,
+            blank_password_ok=options.generate_passwords,
+        )
         self.checked: Checked = validate(self.sheet, self.schema, blank_password_ok=options.generate_passwords)
         self.folder: RunFolder = runfolder.locate(options.sheet, options.out)
         self._generate = options.generate_passwords
@@ -141,30 +181,27 @@ class _Loaded:
         """Every row of the sheet in its order, with its request where it is ready."""
         ready = self.checked.ready()
         upcoming = next(ready, None)
-        for row, cells in self.sheet.cells("email", "domain", "relay_server", "project", "reply_to"):
-            entry = self._entry(row, cells)
+        for row, (email, domain, relay, project, reply_to) in self.sheet.cells(*SHOWN_COLUMNS):
+            request = None
             if upcoming is not None and upcoming.sheet_row == row:
-                yield replace(entry, request=resolve(upcoming))
+                request = resolve(upcoming)
                 upcoming = next(ready, None)
-            else:
-                problems = "; ".join(str(problem) for problem in self.checked.problems(row))
-                yield replace(entry, error=problems)
-
-    def _entry(self, row: int, cells: Sequence[str]) -> Entry:
-        origin = self.sheet.origins.get(row)
-        email, domain, relay_server, project, reply_to = cells
-        return Entry(
-            file_row=row,
-            sheet_row=self.sheet.number(row),
-            email=email,
-            domain=domain,
-            relay_server=relay_server,
-            project=project,
-            reply_to=reply_to,
-            request=None,
-            earlier_status=origin.status if origin else None,
-            earlier_task=origin.task_id if origin else None,
-        )
+            problems = () if request else self.checked.problems(row)
+            origin = self.sheet.origins.get(row)
+            yield Entry(
+                row,
+                self.sheet.number(row),
+                email,
+                domain,
+                relay,
+                project,
+                reply_to,
+                request=request,
+                error="; ".join(map(str, problems)),
+                problems=problems,
+                earlier_status=origin.status if origin else None,
+                earlier_task=origin.task_id if origin else None,
+            )
 
 
 class _Run:
@@ -172,11 +209,12 @@ class _Run:
 
     def __init__(
         self,
-        loaded: _Loaded,
+        loaded: Loaded,
         journal: Journal,
         *,
         how: RunOptions,
         connection: Connection,
+        pace: Pace,
         listener: Listener,
         wall_clock: Callable[[], float],
     ) -> None:
@@ -184,6 +222,7 @@ class _Run:
         self._journal = journal
         self._how = how
         self._connection = connection
+        self._pace = pace
         self._listener = listener
         self._wall_clock = wall_clock
         self.requests = RequestCounts()
@@ -192,7 +231,6 @@ class _Run:
     async def go(self, todo: Plan) -> None:
         """Do what the plan says, until it is done or the run is halted; never raises what can be told at the end."""
         self._halt = Halt()
-        self._pace = Pace(self._connection.rates)
         self._halt.on_call(self._stop_sending)
         async with Service(self._connection, self._pace, self._listener) as service, anyio.create_task_group() as group:
             self._group = group
@@ -306,15 +344,46 @@ class _Run:
 
 
 def _ending(
-    folder: RunFolder, journal: Journal, requests: RequestCounts, started: float, stopped: StoppedError | None
+    loaded: Loaded,
+    journal: Journal,
+    started: float,
+    requests: RequestCounts | None = None,
+    stopped: StoppedError | None = None,
 ) -> Ending:
-    statuses = journal.statuses()
+    folder = loaded.folder
     summary = Summary(
+        sheet=str(loaded.sheet.path),
         run_folder=str(folder.path),
         results=str(folder.results),
         failures=str(folder.failures),
-        statuses=statuses,
-        requests=requests,
+        report=str(folder.report),
+        statuses=journal.statuses(),
+        requests=requests or RequestCounts(),
         seconds=time.perf_counter() - started,
     )
-    return Ending(summary, stopped, tuple(islice(journal.retriable(), SHOWN)))
+    return Ending(summary, stopped, group(journal.left(), keep=EXAMPLES))
+
+
+def _report(
+    ending: Ending,
+    journal: Journal,
+    listener: Listener,
+    *,
+    after: int,
+    held: Sequence[tuple[float, float, str]] = (),
+    finished_at: float,
+) -> None:
+    """Write the page. It only shows what the other files hold, so a run does not fail for its sake."""
+    path = Path(ending.summary.report)
+    try:
+        report(
+            path,
+            ending.summary,
+            ending.groups,
+            journal.events(after),
+            held=held,
+            stopped=ending.stopped,
+            finished_at=finished_at,
+        )
+    except OSError as error:
+        listener.note(f"The page {path} could not be written ({error.strerror or error}); the other files are whole.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from provisioner.records import Status
+    from provisioner.records import Exchange, Status
 
 
 class Listener(Protocol):
@@ -22,6 +22,9 @@ class Listener(Protocol):
 
     def held(self, seconds: float, reason: str) -> None:
         """Nothing is sent for so many seconds, and why."""
+
+    def answered(self, exchange: Exchange) -> None:
+        """A request came to its end, whatever it was for."""
 
     def note(self, sentence: str) -> None:
         """Something worth a line."""
@@ -42,5 +45,39 @@ class Silent:
     def held(self, seconds: float, reason: str) -> None:
         pass
 
+    def answered(self, exchange: Exchange) -> None:
+        pass
+
     def note(self, sentence: str) -> None:
         pass
+
+
+class Together:
+    """Several listeners that hear the same."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+        for listener in self._listeners:
+            listener.planned(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid)
+
+    def sent(self) -> None:
+        for listener in self._listeners:
+            listener.sent()
+
+    def ended(self, status: Status) -> None:
+        for listener in self._listeners:
+            listener.ended(status)
+
+    def held(self, seconds: float, reason: str) -> None:
+        for listener in self._listeners:
+            listener.held(seconds, reason)
+
+    def answered(self, exchange: Exchange) -> None:
+        for listener in self._listeners:
+            listener.answered(exchange)
+
+    def note(self, sentence: str) -> None:
+        for listener in self._listeners:
+            listener.note(sentence)

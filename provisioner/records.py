@@ -6,7 +6,7 @@ import html
 import json
 import re
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, NewType, Self
 from urllib.parse import quote
 
@@ -166,6 +166,8 @@ class Entry:
     request: Request | None
     """None where the row is invalid."""
     error: str = ""
+    problems: tuple[Problem, ...] = ()
+    """What `error` says, one by one."""
     earlier_status: Status | None = None
     """What a failures file says of the row."""
     earlier_task: TaskId | None = None
@@ -303,12 +305,65 @@ class RequestCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and what came of it: what may be shown to anybody, and so neither header nor body."""
+
+    method: str
+    path: str
+    status: int | None
+    """HTTP's; None where no whole answer came."""
+    seconds: float
+    fault: str = ""
+    """Why no answer came."""
+
+
+class Actor(Enum):
+    """Who must act before a row that is left can be created. In the order in which they are shown."""
+
+    SHEET = "sheet"
+    """Whoever keeps the sheet."""
+    SUPPORT = "support"
+    """The service's own people."""
+    NEXT_RUN = "next run"
+    """Nobody: running again is all it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A row that is left, as it is pointed out to a reader."""
+
+    place: str
+    """Such as `D17`, or `row 17` where the whole row is meant."""
+    email: str
+    sentence: str
+    """What the group is about, as it is said of this row."""
+    error: str
+    """All that is wrong with the row."""
+    task_id: TaskId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The rows that are left for one cause."""
+
+    actor: Actor
+    status: Status
+    cause: str
+    rows: int
+    examples: tuple[Example, ...]
+    """The first of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """How a run or a check ended."""
 
+    sheet: str
+    """The file that was read."""
     run_folder: str
     results: str
     failures: str
+    report: str
     statuses: Mapping[Status, int]
     """Count by status; a status without rows is absent."""
     requests: RequestCounts

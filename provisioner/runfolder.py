@@ -32,6 +32,14 @@ class RunFolder:
         return self.path / "failures.csv"
 
     @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "run.log"
+
+    @property
     def journal(self) -> Path:
         return self.path / JOURNAL_NAME
 

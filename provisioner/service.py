@@ -25,6 +25,7 @@ from provisioner.records import (
     Accepted,
     CreateAnswer,
     Created,
+    Exchange,
     Failed,
     Lost,
     Mailbox,
@@ -284,7 +285,9 @@ class Service:
             self._counts[purpose] += 1
             self._counts["retried"] += attempt > 0
             attempt += 1
+            began = anyio.current_time()
             reply = await self._exchange(method, path, content)
+            self._tell(method, path, reply, anyio.current_time() - began)
             if isinstance(reply, _NeverConnected):
                 self._hold_unreached(reply.reason, grant)
             elif isinstance(reply, _Reply) and _is_not_now(reply):
@@ -293,6 +296,12 @@ class Service:
                 if isinstance(reply, _Reply):
                     self._strikes, self._unreached_since, self._throttled_since = 0, None, None
                 return reply
+
+    def _tell(self, method: str, path: str, reply: _Reply | _NoAnswer | _NeverConnected, seconds: float) -> None:
+        """What may be shown of a request to anybody: neither header nor body, and so no secret."""
+        status = reply.status if isinstance(reply, _Reply) else None
+        fault = "" if isinstance(reply, _Reply) else self._connection.api_key.redact(reply.reason)
+        self._listener.answered(Exchange(method, path, status, seconds, fault))
 
     async def _exchange(self, method: str, path: str, content: bytes | None) -> _Reply | _NoAnswer | _NeverConnected:
         """One request on one connection of its own, and httpx's errors in this program's words."""

@@ -53,6 +53,10 @@ class SheetOptions:
     schema: Path | None = None
     """None is the schema that comes with the program."""
     generate_passwords: bool = False
+    encoding: str | None = None
+    """Of a text file; None finds it."""
+    sheet_name: str | None = None
+    """Which sheet of a workbook; None takes the only one there is."""
     fill: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Column to value for `--set`: fills the column where it is missing or blank."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
-    from provisioner.records import Status
+    from provisioner.records import Exchange, Status
     from provisioner.sandbox.server import RunningSandbox
 
 UNLIMITED = (Rate(1_000_000, 1.0),)
@@ -80,6 +80,9 @@ class Recorder:
 
     def held(self, seconds: float, reason: str) -> None:
         self.heard.append(("held", seconds, reason))
+
+    def answered(self, exchange: Exchange) -> None:
+        self.heard.append(("answered", exchange))
 
     def note(self, sentence: str) -> None:
         self.heard.append(("note", sentence))

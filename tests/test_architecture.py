@@ -19,6 +19,8 @@ LEVELS = {
     "halt": 1,
     "passwords": 1,
     "runfolder": 1,
+    "runlog": 1,
+    "wording": 1,
     "sheets": 1,
     "schema": 1,
     "service": 1,
@@ -32,8 +34,10 @@ LEVELS = {
 WITHIN_ONE_LEVEL = {
     # The client speaks at the pace, to the listener, with the connection's settings: it is what brings them together.
     "service": {"pace", "progress", "settings"},
+    # The log shows texts as every other place does.
+    "runlog": {"wording"},
 }
-ONLY_HERE = {"httpx": "service", "sqlite3": "journal", "click": "cli", "tqdm": "console"}
+ONLY_HERE = {"httpx": "service", "sqlite3": "journal", "click": "cli", "tqdm": "console", "jinja2": "stages.report"}
 """Each of these libraries is one module's business."""
 
 

@@ -32,6 +32,7 @@ class Said:
     def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
         assert "Traceback" not in self.err, self.err
+        assert "did not expect" not in self.err, self.err
         assert PASSWORD not in self.out + self.err
 
 

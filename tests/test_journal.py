@@ -28,7 +28,7 @@ from provisioner.journal import (
     address_key,
     password_check,
 )
-from provisioner.records import Job, LineId, Request, Secret, Status, TaskId
+from provisioner.records import Job, LineId, Problem, Request, Secret, Status, TaskId
 
 PASSWORD = "Sheet-Secret-77!"
 
@@ -50,6 +50,7 @@ def new_line(number: int, email: str, **known: object) -> Line:
         "error": "",
         "sends": 0,
         "doubtful": False,
+        "problems": (),
     }
     return Line(**{**fields, **known})
 
@@ -271,3 +272,29 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     with closing(Journal(path)) as journal:
         assert status_of(journal, 1) is Status.CREATED
+
+
+def test_the_problems_of_an_invalid_row_are_kept(journal: Journal) -> None:
+    """What is wrong with a row is remembered cell by cell, so that rows can be told by cause in a later run too."""
+    problems = (
+        Problem("D2", "the password needs a digit (0-9)"),
+        Problem("B2", "“x” is not an ID", "“…” is not an ID"),
+        Problem(None, "the row has 4 cells"),
+    )
+    journal.adopt([Written(new_line(1, "ann", status=Status.INVALID, problems=problems))])
+    assert {line.email: line.problems for line in journal.lines()} == {"ann": problems, "bob": ()}
+
+
+def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """A folder of an earlier version of the program goes on as it is, without losing a row."""
+    path = tmp_path / "old.sqlite3"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(f"BEGIN; {MIGRATIONS[0]} PRAGMA user_version = 1; COMMIT;")
+        database.execute(
+            "INSERT INTO lines (email, domain, relay_server, project, reply_to, status)"
+            " VALUES ('ann', '101', '201', '', '', 'invalid')"
+        )
+        database.commit()
+    with closing(Journal(path)) as journal:
+        (line,) = journal.lines()
+    assert (line.email, line.status, line.problems) == ("ann", Status.INVALID, ())

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -14,9 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from provisioner import cli, schema
-from provisioner.console import MEANINGS
 from provisioner.records import Status
-from provisioner.stages.write import REMEDIES
+from provisioner.wording import WORDS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -29,7 +28,8 @@ def first_run() -> str:
         samples = Path(folder) / "sample_csvs"
         samples.mkdir()
         shutil.copy(ROOT / "sample_csvs" / "mailboxes.csv", samples)
-        words = [sys.executable, "-m", "provisioner", "run", "sample_csvs/mailboxes.csv", "--sandbox"]
+        program = Path(sysconfig.get_path("scripts")) / "provisioner"
+        words = [str(program), "run", "sample_csvs/mailboxes.csv", "--sandbox"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MISSION_INBOX")}
         done = subprocess.run(
             words, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
@@ -50,7 +50,7 @@ def columns() -> str:
 
 def statuses() -> str:
     """What each status means and what to do about it."""
-    rows = [f"| `{status}` | {MEANINGS[status]} | {REMEDIES.get(status, '')} |" for status in Status]
+    rows = [f"| `{status}` | {WORDS[status].meaning} | {WORDS[status].remedy} |" for status in Status]
     return "\n".join(["| status | rows that | what to do |", "|---|---|---|", *rows]) + "\n"
 
 

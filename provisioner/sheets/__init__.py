@@ -1,6 +1,14 @@
 """Cells in and out of spreadsheet files. What the cells mean is the schema's business, not this package's."""
 
-from provisioner.sheets.files import FAILURES_COLUMNS, RESULTS_COLUMNS, guard, read_table, unguard, write_table
+from provisioner.sheets.files import (
+    FAILURES_COLUMNS,
+    RESULTS_COLUMNS,
+    guard,
+    read_table,
+    replace_file,
+    unguard,
+    write_table,
+)
 from provisioner.sheets.sheet import TEXT, UNCERTAIN, Origin, Sheet, column_letters
 
 __all__ = [
@@ -13,6 +21,7 @@ __all__ = [
     "column_letters",
     "guard",
     "read_table",
+    "replace_file",
     "unguard",
     "write_table",
 ]

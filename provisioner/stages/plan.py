@@ -137,9 +137,11 @@ class _Planner:
         for entry in entries:
             line = self._known.take(entry) or self._new_line(entry)
             sheet_row = entry.sheet_row
-            if is_failures and sheet_row is not None:
-                sheet_row = sheet_row if self._places.setdefault(sheet_row, line.id) == line.id else None
-            yield self._decide(replace(line, sheet_row=sheet_row, file_row=entry.file_row), entry)
+            if is_failures and sheet_row is not None and self._places.setdefault(sheet_row, line.id) != line.id:
+                sheet_row = None
+            if (line.sheet_row, line.file_row) != (sheet_row, entry.file_row):
+                line = replace(line, sheet_row=sheet_row, file_row=entry.file_row)
+            yield self._decide(line, entry)
         for line in self._known.by_id.values():
             if line.id not in self._known.taken and line.superseded_by is None:
                 yield from self._amended(line) if is_failures else self._replaced(line)
@@ -196,6 +198,7 @@ class _Planner:
                 reply_to=reply_to,
                 status=self._waiting,
                 error="",
+                problems=(),
                 task_id=None,
                 password=made_up,
                 superseded_by=None,
@@ -214,6 +217,7 @@ class _Planner:
                 reply_to=entry.reply_to,
                 status=Status.INVALID,
                 error=entry.error,
+                problems=entry.problems,
                 superseded_by=None,
             )
         )

@@ -122,19 +122,21 @@ class Submitter:
                 self._streak.succeeded()
             case Refused(reason, duplicate):
                 if duplicate:
-                    await self._doubt(job, Status.REJECTED, reason)
+                    # After an unseen answer the address may be taken by our own create, still under way.
+                    await self._doubt(job, Status.UNKNOWN if job.doubtful else Status.REJECTED, reason)
                 else:
                     await self._end(job, Status.REJECTED, reason)
                     self._streak.failed(job.request.anonymous(reason))
             case Lost(reason):
-                await self._doubt(replace(job, doubtful=True), Status.UNKNOWN, f"sent, but no clear answer: {reason}")
+                job = replace(job, doubtful=True)
+                await self._doubt(job, Status.UNKNOWN, f"sent, but no clear answer: {reason}", resend=True)
                 self._streak.failed(reason)
 
     async def _end(self, job: Job, status: Status, error: str = "", mailbox_id: str | None = None) -> None:
         await self._journal.record(Ended(job.line, status, self._now(), error, mailbox_id))
         self._listener.ended(status)
 
-    async def _doubt(self, job: Job, status: Status, error: str) -> None:
+    async def _doubt(self, job: Job, status: Status, error: str, *, resend: bool = False) -> None:
         """The status holds unless the service's list says better."""
         await self._journal.record(Ended(job.line, status, self._now(), error))
-        self.doubts.append(Doubt(job, anyio.current_time(), status, resend=status is Status.UNKNOWN))
+        self.doubts.append(Doubt(job, anyio.current_time(), status, resend))

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from provisioner.errors import FilesError
-from provisioner.records import Status
 from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, Sheet, write_table
+from provisioner.wording import WORDS, why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,22 +18,6 @@ if TYPE_CHECKING:
     from provisioner.runfolder import RunFolder
 
 FAILURES_FACT = "failures.csv as it was written"
-
-REMEDIES = {
-    Status.INVALID: "Fix the sheet",
-    Status.REJECTED: "Fix the sheet",
-    Status.FAILED: "Run again; if it fails again, ask Mission Inbox's support",
-    Status.UNFINISHED: "Run again later: the task is asked about, not sent again",
-    Status.UNKNOWN: "Run again: it is looked up before anything is sent",
-    Status.UNSENT: "Run again",
-}
-"""What to do about a row of failures.csv."""
-
-EXPLANATIONS = {
-    Status.UNFINISHED: "accepted, and not done when the run ended",
-    Status.UNSENT: "not sent: the run ended before its turn",
-}
-"""Why a row has its status, where nothing more is known."""
 
 
 def write(journal: Journal, sheet: Sheet, folder: RunFolder) -> None:
@@ -67,11 +51,6 @@ def set_aside_edited(journal: Journal, folder: RunFolder, sheet: Path, listener:
     )
 
 
-def explanation(line: Line) -> str:
-    """Why the row has its status; empty where there is nothing to explain."""
-    return line.error or EXPLANATIONS.get(line.status, "")
-
-
 def _files_error(folder: RunFolder, error: OSError) -> FilesError:
     return FilesError(
         f"The files in {folder.path} cannot be written: {error.strerror or error}.",
@@ -92,7 +71,7 @@ def _result(line: Line) -> tuple[str, ...]:
         _text(line.task_id),
         _text(line.mailbox_id),
         line.password.reveal() if line.password else "",
-        explanation(line),
+        why(line.status, line.error),
         _time(line.submitted_at),
         _time(line.finished_at),
     )
@@ -105,8 +84,8 @@ def _failures(journal: Journal, sheet: Sheet) -> Iterator[tuple[str, ...]]:
             *sheet.own_cells(line.file_row),
             _text(line.sheet_row),
             line.status,
-            explanation(line),
-            REMEDIES[line.status],
+            why(line.status, line.error),
+            WORDS[line.status].remedy,
             _text(line.task_id),
         )
 

@@ -1,0 +1,79 @@
+"""What is said of each status, in one place: on the screen, in the files and in the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from provisioner.records import Actor, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+MINUTE: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is said of a status."""
+
+    meaning: str
+    """Beside the number of rows that have it."""
+    why: str = ""
+    """Why a row has it, where nothing more is known of the row."""
+    remedy: str = ""
+    """What to do about a row; empty where nothing is left to do."""
+
+
+WORDS: Final[Mapping[Status, Words]] = {
+    Status.CREATED: Words("the service confirms them"),
+    Status.EXISTS: Words("were there before this run asked"),
+    Status.VALID: Words("ready to be created"),
+    Status.INVALID: Words("break a rule, and were never sent", remedy="Fix the sheet"),
+    Status.REJECTED: Words("refused by the service", remedy="Fix the sheet"),
+    Status.FAILED: Words(
+        "accepted, and the service could not create them",
+        remedy="Run again; if it fails again, ask Mission Inbox's support",
+    ),
+    Status.UNFINISHED: Words(
+        "accepted, not done yet",
+        why="accepted, and not done when the run ended",
+        remedy="Run again later: the task is asked about, not sent again",
+    ),
+    Status.UNKNOWN: Words(
+        "sent, and no clear answer came", remedy="Run again: it is looked up before anything is sent"
+    ),
+    Status.UNSENT: Words("their turn did not come", why="not sent: the run ended before its turn", remedy="Run again"),
+}
+
+TASKS: Final[Mapping[Actor, str]] = {
+    Actor.SHEET: "For you to mend in the sheet",
+    Actor.SUPPORT: "For Mission Inbox's support, as it failed more than once",
+    Actor.NEXT_RUN: "For the next run, nothing to mend",
+}
+"""The heading over what one of them must do."""
+
+
+def why(status: Status, error: str) -> str:
+    """Why a row has its status; empty where there is nothing to explain."""
+    return error or WORDS[status].why
+
+
+def count(number: int, one: str, many: str) -> str:
+    """A number and what it is of."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def duration(seconds: float) -> str:
+    """A time span with its unit, as exact as a reader needs it."""
+    if seconds < MINUTE:
+        return f"{seconds:.1f} seconds"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def visible(text: str) -> str:
+    """`text` without characters that act on a terminal or hide in a page."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)

@@ -31,6 +31,9 @@ PATIENCE, IMPATIENCE = 0.3, 0.05
 are many, the second while there are few, for whom everyone waits."""
 ASKING_SHARE = 0.5
 """How much of the pace may go to tasks that were pending before: it says what is few and what is many."""
+EARLY = 0.9
+"""Tasks are first asked about at this part of the age at which half of them have ended: one question too many costs
+less than a thousand tasks that were accepted together and are all noticed late."""
 NOTHING_KNOWN, SPREAD, DRIFT = 1.4, 0.5, 0.02
 """As differences of logarithms: how far off the typical duration may be before anything is learned, how far from it a
 task's duration usually is, and how far it moves from one answer to the next. Simulated with medians of 0.5 to
@@ -38,10 +41,10 @@ task's duration usually is, and how far it moves from one answer to the next. Si
 
 
 class TypicalAge:
-    """The age at which half of the tasks have ended, learned from the first answer about each.
+    """The age at which a task is first worth asking about, learned from the first answer about each.
 
-    Its logarithm is believed to be normally distributed, and each answer, ended or not at some age, moves the belief by
-    Bayes' rule with moments matched, as TrueSkill does it for won or lost
+    The logarithm of the age at which half of them have ended is believed to be normally distributed, and each answer,
+    ended or not at some age, moves the belief by Bayes' rule with moments matched, as TrueSkill does it for won or lost
     (https://www.microsoft.com/en-us/research/publication/trueskilltm-a-bayesian-skill-rating-system/). So an answer
     that was to be expected, such as that of a task that waited long for its turn, moves it little.
     """
@@ -53,7 +56,7 @@ class TypicalAge:
 
     @property
     def seconds(self) -> float:
-        return max(YOUNGEST, math.exp(self._mean))
+        return max(YOUNGEST, math.exp(self._mean) * EARLY)
 
     def learn(self, age: float, *, ended: bool) -> None:
         """A task that was asked about for the first time at this age had ended by then, or had not."""

@@ -12,6 +12,7 @@ import os
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
+from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -247,15 +248,26 @@ class Journal:
 
         Raises RunFolderError where it is another: a row that is done there is not done here. Raises JournalError.
         """
-        with self._transaction() as database:
-            query = "INSERT INTO facts (name, value) VALUES ('service', ?) ON CONFLICT DO NOTHING"
-            database.execute(query, (service,))
-            (known,) = database.execute("SELECT value FROM facts WHERE name = 'service'").fetchone()
-        if known != service:
+        known = self.fact("service")
+        if known is None:
+            self.set_fact("service", service)
+        elif known != service:
             raise RunFolderError(
                 f"The run folder {self._path.parent} holds a run against another service ({known}), not {service}.",
                 remedy="Name another folder with --out; or, if that was only for practice, delete the folder.",
             )
+
+    def fact(self, name: str) -> str | None:
+        """Something remembered about the run as a whole; None where it never was."""
+        return next((value for (value,) in self._read("SELECT value FROM facts WHERE name = ?", (name,))), None)
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Remember something about the run as a whole. Raises JournalError."""
+        with self._transaction() as database:
+            query = (
+                "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+            )
+            database.execute(query, (name, value))
 
     def lines(self) -> Iterator[Line]:
         """Every line there is, superseded ones too, in no order that means anything."""
@@ -315,13 +327,13 @@ class Journal:
             for change in changes:
                 _apply(database, change)
 
-    async def record(self, change: Change) -> None:
-        """Return when the change is on the disk. Raises JournalError.
+    async def record(self, *changes: Change) -> None:
+        """Return when the changes are on the disk, all or none of them. Raises JournalError.
 
         Whoever comes while a commit is under way shares the next one, so many workers cost few commits.
         """
         batch = self._batch
-        batch.changes.append(change)
+        batch.changes.extend(changes)
         async with self._turn:
             if not batch.settled:
                 self._batch = _Batch()
@@ -406,6 +418,8 @@ def _explained(path: Path) -> Iterator[None]:
 
 _DONE = tuple(status.value for status in Status if status.done)
 _FIELDS = COLUMNS.split(", ")
+_STATUS, _DOUBTFUL, _PASSWORD, _PROBLEMS = map(_FIELDS.index, ("status", "doubtful", "password", "problems"))
+_all_fields = attrgetter(*_FIELDS)
 _WRITE = (
     f"INSERT INTO lines ({COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - constants
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _FIELDS[1:])}"
@@ -470,19 +484,19 @@ def sent_cells(request: Request) -> tuple[str, str, str]:
 
 
 def _line(fields: tuple[Any, ...]) -> Line:
-    values = dict(zip(Line.__slots__, fields, strict=True))
-    password = values["password"]
-    values["password"] = Secret(str(password)) if password is not None else None
-    values["status"] = Status(values["status"])
-    values["doubtful"] = bool(values["doubtful"])
-    problems = values["problems"]
-    values["problems"] = tuple(Problem(*problem) for problem in json.loads(problems)) if problems else ()
-    return Line(**values)
+    values = list(fields)
+    values[_STATUS] = Status(values[_STATUS])
+    values[_DOUBTFUL] = bool(values[_DOUBTFUL])
+    if values[_PASSWORD] is not None:
+        values[_PASSWORD] = Secret(values[_PASSWORD])
+    problems = values[_PROBLEMS]
+    values[_PROBLEMS] = tuple(Problem(*problem) for problem in json.loads(problems)) if problems else ()
+    return Line(*values)
 
 
 def _fields(line: Line) -> tuple[object, ...]:
-    values = {name: getattr(line, name) for name in Line.__slots__}
-    values["password"] = line.password.reveal() if line.password else None
     problems = [astuple(problem) for problem in line.problems]
-    values["problems"] = json.dumps(problems, ensure_ascii=False) if problems else ""
-    return tuple(values.values())
+    *values, _ = _all_fields(line)
+    if line.password is not None:
+        values[_PASSWORD] = line.password.reveal()
+    return (*values, json.dumps(problems, ensure_ascii=False) if problems else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NewType
 
 import anyio
 
@@ -18,16 +18,21 @@ if TYPE_CHECKING:
 
     from provisioner.records import Rate
 
-MARGIN = 1.015
-"""Networks bunch what was sent evenly: every window is kept this much longer than asked."""
+MARGIN, LARGEST_MARGIN = 0.015, 0.25
+"""A part of the rate's period, and seconds: so much longer is each period taken, since networks bunch what was sent
+evenly. They do so by milliseconds, whatever the period."""
 CATCH_UP = 0.1
 """Seconds of schedule made up for after waking late; a process that slept for an hour does not rush."""
 ASK_SHARE = 10
 """While both wait, one grant of so many goes to the lane that asks."""
-EASE_FACTOR = 0.5
+EASE_FACTOR = 0.7
 EASE_FLOOR = 0.1
 RECOVERY = 60.0
 """Seconds in which the pace recovers from nothing to its full rate."""
+
+
+Grant = NewType("Grant", float)
+"""Leave to send one request; the moment at which it was given, on the pace's clock."""
 
 
 class Lane(Enum):
@@ -42,12 +47,12 @@ class LaneClosedError(Exception):
 
 
 class _Waiter:
-    __slots__ = ("closed", "granted", "lane", "wake")
+    __slots__ = ("closed", "granted_at", "lane", "wake")
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self.wake = anyio.Event()
-        self.granted = False
+        self.granted_at: float | None = None
         self.closed = False
 
 
@@ -55,79 +60,103 @@ class _Window:
     """The latest grants, as many as the rate allows in its period."""
 
     def __init__(self, rate: Rate) -> None:
-        self.length = rate.seconds * MARGIN
-        self.spacing = self.length / rate.count
+        margin = min(rate.seconds * MARGIN, LARGEST_MARGIN)
+        # Half of the margin is left to the clock: grants that come late must not make all later ones late for good.
+        self._length = rate.seconds + margin / 2
+        self.spacing = (rate.seconds + margin) / rate.count
         self.grants: deque[float] = deque(maxlen=rate.count)
 
     def free_at(self) -> float:
         """When the window next has room."""
         full = len(self.grants) == self.grants.maxlen
-        return self.grants[0] + self.length if full else float("-inf")
+        return self.grants[0] + self._length if full else float("-inf")
 
 
 class Pace:
     """Grants leave to send, first come first served within a lane. For one event loop; works on any of anyio's."""
 
     def __init__(self, rates: Sequence[Rate], *, clock: Callable[[], float] = anyio.current_time) -> None:
+        """All of the `rates`, one at least, are kept at once."""
         self._clock = clock
         self._windows = [_Window(rate) for rate in rates]
+        # The shortest: a longer period's quota may be used up at the pace of the shorter one.
         self._spacing = min(window.spacing for window in self._windows)
         self._slot = float("-inf")
         self._held_until = float("-inf")
-        self._ease = 1.0
+        self._share = 1.0
+        self._recovers_from = float("-inf")
         self._eased_at = float("-inf")
         self._queues: dict[Lane, deque[_Waiter]] = {lane: deque() for lane in Lane}
-        self._closed: set[Lane] = set()
+        self._closed = {lane: anyio.Event() for lane in Lane}
         self._leader: _Waiter | None = None
         self._changed = anyio.Event()
         self._creates_in_a_row = 0
 
-    async def grant(self, lane: Lane) -> None:
-        """Wait until one request may be sent. Raises LaneClosedError when the lane is or becomes closed."""
-        if lane in self._closed:
+    @property
+    def spacing(self) -> float:
+        """Seconds from one grant to the next while nothing holds the pace back."""
+        return self._spacing
+
+    async def grant(self, lane: Lane) -> Grant:
+        """Wait until one request may be sent, and send it then.
+
+        Raises LaneClosedError when the lane is or becomes closed.
+        """
+        if self._closed[lane].is_set():
             raise LaneClosedError
-        if self._leader is None and self._next_at() <= self._clock():
-            self._stamp(lane, self._clock())
-            return
+        now = self._clock()
+        if self._leader is None and self._next_at(now) <= now:
+            self._stamp(lane, now, slot=now)
+            return Grant(now)
         waiter = _Waiter(lane)
         self._queues[lane].append(waiter)
         try:
-            await self._wait(waiter)
+            return await self._wait(waiter)
         finally:
-            if not waiter.granted and not waiter.closed:
+            if waiter.granted_at is None and not waiter.closed:
                 self._queues[lane].remove(waiter)
             self._pass_lead_from(waiter)
 
-    def hold(self, seconds: float, *, ease: bool = False) -> bool:
-        """Send nothing for so many seconds; with `ease`, go on at a lower pace that recovers by itself.
-
-        Answers False where the pace was held for at least as long already.
-        """
+    def hold(self, seconds: float) -> bool:
+        """Send nothing for so many seconds. Answers False where that was so already."""
         now = self._clock()
-        if ease and now >= self._held_until:
-            self._ease = max(EASE_FLOOR, self._eased(now) * EASE_FACTOR)
         if now + seconds <= self._held_until:
             return False
-        self._held_until = now + seconds
-        self._eased_at = self._held_until
-        self._announce_change()
+        self._share = self._share_at(now)
+        self._held_until = self._recovers_from = now + seconds
+        self._changed.set()
         return True
+
+    def ease(self, refused: Grant) -> None:
+        """Go on at a lower pace, which recovers by itself: the request that was sent with this grant came too fast.
+
+        Requests that left before the pace was last lowered say nothing new and lower it no further.
+        """
+        now = self._clock()
+        if refused > self._eased_at:
+            self._share = max(EASE_FLOOR, self._share_at(now) * EASE_FACTOR)
+            self._eased_at = now
+            self._recovers_from = max(now, self._held_until)
 
     def close(self, *lanes: Lane) -> None:
         """Grant nothing more in these lanes; whoever waits there is told so."""
-        self._closed.update(lanes)
         for lane in lanes:
+            self._closed[lane].set()
             for waiter in self._queues[lane]:
                 waiter.closed = True
                 waiter.wake.set()
             self._queues[lane].clear()
-        self._announce_change()
+        self._changed.set()
 
-    async def _wait(self, waiter: _Waiter) -> None:
+    async def until_closed(self, lane: Lane) -> None:
+        """Return when the lane is closed."""
+        await self._closed[lane].wait()
+
+    async def _wait(self, waiter: _Waiter) -> Grant:
         """Wait for the own grant; one of the waiters leads: it alone sleeps, and serves the others."""
         if self._leader is None:
             self._leader = waiter
-        while not waiter.granted:
+        while waiter.granted_at is None:
             if self._leader is waiter:
                 await self._sleep_until_next()
             else:
@@ -137,15 +166,16 @@ class Pace:
                 raise LaneClosedError
             if self._leader is waiter:
                 self._serve_one()
+        return Grant(waiter.granted_at)
 
     def _serve_one(self) -> None:
-        due = self._next_at()
         now = self._clock()
+        due = self._next_at(now)
         if due > now:
             return
         chosen = self._choose()
-        self._stamp(chosen.lane, max(due, now - CATCH_UP))
-        chosen.granted = True
+        self._stamp(chosen.lane, now, slot=max(due, now - CATCH_UP))
+        chosen.granted_at = now
         chosen.wake.set()
 
     def _choose(self) -> _Waiter:
@@ -162,28 +192,23 @@ class Pace:
 
     async def _sleep_until_next(self) -> None:
         """Until the next grant is due, or something changed that may move it."""
-        seconds = self._next_at() - self._clock()
+        now = self._clock()
+        seconds = self._next_at(now) - now
         if seconds > 0:
             self._changed = anyio.Event()
             with anyio.move_on_after(seconds):
                 await self._changed.wait()
 
-    def _announce_change(self) -> None:
-        self._changed.set()
-
-    def _next_at(self) -> float:
-        spacing = self._spacing / self._eased(self._clock())
+    def _next_at(self, now: float) -> float:
+        spacing = self._spacing / self._share_at(now)
         return max(self._slot + spacing, self._held_until, *(window.free_at() for window in self._windows))
 
-    def _eased(self, now: float) -> float:
-        """The share of the full rate that is used now, after an earlier hold."""
-        if self._ease < 1.0:
-            self._ease = min(1.0, self._ease + max(0.0, now - self._eased_at) / RECOVERY)
-            self._eased_at = max(now, self._eased_at)
-        return self._ease
+    def _share_at(self, now: float) -> float:
+        """The share of the full rate that is used now, after it was lowered."""
+        return min(1.0, self._share + max(0.0, now - self._recovers_from) / RECOVERY)
 
-    def _stamp(self, lane: Lane, slot: float) -> None:
-        now = self._clock()
+    def _stamp(self, lane: Lane, now: float, *, slot: float) -> None:
+        """One grant more, now. `slot` is where it stands in the even schedule, which the next one is counted from."""
         self._slot = slot
         for window in self._windows:
             window.grants.append(now)

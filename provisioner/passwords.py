@@ -12,8 +12,12 @@ from provisioner.records import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LETTERS_AND_DIGITS = "".join(sorted(set(string.ascii_letters + string.digits) - set("0O1lI")))
-"""Without those that look alike when they are read aloud or typed from paper."""
+LOOKALIKES = frozenset("0O1lI")
+"""Left out, since passwords are read aloud and typed from paper."""
+LOWER, UPPER, DIGITS = (
+    "".join(character for character in characters if character not in LOOKALIKES)
+    for characters in (string.ascii_lowercase, string.ascii_uppercase, string.digits)
+)
 SPECIALS = ("!#%*-_?", "!", "@$&", "-_.")
 LENGTHS = (20, 16, 12, 24, 32, 10, 8)
 TRIES = 40
@@ -50,12 +54,15 @@ def _recipes() -> Iterator[tuple[int, str]]:
 def _attempt(recipe: tuple[int, str], accepts: Callable[[str], bool]) -> str | None:
     """A password of the recipe; None where, in a fair number of tries, none was accepted."""
     length, specials = recipe
-    # Repeated, so that special characters come up often enough to satisfy a rule that asks for one.
-    alphabet = LETTERS_AND_DIGITS + specials * (12 // len(specials) if specials else 0)
+    # One of each kind, as most rules for passwords ask for, published or not; the rest as it comes.
+    kinds = [kind for kind in (LOWER, UPPER, DIGITS, specials) if kind]
     for _ in range(TRIES):
         # A letter first: a spreadsheet program takes nothing that begins so for a formula or a number.
-        first = secrets.choice(string.ascii_letters)
-        password = first + "".join(secrets.choice(alphabet) for _ in range(length - 1))
+        first = secrets.choice(LOWER + UPPER)
+        rest = [secrets.choice(kind) for kind in kinds]
+        rest += [secrets.choice("".join(kinds)) for _ in range(length - 1 - len(kinds))]
+        secrets.SystemRandom().shuffle(rest)
+        password = first + "".join(rest)
         if accepts(password):
             return password
     return None

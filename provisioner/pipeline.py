@@ -14,11 +14,11 @@ import anyio.to_thread
 
 from provisioner import __version__, passwords, runfolder, runlog, schema
 from provisioner.errors import FilesError, InterruptedRunError, SameFailureError, StoppedError
-from provisioner.halt import Halt, Streak
+from provisioner.halt import Halt
 from provisioner.journal import Journal
 from provisioner.pace import Lane, LaneClosedError, Pace
 from provisioner.progress import Together
-from provisioner.records import Doubt, Entry, Group, Job, OpenTask, RequestCounts, Secret, Summary
+from provisioner.records import Doubt, Entry, Group, Job, OpenTask, Problem, Request, RequestCounts, Secret, Summary
 from provisioner.service import Service
 from provisioner.settings import Connection, RunOptions, SheetOptions, service_name
 from provisioner.stages.group import group
@@ -29,8 +29,9 @@ from provisioner.stages.report import report
 from provisioner.stages.resolve import resolve
 from provisioner.stages.settle import settle
 from provisioner.stages.submit import Submitter
+from provisioner.stages.template import template as make_template
 from provisioner.stages.validate import Checked, validate
-from provisioner.stages.write import write
+from provisioner.stages.write import set_aside_edited, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 WRITE_SHARE = 20
 """Refreshing the files takes at most one part in so many of the time, however long the sheet."""
 
+SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
+"""The sheet's columns that results.csv repeats."""
 EXAMPLES = 500
 """How many of the rows that are left for one cause an ending holds."""
 
@@ -63,12 +66,18 @@ def load(options: SheetOptions) -> Loaded:
     return Loaded(options)
 
 
+def template(path: Path, schema_file: Path | None) -> None:
+    """Write an empty sheet with the columns of a schema; None is the built-in one. Raises UnusableError."""
+    make_template(path, schema.load(schema_file))
+
+
 def check(options: SheetOptions, listener: Listener) -> Ending:
     """Read and validate a sheet and write the files. Nothing is sent. Raises UnusableError, StoppedError."""
     started = time.perf_counter()
     loaded = Loaded(options)
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
-        loaded.plan(journal, listener, checking=True)
+        set_aside_edited(journal, loaded.folder, options.sheet, listener)
+        loaded.plan(journal, listener, time.time, checking=True)
         write(journal, loaded.sheet, loaded.folder)
         ending = _ending(loaded, journal, started)
         _report(ending, journal, listener, after=journal.latest_event(), finished_at=time.time())
@@ -105,7 +114,8 @@ def run(
         before = journal.latest_event()
         with connect(folder) as connection:
             journal.belong_to(service_name(connection.api_url))
-            todo = loaded.plan(journal, listener)
+            set_aside_edited(journal, folder, options.sheet, listener)
+            todo = loaded.plan(journal, listener, wall_clock)
             write(journal, loaded.sheet, folder)
             pace = pace or Pace(connection.rates)
             work = _Run(
@@ -124,18 +134,33 @@ class Loaded:
 
     def __init__(self, options: SheetOptions) -> None:
         self.schema: MailboxSchema = schema.load(options.schema)
-        self.sheet: Sheet = read(options.sheet, self.schema, fill=options.fill)
+        self.sheet: Sheet = read(
+            options.sheet,
+            self.schema,
+            encoding=options.encoding,
+            sheet_name=options.sheet_name,
+            fill=options.fill,
+            blank_password_ok=options.generate_passwords,
+        )
         self.checked: Checked = validate(self.sheet, self.schema, blank_password_ok=options.generate_passwords)
         self.folder: RunFolder = runfolder.locate(options.sheet, options.out)
         self._generate = options.generate_passwords
 
-    def plan(self, journal: Journal, listener: Listener, *, checking: bool = False) -> Plan:
+    def plan(
+        self, journal: Journal, listener: Listener, wall_clock: Callable[[], float], *, checking: bool = False
+    ) -> Plan:
         """Bring the journal in step with the sheet, and tell the listener of what is worth a warning."""
+
+        def since(sent_at: float | None) -> float:
+            # A clock that was set back must not make a row wait for longer than one that was sent just now.
+            return time.monotonic() - max(0.0, wall_clock() - sent_at if sent_at is not None else 0.0)
+
         made = plan(
             self._entries(),
             journal,
             is_failures=self.sheet.is_failures,
             new_password=self._new_password(),
+            since=since,
             checking=checking,
         )
         for row, problem in self.checked.warnings:
@@ -156,30 +181,29 @@ class Loaded:
         """Every row of the sheet in its order, with its request where it is ready."""
         ready = self.checked.ready()
         upcoming = next(ready, None)
-        for row, cells in self.sheet.cells("email", "domain", "relay_server", "project", "reply_to"):
-            entry = self._entry(row, cells)
+        for row, (email, domain, relay, project, reply_to) in self.sheet.cells(*SHOWN_COLUMNS):
+            request: Request | None = None
+            problems: tuple[Problem, ...] = ()
             if upcoming is not None and upcoming.sheet_row == row:
-                yield replace(entry, request=resolve(upcoming))
+                request = resolve(upcoming)
                 upcoming = next(ready, None)
             else:
                 problems = self.checked.problems(row)
-                yield replace(entry, error="; ".join(map(str, problems)), problems=problems)
-
-    def _entry(self, row: int, cells: Sequence[str]) -> Entry:
-        origin = self.sheet.origins.get(row)
-        email, domain, relay_server, project, reply_to = cells
-        return Entry(
-            file_row=row,
-            sheet_row=self.sheet.number(row),
-            email=email,
-            domain=domain,
-            relay_server=relay_server,
-            project=project,
-            reply_to=reply_to,
-            request=None,
-            earlier_status=origin.status if origin else None,
-            earlier_task=origin.task_id if origin else None,
-        )
+            origin = self.sheet.origins.get(row)
+            yield Entry(
+                row,
+                self.sheet.number(row),
+                email,
+                domain,
+                relay,
+                project,
+                reply_to,
+                request=request,
+                error="; ".join(map(str, problems)),
+                problems=problems,
+                earlier_status=origin.status if origin else None,
+                earlier_task=origin.task_id if origin else None,
+            )
 
 
 class _Run:
@@ -209,7 +233,6 @@ class _Run:
     async def go(self, todo: Plan) -> None:
         """Do what the plan says, until it is done or the run is halted; never raises what can be told at the end."""
         self._halt = Halt()
-        self._streak = Streak(self._halt, self._how.stop_after)
         self._halt.on_call(self._stop_sending)
         async with Service(self._connection, self._pace, self._listener) as service, anyio.create_task_group() as group:
             self._group = group
@@ -243,15 +266,16 @@ class _Run:
 
     async def _send_and_poll(self, jobs: Sequence[Job], tasks: Sequence[OpenTask], service: Service) -> list[Doubt]:
         """Send the jobs while the tasks, and those that come of the jobs, are polled; answers what is in doubt."""
-        shared = (service, self._journal, self._halt, self._streak, self._listener)
-        poller = Poller(*shared, wall_clock=self._wall_clock, task_timeout=self._how.task_timeout)
-        submitter = Submitter(*shared, wall_clock=self._wall_clock, accepted=poller.queue.put)
+        shared = (service, self._pace, self._journal, self._halt, self._listener)
+        clock, stop_after = self._wall_clock, self._how.stop_after
+        poller = Poller(*shared, wall_clock=clock, stop_after=stop_after, task_timeout=self._how.task_timeout)
+        submitter = Submitter(*shared, wall_clock=clock, stop_after=stop_after, accepted=poller.follow)
         for task in tasks:
-            poller.queue.put(task)
+            poller.resume(task)
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: poller.poll(workers=self._how.workers))
             await submitter.submit(jobs, workers=self._how.workers)
-            poller.queue.close()
+            poller.no_more()
         return [*submitter.doubts, *poller.doubts]
 
     async def _second_look(self, doubts: Sequence[Doubt], service: Service) -> list[Job]:
@@ -274,9 +298,7 @@ class _Run:
 
     def _wait_for(self, doubt: Doubt) -> float:
         """Seconds until a row that the service does not list is old enough to be sent again."""
-        age = self._wall_clock() - doubt.asked_at if doubt.asked_at is not None else 0.0
-        # A clock that was set back must not make the row wait for ever.
-        return min(self._how.settle_after - age, self._how.settle_after)
+        return doubt.since + self._how.settle_after - anyio.current_time()
 
     def _stop_sending(self, reason: StoppedError) -> None:
         """Halted: nothing new is sent; what is in flight is followed as long as that makes sense."""
@@ -295,12 +317,16 @@ class _Run:
         self._pace.close(Lane.ASK)
 
     async def _heed_signals(self) -> None:
-        """The first interruption stops gently, the second at once."""
+        """The first interruption stops gently, the second at once, whatever else has halted the run before."""
+        interrupted = False
         try:
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 async for _ in signals:
-                    if isinstance(self._halt.reason, InterruptedRunError):
+                    if interrupted:
                         self._group.cancel_scope.cancel()
+                    elif self._halt.reason is not None:
+                        self._group.start_soon(self._stop_asking_later)
+                    interrupted = True
                     self._halt.call(InterruptedRunError("The run was interrupted.", remedy="Run again to go on."))
         except NotImplementedError:
             # Windows' event loop knows no signals: there the first Ctrl-C already stops at once.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, NewType, Self
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +33,16 @@ class Secret:
         return self._text
 
     def redact(self, text: str) -> str:
-        """`text` with every occurrence of the secret masked."""
-        return text.replace(self._text, MASK) if self._text else text
+        """`text` with every occurrence of the secret masked, as it is or as JSON, Python, HTML or a URL write it."""
+        for form in sorted(self._forms(), key=len, reverse=True):
+            text = text.replace(form, MASK)
+        return text
+
+    def _forms(self) -> set[str]:
+        plain = self._text
+        quoted = {json.dumps(plain), json.dumps(plain, ensure_ascii=False), repr(plain)}
+        forms = {plain, html.escape(plain), quote(plain, safe="", errors="replace"), *(form[1:-1] for form in quoted)}
+        return forms - {""}
 
     def __repr__(self) -> str:
         return f"Secret({MASK})"
@@ -133,8 +144,9 @@ class Request:
 
     def anonymous(self, text: str) -> str:
         """`text` without what belongs to this row alone, so that the same cause reads the same in every row."""
-        for value in (self.email, self.reply_to):
-            text = text.replace(value, "…") if value else text
+        for value in (self.reply_to, self.email):
+            if value:
+                text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "…", text, flags=re.IGNORECASE)
         return text
 
 
@@ -176,8 +188,8 @@ class Doubt:
     """A row of which only the service can tell whether its mailbox exists."""
 
     job: Job
-    asked_at: float | None
-    """When its latest create was sent, on the wall clock in seconds since 1970; None where that is not known."""
+    since: float
+    """When its latest create was sent, on the event loop's clock, which never jumps."""
     status: Status
     """Where it stands if it is not there."""
     resend: bool = False

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from copy import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -24,10 +26,24 @@ from pandera.api.extensions import register_check_method
 from provisioner.errors import SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 MANDATORY: Final = ("email", "domain", "relay_server", "password")
 """The columns without which no mailbox can be created."""
+
+KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "mistake": ("pattern",),
+    "fits": ("pattern",),
+    "has": ("pattern",),
+    "has_no": ("pattern",),
+    "length": ("min", "max"),
+}
+"""The checks that a schema may use, and what each must be given."""
+
+FORBIDDING: Final = frozenset({"mistake", "has_no"})
+"""The checks whose pattern is what a cell must not hold."""
 
 _SHOWN_LENGTH: Final = 60
 
@@ -56,7 +72,7 @@ class Rule:
     """One check of a column, and the sentence that is shown where a cell breaks it."""
 
     kind: str
-    """A key of `_BREACHES`."""
+    """A key of `KINDS`."""
     sentence: str
     pattern: re.Pattern[str] = re.compile("")
     """What the check looks for; of no meaning to `length`."""
@@ -68,28 +84,34 @@ class Rule:
         """The sentence without what it names of a cell: the same whatever the cell holds."""
         return self.sentence.format_map(_Anything())
 
-    @cached_property
-    def _breach(self) -> Callable[[str], re.Match[str] | bool | None]:
-        return _BREACHES[self.kind](self)
-
     def broken_by(self, text: str) -> bool:
         """Whether a cell that holds `text` breaks the rule."""
-        return bool(self._breach(text))
+        return bool(self._find(text)) == self._forbids
+
+    def unbroken(self, texts: pd.Series[str]) -> pd.Series[bool]:
+        """Of each of many texts, whether it keeps the rule."""
+        if self.kind == "length":
+            lengths = np.fromiter(map(len, texts.to_numpy(dtype=object)), dtype=np.int64, count=len(texts))
+            return pd.Series((self.shortest <= lengths) & (lengths <= self.longest), index=texts.index)
+        found = np.fromiter(map(self._find, texts.to_numpy(dtype=object)), dtype=bool, count=len(texts))
+        return pd.Series(found != self._forbids, index=texts.index)
 
     def explain(self, text: str) -> str:
         """The sentence about `text`, with what it names filled in. That of a secret column names nothing."""
-        found = self._breach(text)
+        found = self._find(text)
         groups = found.groupdict(default="") if isinstance(found, re.Match) else {}
         return self.sentence.format_map({name: shown(part) for name, part in {**groups, "value": text}.items()})
 
+    @cached_property
+    def _find(self) -> Callable[[str], re.Match[str] | bool | None]:
+        if self.kind == "length":
+            return lambda text: self.shortest <= len(text) <= self.longest
+        return self.pattern.fullmatch if self.kind in ("mistake", "fits") else self.pattern.search
 
-_BREACHES: Final[Mapping[str, Callable[[Rule], Callable[[str], re.Match[str] | bool | None]]]] = {
-    "mistake": lambda rule: rule.pattern.fullmatch,
-    "fits": lambda rule: lambda text: rule.pattern.fullmatch(text) is None,
-    "has": lambda rule: lambda text: rule.pattern.search(text) is None,
-    "has_no": lambda rule: rule.pattern.search,
-    "length": lambda rule: lambda text: not rule.shortest <= len(text) <= rule.longest,
-}
+    @property
+    def _forbids(self) -> bool:
+        """Whether the rule is broken by what is found, rather than by finding nothing."""
+        return self.kind in FORBIDDING
 
 
 @dataclass(frozen=True)
@@ -111,7 +133,14 @@ class Column:
     secret: bool = False
     """Its cells are never shown, and sent exactly as they stand."""
     whole_number: bool = False
+    """Whether 101.0 is read as 101."""
     example: str = ""
+    """What the template's example row holds, which is never sent."""
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Every header that means the column."""
+        return (self.name, self.title, *self.names)
 
 
 @dataclass(frozen=True)
@@ -127,6 +156,19 @@ class MailboxSchema:
         """Whether a cell of `column` that holds `text` breaks no rule."""
         return not any(rule.broken_by(text) for rule in self.columns[column].rules)
 
+    def broken(self, column: str, texts: pd.Series[str]) -> Iterator[tuple[Rule, Mask]]:
+        """Each rule of a column, by pandera's own checks, and which of `texts`, none of them blank, break it.
+
+        Where the whole of a text is a known mistake, what other rules it breaks is not told.
+        """
+        open_questions = np.ones(len(texts), dtype=np.bool_)
+        for rule, check in zip(self.columns[column].rules, self._checks[column], strict=True):
+            holds: Any = check(texts).check_output
+            broken = open_questions & ~holds.to_numpy(dtype=np.bool_)
+            if rule.kind == "mistake":
+                open_questions &= ~broken
+            yield rule, broken
+
     def meaning(self, header: str) -> str | None:
         """The column that a header means; None where the schema does not know it."""
         return self._by_header.get(bare(header))
@@ -137,8 +179,15 @@ class MailboxSchema:
         return self._by_header[close[0]] if close and self.meaning(header) is None else None
 
     @cached_property
+    def _checks(self) -> dict[str, list[pa.Check]]:
+        checks = {name: [copy(check) for check in column.checks] for name, column in self.frame.columns.items()}
+        for check in chain.from_iterable(checks.values()):
+            check.ignore_na = False  # Nothing blank is handed over, and to look for it again costs as much as a check.
+        return checks
+
+    @cached_property
     def _by_header(self) -> dict[str, str]:
-        return {bare(name): column.name for column in self.columns.values() for name in (column.name, *column.names)}
+        return {bare(name): column.name for column in self.columns.values() for name in column.headers}
 
 
 def load(path: Path | None = None) -> MailboxSchema:
@@ -258,11 +307,9 @@ class _SchemaFile:
         entries = self._mapping(node, "a check", required=("options",), optional=("pattern", "min", "max"))
         options = self._mapping(entries["options"], "a check's options", required=("check_name", "error"))
         kind = self._text(options["check_name"])
-        if kind not in _BREACHES:
-            self._refuse(
-                options["check_name"].start_mark, f"there is no check “{kind}”{_did_you_mean(kind, _BREACHES)}"
-            )
-        self._mapping(node, f"the check “{kind}”", required=("options", *_STATISTICS[kind]))
+        if kind not in KINDS:
+            self._refuse(options["check_name"].start_mark, f"there is no check “{kind}”{_did_you_mean(kind, KINDS)}")
+        self._mapping(node, f"the check “{kind}”", required=("options", *KINDS[kind]))
         sentence = self._text(options["error"])
         if kind == "length":
             shortest, longest = self._number(entries["min"]), self._number(entries["max"])
@@ -279,8 +326,8 @@ class _SchemaFile:
 
     def _refuse_unknown_placeholders(self, column: Column, node: yaml.Node) -> None:
         for rule in column.rules:
-            found = rule.kind in ("mistake", "has_no")
-            known = () if column.secret else ("value", *(rule.pattern.groupindex if found else ()))
+            groups = rule.pattern.groupindex if rule.kind in FORBIDDING else ()
+            known = () if column.secret else ("value", *groups)
             for placeholder in self._placeholders(rule.sentence, node):
                 if placeholder not in known:
                     why = "its cells are never shown" if column.secret else "nothing of that name is found"
@@ -302,7 +349,7 @@ class _SchemaFile:
     def _refuse_shared_names(self, columns: Mapping[str, Column]) -> None:
         seen: dict[str, str] = {}
         for column in columns.values():
-            for name in (column.name, *column.names):
+            for name in column.headers:
                 other = seen.setdefault(bare(name), column.name)
                 if other != column.name:
                     self._refuse(None, f"the header “{name}” is given to both {other} and {column.name}")
@@ -358,18 +405,9 @@ def _did_you_mean(word: str, known: Mapping[str, object] | Sequence[str]) -> str
     return f"; did you mean “{close[0]}”?" if close else ""
 
 
-_STATISTICS: Final[Mapping[str, tuple[str, ...]]] = {
-    "mistake": ("pattern",),
-    "fits": ("pattern",),
-    "has": ("pattern",),
-    "has_no": ("pattern",),
-    "length": ("min", "max"),
-}
-
-
 def _register_checks() -> None:
-    """Make the kinds of `_BREACHES` known to pandera, whose registry is global and refuses a name it has."""
-    for kind, statistics in _STATISTICS.items():
+    """Make `KINDS` known to pandera, whose registry is global and refuses a name it has."""
+    for kind, statistics in KINDS.items():
         if not hasattr(pa.Check, kind):
             check = _length_check if kind == "length" else _pattern_check(kind)
             register_check_method(check, statistics=list(statistics), supported_types=pd.Series)
@@ -377,19 +415,14 @@ def _register_checks() -> None:
 
 def _pattern_check(kind: str) -> Callable[..., pd.Series[bool]]:
     def check(cells: pd.Series[str], *, pattern: str) -> pd.Series[bool]:
-        return _unbroken(Rule(kind, "", re.compile(pattern)), cells)
+        return Rule(kind, "", re.compile(pattern)).unbroken(cells)
 
     check.__name__ = kind
     return check
 
 
-def _length_check(cells: pd.Series[str], *, min: int, max: int) -> pd.Series[bool]:  # noqa: A002 - the words of the YAML
-    return _unbroken(Rule("length", "", shortest=min, longest=max), cells)
+def _length_check(cells: pd.Series[str], *, min: int, max: int) -> pd.Series[bool]:  # noqa: A002 - the YAML's words
+    return Rule("length", "", shortest=min, longest=max).unbroken(cells)
 
 
 _length_check.__name__ = "length"
-
-
-def _unbroken(rule: Rule, cells: pd.Series[str]) -> pd.Series[bool]:
-    broken = np.fromiter(map(rule.broken_by, cells), dtype=bool, count=len(cells))
-    return pd.Series(~broken, index=cells.index)

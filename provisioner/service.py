@@ -20,7 +20,7 @@ import certifi
 import httpx
 
 from provisioner.errors import KeyRefusedError, ServiceDownError, WrongServiceError
-from provisioner.pace import Lane, Pace
+from provisioner.pace import Grant, Lane, Pace
 from provisioner.records import (
     Accepted,
     CreateAnswer,
@@ -39,7 +39,7 @@ from provisioner.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from provisioner.progress import Listener
     from provisioner.settings import Connection
@@ -57,6 +57,8 @@ LONGEST_THROTTLE = 15 * 60.0
 """Seconds the service may keep every request waiting before the run is better continued later."""
 LISTING_TRIES = 4
 REASON_LENGTH = 500
+REASON_DEPTH = 8
+"""Levels of an error body that are read; sentences stand in the first three."""
 
 ENDED_WELL = frozenset({"success", "succeeded", "completed", "complete", "done"})
 ENDED_BADLY = frozenset({"failure", "failed", "error", "revoked"})
@@ -71,8 +73,6 @@ class _Reply:
     status: int
     body: object
     """The decoded JSON; None where it is none."""
-    text: str
-    """The start of a body that is not JSON."""
     retry_after: float | None
     location: str
 
@@ -102,8 +102,9 @@ class ListingUnavailableError(Exception):
 class Service:
     """One account's view of the service. An asynchronous context manager; for one event loop.
 
-    Every request waits for a grant of the pace first. What certainly was not carried out (never connected, 429, 503
-    with Retry-After) is sent again by itself with a fresh grant; all else is told to the caller.
+    Every request needs a grant of the pace; a create's and a task's is brought by the caller, who decides at the last
+    moment what to send. What certainly was not carried out (never connected, 429, 503 with Retry-After) is sent again
+    by itself with a fresh grant; all else is told to the caller.
     """
 
     def __init__(self, connection: Connection, pace: Pace, listener: Listener) -> None:
@@ -112,10 +113,21 @@ class Service:
         self._pace = pace
         self._listener = listener
         self._ssl: ssl.SSLContext | bool = False
-        self._clients: list[httpx.AsyncClient] = []
-        self._idle: list[httpx.AsyncClient] = []
+        self._headers = httpx.Headers(
+            {
+                "Authorization": f"Api-Key {connection.api_key.reveal()}",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "User-Agent": "provisioner",
+            }
+        )
+        timeout = httpx.Timeout(connection.answer_timeout, connect=CONNECT_TIMEOUT)
+        self._extensions = {"timeout": timeout.as_dict()}
+        self._transports: list[httpx.AsyncHTTPTransport] = []
+        self._idle: list[httpx.AsyncHTTPTransport] = []
         self._counts = dict.fromkeys(asdict(RequestCounts()), 0)
         self._strikes = 0
+        self._held_at = float("-inf")
         self._unreached_since: float | None = None
         self._throttled_since: float | None = None
         self._met = False
@@ -131,8 +143,8 @@ class Service:
 
     async def __aexit__(self, *exc_info: object) -> None:
         with anyio.CancelScope(shield=True):
-            for client in self._clients:
-                await client.aclose()
+            for transport in self._transports:
+                await transport.aclose()
 
     async def account(self) -> Mapping[str, Any]:
         """Who the key belongs to, as the service tells it; empty where it has no such page.
@@ -154,14 +166,14 @@ class Service:
         self._met = True
         return reply.body if reply.status == 200 and isinstance(reply.body, dict) else {}
 
-    async def create(self, request: Request) -> CreateAnswer:
-        """Ask for one mailbox, once.
+    async def create(self, request: Request, grant: Grant) -> CreateAnswer:
+        """Ask for one mailbox, once, with a grant of the lane for creates.
 
         Raises KeyRefusedError, ServiceDownError or WrongServiceError, and LaneClosedError where the pace was closed;
         after each of them nothing was made.
         """
         body = {key: value for key, value in _body(request) if value is not None}
-        reply = await self._send("create", Lane.CREATE, "POST", self._connection.create_path, body)
+        reply = await self._send("create", Lane.CREATE, "POST", self._connection.create_path, body=body, grant=grant)
         if isinstance(reply, _NoAnswer):
             return Lost(reply.reason)
         self._check_key(reply)
@@ -174,10 +186,13 @@ class Service:
         reason = self._plain(reply, request)
         return Refused(reason, duplicate=bool(DUPLICATE.search(reason)))
 
-    async def task(self, task: OpenTask) -> TaskAnswer:
-        """Ask once how a task stands. An answer that says nothing counts as pending. Raises as `create` does."""
+    async def task(self, task: OpenTask, grant: Grant) -> TaskAnswer:
+        """Ask once how a task stands, with a grant of the lane that asks; an answer that says nothing is pending.
+
+        Raises KeyRefusedError, ServiceDownError and LaneClosedError.
+        """
         path = TASK_PATH.format(quote(task.task_id, safe=""))
-        reply = await self._send("poll", Lane.ASK, "GET", path)
+        reply = await self._send("poll", Lane.ASK, "GET", path, grant=grant)
         if isinstance(reply, _NoAnswer):
             return Pending()
         self._check_key(reply)
@@ -205,32 +220,41 @@ class Service:
         }
 
     async def _listing(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
-        """The items of a list, whether it comes as a bare array or in pages; pages of another origin are refused."""
-        url: str | None = self._origin + path
+        """The items of a list, whether it comes as a bare array or in pages; pages of another host are refused."""
         seen: set[str] = set()
-        while url and url not in seen:
-            seen.add(url)
-            body = await self._page(url)
+        following: str | None = path
+        while following is not None:
+            if following in seen:
+                raise ListingUnavailableError("the service's list goes round in a circle")
+            seen.add(following)
+            body = await self._page(following)
             items = body if isinstance(body, list) else body.get("results") if isinstance(body, dict) else None
             if not isinstance(items, list):
                 raise ListingUnavailableError("the service's list has a form that this program does not know")
             for item in items:
                 if isinstance(item, dict):
                     yield item
-            url = self._next_page(url, body.get("next") if isinstance(body, dict) else None)
+            following = self._next_page(following, body.get("next") if isinstance(body, dict) else None)
 
-    def _next_page(self, url: str, following: object) -> str | None:
+    def _next_page(self, path: str, following: object) -> str | None:
+        """Path and query of the next page; the key goes to the configured origin alone, whatever the link says."""
         if not following:
             return None
-        target = urljoin(url, str(following))
-        if urlsplit(target)[:2] != urlsplit(self._origin)[:2]:
+        here = self._origin + path
+        try:
+            target = urlsplit(urljoin(here, str(following)))
+            # Behind a proxy that speaks TLS for it, the service writes http:// into its own links.
+            elsewhere = target.hostname != urlsplit(here).hostname
+        except ValueError:
+            elsewhere = True
+        if elsewhere:
             raise ListingUnavailableError("the service's list goes on at another address, which is not followed")
-        return target
+        return target.path + (f"?{target.query}" if target.query else "")
 
-    async def _page(self, url: str) -> object:
+    async def _page(self, path: str) -> object:
         reason = ""
         for _ in range(LISTING_TRIES):
-            reply = await self._send("other", Lane.ASK, "GET", url.removeprefix(self._origin))
+            reply = await self._send("other", Lane.ASK, "GET", path)
             if isinstance(reply, _NoAnswer):
                 reason = reply.reason
                 continue
@@ -238,18 +262,26 @@ class Service:
             if reply.status == 200 and reply.is_json:
                 return reply.body
             reason = f"the service answered {reply.status}"
-            if reply.status < 500:
+            if 300 <= reply.status < 500:
                 break
         raise ListingUnavailableError(f"the service's list could not be had: {reason}")
 
     async def _send(
-        self, purpose: str, lane: Lane, method: str, path: str, body: Mapping[str, Any] | None = None
+        self,
+        purpose: str,
+        lane: Lane,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        grant: Grant | None = None,
     ) -> _Reply | _NoAnswer:
         """Send one request, again only where it certainly was not carried out, and answer what came of it."""
         content = json.dumps(body).encode() if body is not None else None
         attempt = 0
         while True:
-            await self._pace.grant(lane)
+            if grant is None or attempt:
+                grant = await self._pace.grant(lane)
             self._counts[purpose] += 1
             self._counts["retried"] += attempt > 0
             attempt += 1
@@ -257,9 +289,9 @@ class Service:
             reply = await self._exchange(method, path, content)
             self._tell(method, path, reply, anyio.current_time() - began)
             if isinstance(reply, _NeverConnected):
-                self._hold_unreached(reply.reason)
+                self._hold_unreached(reply.reason, grant)
             elif isinstance(reply, _Reply) and _is_not_now(reply):
-                self._hold_throttled(reply)
+                self._hold_throttled(reply, grant)
             else:
                 if isinstance(reply, _Reply):
                     self._strikes, self._unreached_since, self._throttled_since = 0, None, None
@@ -273,42 +305,50 @@ class Service:
 
     async def _exchange(self, method: str, path: str, content: bytes | None) -> _Reply | _NoAnswer | _NeverConnected:
         """One request on one connection of its own, and httpx's errors in this program's words."""
-        client = self._idle.pop() if self._idle else self._new_client()
+        transport = self._idle.pop() if self._idle else self._new_transport()
         try:
-            response = await client.request(method, path, content=content)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-            return _NeverConnected(_technical(error))
+            request = httpx.Request(
+                method, self._origin + path, headers=self._headers, content=content, extensions=self._extensions
+            )
+            response = await transport.handle_async_request(request)
+            await response.aread()
+        except NEVER_CONNECTED as error:
+            return _NeverConnected(self._technical(error))
         except httpx.ReadTimeout:
-            return _NoAnswer(f"no answer within {self._connection.answer_timeout:.0f} seconds")
-        except (httpx.RequestError, httpx.InvalidURL, httpx.StreamError) as error:
-            return _NoAnswer(_technical(error))
+            return _NoAnswer(f"no answer within {self._connection.answer_timeout:g} seconds")
+        except NO_ANSWER as error:
+            return _NoAnswer(self._technical(error))
         finally:
-            self._idle.append(client)
+            self._idle.append(transport)
         return _read(response)
 
-    def _new_client(self) -> httpx.AsyncClient:
-        """A client that holds one connection: httpx's own pool rescans all of its connections for each request."""
-        client = httpx.AsyncClient(
-            base_url=self._origin,
-            headers={
-                "Authorization": f"Api-Key {self._connection.api_key.reveal()}",
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-            },
+    def _new_transport(self) -> httpx.AsyncHTTPTransport:
+        """One connection: a pool of httpx rescans all of its connections for each request.
+
+        No client stands above it: that would keep cookies, follow redirects if told so, and cost a fifth of the time.
+        """
+        transport = httpx.AsyncHTTPTransport(
             verify=self._ssl,
             # The environment is the command line's to read; a proxy would see a loopback request's key in clear.
             trust_env=False,
             proxy=self._connection.proxy if self._ssl else None,
-            follow_redirects=False,
-            timeout=httpx.Timeout(self._connection.answer_timeout, connect=CONNECT_TIMEOUT),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE),
         )
-        self._clients.append(client)
-        return client
+        self._transports.append(transport)
+        return transport
 
-    def _hold_unreached(self, reason: str) -> None:
+    def _hold_unreached(self, reason: str, grant: Grant) -> None:
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            raise WrongServiceError(
+                f"{self._origin} does not prove who it is ({reason}).",
+                remedy="Check the address. If your office's network reads encrypted traffic, its certificate must be "
+                "installed on this computer.",
+            )
+        if grant <= self._held_at:
+            return
         now = anyio.current_time()
-        self._unreached_since = self._unreached_since or now
+        if self._unreached_since is None:
+            self._unreached_since = now
         wait = self._backoff()
         patience = self._connection.patience if self._met else 0.0
         if now + wait - self._unreached_since > patience:
@@ -316,23 +356,32 @@ class Service:
                 f"Nothing answers at {self._origin} ({reason}).",
                 remedy="Check the address and your connection to the network, then run again.",
             )
-        if self._pace.hold(wait):
-            self._listener.held(wait, "the service cannot be reached")
+        self._hold(wait, "the service cannot be reached")
 
-    def _hold_throttled(self, reply: _Reply) -> None:
+    def _hold_throttled(self, reply: _Reply, grant: Grant) -> None:
+        too_fast = reply.status == 429
+        self._counts["throttled"] += too_fast
+        if too_fast:
+            self._pace.ease(grant)
+        if reply.retry_after is None and grant <= self._held_at:
+            return
         now = anyio.current_time()
         self._unreached_since = None
-        self._throttled_since = self._throttled_since or now
-        self._counts["throttled"] += reply.status == 429
+        if self._throttled_since is None:
+            self._throttled_since = now
         wait = reply.retry_after if reply.retry_after is not None else self._backoff()
         if now + wait - self._throttled_since > LONGEST_THROTTLE:
             raise ServiceDownError(
                 f"{self._origin} asks to wait for longer than {LONGEST_THROTTLE / 60:.0f} minutes.",
                 remedy="Run again later, with a lower --rate if this happens often.",
             )
-        if self._pace.hold(wait, ease=reply.status == 429):
-            asked = "asks to send more slowly" if reply.status == 429 else "is not available"
-            self._listener.held(wait, f"the service {asked}")
+        self._hold(wait, "the service asks to send more slowly" if too_fast else "the service is not available")
+
+    def _hold(self, seconds: float, reason: str) -> None:
+        """Let everyone wait. What was under way by then and fails in the same way is no further failure."""
+        self._held_at = anyio.current_time()
+        if self._pace.hold(seconds):
+            self._listener.held(seconds, reason)
 
     def _backoff(self) -> float:
         """Seconds to wait after one more failure in a row; spread, so that many programs do not return together."""
@@ -350,7 +399,8 @@ class Service:
 
     def _wrong_service(self, reply: _Reply) -> WrongServiceError:
         if 300 <= reply.status < 400:
-            what = f"redirects to {reply.location or 'another address'}, which is not followed"
+            where = self._hide(reply.location)[:REASON_LENGTH]
+            what = f"redirects to {where or 'another address'}, which is not followed"
         elif reply.status == 404:
             what = "has no such page (404)"
         else:
@@ -362,14 +412,33 @@ class Service:
 
     def _plain(self, reply: _Reply, request: Request) -> str:
         """The service's own sentences about a request, without its password."""
-        return request.redact(self._sentences(reply)) or f"the service answered {reply.status} and no reason"
+        return self._sentences(reply, request.redact) or f"the service answered {reply.status} and no reason"
 
-    def _sentences(self, reply: _Reply) -> str:
-        text = "; ".join(_flatten(reply.body)) if reply.is_json else ""
-        return self._connection.api_key.redact(text)[:REASON_LENGTH]
+    def _sentences(self, reply: _Reply, hide: Callable[[str], str] = str) -> str:
+        """The sentences of an error body. Secrets are hidden before anything is cut, which could split one."""
+        hidden = (" ".join(self._hide(hide(sentence)).split()) for sentence in _flatten(reply.body))
+        text = "; ".join(sentence for sentence in hidden if sentence)
+        return text if len(text) <= REASON_LENGTH else text[: REASON_LENGTH - 1] + "…"
+
+    def _technical(self, error: Exception) -> str:
+        return self._hide(str(error) or type(error).__name__)
+
+    def _hide(self, text: str) -> str:
+        return self._connection.api_key.redact(text)
 
 
 _TRY_LATER = "Run again in a few minutes; if it stays so, ask Mission Inbox's support."
+
+NEVER_CONNECTED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+"""httpx's errors after which not a byte of the request has left."""
+NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
+"""All others: whether the request was carried out is not known."""
 
 
 def _trust() -> ssl.SSLContext:
@@ -391,12 +460,11 @@ def _body(request: Request) -> Iterator[tuple[str, object]]:
 def _read(response: httpx.Response) -> _Reply:
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     return _Reply(
         status=response.status_code,
         body=body,
-        text="" if body is not None else response.text[:200],
         retry_after=_retry_after(response.headers),
         location=response.headers.get("location", ""),
     )
@@ -405,7 +473,9 @@ def _read(response: httpx.Response) -> _Reply:
 def _retry_after(headers: httpx.Headers) -> float | None:
     """Seconds that a reply asks to wait for, given as such or as a date; None where it does not say."""
     value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
+    if not value:
+        return None
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(headers["date"])).total_seconds())
@@ -420,10 +490,11 @@ def _is_not_now(reply: _Reply) -> bool:
 
 def _accepted(reply: _Reply) -> CreateAnswer:
     if isinstance(reply.body, dict):
-        if reply.body.get("task_id"):
-            return Accepted(TaskId(str(reply.body["task_id"])))
-        if reply.body.get("id") is not None:
-            return Created(str(reply.body["id"]))
+        task_id, mailbox_id = reply.body.get("task_id"), reply.body.get("id")
+        if isinstance(task_id, str | int) and task_id != "":
+            return Accepted(TaskId(str(task_id)))
+        if isinstance(mailbox_id, str | int) and mailbox_id != "":
+            return Created(str(mailbox_id))
     return Lost(f"the service answered {reply.status} without a task ID")
 
 
@@ -441,7 +512,9 @@ def _mailbox(item: Mapping[str, Any]) -> Mailbox:
     domain = item.get("domain")
     nested = domain if isinstance(domain, dict) else {}
     number = nested.get("id", domain)
-    name = item.get("domain_name") or nested.get("name") or (domain if isinstance(domain, str) else None)
+    if isinstance(number, str) and number.isascii() and number.isdecimal():
+        number = int(number)
+    name = item.get("domain_name") or nested.get("name") or (number if isinstance(number, str) else None)
     return Mailbox(
         id=str(item["id"]) if item.get("id") is not None else None,
         email=str(item.get("email") or item.get("address") or item.get("username") or ""),
@@ -454,22 +527,18 @@ def _mailbox(item: Mapping[str, Any]) -> Mailbox:
 _REASON_KEYS = ("error", "errors", "detail", "message", "reason", "result", "non_field_errors")
 
 
-def _flatten(body: object) -> Iterator[str]:
+def _flatten(body: object, depth: int = REASON_DEPTH) -> Iterator[str]:
     """The sentences of an error body in reading order: Django REST framework's by field, a task's by its reason."""
     if isinstance(body, str):
-        yield " ".join(body.split())
-    elif isinstance(body, list):
+        yield body
+    elif isinstance(body, list) and depth:
         for item in body:
-            yield from _flatten(item)
-    elif isinstance(body, dict):
+            yield from _flatten(item, depth - 1)
+    elif isinstance(body, dict) and depth:
         reasons = [key for key in _REASON_KEYS if body.get(key)]
         is_task = "status" in body or "state" in body
         for key in reasons:
-            yield from _flatten(body[key])
+            yield from _flatten(body[key], depth - 1)
         for key, value in body.items():
             if not is_task and key not in reasons:
-                yield from (f"{key}: {sentence}" for sentence in _flatten(value))
-
-
-def _technical(error: Exception) -> str:
-    return str(error) or type(error).__name__
+                yield from (f"{key}: {sentence}" for sentence in _flatten(value, depth - 1))

@@ -40,6 +40,7 @@ class Connection:
 
     def __post_init__(self) -> None:
         check_api_url(self.api_url)
+        check_api_key(self.api_key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,10 @@ class SheetOptions:
     schema: Path | None = None
     """None is the schema that comes with the program."""
     generate_passwords: bool = False
+    encoding: str | None = None
+    """Of a text file; None finds it."""
+    sheet_name: str | None = None
+    """Which sheet of a workbook; None takes the only one there is."""
     fill: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Column to value for `--set`: fills the column where it is missing or blank."""
 
@@ -76,23 +81,33 @@ class RunOptions:
 
 def check_api_url(url: str) -> None:
     """Raise SettingsError unless the key may be sent there: https, or http on loopback; nothing but an origin."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        host = None
-    if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(
-            f"“{url}” is not the address of a service.", remedy=f"Write it like {DEFAULT_API_URL}, with https://."
-        )
-    if parts.username or parts.password or parts.query or parts.fragment or parts.path not in ("", "/"):
+        parts, host = urlsplit(""), None
+    if "@" in url or parts.query or parts.fragment or parts.path not in ("", "/"):
         raise SettingsError(
             "The service's address may hold a scheme, a host and a port, and nothing else.",
             remedy=f"Write it like {DEFAULT_API_URL}; the key is given separately.",
         )
+    if parts.scheme not in ("http", "https") or not host:
+        raise SettingsError(
+            f"“{url}” is not the address of a service.", remedy=f"Write it like {DEFAULT_API_URL}, with https://."
+        )
     if parts.scheme == "http" and not _is_loopback(host):
         raise SettingsError(
             f"“{url}” would send the API key unencrypted.", remedy="Write the address with https:// in front."
+        )
+
+
+def check_api_key(key: Secret) -> None:
+    """Raise SettingsError unless the key can stand in a request's header. The message does not show it."""
+    text = key.reveal()
+    if not text or not (text.isascii() and text.isprintable()) or " " in text:
+        raise SettingsError(
+            "The API key is empty, or holds a space, a line break or another character that no key has.",
+            remedy="Copy the key once more, and nothing before or after it.",
         )
 
 

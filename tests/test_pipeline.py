@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from provisioner import pipeline
 from provisioner.errors import KeyRefusedError, RunFolderError, SameFailureError, ServiceDownError, WrongServiceError
-from provisioner.records import Secret, Status
+from provisioner.records import Rate, Secret, Status
 from provisioner.runfolder import RunFolder, hold
 from provisioner.settings import RunOptions, SheetOptions
 
@@ -252,3 +253,42 @@ def test_practice_is_never_taken_for_the_real_thing(sandbox: Any, connection: An
     run(sheet, connection(sandbox(**FAST)))
     with pytest.raises(RunFolderError, match="another service"):
         run(sheet, connection("https://api.example.org"))
+
+
+def test_corrections_that_nobody_ran_are_kept(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, listener: Any
+) -> None:
+    """Running the sheet again replaces failures.csv, but never an edited one: that is set aside, and told."""
+    service = sandbox(**FAST)
+    sheet = write_sheet([("b..b", "101", "201", "Sheet-Pass-77!", "", "")])
+    run(sheet, connection(service))
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    run(sheet, connection(service))
+    assert not list(failures.parent.glob("failures-edited-*"))
+    edited = failures.read_text("utf-8-sig").replace("b..b,", "b.b,")
+    failures.write_text(edited, "utf-8")
+    run(sheet, connection(service))
+    (kept,) = failures.parent.glob("failures-edited-*.csv")
+    assert kept.read_text("utf-8") == edited
+    assert any(str(kept) in sentence for (sentence,) in listener.all("note"))
+
+
+@pytest.mark.parametrize("jump", [86_400.0, -86_400.0], ids=["forward", "back"])
+def test_a_clock_that_jumps_sends_nothing_too_early(
+    sandbox: Any, connection: Any, write_sheet: Any, listener: Any, jump: float
+) -> None:
+    """The wall clock may be set in the middle of a run: rows in doubt still wait, and no longer than they should."""
+    service = sandbox(**FAST, lost_share=0.3, seed=2)
+    started = time.time()
+
+    def wall_clock() -> float:
+        now = time.time()
+        return now + jump if now > started + 1.0 else now
+
+    options = SheetOptions(sheet=write_sheet(40))
+    how = RunOptions(settle_after=0.5, stop_after=0)
+    connect = nullcontext(connection(service, rates=(Rate(30, 1.0),)))
+    ending = pipeline.run(options, how, lambda _: connect, listener, wall_clock=wall_clock)
+    assert ending.summary.statuses == {Status.CREATED: 40}
+    assert ending.summary.seconds < 30
+    assert all(received.carried_out == 1 for received in service.state.creates.values())

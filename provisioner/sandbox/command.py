@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,10 +164,16 @@ def _welcome(url: str, options: SandboxOptions) -> str:
             f"These mailboxes exist already: {taken}",
             "",
             "To try it, in another window:",
-            f"  MISSION_INBOX_API_KEY={options.api_key} provisioner run SHEET --api-url {url}",
+            f"  {_key_setting(options.api_key)} provisioner run SHEET --api-url {url}",
         ]
     )
 
 
 def _table(lines: Sequence[tuple[str, int, str]]) -> list[str]:
     return [f"  {column:<14}{number:<6}{name}" for column, number, name in lines]
+
+
+def _key_setting(key: str) -> str:
+    if sys.platform == "win32":  # as PowerShell writes it
+        return f'$env:MISSION_INBOX_API_KEY = "{key}";'
+    return f"MISSION_INBOX_API_KEY={shlex.quote(key)}"

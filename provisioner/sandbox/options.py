@@ -72,6 +72,8 @@ class SandboxOptions:
 
     state: Path | None = None
     """SQLite file that outlives the process, a killed one too. None: everything is forgotten at the end."""
+    keep_passwords: bool = True
+    """Whether the state file holds the mailboxes' passwords, in clear; else they are blank after a restart."""
     seed: int | None = None
     """Makes faults, durations and task IDs repeat for the same order of requests. None: different each time."""
 

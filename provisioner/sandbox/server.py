@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -58,7 +59,9 @@ def serve(options: SandboxOptions) -> Iterator[RunningSandbox]:
     """
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(options.host, options.port))
-        storage = stack.enter_context(closing(Storage(options.state))) if options.state is not None else None
+        storage = None
+        if options.state is not None:
+            storage = stack.enter_context(closing(Storage(options.state, passwords=options.keep_passwords)))
         state = State(storage)
         sandbox = Sandbox(options, state, Faults(options, life=storage.life if storage is not None else 1))
         server = _Server(sandbox)
@@ -98,6 +101,11 @@ class _Protocol(H11Protocol):
         super().connection_made(transport)
         self.app_state = {**self.app_state, "abort": transport.abort}
 
+    def abandon_half_request(self) -> None:
+        """Cut the connection of a client that has begun a request and not finished it."""
+        if self.conn.their_state is h11.SEND_BODY:
+            self.transport.abort()
+
 
 class _Server(uvicorn.Server):
     def __init__(self, sandbox: Sandbox) -> None:
@@ -119,4 +127,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._sandbox.stopping.set()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, _Protocol):
+                connection.abandon_half_request()
         await super().shutdown(sockets)

@@ -5,7 +5,7 @@ from provisioner.sheets.files import (
     RESULTS_COLUMNS,
     guard,
     read_table,
-    replacing,
+    replace_file,
     unguard,
     write_table,
 )
@@ -21,7 +21,7 @@ __all__ = [
     "column_letters",
     "guard",
     "read_table",
-    "replacing",
+    "replace_file",
     "unguard",
     "write_table",
 ]

@@ -21,6 +21,7 @@ _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _FALLBACK: Final = "cp1252"
+_PIECE: Final = 1 << 20
 _LOOKED_AT: Final = 4096
 _HALF_EMPTY: Final = 0.6
 
@@ -59,8 +60,16 @@ def find_encoding(data: bytes, named: str | None = None) -> Encoding:
 
 def lines(data: bytes, encoding: Encoding) -> Iterator[str]:
     """The lines without their ends, whichever of CR LF, LF and CR end them."""
-    for line in io.TextIOWrapper(io.BytesIO(data), encoding=encoding.name, newline=None):
-        yield line.removesuffix("\n")
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding.name)(), translate=True)
+    source = io.BytesIO(data)
+    begun = ""
+    while piece := source.read(_PIECE):
+        *whole, begun = (begun + decoder.decode(piece)).split("\n")
+        yield from whole
+    *whole, begun = (begun + decoder.decode(b"", final=True)).split("\n")
+    yield from whole
+    if begun:
+        yield begun
 
 
 def _named(data: bytes, name: str) -> Encoding:
@@ -85,8 +94,9 @@ def _proved(data: bytes, name: str) -> Encoding:
 
 
 def _decodes(data: bytes, name: str) -> bool:
+    source = io.BytesIO(data)
     try:
-        for _ in codecs.iterdecode(iter(io.BytesIO(data).readline, b""), name):
+        for _ in codecs.iterdecode(iter(lambda: source.read(_PIECE), b""), name):
             pass
     except UnicodeError:
         return False

@@ -11,12 +11,17 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 DELIMITERS: Final = (",", ";", "\t", "|")
+
+NO_DOUBTS: Final[Mapping[int, str]] = {}
+
+_TAKEN_AT_ONCE: Final = 1024
 
 STRAY_QUOTE: Final = "a quotation mark opens or closes where it cannot, so its cells cannot be told apart"
 
@@ -27,10 +32,21 @@ class Record(NamedTuple):
     number: int
     """As the spreadsheet program shows it; a cell with line breaks does not make it count twice."""
     cells: list[str]
-    fault: str | None
-    """Why the cells are not certain; None where they are. They are then what stands between the delimiters."""
+    fault: str | None = None
+    """Why the cells cannot be told apart; None where they can. They are then what stands between the delimiters."""
     lines: int = 1
     """How many lines of a text file it takes."""
+    doubts: Mapping[int, str] = NO_DOUBTS
+    """By position, of what kind a cell was that a workbook does not hold as text."""
+
+
+class Run(NamedTuple):
+    """Rows one after another, each of as many certain cells as the header has."""
+
+    first: int
+    """The number of the first."""
+    columns: list[list[str]]
+    """By position."""
 
 
 @dataclass(frozen=True)
@@ -65,35 +81,60 @@ def _grammar(delimiter: str) -> _Grammar:
     )
 
 
-def records(
-    lines: Iterable[str], delimiter: str, *, width: int | None = None, written_by_us: bool = False, first: int = 1
-) -> Iterator[Record]:
-    """The rows of the file, blank ones too, counted from `first`.
-
-    A quoted cell may hold line breaks. Where one could also be a stray quotation mark that has swallowed rows of
-    `width` cells, those rows are taken for rows, unless the file was `written_by_us` and its quotes can be trusted.
-    """
-    grammar = _grammar(delimiter)
+def runs(
+    lines: Iterable[str], delimiter: str, width: int, *, first: int, written_by_us: bool = False
+) -> Iterator[Run | Record]:
+    """What `records` yields of the rows below a header of `width` cells, many plain rows at a time."""
     ahead = deque[str]()
     source = iter(lines)
-    number = first - 1
+    number = first
     while True:
-        line = ahead.popleft() if ahead else next(source, None)
-        if line is None:
+        ahead.extend(islice(source, max(0, _TAKEN_AT_ONCE - len(ahead))))
+        if not ahead:
             return
-        number += 1
+        together = delimiter.join(ahead)
+        counts = list(map(str.count, ahead, repeat(delimiter)))
+        if '"' not in together and counts.count(width - 1) == len(ahead):
+            cells = together.split(delimiter)
+            yield Run(number, [cells[position::width] for position in range(width)])
+            number += len(ahead)
+            ahead.clear()
+        else:
+            for record in _records(ahead, source, delimiter, width, number, written_by_us=written_by_us):
+                yield record
+                number = record.number + 1
+                if not ahead:
+                    break
+
+
+def records(lines: Iterable[str], delimiter: str, *, width: int | None = None, first: int = 1) -> Iterator[Record]:
+    """The rows of a file one by one, blank ones too, counted from `first`.
+
+    A quoted cell may hold line breaks. Where it could also be a stray quotation mark that has swallowed rows of
+    `width` cells, those rows are taken for rows.
+    """
+    return _records(deque(), iter(lines), delimiter, width, first, written_by_us=False)
+
+
+def _records(
+    ahead: deque[str], source: Iterator[str], delimiter: str, width: int | None, number: int, *, written_by_us: bool
+) -> Iterator[Record]:
+    grammar = _grammar(delimiter)
+    while (line := ahead.popleft() if ahead else next(source, None)) is not None:
         if '"' not in line:
-            yield Record(number, line.split(delimiter), None)
+            record = Record(number, line.split(delimiter))
         elif grammar.whole.fullmatch(line):
-            yield _parsed(number, [line], delimiter)
+            record = _parsed(number, [line], delimiter)
         else:
             block = _quoted_block(line, ahead, source, grammar) if grammar.opens.fullmatch(line) else []
             if block and (written_by_us or not _swallows_rows(block, delimiter, width)):
                 for _ in block[1:]:
                     ahead.popleft()
-                yield _parsed(number, block, delimiter)
+                record = _parsed(number, block, delimiter)
             else:
-                yield Record(number, line.split(delimiter), STRAY_QUOTE)
+                record = Record(number, line.split(delimiter), STRAY_QUOTE)
+        yield record
+        number += 1
 
 
 def _quoted_block(line: str, ahead: deque[str], source: Iterator[str], grammar: _Grammar) -> list[str]:

@@ -13,7 +13,7 @@ import re
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -61,30 +61,35 @@ def unguard(text: str) -> str:
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], *, delimiter: str = ",") -> None:
     """Put a CSV file in the place of `path` in one step: UTF-8 with a byte order mark, CRLF, formulas guarded.
 
-    Raises as `replacing` does.
-    """
-    with replacing(path, encoding="utf-8-sig") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
-        writer.writerow([guard(cell) for cell in header])
-        writer.writerows([guard(cell) for cell in row] for row in rows)
-
-
-@contextmanager
-def replacing(path: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
-    """A file that takes the place of `path` in one step when it is whole.
-
     Only its owner may read it. Where anything fails, what was there before stays as it was.
 
     Raises:
         OSError: It cannot be written, or is open in a program that lets nobody replace it, as Excel does on Windows.
     """
+    with _replacing(path) as part, part.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
+        writer.writerow([guard(cell) for cell in header])
+        writer.writerows([guard(cell) for cell in row] for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file in the place of `path` as `write_table` does, whatever it holds. Raises OSError."""
+    with _replacing(path) as part, part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, which takes its place where all goes well, and is gone where anything does not."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(descriptor)
     part = Path(name)
     try:
-        with os.fdopen(descriptor, "w", encoding=encoding, newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield part
         part.replace(path)
     except BaseException:
         with suppress(OSError):

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     Meaning = Callable[[str], str | None]
 
-SEARCHED_ROWS: Final = 100
-"""How far down the header is looked for."""
-
 _TELLING: Final = 3
 """So many of failures.csv's own columns tell a damaged failures file from any other sheet."""
 
@@ -58,6 +55,11 @@ def lay_out(header: Record, meaning: Meaning) -> Layout:
     return Layout(header, len(cells), headers, _keys(headers, meaning), own, added)
 
 
+def is_ours(cells: Sequence[str]) -> bool:
+    """Whether a header is that of a failures file."""
+    return {cell.strip() for cell in cells}.issuperset(FAILURES_COLUMNS)
+
+
 def _added(cells: Sequence[str]) -> dict[str, int]:
     names = [cell.strip() for cell in cells]
     if tuple(names[: len(RESULTS_COLUMNS)]) == RESULTS_COLUMNS:
@@ -65,7 +67,9 @@ def _added(cells: Sequence[str]) -> dict[str, int]:
             "This is the record of a run, not a sheet.",
             remedy="Use the sheet itself, or failures.csv beside this file.",
         )
-    added: dict[str, int] = {name: names.index(name) for name in FAILURES_COLUMNS if name in names}
+    # The last of each name is ours: the sheet may have columns of these names itself.
+    last = {name: position for position, name in enumerate(names)}
+    added = {name: last[name] for name in FAILURES_COLUMNS if name in last}
     missing = [name for name in FAILURES_COLUMNS if name not in added]
     if not missing:
         return added

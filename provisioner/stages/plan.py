@@ -51,12 +51,14 @@ def plan(
     *,
     is_failures: bool,
     new_password: Callable[[], Secret] | None,
+    since: Callable[[float | None], float],
     checking: bool = False,
 ) -> Plan:
     """Bring the journal in step with the sheet and say what is to be done.
 
     `is_failures`: the sheet is a failures file, which amends the record instead of replacing it.
     `new_password` makes up a password for a row without one; None leaves it out of the request.
+    `since` turns the journal's time of a create, None where that is not known, into one on the event loop's clock.
     `checking`: nothing will be sent, so rows that could be are `valid`. Raises JournalError.
     """
     known = _Known(journal.lines())
@@ -64,7 +66,7 @@ def plan(
         # A correction stands for the row that it corrects only where the sheet does not hold the correction itself.
         entries = list(entries)
         known.in_sheet = {address_key(entry.email, entry.domain) for entry in entries}
-    planner = _Planner(known, new_password, Status.VALID if checking else Status.UNSENT)
+    planner = _Planner(known, new_password, since, Status.VALID if checking else Status.UNSENT)
     journal.adopt(planner.steps(entries, is_failures=is_failures))
     return planner.plan
 
@@ -114,8 +116,15 @@ class _Known:
 
 
 class _Planner:
-    def __init__(self, known: _Known, new_password: Callable[[], Secret] | None, waiting: Status) -> None:
+    def __init__(
+        self,
+        known: _Known,
+        new_password: Callable[[], Secret] | None,
+        since: Callable[[float | None], float],
+        waiting: Status,
+    ) -> None:
         self.plan = Plan()
+        self._since = since
         self._known = known
         self._new_password = new_password
         self._waiting = waiting
@@ -128,9 +137,11 @@ class _Planner:
         for entry in entries:
             line = self._known.take(entry) or self._new_line(entry)
             sheet_row = entry.sheet_row
-            if is_failures and sheet_row is not None:
-                sheet_row = sheet_row if self._places.setdefault(sheet_row, line.id) == line.id else None
-            yield self._decide(replace(line, sheet_row=sheet_row, file_row=entry.file_row), entry)
+            if is_failures and sheet_row is not None and self._places.setdefault(sheet_row, line.id) != line.id:
+                sheet_row = None
+            if (line.sheet_row, line.file_row) != (sheet_row, entry.file_row):
+                line = replace(line, sheet_row=sheet_row, file_row=entry.file_row)
+            yield self._decide(line, entry)
         for line in self._known.by_id.values():
             if line.id not in self._known.taken and line.superseded_by is None:
                 yield from self._amended(line) if is_failures else self._replaced(line)
@@ -160,7 +171,7 @@ class _Planner:
             return Written(line)
         request, made_up = self._with_password(line, entry.request)
         self.plan.doubts.append(
-            Doubt(Job(line.id, request, doubtful=True), line.submitted_at, line.status, resend=True)
+            Doubt(Job(line.id, request, doubtful=True), self._since(line.submitted_at), line.status, resend=True)
         )
         return Written(replace(line, password=made_up))
 
@@ -170,7 +181,7 @@ class _Planner:
         if line.status is Status.UNFINISHED and line.task_id is not None:
             self.plan.open_tasks.append(OpenTask(job, line.task_id))
         elif line.status is Status.UNKNOWN:
-            self.plan.doubts.append(Doubt(job, line.submitted_at, line.status))
+            self.plan.doubts.append(Doubt(job, self._since(line.submitted_at), line.status))
 
     def _send(self, line: Line, request: Request) -> Adoption:
         request, made_up = self._with_password(line, request)

@@ -6,7 +6,6 @@ Nothing is guessed. A row that cannot be read with certainty is kept and marked,
 from __future__ import annotations
 
 import re
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -14,31 +13,52 @@ import pandas as pd
 from provisioner.errors import SheetError
 from provisioner.records import Status, TaskId
 from provisioner.sheets import TEXT, UNCERTAIN, Origin, Sheet, column_letters, unguard
-from provisioner.sheets.decoding import find_encoding, lines
-from provisioner.sheets.delimited import DELIMITERS, records
-from provisioner.sheets.headers import SEARCHED_ROWS, Layout, known_columns, lay_out
+from provisioner.sheets.delimited import Record, Run
+from provisioner.sheets.headers import known_columns, lay_out
+from provisioner.sheets.source import text_source
+from provisioner.sheets.workbook import DATE, ERROR, HIDDEN, MERGED, NUMBER, TRUTH, is_workbook, workbook_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from provisioner.schema import Column, MailboxSchema
-    from provisioner.sheets.delimited import Record
+    from provisioner.sheets.headers import Layout
+    from provisioner.sheets.source import Source
 
 # What cannot be seen at the ends of a cell: blanks of every width, line breaks, and characters of no width.
 _BLANKS: Final = " \t\n\r\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
+_BLANK: Final = re.compile(f"[{_BLANKS}]")
 _WHOLE: Final = re.compile(r"([0-9]+)\.0+")
-_MARKED: Final = "{} could not be read with certainty; correct it, and delete the mark " + UNCERTAIN
+_BATCH: Final = 1024
+_KEPT_ONCE: Final = 10_000
+"""Up to so many different texts of a column are stored once however often they occur."""
+
+_MARKED: Final = f"{{}} could not be read with certainty; correct it, and delete the mark {UNCERTAIN}"
 _GUESSED: Final = (
     "the encoding of the file had to be guessed, so the letters of {} are not certain; "
     "save the sheet as “CSV UTF-8”, or name its encoding with --encoding"
 )
-_SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-_BATCH: Final = 8192
-_KEPT_ONCE: Final = 10_000
-"""Up to so many different texts of a column are stored once however often they occur."""
+_SECOND_TABLE: Final = (
+    "a second table begins at row {}, whose header differs from the first; put it into a sheet of its own"
+)
+_SHARED_ORIGIN: Final = (
+    "the rows {} of this file both say in sheet_row that they mend row {}; clear sheet_row in the one that is new"
+)
+_TELLING_NAMES: Final = 2
+"""A row that names so many columns is a header."""
+
+_DOUBTS: Final = {
+    NUMBER: "{} is a number, of which the spreadsheet program keeps no leading zeros; "
+    "format the column as text, and type the cell again",
+    DATE: "{} is a date or a time; format the column as text, and type the cell again",
+    TRUTH: "{} is TRUE or FALSE; format the column as text, and type the cell again",
+    ERROR: "{} shows an error, or a formula that was never worked out; write the value itself",
+    MERGED: "{} is merged with another cell; unmerge them, and write the value into each",
+    HIDDEN: "the row of {} is hidden in the workbook, so it is not certain that it is meant; show it, or delete it",
+}
 
 
 def read(
@@ -48,31 +68,45 @@ def read(
     encoding: str | None = None,
     sheet_name: str | None = None,
     fill: Mapping[str, str] | None = None,
+    blank_password_ok: bool = False,
 ) -> Sheet:
     """The sheet in a file, every row of it accounted for.
 
     Args:
-        path: A file of text, its cells separated by commas, semicolons, tabs or pipes.
+        path: A text file whose cells are separated by commas, semicolons, tabs or pipes, or a workbook.
         schema: Says which columns there are, and by which headers they go.
-        encoding: The name of the text's encoding; None finds it.
-        sheet_name: Which sheet of a workbook. A text file has none, so there it is refused.
-        fill: By column, in any of its names, what to write into its blank cells, and the column where it is missing.
+        encoding: The name of a text file's encoding; None finds it.
+        sheet_name: Which sheet of a workbook; None takes the only one that can be meant.
+        fill: By column, in any of its names, what to write into its blank cells, and into all where it is missing.
+        blank_password_ok: Whether the column of passwords may be missing, since they will be generated.
 
     Raises:
         SheetError: The file cannot be read, or lacks what every sheet must have.
     """
+    filled = _fill(fill or {}, schema)
+    required = {name for name, column in schema.columns.items() if column.required} - filled.keys()
+    if blank_password_ok:
+        required.discard("password")
+    source = _open(path, schema, encoding, sheet_name, required)
+    layout = lay_out(source.header, schema.meaning)
+    _refuse_near_misses(layout, schema)
+    _refuse_missing_columns(layout, [name for name in schema.columns if name in required])
+    table = _Table(layout, schema, filled, certain=source.certain)
+    table.add_all(source.rows)
+    return table.sheet(path, source.delimiter)
+
+
+def _open(
+    path: Path, schema: MailboxSchema, encoding: str | None, sheet_name: str | None, required: Collection[str]
+) -> Source:
     data = _content(path)
+    if is_workbook(data):
+        return workbook_source(
+            data, sheet_name, schema.meaning, lambda header: set(required) <= set(map(schema.meaning, header.cells))
+        )
     if sheet_name is not None:
         raise SheetError(f"{path} is a text file, which has no sheets.", remedy="Leave out --sheet.")
-    certainty = find_encoding(data, encoding)
-    delimiter, header, rest = _below_header(lines(data, certainty), schema)
-    layout = lay_out(header, schema.meaning)
-    filled = _fill(fill or {}, schema)
-    _refuse_missing_columns(layout, schema, filled)
-    body = records(rest, delimiter, width=layout.width, written_by_us=bool(layout.added), first=header.number + 1)
-    table = _Table(layout, schema, filled, certain=certainty.certain)
-    table.add_all(body)
-    return table.sheet(path, delimiter)
+    return text_source(data, encoding, schema.meaning)
 
 
 def _content(path: Path) -> bytes:
@@ -80,46 +114,15 @@ def _content(path: Path) -> bytes:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise SheetError(f"There is no file {path}.", remedy="Check its name and folder.") from error
-    except IsADirectoryError as error:
-        raise SheetError(f"{path} is a folder, not a sheet.", remedy="Name the file in it.") from error
-    except OSError as error:
-        if path.is_dir():  # Windows answers "permission denied" for a folder.
+    except (OSError, ValueError) as error:
+        if path.is_dir():
             raise SheetError(f"{path} is a folder, not a sheet.", remedy="Name the file in it.") from error
         raise SheetError(
-            f"{path} cannot be read: {error.strerror}.",
-            remedy="Close it where it is open, or ask who may read it.",
+            f"{path} cannot be read: {error}.", remedy="Close it where it is open, or ask who may read it."
         ) from error
     if not data.strip(b"\0 \t\r\n\xef\xbb\xbf\xfe\xff"):
         raise SheetError(f"{path} is empty.", remedy="Save the sheet again, with its header and rows.")
     return data
-
-
-def _below_header(source: Iterator[str], schema: MailboxSchema) -> tuple[str, Record, Iterator[str]]:
-    """The delimiter, the header, and the lines below it.
-
-    The header is the row that names the most columns of the schema, under whichever delimiter it names them.
-    """
-    top = list(islice(source, SEARCHED_ROWS))
-    delimiters: Sequence[str] = DELIMITERS
-    if named := _SEPARATOR_LINE.fullmatch(top[0].strip()):
-        delimiters = named.group(1)
-        del top[0]
-    best, found = 0, None
-    for delimiter in delimiters:
-        consumed = 0
-        for record in records(top, delimiter):
-            consumed += record.lines
-            known = known_columns(record.cells, schema.meaning)
-            if known > best:
-                best, found = known, (delimiter, record, consumed)
-    if found is None:
-        names = ", ".join(name for name, column in schema.columns.items() if column.required)
-        raise SheetError(
-            f"No header was found in the first {SEARCHED_ROWS} rows of the sheet.",
-            remedy=f"Give it a row with the names of its columns: {names}.",
-        )
-    delimiter, header, consumed = found
-    return delimiter, header, chain(top[consumed:], source)
 
 
 def _fill(fill: Mapping[str, str], schema: MailboxSchema) -> dict[str, str]:
@@ -130,24 +133,28 @@ def _fill(fill: Mapping[str, str], schema: MailboxSchema) -> dict[str, str]:
             raise SheetError(
                 f"There is no column “{name}” to be set.", remedy=f"The columns are {', '.join(schema.columns)}."
             )
+        if schema.columns[column].secret:
+            raise SheetError(
+                f"The column {column} cannot be set for all rows: its cells are secret.",
+                remedy="Write it into the sheet.",
+            )
         filled[column] = value
     return filled
 
 
-def _refuse_missing_columns(layout: Layout, schema: MailboxSchema, filled: Mapping[str, str]) -> None:
-    unknown = [(header, position) for position, header in enumerate(layout.headers) if schema.meaning(header) is None]
-    for header, position in unknown:
+def _refuse_near_misses(layout: Layout, schema: MailboxSchema) -> None:
+    """A misspelt header must not pass for an unknown column: what stands under it would silently not be sent."""
+    for position, header in enumerate(layout.headers):
         near = schema.near(header)
         if near is not None and near not in layout.keys:
             raise SheetError(
                 f"The column “{header.strip()}” ({column_letters(position)}) is not known; did you mean {near}?",
                 remedy=f"Rename it to {near} if so; if not, give it a name that is less alike.",
             )
-    missing = [
-        name
-        for name, column in schema.columns.items()
-        if column.required and name not in layout.keys and name not in filled
-    ]
+
+
+def _refuse_missing_columns(layout: Layout, required: Sequence[str]) -> None:
+    missing = [name for name in required if name not in layout.keys]
     if missing:
         one = len(missing) == 1
         raise SheetError(
@@ -158,48 +165,68 @@ def _refuse_missing_columns(layout: Layout, schema: MailboxSchema, filled: Mappi
 
 
 class _Table:
-    """Gathers records column by column."""
+    """Gathers the rows of a source column by column."""
 
     def __init__(self, layout: Layout, schema: MailboxSchema, fill: Mapping[str, str], *, certain: bool) -> None:
         self._layout = layout
         self._schema = schema
         self._fill = fill
         self._certain = certain
+        self._known = [schema.columns.get(key) for key in layout.keys]
+        self._anchor = next(place for place, column in enumerate(self._known) if column)
         self._numbers: list[int] = []
         self._broken: dict[int, str] = {}
         self._origins: dict[int, Origin] = {}
         self._columns: list[list[str | None]] = [[] for _ in layout.own]
-        self._once: list[dict[str, str]] = [{} for _ in layout.own]
+        self._once: list[dict[str | None, str | None]] = [{} for _ in layout.own]
+        self._second_header: int | None = None
 
-    def add_all(self, body: Iterable[Record]) -> None:
-        source = (record for record in body if not _is_blank(record))
-        while batch := list(islice(source, _BATCH)):
-            self._add([record.number for record in batch], [self._fitted(record) for record in batch])
+    def add_all(self, rows: Iterable[Run | Record]) -> None:
+        """Take in everything below the header."""
+        pending: list[Record] = []
+        for item in rows:
+            if isinstance(item, Record):
+                pending.append(item)
+            if pending and (isinstance(item, Run) or len(pending) == _BATCH):
+                self._add_records(pending)
+                pending = []
+            if isinstance(item, Run):
+                self._add(range(item.first, item.first + len(item.columns[0])), item.columns)
+        if pending:
+            self._add_records(pending)
 
     def sheet(self, path: Path, delimiter: str) -> Sheet:
-        """What was gathered."""
+        """What was gathered. It is handed over: this object is of no use afterwards."""
         if not self._numbers:
             raise SheetError(
                 f"There is no row below the header (row {self._layout.header.number}).",
                 remedy="Write a row for each mailbox, and save the sheet.",
             )
+        self._refuse_shared_origins()
         index = pd.Index(self._numbers, dtype="int64")
-        cells = {
-            key: pd.Series(column, index=index, dtype=TEXT)
-            for key, column in zip(self._layout.keys, self._columns, strict=True)
-        }
-        added = [name for name in self._fill if name not in cells]
+        headers, keys = list(self._layout.headers), list(self._layout.keys)
+        while not _visible(headers[-1]) and not any(self._columns[len(headers) - 1]):
+            del headers[-1], keys[-1]
+        added = [name for name in self._fill if name not in keys]
+        cells = {key: pd.Series(self._columns.pop(0), index=index, dtype=TEXT) for key in keys}
         cells |= {name: pd.Series(self._fill[name], index=index, dtype=TEXT) for name in added}
         return Sheet(
             path=path,
-            frame=pd.DataFrame(cells, index=index),
-            headers=(*self._layout.headers, *added),
-            keys=(*self._layout.keys, *added),
+            frame=pd.DataFrame(cells, index=index, copy=False),
+            headers=(*headers, *added),
+            keys=(*keys, *added),
             delimiter=delimiter,
             broken=self._broken,
             origins=self._origins,
             is_failures=bool(self._layout.added),
         )
+
+    def _add_records(self, batch: Sequence[Record]) -> None:
+        batch = [record for record in batch if any(map(_visible, record.cells))]
+        rows = [self._fitted(record) for record in batch]
+        doubts = {record.number: record.doubts for record in batch if record.doubts}
+        if rows:
+            self._add([record.number for record in batch], list(zip(*rows, strict=True)), doubts)
 
     def _fitted(self, record: Record) -> list[str]:
         """The record's cells, as many as the header has; where that took a guess, the row is marked as broken."""
@@ -211,69 +238,150 @@ class _Table:
             f"the row has {have} cell{'' if have == 1 else 's'} where the header has {width}, "
             "so it is not certain which cell belongs to which column"
         )
-        cells = [UNCERTAIN + cell if record.fault and '"' in cell else cell for cell in cells]
+        if record.fault:
+            cells = [UNCERTAIN + cell if '"' in cell else cell for cell in cells]
+            cells[0] = cells[0] if any(UNCERTAIN in cell for cell in cells) else UNCERTAIN + cells[0]
         if have > width:
-            cells[width - 1 :] = [UNCERTAIN.join(cells[width - 1 :])]
+            cells = [*cells[: width - 1], UNCERTAIN.join(cells[width - 1 :])]
         return cells + [UNCERTAIN] * (width - have)
 
-    def _add(self, numbers: Sequence[int], rows: Sequence[Sequence[str]]) -> None:
-        by_position = list(zip(*rows, strict=True))
+    def _add(
+        self,
+        numbers: Sequence[int],
+        columns: Sequence[Sequence[str]],
+        doubts: Mapping[int, Mapping[int, str]] | None = None,
+    ) -> None:
+        kept = self._kept(numbers, columns)
+        if len(kept) < len(numbers):
+            numbers = [numbers[index] for index in kept]
+            columns = [[column[index] for index in kept] for column in columns]
         for place, position in enumerate(self._layout.own):
-            key = self._layout.keys[place]
-            texts: Sequence[str] = by_position[position]
-            if self._layout.added:
-                texts = [unguard(text) for text in texts]
-            texts = self._doubted(numbers, texts, place)
-            cells = _cleaned(texts, self._schema.columns.get(key), self._fill.get(key))
-            self._columns[place] += self._kept_once(cells, place)
+            texts = [unguard(text) for text in columns[position]] if self._layout.added else columns[position]
+            texts = self._doubted(numbers, texts, place, doubts or {})
+            cells = _cleaned(texts, self._known[place], self._fill.get(self._layout.keys[place]))
+            once = self._once[place]
+            self._columns[place] += map(once.setdefault, cells, cells) if len(once) < _KEPT_ONCE else cells
         if self._layout.added:
-            added = (by_position[self._layout.added[name]] for name in ("sheet_row", "task_id", "status"))
-            self._origins |= {number: _origin(*cells) for number, *cells in zip(numbers, *added, strict=True)}
+            block = (columns[self._layout.added[name]] for name in ("sheet_row", "task_id", "status"))
+            self._origins.update(zip(numbers, map(_origin, *block), strict=True))
         self._numbers += numbers
 
-    def _doubted(self, numbers: Sequence[int], texts: Sequence[str], place: int) -> Sequence[str]:
-        """`texts`, marked where they are not certain; the rows with a mark are noted as broken."""
-        together = "".join(texts)
-        guessed = not self._certain and self._layout.keys[place] in self._schema.columns and not together.isascii()
-        if guessed:
-            texts = [text if text.isascii() or UNCERTAIN in text else UNCERTAIN + text for text in texts]
-        if guessed or UNCERTAIN in together:
-            for number, text in zip(numbers, texts, strict=True):
-                if UNCERTAIN in text:
-                    cell = f"{column_letters(place)}{number}"
-                    self._broken.setdefault(number, _GUESSED.format(cell) if guessed else _MARKED.format(cell))
-        return texts
+    def _kept(self, numbers: Sequence[int], columns: Sequence[Sequence[str]]) -> list[int]:
+        """By index, the rows that are rows: not blank, not the header once more, not the template's example."""
+        dropped = set()
+        for index in self._suspects(columns):
+            cells = [columns[position][index] for position in self._layout.own]
+            if not any(map(_visible, cells)) or self._is_example(cells):
+                dropped.add(index)
+            elif known_columns(cells, self._schema.meaning) >= _TELLING_NAMES:
+                dropped.add(index)
+                if self._second_header is None and not self._is_same_header(cells):
+                    self._second_header = numbers[index]
+        return [index for index in range(len(numbers)) if index not in dropped]
 
-    def _kept_once(self, cells: Sequence[str | None], place: int) -> Sequence[str | None]:
-        once = self._once[place]
-        if len(once) > _KEPT_ONCE:
-            return cells
-        return [None if cell is None else once.setdefault(cell, cell) for cell in cells]
+    def _suspects(self, columns: Sequence[Sequence[str]]) -> Iterable[int]:
+        """By index, the rows that may be no rows: those without a plain ID where one belongs, and examples."""
+        ids = [place for place, column in enumerate(self._known) if column and column.whole_number]
+        if not ids:
+            return range(len(columns[0]))
+        probe = columns[self._layout.own[ids[0]]]
+        sound = all(probe) and "".join(probe).isdecimal()
+        suspects = [] if sound else [index for index, text in enumerate(probe) if not text.isdecimal()]
+        example = self._known[self._anchor]
+        anchors = columns[self._layout.own[self._anchor]]
+        if example and example.example in anchors:
+            suspects += [index for index, text in enumerate(anchors) if text == example.example]
+        return suspects
+
+    def _is_example(self, cells: Sequence[str]) -> bool:
+        return all(
+            cell.strip(_BLANKS) == column.example
+            for cell, column in zip(cells, self._known, strict=True)
+            if column and column.example
+        )
+
+    def _is_same_header(self, cells: Sequence[str]) -> bool:
+        return all(
+            self._schema.meaning(cell) == column.name for cell, column in zip(cells, self._known, strict=True) if column
+        )
+
+    def _doubted(
+        self, numbers: Sequence[int], texts: Sequence[str], place: int, doubts: Mapping[int, Mapping[int, str]]
+    ) -> Sequence[str]:
+        """`texts`, marked where they are not certain; the rows that then hold a mark are noted as broken."""
+        column = self._known[place]
+        why: dict[int, str] = {}
+        if column:
+            why = self._why_uncertain(texts, column, place, doubts, numbers)
+        if not why and UNCERTAIN not in "".join(texts):
+            return texts
+        marked = []
+        for number, text in zip(numbers, texts, strict=True):
+            if UNCERTAIN in text or number in why:
+                cell = f"{column_letters(place)}{number}"
+                self._broken.setdefault(number, why.get(number, _MARKED).format(cell))
+            marked.append(UNCERTAIN + text if number in why and UNCERTAIN not in text else text)
+        return marked
+
+    def _why_uncertain(
+        self,
+        texts: Sequence[str],
+        column: Column,
+        place: int,
+        doubts: Mapping[int, Mapping[int, str]],
+        numbers: Sequence[int],
+    ) -> dict[int, str]:
+        """By row, why a cell that would be sent is not certain."""
+        why = {}
+        if not self._certain and not "".join(texts).isascii():
+            why = {number: _GUESSED for number, text in zip(numbers, texts, strict=True) if not text.isascii()}
+        for number, kinds in doubts.items():
+            kind = kinds.get(self._layout.own[place])
+            if kind is not None and not (kind == NUMBER and column.whole_number):
+                why[number] = _DOUBTS[kind]
+        if self._second_header and place == self._anchor:
+            after = _SECOND_TABLE.format(self._second_header)
+            why |= {number: after for number in numbers if number > self._second_header}
+        return why
+
+    def _refuse_shared_origins(self) -> None:
+        """A row copied within a failures file leaves two that say they mend the same one."""
+        by_origin: dict[int, list[int]] = {}
+        for number, origin in self._origins.items():
+            if origin.sheet_row is not None:
+                by_origin.setdefault(origin.sheet_row, []).append(number)
+        for sheet_row, rows in by_origin.items():
+            if len(rows) > 1:
+                named = ", ".join(map(str, rows))
+                for number in rows:
+                    self._broken.setdefault(number, _SHARED_ORIGIN.format(named, sheet_row))
 
 
-def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> list[str | None]:
+def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> Sequence[str | None]:
     """Cells as they are to be understood.
 
     Blank ones are None, or filled. Those that the schema knows lose the blanks around them, but secret ones do not.
     """
-    if column is None:
-        return [text or None for text in texts]
-    if column.secret:
-        return [text if text.strip(_BLANKS) else fill for text in texts]
-    bare = [text.strip(_BLANKS) for text in texts]
-    if column.whole_number:
-        bare = [_WHOLE.sub(r"\1", text) if "." in text and _WHOLE.fullmatch(text) else text for text in bare]
-    return [text or fill for text in bare]
+    together = "".join(texts)
+    if column and _BLANK.search(together):
+        bare = [text.strip(_BLANKS) for text in texts]
+        texts = (
+            [text if edgeless else "" for text, edgeless in zip(texts, bare, strict=True)] if column.secret else bare
+        )
+    if column and column.whole_number and "." in together:
+        texts = [_WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text for text in texts]
+    return texts if all(texts) else [text or fill for text in texts]
 
 
-def _is_blank(record: Record) -> bool:
-    return not record.cells[0].strip(_BLANKS) and not "".join(record.cells).strip(_BLANKS)
+def _visible(text: str) -> bool:
+    return bool(text.strip(_BLANKS))
 
 
 def _origin(sheet_row: str, task_id: str, status: str) -> Origin:
     row, word = _WHOLE.sub(r"\1", sheet_row.strip(_BLANKS)), status.strip(_BLANKS).lower()
+    task = unguard(task_id).strip(_BLANKS)
     return Origin(
         sheet_row=int(row) if row.isascii() and row.isdecimal() else None,
-        task_id=TaskId(task_id.strip(_BLANKS)) or None,
+        task_id=TaskId(task) if task else None,
         status=Status(word) if word in list(Status) else None,
     )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from provisioner.records import Status
-from provisioner.sheets import guard, replacing
+from provisioner.sheets import guard, replace_file
 from provisioner.wording import TASKS, WORDS, count, duration, visible
 
 if TYPE_CHECKING:
@@ -95,23 +95,22 @@ def report(
     course = follow(events)
     listed = list(_listed(groups))
     page = _environment().get_template("report.html.j2")
-    with replacing(path) as file:
-        parts = page.generate(
-            summary=summary,
-            finished_at=datetime.fromtimestamp(finished_at, UTC).strftime("%d %B %Y, %H:%M UTC"),
-            stopped=stopped,
-            words=WORDS,
-            undone=sum(number for status, number in summary.statuses.items() if not status.done),
-            tasks=TASKS,
-            groups={actor: list(own) for actor, own in groupby(listed, attrgetter("actor"))},
-            unlisted=sum(group.rows for group in groups) - sum(len(group.examples) for group in listed),
-            picture=draw(course, held),
-            course=course,
-            bars=_bars(course.durations),
-            quantiles=_quantiles(course.durations),
-            held=held,
-        )
-        file.writelines(parts)
+    content = page.render(
+        summary=summary,
+        finished_at=datetime.fromtimestamp(finished_at, UTC).strftime("%d %B %Y, %H:%M UTC"),
+        stopped=stopped,
+        words=WORDS,
+        undone=sum(number for status, number in summary.statuses.items() if not status.done),
+        tasks=TASKS,
+        groups={actor: list(own) for actor, own in groupby(listed, attrgetter("actor"))},
+        unlisted=sum(group.rows for group in groups) - sum(len(group.examples) for group in listed),
+        picture=draw(course, held),
+        course=course,
+        bars=_bars(course.durations),
+        quantiles=_quantiles(course.durations),
+        held=held,
+    )
+    replace_file(path, content.encode())
 
 
 def follow(events: Iterable[Event]) -> Course:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 LOOKED_UP = "no clear answer came; looked up, and not there yet"
+NOT_LOOKED_UP = "no clear answer came, and it could not be looked up"
 
 
 async def settle(
@@ -38,31 +39,31 @@ async def settle(
     except ListingUnavailableError as error:
         listener.note(f"{len(doubts)} rows without a clear answer could not be looked up: {error}.")
         there, unclear = {}, {doubt.job.line: str(error) for doubt in doubts}
-    resend = []
+    changes: list[Ended] = []
+    resend: list[Doubt] = []
     for doubt in doubts:
         line = doubt.job.line
-        if line in there:
-            await _found(doubt, there[line], journal, listener, wall_clock())
-        elif doubt.resend and line not in unclear:
+        outcome = _outcome(doubt, there.get(line), unclear.get(line), wall_clock())
+        if outcome is not None:
+            changes.append(outcome)
+        if doubt.resend and line not in there and line not in unclear:
             resend.append(doubt)
-            await journal.record(Ended(line, doubt.status, wall_clock(), LOOKED_UP))
         else:
-            await _left(doubt, unclear.get(line), journal, listener, wall_clock())
+            listener.ended(outcome.status if outcome is not None else doubt.status)
+    await journal.record(*changes)
     return resend
 
 
-async def _found(doubt: Doubt, mailbox: Mailbox, journal: Journal, listener: Listener, now: float) -> None:
-    status = Status.CREATED if doubt.job.doubtful or doubt.status is Status.UNFINISHED else Status.EXISTS
-    await journal.record(Ended(doubt.job.line, status, now, "", mailbox.id, mailbox.address or ""))
-    listener.ended(status)
-
-
-async def _left(doubt: Doubt, unclear: str | None, journal: Journal, listener: Listener, now: float) -> None:
-    """The row keeps its status; one without an answer says what the look came to."""
+def _outcome(doubt: Doubt, mailbox: Mailbox | None, unclear: str | None, now: float) -> Ended | None:
+    """What the look came to for one row; None where the row stays as it is."""
+    line = doubt.job.line
+    if mailbox is not None:
+        ours = doubt.job.doubtful or doubt.status is Status.UNFINISHED
+        status = Status.CREATED if ours else Status.EXISTS
+        return Ended(line, status, now, "", mailbox.id, mailbox.address or "")
     if doubt.status is Status.UNKNOWN:
-        error = f"no clear answer came, and it could not be looked up: {unclear}" if unclear else LOOKED_UP
-        await journal.record(Ended(doubt.job.line, doubt.status, now, error))
-    listener.ended(doubt.status)
+        return Ended(line, doubt.status, now, LOOKED_UP if unclear is None else f"{NOT_LOOKED_UP}: {unclear}")
+    return None
 
 
 async def _look_up(doubts: Sequence[Doubt], service: Service) -> tuple[dict[LineId, Mailbox], dict[LineId, str]]:

@@ -1,15 +1,17 @@
-"""Send the creates: a few at a time, each intent in the journal before its request leaves."""
+"""Send the creates: as many at once as the service's answers take, each intent in the journal before its request."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
 
 from provisioner.errors import StoppedError
+from provisioner.halt import Streak
 from provisioner.journal import Ended, Journal, Sending, TakenOn, Withdrawn
-from provisioner.pace import LaneClosedError
+from provisioner.pace import Lane, LaneClosedError
 from provisioner.records import (
     Accepted,
     CreateAnswer,
@@ -25,9 +27,14 @@ from provisioner.records import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from provisioner.halt import Halt, Streak
+    from provisioner.halt import Halt
+    from provisioner.pace import Pace
     from provisioner.progress import Listener
     from provisioner.service import Service
+
+LEAD = 0.05
+"""Seconds: more than it takes to store an intent. A create is announced so long before its turn and no longer, since
+each that was announced and not answered is a row in doubt for whoever comes after a killed process."""
 
 
 class Submitter:
@@ -36,22 +43,25 @@ class Submitter:
     def __init__(
         self,
         service: Service,
+        pace: Pace,
         journal: Journal,
         halt: Halt,
-        streak: Streak,
         listener: Listener,
         *,
         wall_clock: Callable[[], float],
+        stop_after: int,
         accepted: Callable[[OpenTask], None],
     ) -> None:
-        """`accepted` is told of each task as soon as its ID is in the journal."""
+        """`accepted` is told of each task as soon as its ID is in the journal; `stop_after` is `Streak`'s limit."""
         self._service = service
+        self._pace = pace
         self._journal = journal
         self._halt = halt
-        self._streak = streak
+        self._streak = Streak(halt, stop_after)
         self._listener = listener
         self._now = wall_clock
         self._accepted = accepted
+        self._announcing = anyio.Semaphore(1 + math.ceil(LEAD / pace.spacing), fast_acquire=True)
         self.doubts: list[Doubt] = []
         """Rows of which only a look at the service's list can tell what became of them."""
 
@@ -64,29 +74,41 @@ class Submitter:
 
         async def work() -> None:
             for job in waiting:
-                if self._halt.reason is not None:
-                    return
                 try:
                     await self._send(job)
                 except StoppedError as error:
                     self._halt.call(error)
+                if self._halt.reason is not None:
+                    return
 
         async with anyio.create_task_group() as group:
             for _ in range(workers):
                 group.start_soon(work)
 
     async def _send(self, job: Job) -> None:
-        await self._journal.record(Sending(job, self._now()))
+        """Announce one job, send it and store what came of it; nothing at all where the run was halted."""
+        async with self._announcing:
+            if self._halt.reason is not None:
+                return
+            await self._journal.record(Sending(job, self._now()))
+            try:
+                grant = await self._pace.grant(Lane.CREATE)
+            except LaneClosedError:
+                await self._withdraw(job)
+                return
         try:
-            answer = await self._service.create(job.request)
+            answer = await self._service.create(job.request, grant)
         except LaneClosedError:
-            await self._journal.record(Withdrawn(job.line, self._now()))
+            await self._withdraw(job)
         except StoppedError:
-            await self._journal.record(Withdrawn(job.line, self._now()))
+            await self._withdraw(job)
             raise
         else:
             await self._take(job, answer)
             self._listener.sent()
+
+    async def _withdraw(self, job: Job) -> None:
+        await self._journal.record(Withdrawn(job.line, self._now()))
 
     async def _take(self, job: Job, answer: CreateAnswer) -> None:
         """Store what the service answered; nothing else happens to the row before that."""
@@ -94,25 +116,27 @@ class Submitter:
             case Accepted(task_id):
                 await self._journal.record(TakenOn(job.line, task_id, self._now()))
                 self._accepted(OpenTask(job, task_id))
+                self._streak.succeeded()
             case Created(mailbox_id):
                 await self._end(job, Status.CREATED, mailbox_id=mailbox_id)
                 self._streak.succeeded()
             case Refused(reason, duplicate):
                 if duplicate:
-                    await self._doubt(job, Status.REJECTED, reason)
+                    # After an unseen answer the address may be taken by our own create, still under way.
+                    await self._doubt(job, Status.UNKNOWN if job.doubtful else Status.REJECTED, reason)
                 else:
                     await self._end(job, Status.REJECTED, reason)
                     self._streak.failed(job.request.anonymous(reason))
             case Lost(reason):
-                await self._doubt(replace(job, doubtful=True), Status.UNKNOWN, f"sent, but no clear answer: {reason}")
+                job = replace(job, doubtful=True)
+                await self._doubt(job, Status.UNKNOWN, f"sent, but no clear answer: {reason}", resend=True)
                 self._streak.failed(reason)
 
     async def _end(self, job: Job, status: Status, error: str = "", mailbox_id: str | None = None) -> None:
         await self._journal.record(Ended(job.line, status, self._now(), error, mailbox_id))
         self._listener.ended(status)
 
-    async def _doubt(self, job: Job, status: Status, error: str) -> None:
+    async def _doubt(self, job: Job, status: Status, error: str, *, resend: bool = False) -> None:
         """The status holds unless the service's list says better."""
-        now = self._now()
-        await self._journal.record(Ended(job.line, status, now, error))
-        self.doubts.append(Doubt(job, now, status, resend=status is Status.UNKNOWN))
+        await self._journal.record(Ended(job.line, status, self._now(), error))
+        self.doubts.append(Doubt(job, anyio.current_time(), status, resend))

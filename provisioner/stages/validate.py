@@ -6,16 +6,17 @@ called one at a time instead: each gives a mask, and no cell leaves the sheet bu
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
 from provisioner.records import Problem, Row, Secret
-from provisioner.sheets import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ _NAMED_TWINS: Final = 5
 _A_PAIR: Final = 2
 _UNREADABLE: Final = "the row could not be read with certainty"
 _TWIN: Final = "the same username stands with the same domain in another row too; keep one of them and delete the rest"
+_LOOKED_AT: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Checked:
         """What is worth knowing of rows that are sent all the same."""
         rows = self._sheet.rows
         for finding in self._warnings:
-            for position in finding.positions:
+            for position in finding.positions[~self._invalid[finding.positions]]:
                 yield int(rows[position]), self._problem(finding, int(position))
 
     def problems(self, row: int) -> tuple[Problem, ...]:
@@ -133,26 +135,24 @@ def _findings(
         if column.required and not blank_ok:
             yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole), column.blank)
         return
-    cells = sheet.frame[column.name]
     texts = sheet.texts(column.name)
-    # Each distinct text is checked once: IDs are few, however many the rows.
-    codes, distinct = pd.factorize(cells)
-    present = whole & (codes >= 0)
+    filled = whole & np.fromiter(map(operator.is_not, texts, repeat(None)), dtype=np.bool_, count=len(texts))
     if not blank_ok:
-        yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole & (codes < 0)), column.blank)
-    unexplained = np.ones(len(distinct), dtype=np.bool_)
-    once = pd.Series(distinct, dtype=TEXT)
-    for rule, check in zip(column.rules, schema.frame.columns[column.name].checks, strict=True):
-        holds: Any = check(once).check_output
-        broken = unexplained & ~holds.to_numpy(dtype=np.bool_)
-        if rule.kind == "mistake":
-            unexplained &= ~broken
-        yield _Finding(
-            column.name,
-            partial(_explain, rule, texts),
-            np.flatnonzero(present & broken[codes]) if len(distinct) else np.empty(0, np.int64),
-            rule.cause,
-        )
+        yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole & ~filled), column.blank)
+    positions = np.flatnonzero(filled)
+    once, back = _distinct(texts[positions])
+    for rule, broken in schema.broken(column.name, once):
+        rows = positions[broken if back is None else broken[back]]
+        yield _Finding(column.name, partial(_explain, rule, texts), rows, rule.cause)
+
+
+def _distinct(texts: Texts) -> tuple[pd.Series[str], Positions | None]:
+    """What to check, each text once where many are the same, and for each of `texts` its place there; None: its own."""
+    some = texts[:_LOOKED_AT]
+    if len(set(some)) > len(some) / 2:
+        return pd.Series(texts, dtype=object), None
+    places, once = pd.factorize(texts)
+    return pd.Series(once, dtype=object), places
 
 
 def _explain(rule: Rule, texts: Texts, position: int) -> str:
@@ -163,11 +163,13 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
     """The rows of which several mean one mailbox: the same username, whatever its case, and the same domain."""
     if "email" not in sheet.keys or "domain" not in sheet.keys:
         return
-    frame = sheet.frame
-    both = pd.DataFrame({"email": frame["email"].str.casefold(), "domain": frame["domain"]})
-    told = whole & both.notna().all(axis=1).to_numpy()
-    positions = np.flatnonzero(told)[both[told].duplicated(keep=False).to_numpy()]
-    mailbox = both.iloc[positions].groupby(["email", "domain"], sort=False).ngroup().to_numpy()
+    frame = pd.DataFrame({"email": sheet.frame["email"].str.casefold(), "domain": sheet.frame["domain"]})[
+        whole
+    ].dropna()
+    frame = frame[frame["email"].duplicated(keep=False)]
+    frame = frame[frame.duplicated(keep=False)]
+    positions = sheet.rows.searchsorted(frame.index.to_numpy())
+    mailbox = frame.groupby(["email", "domain"], sort=False).ngroup().to_numpy()
     together = positions[np.argsort(mailbox, kind="stable")]
     starts = np.concatenate([[0], np.cumsum(np.bincount(mailbox))]) if len(mailbox) else np.zeros(1, np.int64)
 
@@ -185,8 +187,8 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
 
 
 def _blank_ends(sheet: Sheet, name: str, whole: Mask) -> _Finding:
-    texts = sheet.texts(name)
-    ends = np.fromiter((text is not None and text != text.strip() for text in texts), dtype=np.bool_, count=len(texts))
+    texts = sheet.frame[name].to_numpy(dtype=object, na_value="")
+    ends = np.fromiter(map(operator.ne, texts, map(str.strip, texts)), dtype=np.bool_, count=len(texts))
     return _Finding(
         name,
         lambda _: f"the {name} begins or ends with a blank, which is kept as part of it",

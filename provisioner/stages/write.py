@@ -11,9 +11,13 @@ from provisioner.wording import WORDS, why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from provisioner.journal import Journal, Line
+    from provisioner.progress import Listener
     from provisioner.runfolder import RunFolder
+
+FAILURES_FACT = "failures.csv as it was written"
 
 
 def write(journal: Journal, sheet: Sheet, folder: RunFolder) -> None:
@@ -22,11 +26,36 @@ def write(journal: Journal, sheet: Sheet, folder: RunFolder) -> None:
         write_table(folder.results, RESULTS_COLUMNS, map(_result, journal.record_lines()), delimiter=sheet.delimiter)
         header = (*sheet.headers, *FAILURES_COLUMNS)
         write_table(folder.failures, header, _failures(journal, sheet), delimiter=sheet.delimiter)
+        journal.set_fact(FAILURES_FACT, str(folder.failures.stat().st_mtime_ns))
     except OSError as error:
-        raise FilesError(
-            f"The files in {folder.path} cannot be written: {error.strerror or error}.",
-            remedy="Close them in other programs, or make room on the disk, and run again: the journal has kept all.",
-        ) from error
+        raise _files_error(folder, error) from error
+
+
+def set_aside_edited(journal: Journal, folder: RunFolder, sheet: Path, listener: Listener) -> None:
+    """Keep corrections that somebody wrote into failures.csv and then did not run: it is about to be replaced.
+
+    The file is renamed beside its place, and the listener is told. Raises FilesError.
+    """
+    try:
+        changed = folder.failures.stat().st_mtime_ns
+        if str(changed) == journal.fact(FAILURES_FACT) or sheet.samefile(folder.failures):
+            return
+        kept = folder.failures.with_name(f"failures-edited-{changed // 10**9}.csv")
+        folder.failures.replace(kept)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _files_error(folder, error) from error
+    listener.note(
+        f"failures.csv was changed after the last run and is not the sheet of this one: it is kept as {kept}."
+    )
+
+
+def _files_error(folder: RunFolder, error: OSError) -> FilesError:
+    return FilesError(
+        f"The files in {folder.path} cannot be written: {error.strerror or error}.",
+        remedy="Close them in other programs, or make room on the disk, and run again: the journal has kept all.",
+    )
 
 
 def _result(line: Line) -> tuple[str, ...]:

@@ -43,14 +43,15 @@ def test_a_stuck_task_holds_its_address(practice: Start) -> None:
     assert sandbox.create().status_code == 400
 
 
-def test_a_lost_answer_is_of_work_that_was_done(practice: Start) -> None:
-    """The connection is cut without a byte of answer, and the mailbox exists; so does what comes after it."""
+def test_a_lost_answer_is_of_work_that_was_done(practice: Start, caplog: pytest.LogCaptureFixture) -> None:
+    """The connection is cut without a byte of answer, the mailbox exists, and the server goes on without complaint."""
     sandbox = practice(lost_share=1.0)
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         sandbox.create()
     assert ADDRESS in _mailboxes(sandbox)
     assert [entry.status for entry in sandbox.state.requests] == [0]
     assert sandbox.create().status_code == 400
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []
 
 
 def test_server_errors_come_before_and_after_the_work(practice: Start) -> None:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from provisioner.sandbox.options import SandboxOptions
-from provisioner.sandbox.server import serve
+from provisioner.sandbox.server import _listen, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,8 +68,8 @@ def test_leaves_nothing_behind(tmp_path: Path) -> None:
     gc.collect()  # whatever was left open would now warn, and a warning fails the test
 
 
-def test_stops_though_a_request_is_half_sent() -> None:
-    """A client that never finishes its request does not keep the server from stopping."""
+def test_stops_though_a_request_is_half_sent(caplog: pytest.LogCaptureFixture) -> None:
+    """A client that never finishes its request does not keep the server from stopping, and nothing is complained of."""
     with serve(SandboxOptions()) as running:
         address = urlsplit(running.url)
         half = socket.create_connection((address.hostname, address.port))
@@ -77,6 +77,7 @@ def test_stops_though_a_request_is_half_sent() -> None:
         _until(lambda: len(running.state.requests) == 1)
     half.close()
     assert not running.thread.is_alive()
+    assert caplog.messages == []
 
 
 def test_answers_held_back_go_out_when_it_stops() -> None:
@@ -86,14 +87,12 @@ def test_answers_held_back_go_out_when_it_stops() -> None:
     def ask(url: str) -> None:
         got.append(httpx.get(url + "/api/userinfo/", headers=KEY).status_code)
 
-    started = time.monotonic()
     with serve(SandboxOptions(slow_share=1.0, slow_by=600.0)) as running:
         asking = threading.Thread(target=ask, args=(running.url,))
         asking.start()
         _until(lambda: len(running.state.requests) == 1)
     asking.join()
     assert got == [200]
-    assert time.monotonic() - started < 60
 
 
 def test_a_failing_block_stops_the_server_too() -> None:
@@ -112,12 +111,10 @@ def test_a_port_in_use_is_told_at_once() -> None:
             pass
 
 
-def test_answers_at_once(sandbox: Practice) -> None:
-    """Fifty answers take no delayed acknowledgement (40 ms) each, as they would with Nagle's algorithm on."""
-    started = time.monotonic()
-    for _ in range(50):
-        sandbox.client.get("/api/userinfo/")
-    assert time.monotonic() - started < 50 * 0.04
+def test_answers_are_not_held_back_by_nagle() -> None:
+    """The listener is TCP by name: for another asyncio leaves Nagle's algorithm on, and each answer takes 40 ms."""
+    with _listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 def _until(condition: Callable[[], bool]) -> None:

@@ -56,3 +56,15 @@ def test_a_task_ends_when_it_is_due() -> None:
         now[0] = 1_800_000_000.0 + second
         seen.append(creation.state(state.now()))
     assert seen == ["pending"] * 2 + ["started"] * 6 + ["success"] * 2
+
+
+def test_what_was_seen_to_end_stays_ended() -> None:
+    """A wall clock that is set back undoes nothing."""
+    now = [1_800_000_000.0]
+    state = State(None, clock=lambda: now[0])
+    creation = state.carry_out(_wanted("a"), Faults(SandboxOptions(latency=1.0), life=1).create())
+    now[0] += 60.0
+    assert creation.state(state.now()) == "success"
+    now[0] -= 60.0
+    assert creation.state(state.now()) == "success"
+    assert creation in state.mailboxes

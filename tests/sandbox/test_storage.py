@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Practice, SandboxProcess
+    from conftest import SandboxProcess
 
 
 def test_a_killed_sandbox_forgets_nothing_it_answered(tmp_path: Path, sandbox_process: Callable[..., Any]) -> None:
@@ -62,12 +62,10 @@ def test_a_killed_sandbox_forgets_nothing_it_answered(tmp_path: Path, sandbox_pr
     assert new.json()["task_id"] not in {task_id for _, task_id in answered}
 
 
-def test_a_restart_keeps_domains_passwords_and_what_was_refused(
-    tmp_path: Path, practice: Callable[..., Practice]
-) -> None:
+def test_a_restart_keeps_domains_passwords_and_what_was_refused(tmp_path: Path) -> None:
     """A second sandbox on the file answers the same listing, domains and counts as the first."""
     state = tmp_path / "state.sqlite3"
-    seen = []
+    seen: list[list[Any]] = []
     for _ in range(2):
         with serve(SandboxOptions(state=state, latency=0.0)) as running:
             key = {"Authorization": "Api-Key sandbox-key"}

@@ -33,8 +33,12 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
+def since(sent_at: float | None) -> float:
+    return -1.0 if sent_at is None else sent_at
+
+
 def adopt(journal: Journal, *entries: Entry, failures: bool = False, checking: bool = False) -> Plan:
-    return plan(entries, journal, is_failures=failures, new_password=None, checking=checking)
+    return plan(entries, journal, is_failures=failures, new_password=None, since=since, checking=checking)
 
 
 def by_email(journal: Journal) -> dict[str, Line]:
@@ -100,7 +104,7 @@ def test_a_row_without_an_answer_is_looked_up_first(journal: Journal) -> None:
     journal.apply([Sending(job, 100.0)])
     made = adopt(journal, entry(2, "ann"))
     (doubt,) = made.doubts
-    assert (doubt.asked_at, doubt.resend, doubt.job.doubtful) == (100.0, True, True)
+    assert (doubt.since, doubt.resend, doubt.job.doubtful) == (100.0, True, True)
     assert not made.to_send
 
 
@@ -225,7 +229,7 @@ def test_a_failures_file_from_elsewhere_brings_its_open_tasks(journal: Journal) 
         failures=True,
     )
     assert [task.task_id for task in made.open_tasks] == ["t-7"]
-    assert [(doubt.job.request.email, doubt.asked_at) for doubt in made.doubts] == [("bob", None)]
+    assert [(doubt.job.request.email, doubt.since) for doubt in made.doubts] == [("bob", -1.0)]
     assert emails(made.to_send) == ["cid"]
 
 
@@ -244,7 +248,7 @@ def test_a_made_up_password_is_used_again(journal: Journal) -> None:
 
     def again() -> Plan:
         entries = [entry(2, "ann", request=blank)]
-        return plan(entries, journal, is_failures=False, new_password=lambda: next(made_up))
+        return plan(entries, journal, is_failures=False, new_password=lambda: next(made_up), since=since)
 
     (job,) = again().to_send
     assert by_email(journal)["ann"].password == Secret("Made-Up-1!")

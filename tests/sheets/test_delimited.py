@@ -1,0 +1,110 @@
+"""Lines to records: what is certain is told apart from what is not, and nothing vanishes."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.sheets.delimited import Record, Run, records, runs
+
+PLAIN = st.text("ab,\"\n '", max_size=5)
+
+
+def rows_of(text: str, width: int, *, written_by_us: bool = False) -> list[tuple[int, list[str], bool]]:
+    """Every row as (number, cells, certain), however many at a time they came."""
+    rows = []
+    for item in runs(text.split("\n"), ",", width, first=1, written_by_us=written_by_us):
+        if isinstance(item, Run):
+            rows += [
+                (item.first + index, list(cells), True)
+                for index, cells in enumerate(zip(*item.columns, strict=True))
+            ]
+        else:
+            rows.append((item.number, item.cells, item.fault is None))
+    return rows
+
+
+def test_a_quoted_cell_may_hold_delimiters_quotes_and_line_breaks() -> None:
+    """A row over several lines counts once, as it does in a spreadsheet program."""
+    text = 'a,"b ""x"", c",d\n1,"two\nlines",3\n4,5,6'
+    assert rows_of(text, 3) == [
+        (1, ["a", 'b "x", c', "d"], True),
+        (2, ["1", "two\nlines", "3"], True),
+        (3, ["4", "5", "6"], True),
+    ]
+
+
+def test_a_row_may_hold_several_cells_with_line_breaks() -> None:
+    """One quoted cell closes and another opens in the middle of a row."""
+    assert rows_of('1,"a\nb","c\nd"\n2,x,y', 3) == [(1, ["1", "a\nb", "c\nd"], True), (2, ["2", "x", "y"], True)]
+
+
+@pytest.mark.parametrize("place", range(len("4,5,6") + 1))
+def test_a_stray_quote_anywhere_costs_its_own_row_only(place: int) -> None:
+    """Wherever it slips in, the rows before and after are read, and their numbers stand."""
+    line = "4,5,6"
+    text = "\n".join(["1,2,3", line[:place] + '"' + line[place:], "7,8,9", 'x,"y, z",w'])
+    first, broken, *rest = rows_of(text, 3)
+    assert first == (1, ["1", "2", "3"], True)
+    assert (broken[0], broken[2]) == (2, False)
+    assert rest == [(3, ["7", "8", "9"], True), (4, ["x", "y, z", "w"], True)]
+
+
+def test_two_stray_quotes_do_not_swallow_the_rows_between_them() -> None:
+    """What could be one cell over four lines is four rows where each is as long as the header says."""
+    text = '1,2,"x\n4,5,6\n7,8,9\n0,1,y"\n2,3,4'
+    assert [(number, certain) for number, _, certain in rows_of(text, 3)] == [
+        (1, False),
+        (2, True),
+        (3, True),
+        (4, False),
+        (5, True),
+    ]
+
+
+def test_our_own_quotes_are_trusted() -> None:
+    """A file that we wrote may hold a cell that looks like rows."""
+    assert rows_of('1,2,"x\n4,5,6\n7"', 3, written_by_us=True) == [(1, ["1", "2", "x\n4,5,6\n7"], True)]
+
+
+@given(st.lists(st.lists(PLAIN, min_size=3, max_size=3), min_size=1, max_size=6))
+def test_whatever_was_written_properly_is_read_as_it_was_or_refused(table: list[list[str]]) -> None:
+    """No cell of a proper CSV file comes out as anything else."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(table)
+    text = out.getvalue().removesuffix("\n")
+    assert [cells for _, cells, certain in rows_of(text, 3, written_by_us=True) if certain] == table
+    if "\n" not in "".join(map("".join, table)):
+        assert [cells for _, cells, certain in rows_of(text, 3) if certain] == table
+
+
+@given(st.text('a,"\n', max_size=40))
+def test_every_line_is_accounted_for(text: str) -> None:
+    """Whatever the quotes do, each line belongs to exactly one row, and rows are numbered without a gap."""
+    found = list(records(text.split("\n"), ",", width=3))
+    assert sum(record.lines for record in found) == text.count("\n") + 1
+    assert [record.number for record in found] == list(range(1, len(found) + 1))
+
+
+@given(st.text('a,"\n', max_size=60))
+def test_many_at_a_time_are_the_same_as_one_by_one(text: str) -> None:
+    """The quick way over plain rows changes nothing."""
+    one_by_one = [(r.number, r.cells, r.fault is None) for r in records(text.split("\n"), ",", width=3)]
+    assert rows_of(text, 3) == one_by_one
+
+
+def test_a_quote_that_never_closes_costs_no_more_than_the_length_of_the_file() -> None:
+    """A hundred thousand open quotes are read in linear time: each looks no further than the next."""
+    lines = ['a,"b,c'] * 100_000
+    assert sum(1 for record in records(lines, ",", width=3) if record.fault) == len(lines)
+
+
+def test_a_cell_of_any_length_is_no_traceback() -> None:
+    """What the standard library refuses to read is a row that is not certain."""
+    (record,) = records(['a,"' + "x" * 200_000 + '",c'], ",")
+    assert isinstance(record, Record)
+    assert record.fault == "a cell is too long to be read"

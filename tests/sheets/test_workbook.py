@@ -1,0 +1,322 @@
+"""Workbooks: what a person sees in a cell is what is read, or the row says why not."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xlsxwriter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner import schema
+from provisioner.errors import SheetError
+from provisioner.sheets import UNCERTAIN, Sheet
+from provisioner.stages.read import read
+
+MAILBOX = schema.load()
+HEADER = ["email", "domain", "relay_server", "password", "project", "Notes"]
+GOOD = ["john", 101, 201, "Abcdef1!", "", "hello"]
+Save = Callable[..., Path]
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    """Write a workbook: its sheets by name, each a function that fills one."""
+
+    def save(**sheets: Callable[[Any, Any], None]) -> Path:
+        path = tmp_path / "sheet.xlsx"
+        with xlsxwriter.Workbook(path) as book:
+            for name, fill in sheets.items():
+                fill(book, book.add_worksheet(name))
+        return path
+
+    return save
+
+
+def table(*rows: list[Any], at: int = 0) -> Callable[[Any, Any], None]:
+    """Fill a sheet with rows, the first at a row counted from 0."""
+
+    def fill(_: Any, sheet: Any) -> None:
+        for number, row in enumerate(rows, start=at):
+            sheet.write_row(number, 0, row)
+
+    return fill
+
+
+def cells(sheet: Sheet, row: int) -> list[str]:
+    return sheet.own_cells(row)
+
+
+def test_integers_are_ids_and_texts_are_texts(save: Save) -> None:
+    """101 arrives from a workbook as the number 101.0 and is read as 101."""
+    sheet = read(save(Mailboxes=table(HEADER, GOOD)), MAILBOX)
+    assert cells(sheet, 2) == ["john", "101", "201", "Abcdef1!", "", "hello"]
+    assert not sheet.broken
+    assert sheet.delimiter == ","
+
+
+def test_blank_rows_and_columns_before_the_table_do_not_shift_it(save: Save) -> None:
+    """Cells keep the names that the spreadsheet program gives them."""
+
+    def fill(_: Any, sheet: Any) -> None:
+        sheet.write_row(4, 2, HEADER)
+        sheet.write_row(7, 2, GOOD)
+
+    sheet = read(save(Mailboxes=fill), MAILBOX)
+    assert sheet.cell_name(8, "email") == "C8"
+    assert sheet.cell_name(8, "password") == "F8"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (12345678, "is a number"),
+        (1.5, "is a number"),
+        (True, "TRUE or FALSE"),
+        (datetime.datetime(2025, 3, 1), "is a date"),
+        (datetime.time(9, 30), "is a date"),
+    ],
+)
+def test_a_password_that_is_no_text_is_not_certain(save: Save, value: object, said: str) -> None:
+    """A number has lost its leading zeros, a date its form: the cell is marked, also when it is written again."""
+
+    def fill(book: Any, sheet: Any) -> None:
+        sheet.write_row(0, 0, HEADER)
+        sheet.write_row(1, 0, GOOD)
+        if isinstance(value, datetime.date | datetime.time):
+            sheet.write_datetime(1, 3, value, book.add_format({"num_format": "yyyy-mm-dd hh:mm"}))
+        else:
+            sheet.write(1, 3, value)
+
+    sheet = read(save(Mailboxes=fill), MAILBOX)
+    assert said in sheet.broken[2]
+    assert "D2" in sheet.broken[2]
+    assert cells(sheet, 2)[3].startswith(UNCERTAIN)
+
+
+@pytest.mark.parametrize("value", [101.5, 1e20, 10.0**15, -1])
+def test_a_number_that_is_no_whole_one_is_shown_as_it_is(save: Save, value: float) -> None:
+    """It is left to the schema to refuse it as an ID."""
+    sheet = read(save(Mailboxes=table(HEADER, ["john", value, *GOOD[2:]])), MAILBOX)
+    assert not MAILBOX.accepts("domain", cells(sheet, 2)[1])
+
+
+def test_in_a_column_that_is_not_sent_anything_may_stand(save: Save) -> None:
+    """Notes may hold numbers and dates; they are only carried along."""
+    sheet = read(save(Mailboxes=table(HEADER, [*GOOD[:5], 3.5])), MAILBOX)
+    assert cells(sheet, 2)[5] == "3.5"
+    assert not sheet.broken
+
+
+@pytest.mark.parametrize(("column", "value"), [(4, "#N/A"), (4, "#REF!"), (3, "#VALUE!"), (1, "#DIV/0!")])
+def test_an_error_is_told_from_a_blank_cell(save: Save, column: int, value: str) -> None:
+    """A lookup that failed in an optional column must not pass for a blank one."""
+
+    def fill(_: Any, sheet: Any) -> None:
+        sheet.write_row(0, 0, HEADER)
+        sheet.write_row(1, 0, GOOD)
+        sheet.write_row(2, 0, ["anna", *GOOD[1:]])
+        sheet.write_formula(1, column, "=VLOOKUP(A1,B1:C2,2)", None, value)
+
+    sheet = read(save(Mailboxes=fill), MAILBOX)
+    assert list(sheet.broken) == [2]
+    assert "shows an error" in sheet.broken[2]
+    assert cells(sheet, 2)[column] == UNCERTAIN + value
+
+
+def test_a_formula_that_was_never_worked_out_is_not_blank(save: Save) -> None:
+    """A program that writes formulas without their results leaves cells that look blank to a reader."""
+    path = save(Mailboxes=table(HEADER, GOOD))
+    patched = patch(path, b'<c r="E2"', b'<c r="X2"', insert=b'<c r="E2"><f>B2+1</f></c>')
+    sheet = read(patched, MAILBOX)
+    assert "never worked out" in sheet.broken[2]
+
+
+def patch(path: Path, old: bytes, new: bytes, insert: bytes = b"") -> Path:
+    """Change the first sheet of a workbook within its file."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(out, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                content = content.replace(old, new)
+                content = content.replace(b'<c r="F2"', insert + b'<c r="F2"')
+            target.writestr(name, content)
+    path.write_bytes(out.getvalue())
+    return path
+
+
+def test_a_merged_cell_is_not_blank(save: Save) -> None:
+    """One project written across several rows is seen in each of them, and stands in the first alone."""
+
+    def fill(_: Any, sheet: Any) -> None:
+        sheet.write_row(0, 0, HEADER)
+        for row in (1, 2, 3):
+            sheet.write_row(row, 0, [f"john{row}", *GOOD[1:]])
+        sheet.merge_range(1, 4, 2, 4, "789")
+
+    sheet = read(save(Mailboxes=fill), MAILBOX)
+    assert list(sheet.broken) == [3]
+    assert "E3 is merged" in sheet.broken[3]
+
+
+def test_a_hidden_row_is_not_sent(save: Save) -> None:
+    """A filter leaves rows that nobody sees: whether they are meant is not certain."""
+
+    def fill(_: Any, sheet: Any) -> None:
+        sheet.write_row(0, 0, HEADER)
+        sheet.write_row(1, 0, GOOD)
+        sheet.write_row(2, 0, ["anna", *GOOD[1:]])
+        sheet.set_row(1, None, None, {"hidden": True})
+
+    sheet = read(save(Mailboxes=fill), MAILBOX)
+    assert list(sheet.broken) == [2]
+    assert "hidden" in sheet.broken[2]
+
+
+def test_the_only_sheet_with_mailboxes_is_taken(save: Save) -> None:
+    """Instructions and lists beside it are no obstacle."""
+    path = save(Read_me=table(["How to use this"]), Domains=table(["Domain ID", "Name"], [101, "x"]), M=table(HEADER, GOOD))
+    assert cells(read(path, MAILBOX), 2)[0] == "john"
+
+
+def test_of_several_sheets_one_must_be_named(save: Save) -> None:
+    """Which is meant is not guessed, and --sheet tells it."""
+    path = save(March=table(HEADER, GOOD), April=table(HEADER, ["anna", *GOOD[1:]]))
+    with pytest.raises(SheetError, match="“March”, “April”") as refusal:
+        read(path, MAILBOX)
+    assert "--sheet" in refusal.value.remedy
+    assert cells(read(path, MAILBOX, sheet_name="April"), 2)[0] == "anna"
+    with pytest.raises(SheetError, match="no sheet “May”"):
+        read(path, MAILBOX, sheet_name="May")
+
+
+def test_a_hidden_sheet_is_not_taken_unless_it_is_named(save: Save) -> None:
+    """What nobody sees is not what is meant."""
+
+    def hidden(book: Any, sheet: Any) -> None:
+        table(HEADER, GOOD)(book, sheet)
+        sheet.hide()
+
+    path = save(Front=table(["Welcome"]), Old=hidden)
+    with pytest.raises(SheetError, match="hidden sheets .* “Old”"):
+        read(path, MAILBOX)
+    assert cells(read(path, MAILBOX, sheet_name="Old"), 2)[0] == "john"
+    both = save(Old=table(HEADER, GOOD), New=hidden)
+    assert cells(read(both, MAILBOX), 2)[0] == "john"
+
+
+def test_a_workbook_without_mailboxes_is_refused(save: Save) -> None:
+    """No sheet of it names a column."""
+    with pytest.raises(SheetError, match="No header"):
+        read(save(Front=table(["Welcome"])), MAILBOX)
+
+
+def test_a_workbook_by_another_name_is_known_by_its_content(save: Save) -> None:
+    """A file's ending is only part of its name."""
+    path = save(Mailboxes=table(HEADER, GOOD))
+    assert cells(read(path.rename(path.with_suffix(".csv")), MAILBOX), 2)[0] == "john"
+
+
+@pytest.mark.parametrize(
+    "data", [b"PK\x03\x04", b"PK\x03\x04" + b"x" * 999, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 999]
+)
+def test_a_damaged_workbook_is_refused(tmp_path: Path, data: bytes) -> None:
+    """With a word on how to save it again."""
+    path = tmp_path / "sheet.xlsx"
+    path.write_bytes(data)
+    with pytest.raises(SheetError, match="cannot be read") as refusal:
+        read(path, MAILBOX)
+    assert "save it as .xlsx" in refusal.value.remedy
+
+
+def ods(body: str) -> bytes:
+    """The smallest OpenDocument spreadsheet that there is, with the given rows."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr(
+            "content.xml",
+            '<?xml version="1.0" encoding="UTF-8"?><office:document-content '
+            'xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" '
+            'xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0" '
+            'xmlns:calcext="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0" '
+            'xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"><office:body><office:spreadsheet>'
+            f'<table:table table:name="Mailboxes">{body}</table:table>'
+            "</office:spreadsheet></office:body></office:document-content>",
+        )
+        archive.writestr(
+            "META-INF/manifest.xml",
+            '<?xml version="1.0"?><manifest:manifest '
+            'xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>',
+        )
+    return out.getvalue()
+
+
+def ods_row(*texts: str, more: str = "") -> str:
+    cells = "".join(
+        f'<table:table-cell office:value-type="string"><text:p>{text}</text:p></table:table-cell>' for text in texts
+    )
+    return f"<table:table-row>{cells}{more}</table:table-row>"
+
+
+def test_an_opendocument_sheet_is_read(tmp_path: Path) -> None:
+    """As LibreOffice saves it."""
+    path = tmp_path / "sheet.ods"
+    path.write_bytes(ods(ods_row("email", "domain", "relay_server", "password") + ods_row("john", "101", "201", "Abcdef1!")))
+    assert cells(read(path, MAILBOX), 2) == ["john", "101", "201", "Abcdef1!"]
+
+
+def test_an_error_in_an_opendocument_sheet_refuses_it(tmp_path: Path) -> None:
+    """Where it stands cannot be told from a blank cell, so the sheet as a whole is not certain."""
+    error = '<table:table-cell office:value-type="string" office:string-value="" calcext:value-type="error"/>'
+    path = tmp_path / "sheet.ods"
+    path.write_bytes(ods(ods_row("email", "domain", "relay_server", "password") + ods_row("john", "101", "201", more=error)))
+    with pytest.raises(SheetError, match="show an error"):
+        read(path, MAILBOX)
+
+
+def workbook() -> bytes:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out) as book:
+        table(HEADER, GOOD, ["anna", *GOOD[1:]])(book, book.add_worksheet())
+    return out.getvalue()
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 255)), max_size=20), st.integers(0, 10**9), st.booleans())
+def test_a_polluted_workbook_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, pokes: list[tuple[int, int]], cut: int, inside: bool
+) -> None:
+    """Bytes changed or cut off, in the file or within one of its parts: never a traceback."""
+    path = tmp_path_factory.mktemp("polluted") / "sheet.xlsx"
+    path.write_bytes(_polluted(workbook(), pokes, cut, inside=inside))
+    try:
+        read(path, MAILBOX)
+    except SheetError as refusal:
+        assert refusal.message
+
+
+def _polluted(data: bytes, pokes: list[tuple[int, int]], cut: int, *, inside: bool) -> bytes:
+    if not inside:
+        return _poked(data, pokes)[: cut % len(data) + 4]
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w") as target:
+        names = source.namelist()
+        for name in names:
+            content = source.read(name)
+            target.writestr(name, _poked(content, pokes) if name == names[cut % len(names)] else content)
+    return out.getvalue()
+
+
+def _poked(data: bytes, pokes: list[tuple[int, int]]) -> bytes:
+    changed = bytearray(data)
+    for place, byte in pokes:
+        changed[place % len(changed)] = byte
+    return bytes(changed)

@@ -1,0 +1,314 @@
+"""Reading: a sheet as a person would read it, and never wrongly."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from provisioner import schema
+from provisioner.errors import SheetError
+from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, UNCERTAIN, Origin, Sheet, column_letters
+from provisioner.stages.read import read
+from provisioner.stages.validate import validate
+
+MAILBOX = schema.load()
+HEADER = "email,domain,relay_server,password,project"
+GOOD = "john,101,201,Abcdef1!,789"
+Sheets = Callable[..., Sheet]
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Sheets:
+    """Write the text of a sheet, and read it."""
+
+    def sheet(text: str | bytes, **options: object) -> Sheet:
+        path = tmp_path / "sheet.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read(path, MAILBOX, **options)  # type: ignore[arg-type]
+
+    return sheet
+
+
+def ready(sheet: Sheet) -> list[tuple[int, str]]:
+    return [(row.sheet_row, row.email) for row in validate(sheet, MAILBOX).ready()]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_every_usual_form_of_text_file_is_read(sheet: Sheets, delimiter: str, end: str, encoding: str) -> None:
+    """Any delimiter, line ending and encoding: the same cells."""
+    text = end.join([HEADER, GOOD, "Zoë" + GOOD]).replace(",", delimiter)
+    read_sheet = sheet(text.encode(encoding))
+    assert read_sheet.delimiter == delimiter
+    assert read_sheet.headers == tuple(HEADER.split(","))
+    assert [read_sheet.own_cells(row) for row in (2, 3)] == [GOOD.split(","), ("Zoë" + GOOD).split(",")]
+
+
+def test_a_separator_line_is_obeyed_and_not_counted(sheet: Sheets) -> None:
+    """Excel takes `sep=;` for itself and numbers the rows from the next."""
+    read_sheet = sheet(f"sep=;\r\n{HEADER}\r\n{GOOD}\r\n".replace(",", ";"))
+    assert ready(read_sheet) == [(2, "john")]
+
+
+def test_a_guessed_encoding_never_reaches_the_service(sheet: Sheets) -> None:
+    """A character that may be another is not sent; in a column that is not sent it does not matter."""
+    read_sheet = sheet(f"{HEADER},Notes\n{GOOD},Zoë\njane,101,201,Pässwort1!,,\n".encode("cp1252"))
+    assert ready(read_sheet) == [(2, "john")]
+    assert "D3" in read_sheet.broken[3]
+    assert read_sheet.own_cells(3)[3] == UNCERTAIN + "Pässwort1!"
+    named = sheet(f"{HEADER}\njane,101,201,Pässwort1!,".encode("cp1252"), encoding="cp1252")
+    assert ready(named) == [(2, "jane")]
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        (f"Mailboxes for Acme,,,,\n,,,,\n{HEADER}\n{GOOD}", 4),
+        (f"Mailboxes for Acme, our best client\n\n{HEADER}\n{GOOD}", 4),
+        (f"Who,Where,Where,How,What\n{HEADER}\n{GOOD}", 3),
+        (f"\n\n\n{HEADER}\n{GOOD}", 5),
+        (f"The email of,the client\n{HEADER}\n{GOOD}", 3),
+    ],
+)
+def test_the_header_is_found_below_whatever_stands_above_it(sheet: Sheets, text: str, row: int) -> None:
+    """A preamble, blank rows or a line of groups: the row that names the most columns is the header."""
+    assert ready(sheet(text)) == [(row, "john")]
+
+
+def test_headers_go_by_many_names(sheet: Sheets) -> None:
+    """As offices write them, with what cannot be seen in them."""
+    read_sheet = sheet(f"User Name ,DOMAIN-ID,\u200bRelay\u00a0Server ID,Pass_word,Campaign\n{GOOD}")
+    assert list(read_sheet.frame.columns) == HEADER.split(",")
+    assert read_sheet.headers[0] == "User Name "
+
+
+@pytest.mark.parametrize(
+    ("header", "complaint"),
+    [
+        ("email,email,domain,relay_server,password", "“email” (A) and “email” (B)"),
+        ("Username,E-Mail,domain,relay_server,password", "“Username” (A) and “E-Mail” (B)"),
+        ("email,domain,password", "lacks the column relay_server"),
+        ("email,password", "lacks the columns domain, relay_server"),
+        ("email,domain,realy_server,password", "did you mean relay_server"),
+        ("email,domain,relay_server,password,Projct", "did you mean project"),
+        ("a,b,c", "No header was found"),
+        (",".join(RESULTS_COLUMNS), "record of a run"),
+        (HEADER + ",sheet_row,status,error", "remedy, task_id are gone"),
+    ],
+)
+def test_a_header_that_is_not_certain_is_refused(sheet: Sheets, header: str, complaint: str) -> None:
+    """Both names are given where two mean the same, and a near miss is not taken for another column."""
+    with pytest.raises(SheetError) as refusal:
+        sheet(f"{header}\n1,2,3,4,5")
+    assert complaint in refusal.value.message
+    assert refusal.value.remedy
+
+
+def test_a_column_can_be_filled_from_outside(sheet: Sheets) -> None:
+    """Where it is missing, and where cells are blank; and it stands in failures.csv, so that it is not lost."""
+    read_sheet = sheet(f"{HEADER}\njohn,101,,Abcdef1!,\njane,101,202,Abcdef1!,5", fill={"Project ID": "789", "relay": "201"})
+    assert [read_sheet.own_cells(row)[2::2] for row in (2, 3)] == [["201", "789"], ["202", "5"]]
+    missing = sheet("email,domain,password\njohn,101,Abcdef1!", fill={"relay_server": "201", "project": "789"})
+    assert missing.headers == ("email", "domain", "password", "relay_server", "project")
+    assert missing.own_cells(2) == ["john", "101", "Abcdef1!", "201", "789"]
+    assert ready(missing) == [(2, "john")]
+
+
+@pytest.mark.parametrize("fill", [{"colour": "red"}, {"password": "Abcdef1!"}])
+def test_what_cannot_be_filled_is_refused(sheet: Sheets, fill: dict[str, str]) -> None:
+    """A column that there is not, and a secret, which would stand in the list of processes."""
+    with pytest.raises(SheetError) as refusal:
+        sheet(f"{HEADER}\n{GOOD}", fill=fill)
+    assert "Abcdef1!" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        (" 101 ", "101"),
+        ("\u00a0101\u00a0", "101"),
+        ("\u200b101\ufeff", "101"),
+        ("101.0", "101"),
+        ("101.00", "101"),
+        ("101.5", "101.5"),
+        ("101,0", "101,0"),
+        ("1.01E+02", "1.01E+02"),
+        ("#REF!", "#REF!"),
+        ("1,234", "1,234"),
+        ("NULL", "NULL"),
+        ("NA", "NA"),
+        ("nan", "nan"),
+        ("0101", "0101"),
+    ],
+)
+def test_cells_stay_the_text_that_is_seen(sheet: Sheets, cell: str, value: str) -> None:
+    """Only what cannot be seen is taken away; only a whole number with empty decimals is read as one."""
+    read_sheet = sheet(f'{HEADER}\njohn,"{cell}",201,Abcdef1!,')
+    assert read_sheet.own_cells(2)[1] == value
+    assert bool(ready(read_sheet)) == (value == "101")
+
+
+def test_a_password_is_read_as_it_stands(sheet: Sheets) -> None:
+    """Blanks at its ends, apostrophes and what looks like a formula are part of it."""
+    for password in (" Abcdef1! ", "'Abcdef1!", "=Abcdef1!", "'=Abcdef1!", "Abc\u00a0def1!", "1.0Abcd!"):
+        read_sheet = sheet(f"{HEADER}\njohn,101,201,{password},")
+        assert read_sheet.own_cells(2)[3] == password
+
+
+def test_blank_rows_are_skipped_and_counted(sheet: Sheets) -> None:
+    """Anywhere, with or without delimiters or blanks in them."""
+    text = "\n".join([HEADER, "", GOOD, ",,,,", "  ,\t,\u00a0,,", '"",,,,', "jane" + GOOD[4:], "", ""])
+    assert ready(sheet(text)) == [(3, "john"), (7, "jane")]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("jane,101,201,Abcdef1!", "has 4 cells where the header has 5"),
+        ("jane", "has 1 cell where the header has 5"),
+        ("jane,101,201,Abcdef1!,789,", "has 6 cells where the header has 5"),
+        ("jane,101,201,Abc,def1!,789", "has 6 cells where the header has 5"),
+        ('jane,101,201,"Abcdef1!,789', "quotation mark"),
+        ('ja"ne,101,201,Abcdef1!,789', "quotation mark"),
+        ('jane,101,201,"Abcdef1!"x,789', "quotation mark"),
+        (f"jane,101,201,{UNCERTAIN}Abcdef1!,789", f"delete the mark {UNCERTAIN}"),
+    ],
+)
+def test_a_row_that_is_not_certain_costs_itself_only(sheet: Sheets, line: str, said: str) -> None:
+    """It is kept with its reason and its cells; the rows around it are read."""
+    read_sheet = sheet("\n".join([HEADER, GOOD, line, "anna" + GOOD[4:]]))
+    assert ready(read_sheet) == [(2, "john"), (4, "anna")]
+    assert said in read_sheet.broken[3]
+    together = "".join(read_sheet.own_cells(3)).replace(UNCERTAIN, "")
+    assert together == line.replace(",", "").replace(UNCERTAIN, "")
+    assert UNCERTAIN in "".join(read_sheet.own_cells(3))
+
+
+def test_a_header_that_comes_again_is_no_row(sheet: Sheets) -> None:
+    """Tables pasted below one another under the same header are read as one."""
+    text = "\n".join([HEADER, GOOD, HEADER, "anna" + GOOD[4:], "Username,Domain ID,Relay,Password,Project", "eve" + GOOD[4:]])
+    assert ready(sheet(text)) == [(2, "john"), (4, "anna"), (6, "eve")]
+
+
+def test_a_second_table_with_other_columns_is_not_read_under_the_first_header(sheet: Sheets) -> None:
+    """Its cells would be taken for what they are not."""
+    text = "\n".join([HEADER, GOOD, "", "email,relay_server,domain,password,project", "anna,201,101,Abcdef1!,789"])
+    read_sheet = sheet(text)
+    assert ready(read_sheet) == [(2, "john")]
+    assert "second table begins at row 4" in read_sheet.broken[5]
+    assert read_sheet.own_cells(5)[0] == UNCERTAIN + "anna"
+
+
+@pytest.mark.parametrize("line", ["Total,2,,,", "Total: 2,2,2,,", "Subtotal,101,201,,"])
+def test_a_line_of_totals_is_not_sent(sheet: Sheets, line: str) -> None:
+    """Not even where passwords are to be made up."""
+    read_sheet = sheet(f"{HEADER}\n{GOOD}\n{line}")
+    checked = validate(read_sheet, MAILBOX, blank_password_ok=True)
+    assert [row.email for row in checked.ready()] == ["john"]
+    assert "line of totals" in str(checked.problems(3)[0])
+
+
+def test_columns_that_are_not_known_are_kept(sheet: Sheets) -> None:
+    """In their places, under their own headers, cells untouched, even where headers are the same or missing."""
+    read_sheet = sheet(f"Notes,{HEADER},Notes,,x\n a ,{GOOD},b,c,\n")
+    assert read_sheet.headers == ("Notes", *HEADER.split(","), "Notes", "", "x")
+    assert read_sheet.own_cells(2) == [" a ", *GOOD.split(","), "b", "c", ""]
+    assert read_sheet.cell_name(2, "email") == "B2"
+
+
+def test_empty_columns_at_the_end_are_left_out(sheet: Sheets) -> None:
+    """A spreadsheet program writes them where a cell was once used."""
+    assert sheet(f"{HEADER},,\n{GOOD},,").headers == tuple(HEADER.split(","))
+
+
+FAILURES = ",".join((HEADER, *FAILURES_COLUMNS))
+
+
+def test_a_failures_file_is_read_as_the_sheet_it_came_from(sheet: Sheets) -> None:
+    """Its own columns are taken off, its rows keep their numbers in the original, and its guard is undone."""
+    read_sheet = sheet(
+        f"{FAILURES}\njohn,101,201,'=Abcdef1!,789,17,unfinished,e,r,task-1\njane,101,201,''@bcdeF1!,,,,,,\n"
+    )
+    assert read_sheet.is_failures
+    assert read_sheet.headers == tuple(HEADER.split(","))
+    assert read_sheet.own_cells(2) == ["john", "101", "201", "=Abcdef1!", "789"]
+    assert read_sheet.own_cells(3)[3] == "'@bcdeF1!"
+    assert (read_sheet.number(2), read_sheet.number(3)) == (17, None)
+    assert read_sheet.cell_name(2, "password") == "D17"
+    assert read_sheet.cell_name(3, "password") == "D3"
+    assert read_sheet.origins[3] == Origin(None, None)
+    assert read_sheet.origins[2].task_id == "task-1"
+
+
+def test_the_added_columns_are_known_wherever_they_stand(sheet: Sheets) -> None:
+    """Somebody added a column of his own behind them, and the spreadsheet program empty ones."""
+    read_sheet = sheet(f"{FAILURES},Remark,\njohn,101,201,'=Abcdef1!,789,17,failed,e,r,t,call them,\n")
+    assert read_sheet.headers == (*HEADER.split(","), "Remark")
+    assert read_sheet.own_cells(2) == ["john", "101", "201", "=Abcdef1!", "789", "call them"]
+
+
+def test_a_sheet_may_have_columns_called_as_ours(sheet: Sheets) -> None:
+    """A status column of the sheet's own is not taken for the one that was added."""
+    read_sheet = sheet(
+        f"status,{HEADER},error,{','.join(FAILURES_COLUMNS)}\nopen,john,101,201,Abcdef1!,,no,17,failed,e,r,t\n"
+    )
+    assert read_sheet.headers == ("status", *HEADER.split(","), "error")
+    assert read_sheet.own_cells(2) == ["open", "john", "101", "201", "Abcdef1!", "", "no"]
+    assert read_sheet.number(2) == 17
+
+
+def test_two_rows_that_mend_the_same_one_are_not_certain(sheet: Sheets) -> None:
+    """A row copied within a failures file takes its number along; which of them is the row is not guessed."""
+    read_sheet = sheet(
+        f"{FAILURES}\njohn,101,201,Abcdef1!,,17,failed,e,r,\njane,101,201,Abcdef1!,,17,failed,e,r,\neve,1,1,Abcdef1!,,18,failed,e,r,"
+    )
+    assert list(read_sheet.broken) == [2, 3]
+    assert "2, 3" in read_sheet.broken[2]
+    assert "row 17" in read_sheet.broken[2]
+
+
+def test_an_apostrophe_in_a_foreign_sheet_is_part_of_the_cell(sheet: Sheets) -> None:
+    """Only what we wrote ourselves is undone."""
+    assert sheet(f"{HEADER}\njohn,101,201,'=Abcdef1!,").own_cells(2)[3] == "'=Abcdef1!"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n \t\r\n", b"\xef\xbb\xbf", b"\0\0\0"])
+def test_an_empty_file_is_refused(sheet: Sheets, content: bytes) -> None:
+    """Nothing but blanks, or a byte order mark alone."""
+    with pytest.raises(SheetError, match="is empty"):
+        sheet(content)
+
+
+def test_a_sheet_without_rows_is_refused(sheet: Sheets) -> None:
+    """A header alone, or blank rows below it."""
+    for text in (HEADER, f"{HEADER}\n,,,,\n\n"):
+        with pytest.raises(SheetError, match=r"no row below the header \(row 1\)"):
+            sheet(text)
+
+
+def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    """A missing file, a folder, and a name that cannot be one."""
+    with pytest.raises(SheetError, match="There is no file"):
+        read(tmp_path / "missing.csv", MAILBOX)
+    with pytest.raises(SheetError, match="is a folder"):
+        read(tmp_path, MAILBOX)
+    with pytest.raises(SheetError, match="cannot be read"):
+        read(tmp_path / "a\0b", MAILBOX)
+
+
+def test_a_text_file_has_no_sheets(sheet: Sheets) -> None:
+    """--sheet beside a CSV file is a mistake, not ignored."""
+    with pytest.raises(SheetError, match="no sheets"):
+        sheet(f"{HEADER}\n{GOOD}", sheet_name="March")
+
+
+def test_the_columns_of_a_spreadsheet_have_letters() -> None:
+    """As the program names them, far to the right too."""
+    names = [column_letters(position) for position in range(800)]
+    assert names[:3] == ["A", "B", "C"]
+    assert [names[25], names[26], names[51], names[52], names[701], names[702]] == ["Z", "AA", "AZ", "BA", "ZZ", "AAA"]
+    assert all(a != b for a, b in itertools.pairwise(names))

@@ -1,0 +1,121 @@
+"""One look at the service's list tells what became of every row in doubt."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from provisioner.journal import Journal, Line, Written, address_key
+from provisioner.pace import Pace
+from provisioner.records import Doubt, Job, LineId, Request, Secret, Status
+from provisioner.service import Service
+from provisioner.stages.settle import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def line(number: int, email: str, status: Status) -> Line:
+    fields: dict[str, Any] = dict.fromkeys(Line.__slots__) | {
+        "id": LineId(number),
+        "sheet_row": number + 1,
+        "file_row": number + 1,
+        "address_key": address_key(email, 101),
+        "email": email,
+        "domain": "101",
+        "relay_server": "201",
+        "project": "",
+        "reply_to": "",
+        "address": "",
+        "status": status,
+        "error": "as it was",
+        "sends": 1,
+        "doubtful": False,
+        "problems": (),
+    }
+    return Line(**fields)
+
+
+def doubt(number: int, email: str, status: Status, *, doubtful: bool = False, resend: bool = False) -> Doubt:
+    job = Job(LineId(number), Request(email, 101, 201, Secret("x"), None, None), doubtful)
+    return Doubt(job, 0.0, status, resend)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "journal.sqlite3")) as opened:
+        yield opened
+
+
+def settled(journal: Journal, connection: Any, listener: Any, *doubts: Doubt) -> tuple[list[str], dict[str, Line]]:
+    """Settle the doubts; answers the usernames that may be sent again, and the lines by username."""
+    journal.adopt(Written(line(doubt.job.line, doubt.job.request.email, doubt.status)) for doubt in doubts)
+
+    async def look() -> list[Doubt]:
+        async with Service(connection, Pace(connection.rates), listener) as service:
+            return await settle(doubts, service, journal, listener, wall_clock=lambda: 77.0)
+
+    resend = anyio.run(look)
+    return [doubt.job.request.email for doubt in resend], {line.email: line for line in journal.lines()}
+
+
+@pytest.mark.parametrize("paginated", [False, True])
+def test_found_and_missing_are_told_apart(
+    journal: Journal, sandbox: Any, connection: Any, listener: Any, *, paginated: bool
+) -> None:
+    """There after a create of ours: created. There though we made nothing: exists. Not there: may be sent again."""
+    service = sandbox(paginated=paginated, page_size=1)
+    resend, lines = settled(
+        journal,
+        connection(service),
+        listener,
+        doubt(1, "INFO", Status.UNKNOWN, doubtful=True, resend=True),
+        doubt(2, "sales", Status.REJECTED),
+        doubt(3, "nobody", Status.UNKNOWN, doubtful=True, resend=True),
+        doubt(4, "other", Status.REJECTED),
+        doubt(5, "slow", Status.UNFINISHED),
+    )
+    assert {email: (found.status, found.address) for email, found in lines.items()} == {
+        "INFO": (Status.CREATED, "info@acme-mail.example"),
+        "sales": (Status.EXISTS, "sales@acme-mail.example"),
+        "nobody": (Status.UNKNOWN, ""),
+        "other": (Status.REJECTED, ""),
+        "slow": (Status.UNFINISHED, ""),
+    }
+    assert resend == ["nobody"]
+    assert lines["other"].error == "as it was"
+    assert "looked up" in lines["nobody"].error
+    ended = [status for (status,) in listener.all("ended")]
+    assert ended == [Status.CREATED, Status.EXISTS, Status.REJECTED, Status.UNFINISHED]
+
+
+def test_one_listing_serves_all_doubts(journal: Journal, sandbox: Any, connection: Any, listener: Any) -> None:
+    """However many rows are in doubt, the service is asked for its domains and its mailboxes once."""
+    service = sandbox()
+    doubts = [doubt(n, f"user{n}", Status.UNKNOWN, resend=True) for n in range(1, 300)]
+    resend, _ = settled(journal, connection(service), listener, *doubts)
+    assert len(resend) == 299
+    assert [request.kind for request in service.state.requests] == ["domains", "mailboxes"]
+
+
+def test_without_a_listing_nothing_may_be_sent_again(
+    journal: Journal, sandbox: Any, connection: Any, listener: Any
+) -> None:
+    """A list that cannot be had leaves every row as it is, with the reason."""
+    service = sandbox(no_listing=True)
+    resend, lines = settled(journal, connection(service), listener, doubt(1, "info", Status.UNKNOWN, resend=True))
+    assert resend == []
+    assert lines["info"].status is Status.UNKNOWN
+    assert "could not be looked up" in lines["info"].error
+    assert listener.all("note")
+
+
+def test_no_doubts_ask_nothing(journal: Journal, sandbox: Any, connection: Any, listener: Any) -> None:
+    """A run without doubts costs no listing."""
+    service = sandbox()
+    assert settled(journal, connection(service), listener) == ([], {})
+    assert not service.state.requests

@@ -1,0 +1,176 @@
+"""Validation: every problem of every row in one pass, each with its cell, and no secret anywhere."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provisioner import schema
+from provisioner.records import Row, Secret
+from provisioner.stages.read import read
+from provisioner.stages.validate import Checked, validate
+
+MAILBOX = schema.load()
+HEADER = "email,domain,relay_server,password,project,reply_to"
+Check = Callable[..., Checked]
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Check:
+    """Write a sheet, read it and validate it."""
+
+    def check(*rows: str, header: str = HEADER, **options: bool) -> Checked:
+        path = tmp_path / "sheet.csv"
+        path.write_text("\n".join([header, *rows]), encoding="utf-8")
+        return validate(read(path, MAILBOX, **options), MAILBOX, **options)
+
+    return check
+
+
+def said(checked: Checked, row: int) -> list[str]:
+    return [str(problem) for problem in checked.problems(row)]
+
+
+def test_a_good_row_is_ready_as_the_sheet_has_it(check: Check) -> None:
+    """Cells are still text, the password is kept from sight, and blank optional cells are None."""
+    checked = check("john.doe,101,201,Abcdef1!,,")
+    assert list(checked.ready()) == [Row(2, "john.doe", "101", "201", Secret("Abcdef1!"), None, None)]
+    assert list(checked.invalid) == []
+    assert checked.problems(2) == ()
+
+
+def test_all_problems_of_a_row_are_told_in_the_order_of_its_columns(check: Check) -> None:
+    """One pass tells everything, so that a sheet is mended once."""
+    checked = check("x!,,0,weak,1.5,nobody")
+    assert [problem.cell for problem in checked.problems(2)] == ["A2", "B2", "C2", *["D2"] * 4, "E2", "F2"]
+    assert list(checked.invalid) == [2]
+    assert list(checked.ready()) == []
+
+
+def test_the_order_is_that_of_the_sheet(check: Check) -> None:
+    """Not that of the schema, and cells are named by where they stand."""
+    checked = check("weak,Notes,x!,101,201", header="password,Notes,email,domain,relay_server")
+    assert [problem.cell for problem in checked.problems(2)] == [*["A2"] * 4, "C2"]
+
+
+def test_rows_are_named_by_their_numbers(check: Check) -> None:
+    """Blank rows between them do not shift the numbers."""
+    checked = check("", "a,101,201,Abcdef1!,,", ",,,,,", "b,101,201,weak,,", "c,101,201,Abcdef1!,,")
+    assert [row.sheet_row for row in checked.ready()] == [3, 6]
+    assert list(checked.invalid) == [5]
+    assert checked.problems(5)[0].cell == "D5"
+
+
+@pytest.mark.parametrize("blank", ["", "   ", "\u00a0"])
+def test_a_blank_password_is_a_problem_unless_one_is_generated(check: Check, blank: str) -> None:
+    """The caller says which; the sheet may then lack the column too."""
+    assert said(check(f"a,101,201,{blank},,"), 2) == ["D2: the password is missing"]
+    assert [row.password for row in check(f"a,101,201,{blank},,", blank_password_ok=True).ready()] == [None]
+    without = check("a,101,201", header="email,domain,relay_server", blank_password_ok=True)
+    assert [row.password for row in without.ready()] == [None]
+
+
+def test_rows_that_mean_one_mailbox_name_each_other(check: Check) -> None:
+    """The same username, whatever its case, with the same domain; another domain is another mailbox."""
+    checked = check(
+        "john,101,201,Abcdef1!,,", "JOHN,101,202,Abcdef1!,,", "john,102,201,Abcdef1!,,", "john,101,201,Abcdef1!,,"
+    )
+    assert list(checked.invalid) == [2, 3, 5]
+    assert "in rows 3, 5 too" in said(checked, 2)[0]
+    assert "in rows 2, 5 too" in said(checked, 3)[0]
+    assert "in rows 2, 3 too" in said(checked, 5)[0]
+
+
+def test_many_rows_that_mean_one_mailbox_are_not_all_named(check: Check) -> None:
+    """A message stays readable however often a row was pasted."""
+    checked = check(*["john,101,201,Abcdef1!,,"] * 50)
+    assert "in rows 2, 3, 4, 5, 6 and 44 more too" in said(checked, 20)[0]
+
+
+def test_a_twin_that_is_bad_otherwise_still_counts(check: Check) -> None:
+    """Which of the two is meant is not certain, so neither is sent."""
+    checked = check("john,101,201,Abcdef1!,,", "john,101,201,weak,,")
+    assert list(checked.invalid) == [2, 3]
+
+
+def test_a_row_that_could_not_be_read_has_that_problem_alone(check: Check) -> None:
+    """What stands in which column is not known, so nothing else is said of it."""
+    checked = check("a,101,201,Abcdef1!,", 'b,101,201,"Abcdef1!,,')
+    assert [len(checked.problems(row)) for row in checked.invalid] == [1, 1]
+    assert "5 cells where the header has 6" in said(checked, 2)[0]
+
+
+def test_a_password_with_a_blank_at_its_end_is_a_warning(check: Check) -> None:
+    """It is sent as it stands, and the person is told."""
+    checked = check("a,101,201,Abcdef1! ,,", "b,101,201,weak ,,", "c,101,201,Abcdef1!,,")
+    assert [(row, problem.cell) for row, problem in checked.warnings] == [(2, "D2")]
+    assert [row.password for row in checked.ready()] == [Secret("Abcdef1! "), Secret("Abcdef1!")]
+
+
+PASSWORDS = st.text(st.characters(codec="utf-8", exclude_characters='"\r\n\0'), min_size=9, max_size=30).filter(
+    lambda text: len(set(text)) > 5 and text.strip() == text
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(PASSWORDS)
+def test_no_problem_holds_a_password(tmp_path: Path, password: str) -> None:
+    """Whatever is wrong with a row, its password is nowhere in what is said."""
+    path = tmp_path / "sheet.csv"
+    cell = password.replace('"', '""')
+    path.write_text(f'{HEADER}\na@b.cd,0,x,"{cell}",y,z\nb,1,1,"{cell}', encoding="utf-8")
+    checked = validate(read(path, MAILBOX), MAILBOX)
+    for row in checked.invalid:
+        for problem in checked.problems(row):
+            assert password not in repr(problem)
+    assert password not in repr(list(checked.ready())) + repr(checked)
+
+
+def test_a_traceback_from_within_holds_no_password(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even a defect in a rule shows no cell."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(schema.Rule, "unbroken", fail)
+    password = "-".join(["Very", "Secret", "1!"])
+    try:
+        check(f"a,101,201,{password},,")
+    except RuntimeError:
+        assert password not in traceback.format_exc()
+    else:
+        pytest.fail("the defect went unnoticed")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", "A", "c@d.ef", ""]),
+            st.sampled_from(["101", "102", "x", ""]),
+            st.sampled_from(["Abcdef1!", "weak", ""]),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_every_row_is_either_ready_or_has_its_reason(tmp_path: Path, rows: Sequence[tuple[str, str, str]]) -> None:
+    """No row is in both or in neither, in whatever company it stands."""
+    path = tmp_path / "sheet.csv"
+    lines = [f"{email},{domain},201,{password},x" for email, domain, password in rows]
+    path.write_text("\n".join(["email,domain,relay_server,password,Notes", *lines]), encoding="utf-8")
+    checked = validate(read(path, MAILBOX), MAILBOX)
+    ready = {row.sheet_row for row in checked.ready()}
+    assert ready.isdisjoint(checked.invalid)
+    assert ready | set(checked.invalid) == set(range(2, len(rows) + 2))
+    assert all(checked.problems(row) for row in checked.invalid)
+    assert not any(checked.problems(row) for row in ready)
+    for number, (email, domain, password) in enumerate(rows, start=2):
+        twins = [row for row in rows if (row[0].casefold(), row[1]) == (email.casefold(), domain)]
+        good = email in ("a", "b", "A") and domain in ("101", "102") and password == "Abcdef1!"
+        assert (number in ready) == (good and len(twins) == 1)

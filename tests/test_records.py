@@ -1,0 +1,117 @@
+"""The values that pass between the stages."""
+
+from __future__ import annotations
+
+import copy
+import html
+import json
+import logging
+import pickle
+import traceback
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.records import MASK, Mailbox, Rate, Request, Secret, Status
+
+TEXT = "Tr0ub4dor&\"<'3"
+
+
+@pytest.mark.parametrize("show", [repr, str, "{}".format, "{:>30}".format, "%s".__mod__, "%r".__mod__], ids=range(6))
+def test_a_secret_shows_as_dots_however_it_is_printed(show: object) -> None:
+    """Neither printing nor formatting gives a secret away."""
+    shown = show(Secret(TEXT))  # type: ignore[operator]
+    assert TEXT not in shown
+    assert MASK in shown
+
+
+def test_a_secret_does_not_leave_by_the_side_doors(caplog: pytest.LogCaptureFixture) -> None:
+    """Logs, the values that hold it, tracebacks and pickles do not hold its text."""
+    secret = Secret(TEXT)
+    request = Request("jane", 101, 201, secret, None, None)
+    logging.getLogger(__name__).warning("sent %s", request)
+    assert TEXT not in caplog.text
+    assert TEXT not in "".join(traceback.format_exception(ValueError(request)))
+    for leak in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError):
+            leak(secret)
+
+
+@given(st.text(min_size=1, alphabet=st.characters(exclude_characters="•", exclude_categories=["Cs"])))
+def test_a_secret_is_masked_in_every_form(text: str) -> None:
+    """As it is, and as JSON, Python, HTML or a URL would write it."""
+    secret = Secret(text)
+    quoted = (json.dumps(text)[1:-1], repr(text)[1:-1], html.escape(text), quote(text, safe=""))
+    for form in (text, *quoted):
+        assert set(secret.redact(form)) <= set(MASK)
+
+
+def test_an_empty_secret_masks_nothing() -> None:
+    """Nothing is masked where there is nothing to hide."""
+    assert Secret("").redact("as it was") == "as it was"
+
+
+def test_secrets_compare_by_content() -> None:
+    """Two secrets with one text are equal and hash alike."""
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("5/s", Rate(5, 1.0)),
+        (" 200 / min ", Rate(200, 60.0)),
+        ("30/m", Rate(30, 60.0)),
+        ("1000/h", Rate(1000, 3600.0)),
+    ],
+)
+def test_rates_are_read(text: str, rate: Rate) -> None:
+    """A number and a unit make a rate."""
+    assert Rate.parse(text) == rate
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "5/", "/s", "0/s", "-1/s", "1.5/s", "5/s/s", "5 s", "5/fortnight", "\u0665/s", "5/s\n5"]
+)
+def test_what_is_no_rate_is_refused_with_a_sentence(text: str) -> None:
+    """The sentence shows how to write one."""
+    with pytest.raises(ValueError, match="such as 5/s or 200/min"):
+        Rate.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("jane@acme.example is taken", "…@acme.example is taken"),
+        ("JANE is taken", "… is taken"),
+        ("janet is taken", "janet is taken"),
+        ("no reply to boss@acme.example", "no reply to …"),
+    ],
+)
+def test_a_cause_reads_the_same_in_every_row(said: str, cause: str) -> None:
+    """What belongs to the row alone is left out of a reason, and nothing else."""
+    assert Request("jane", 101, 201, None, None, "boss@acme.example").anonymous(said) == cause
+
+
+def test_a_mailbox_tells_its_address_where_the_service_does() -> None:
+    """The full address comes as such, or from the username and the domain's name; else it is not known."""
+    assert Mailbox("1", "jane@acme.example", None, None).address == "jane@acme.example"
+    assert Mailbox("1", "jane", 101, "acme.example").address == "jane@acme.example"
+    assert Mailbox("1", "jane", 101, None).address is None
+    assert Mailbox("1", "jane@acme.example", None, None).username == "jane"
+
+
+def test_each_status_is_either_done_or_to_be_retried() -> None:
+    """Created, existing and valid rows are done; the service's last word is known of four kinds."""
+    assert {status for status in Status if status.done} == {Status.CREATED, Status.EXISTS, Status.VALID}
+    assert {status for status in Status if status.ends} == {
+        Status.CREATED,
+        Status.EXISTS,
+        Status.REJECTED,
+        Status.FAILED,
+    }

@@ -1,0 +1,114 @@
+"""Key and passwords are sent to the service and stand in no other place, however noisy a run is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import subprocess
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from provisioner.records import Request, Secret
+from provisioner.settings import Connection
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = "key-that-nobody-may-see-4711"
+PASSWORD = "Nobody-May-See-4711!"
+
+NOISY = """
+import functools, logging, sys
+logging.basicConfig(level=logging.NOTSET, stream=sys.stderr)
+from provisioner import settings
+from provisioner.cli import main
+# Rows in doubt are sent again after half a second: a test is in a hurry.
+settings.RunOptions = functools.partial(settings.RunOptions, settle_after=0.5)
+main(prog_name="provisioner")
+"""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_noisy_run_shows_no_secret(sandbox: Any, write_sheet: Any, tmp_path: Path) -> None:
+    """Streams, logs at every level, JSON, journal and files of a run with every fault hold no key and no password.
+
+    The sheet's passwords may stand in the sheet and in failures.csv, which is a sheet; a generated one in results.csv
+    and the journal.
+    """
+    service = sandbox(
+        api_key=KEY,
+        latency=0.05,
+        fail_share=0.1,
+        error_share=0.2,
+        lost_share=0.1,
+        html_share=0.05,
+        throttle="60/s",
+        seed=6,
+    )
+    weak = [(f"weak{n}", "101", "201", f"{PASSWORD}{n}", "x", "y") for n in range(5)]
+    refused = [(f"refused{n}", "999", "201", f"{PASSWORD}{n}", "", "") for n in range(5)]
+    good = [(f"user{n}", "101", "201", f"{PASSWORD}{n}", "", "") for n in range(40)]
+    blank = [(f"blank{n}", "101", "201", "", "", "") for n in range(5)]
+    sheet = write_sheet([*weak, *refused, *good, *blank])
+    environment = {**os.environ, "MISSION_INBOX_API_KEY": KEY, "MISSION_INBOX_URL": service.url}
+    words = ["run", str(sheet), "--json", "--generate-passwords", "--rate", "100/s", "--stop-after", "0"]
+    done = subprocess.run(
+        [sys.executable, "-c", NOISY, *words],
+        env=environment,
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode in (0, 1), done.stderr.decode()
+    assert b"DEBUG:httpcore" in done.stderr, "the libraries' logs are heard"
+    assert KEY.encode() not in said
+    assert PASSWORD.encode() not in said
+    generated = {mailbox.password for mailbox in service.state.mailboxes if mailbox.username.startswith("blank")}
+    assert not [password for password in generated if password.encode() in said]
+    for name, content in contents(tmp_path / "acme-run").items():
+        assert KEY.encode() not in content, name
+        if name != "failures.csv":
+            assert PASSWORD.encode() not in content, name
+        if name not in ("results.csv", "journal.sqlite3", "journal.sqlite3-wal"):
+            assert not [password for password in generated if password.encode() in content], name
+
+
+def test_a_service_that_repeats_a_password_is_masked() -> None:
+    """A sentence of the service that quotes what it refuses is shown without it."""
+    request = Request("ann", 101, 201, Secret(PASSWORD), None, None)
+    assert request.redact(f"“{PASSWORD}” is too common") == "“•••” is too common"
+
+
+def test_values_that_hold_secrets_do_not_show_them() -> None:
+    """repr, str, format, logging and a traceback of a request or a connection show dots."""
+    request = Request("ann", 101, 201, Secret(PASSWORD), None, None)
+    connection = Connection(api_key=Secret(KEY), proxy="http://me:pw-of-mine@proxy:3128")
+    shown = f"{request} {request!r} {connection} {Secret(KEY):>40}" + repr([request, connection])
+    record = logging.LogRecord("x", logging.INFO, "x", 1, "%s %r", (request, connection), None)
+    shown += record.getMessage()
+    shown += "".join(traceback.format_exception(ValueError(request, connection)))
+    assert not re.search(f"{re.escape(KEY)}|{re.escape(PASSWORD)}|pw-of-mine", shown)
+
+
+def test_a_secret_cannot_be_pickled() -> None:
+    """A secret leaves the process only where it is revealed by name."""
+    with pytest.raises(TypeError):
+        Secret(KEY).__reduce__()
+
+
+def test_practice_leaves_no_password_in_the_run_folder(write_sheet: Any, tmp_path: Path) -> None:
+    """What the stand-in of `--sandbox` remembers beside the journal is addresses and tasks, not passwords."""
+    sheet = write_sheet([(f"user{n}", "101", "201", f"{PASSWORD}{n}", "", "") for n in range(3)])
+    words = [sys.executable, "-m", "provisioner", "run", str(sheet), "--sandbox", "--rate", "50/s"]
+    assert subprocess.run(words, capture_output=True, timeout=50, check=False).returncode == 0
+    kept = contents(tmp_path / "acme-run")
+    assert "sandbox.sqlite3" in kept
+    assert not [name for name, content in kept.items() if PASSWORD.encode() in content]

@@ -1,0 +1,79 @@
+"""Options that are refused before anything begins."""
+
+from __future__ import annotations
+
+import pytest
+
+from provisioner.errors import SettingsError
+from provisioner.records import Secret
+from provisioner.settings import DEFAULT_API_URL, Connection, check_api_url, service_name
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        DEFAULT_API_URL,
+        DEFAULT_API_URL + "/",
+        "HTTPS://api.example:8443",
+        "http://127.0.0.1:8000",
+        "http://localhost:1",
+        "http://[::1]:8000/",
+    ],
+)
+def test_where_the_key_may_go(url: str) -> None:
+    """An origin with https, or with http on this computer."""
+    check_api_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://api-v2.missioninbox.com", "unencrypted"),
+        ("http://127.0.0.1.example", "unencrypted"),
+        ("http://localhost.example", "unencrypted"),
+        ("api-v2.missioninbox.com", "nothing else|not the address"),
+        ("ftp://api.example", "not the address"),
+        ("https://", "not the address"),
+        ("https://api.example:port", "not the address"),
+        ("https://[::1", "not the address"),
+        ("https://api.example/api", "nothing else"),
+        ("https://api.example?key=1", "nothing else"),
+        ("https://api.example#here", "nothing else"),
+        ("https://127.0.0.1@api.example", "nothing else"),
+        ("", "not the address"),
+    ],
+)
+def test_where_the_key_may_not_go(url: str, why: str) -> None:
+    """Anything that is not a plain origin, or would send the key in clear, is refused with the reason."""
+    with pytest.raises(SettingsError, match=why):
+        check_api_url(url)
+
+
+@pytest.mark.parametrize("url", ["https://me:s3cret@api.example", "ftp://me:s3cret@api.example"])
+def test_an_address_with_a_password_is_not_repeated(url: str) -> None:
+    """What was written before the host is never shown."""
+    with pytest.raises(SettingsError) as caught:
+        check_api_url(url)
+    assert "s3cret" not in caught.value.message + caught.value.remedy
+
+
+@pytest.mark.parametrize("key", ["", "two words", "k3y\n", "clé", "\x00", "tab\t"])
+def test_a_key_that_no_request_could_carry_is_refused(key: str) -> None:
+    """It would fail later in a way that nobody understands; the message does not show it."""
+    with pytest.raises(SettingsError, match="API key") as caught:
+        Connection(api_key=Secret(key))
+    assert not key.strip() or key.strip() not in caught.value.message
+
+
+def test_the_key_and_the_proxy_are_not_shown() -> None:
+    """A connection's repr holds neither the key nor a proxy's password."""
+    shown = repr(Connection(api_key=Secret("k3y"), proxy="http://me:s3cret@proxy.example"))
+    assert "k3y" not in shown
+    assert "s3cret" not in shown
+
+
+def test_practice_is_one_service_wherever_it_is_served() -> None:
+    """A journal knows a stand-in on any port again, and tells other services apart by origin."""
+    assert service_name("http://127.0.0.1:5000") == service_name("http://localhost:6000") == "practice"
+    assert service_name("https://API.example") == service_name("https://api.example") == "https://api.example"
+    assert service_name("https://api.example") != service_name("https://api.example:8443")

@@ -495,8 +495,8 @@ def _line(fields: tuple[Any, ...]) -> Line:
 
 
 def _fields(line: Line) -> tuple[object, ...]:
+    values = list(_all_fields(line))
+    values[_PASSWORD] = line.password.reveal() if line.password else None
     problems = [astuple(problem) for problem in line.problems]
-    *values, _ = _all_fields(line)
-    if line.password is not None:
-        values[_PASSWORD] = line.password.reveal()
-    return (*values, json.dumps(problems, ensure_ascii=False) if problems else "")
+    values[_PROBLEMS] = json.dumps(problems, ensure_ascii=False) if problems else ""
+    return tuple(values)

@@ -18,7 +18,7 @@ from provisioner.halt import Halt
 from provisioner.journal import Journal
 from provisioner.pace import Lane, LaneClosedError, Pace
 from provisioner.progress import Together
-from provisioner.records import Doubt, Entry, Group, Job, OpenTask, Problem, Request, RequestCounts, Secret, Summary
+from provisioner.records import Doubt, Entry, Group, Job, OpenTask, RequestCounts, Secret, Summary
 from provisioner.service import Service
 from provisioner.settings import Connection, RunOptions, SheetOptions, service_name
 from provisioner.stages.group import group
@@ -182,13 +182,11 @@ class Loaded:
         ready = self.checked.ready()
         upcoming = next(ready, None)
         for row, (email, domain, relay, project, reply_to) in self.sheet.cells(*SHOWN_COLUMNS):
-            request: Request | None = None
-            problems: tuple[Problem, ...] = ()
+            request = None
             if upcoming is not None and upcoming.sheet_row == row:
                 request = resolve(upcoming)
                 upcoming = next(ready, None)
-            else:
-                problems = self.checked.problems(row)
+            problems = () if request else self.checked.problems(row)
             origin = self.sheet.origins.get(row)
             yield Entry(
                 row,

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -28,7 +28,8 @@ def first_run() -> str:
         samples = Path(folder) / "sample_csvs"
         samples.mkdir()
         shutil.copy(ROOT / "sample_csvs" / "mailboxes.csv", samples)
-        words = [sys.executable, "-m", "provisioner", "run", "sample_csvs/mailboxes.csv", "--sandbox"]
+        program = Path(sysconfig.get_path("scripts")) / "provisioner"
+        words = [str(program), "run", "sample_csvs/mailboxes.csv", "--sandbox"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MISSION_INBOX")}
         done = subprocess.run(
             words, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", check=False

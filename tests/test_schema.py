@@ -210,7 +210,10 @@ def edited(old: str, new: str) -> str:
         (edited("secret: true", "secert: true"), "did you mean “secret”"),
         (edited("Campaign,", "Campaign, Relay,"), "given to both"),
         (edited("    dtype: str", "    dtype: &t str").replace("    dtype: str", "    dtype: *t", 1), "alias"),
-        (edited("  relay_server:\n    title", "  relay:\n    title").replace("    relay_server:", "    relay:"), "missing"),
+        (
+            edited("  relay_server:\n    title", "  relay:\n    title").replace("    relay_server:", "    relay:"),
+            "missing",
+        ),
     ],
 )
 def test_what_would_be_ignored_is_refused(tmp_path: Path, text: str, complaint: str) -> None:

@@ -69,7 +69,7 @@ def _added(cells: Sequence[str]) -> dict[str, int]:
         )
     # The last of each name is ours: the sheet may have columns of these names itself.
     last = {name: position for position, name in enumerate(names)}
-    added = {name: last[name] for name in FAILURES_COLUMNS if name in last}
+    added: dict[str, int] = {name: last[name] for name in FAILURES_COLUMNS if name in last}
     missing = [name for name in FAILURES_COLUMNS if name not in added]
     if not missing:
         return added

@@ -20,8 +20,7 @@ def rows_of(text: str, width: int, *, written_by_us: bool = False) -> list[tuple
     for item in runs(text.split("\n"), ",", width, first=1, written_by_us=written_by_us):
         if isinstance(item, Run):
             rows += [
-                (item.first + index, list(cells), True)
-                for index, cells in enumerate(zip(*item.columns, strict=True))
+                (item.first + index, list(cells), True) for index, cells in enumerate(zip(*item.columns, strict=True))
             ]
         else:
             rows.append((item.number, item.cells, item.fault is None))

@@ -182,7 +182,9 @@ def test_a_hidden_row_is_not_sent(save: Save) -> None:
 
 def test_the_only_sheet_with_mailboxes_is_taken(save: Save) -> None:
     """Instructions and lists beside it are no obstacle."""
-    path = save(Read_me=table(["How to use this"]), Domains=table(["Domain ID", "Name"], [101, "x"]), M=table(HEADER, GOOD))
+    path = save(
+        Read_me=table(["How to use this"]), Domains=table(["Domain ID", "Name"], [101, "x"]), M=table(HEADER, GOOD)
+    )
     assert cells(read(path, MAILBOX), 2)[0] == "john"
 
 
@@ -269,7 +271,9 @@ def ods_row(*texts: str, more: str = "") -> str:
 def test_an_opendocument_sheet_is_read(tmp_path: Path) -> None:
     """As LibreOffice saves it."""
     path = tmp_path / "sheet.ods"
-    path.write_bytes(ods(ods_row("email", "domain", "relay_server", "password") + ods_row("john", "101", "201", "Abcdef1!")))
+    path.write_bytes(
+        ods(ods_row("email", "domain", "relay_server", "password") + ods_row("john", "101", "201", "Abcdef1!"))
+    )
     assert cells(read(path, MAILBOX), 2) == ["john", "101", "201", "Abcdef1!"]
 
 
@@ -277,7 +281,9 @@ def test_an_error_in_an_opendocument_sheet_refuses_it(tmp_path: Path) -> None:
     """Where it stands cannot be told from a blank cell, so the sheet as a whole is not certain."""
     error = '<table:table-cell office:value-type="string" office:string-value="" calcext:value-type="error"/>'
     path = tmp_path / "sheet.ods"
-    path.write_bytes(ods(ods_row("email", "domain", "relay_server", "password") + ods_row("john", "101", "201", more=error)))
+    path.write_bytes(
+        ods(ods_row("email", "domain", "relay_server", "password") + ods_row("john", "101", "201", more=error))
+    )
     with pytest.raises(SheetError, match="show an error"):
         read(path, MAILBOX)
 
@@ -290,7 +296,9 @@ def workbook() -> bytes:
 
 
 @settings(max_examples=300)
-@given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 255)), max_size=20), st.integers(0, 10**9), st.booleans())
+@given(
+    st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 255)), max_size=20), st.integers(0, 10**9), st.booleans()
+)
 def test_a_polluted_workbook_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, pokes: list[tuple[int, int]], cut: int, inside: bool
 ) -> None:

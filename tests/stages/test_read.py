@@ -110,7 +110,9 @@ def test_a_header_that_is_not_certain_is_refused(sheet: Sheets, header: str, com
 
 def test_a_column_can_be_filled_from_outside(sheet: Sheets) -> None:
     """Where it is missing, and where cells are blank; and it stands in failures.csv, so that it is not lost."""
-    read_sheet = sheet(f"{HEADER}\njohn,101,,Abcdef1!,\njane,101,202,Abcdef1!,5", fill={"Project ID": "789", "relay": "201"})
+    read_sheet = sheet(
+        f"{HEADER}\njohn,101,,Abcdef1!,\njane,101,202,Abcdef1!,5", fill={"Project ID": "789", "relay": "201"}
+    )
     assert [read_sheet.own_cells(row)[2::2] for row in (2, 3)] == [["201", "789"], ["202", "5"]]
     missing = sheet("email,domain,password\njohn,101,Abcdef1!", fill={"relay_server": "201", "project": "789"})
     assert missing.headers == ("email", "domain", "password", "relay_server", "project")
@@ -190,7 +192,9 @@ def test_a_row_that_is_not_certain_costs_itself_only(sheet: Sheets, line: str, s
 
 def test_a_header_that_comes_again_is_no_row(sheet: Sheets) -> None:
     """Tables pasted below one another under the same header are read as one."""
-    text = "\n".join([HEADER, GOOD, HEADER, "anna" + GOOD[4:], "Username,Domain ID,Relay,Password,Project", "eve" + GOOD[4:]])
+    text = "\n".join(
+        [HEADER, GOOD, HEADER, "anna" + GOOD[4:], "Username,Domain ID,Relay,Password,Project", "eve" + GOOD[4:]]
+    )
     assert ready(sheet(text)) == [(2, "john"), (4, "anna"), (6, "eve")]
 
 

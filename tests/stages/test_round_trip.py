@@ -22,10 +22,27 @@ MAILBOX = schema.load()
 KNOWN = ["email", "domain", "relay_server", "password", "project", "reply_to"]
 
 TRICKY = st.sampled_from(
-    ["=1+1", "+49 171", "@x", "-1", "'quoted", "'=1+1", "''@x", 'a,"b;c', " Abcdef1!", "\tx", "x\n=y", "\u00a0", '"', "'"]
+    [
+        "=1+1",
+        "+49 171",
+        "@x",
+        "-1",
+        "'quoted",
+        "'=1+1",
+        "''@x",
+        'a,"b;c',
+        " Abcdef1!",
+        "\tx",
+        "x\n=y",
+        "\u00a0",
+        '"',
+        "'",
+    ]
     + ["a\nb,c,d,e,f,g\nh", "sheet_row", "⟨?⟩", "101.0", "email", "NULL", "#REF!", "\x00", "\x1f", "\u200b", "e\u0301"]
 )
-CELL = st.one_of(TRICKY, st.text(st.characters(exclude_categories=["Cs"]), max_size=8), st.sampled_from(["", "101", "a"]))
+CELL = st.one_of(
+    TRICKY, st.text(st.characters(exclude_categories=["Cs"]), max_size=8), st.sampled_from(["", "101", "a"])
+)
 ROWS = st.lists(st.lists(CELL, min_size=7, max_size=7), min_size=1, max_size=6)
 EXTRA = st.one_of(TRICKY, st.sampled_from(["Notes", "", "status", "task_id"]))
 
@@ -92,7 +109,9 @@ def test_any_polluted_text_file_comes_back(tmp_path_factory: pytest.TempPathFact
 
 
 @settings(max_examples=100)
-@given(st.lists(st.lists(st.one_of(CELL, st.integers(-5, 500), st.booleans(), st.floats(0, 9)), min_size=7, max_size=7)))
+@given(
+    st.lists(st.lists(st.one_of(CELL, st.integers(-5, 500), st.booleans(), st.floats(0, 9)), min_size=7, max_size=7))
+)
 def test_any_workbook_comes_back(tmp_path_factory: pytest.TempPathFactory, rows: list[list[object]]) -> None:
     """Its failures are a CSV file, and hold what the workbook showed."""
     out = io.BytesIO()

@@ -51,8 +51,10 @@ To have options and file names completed by the Tab key, add to ~/.bashrc:
 or to ~/.zshrc, with zsh_source in place of bash_source.
 """
 STDIN = Path("-")
-NOT_REPEATED = frozenset({"sheets", "out", "fill", "limit", "as_json", "quiet", "verbose"})
-"""What the command that goes on with a failures file does not need: the run folder is its own, and so on."""
+ONCE = frozenset({"fill", "as_json", "quiet", "verbose"})
+"""Options that the command to paste next does not repeat as they were typed."""
+OF_THE_SHEET = frozenset({"out", "limit", "encoding", "sheet_name"})
+"""Options that a failures file does without: it lies in its run folder, and this program wrote it."""
 
 
 class _Commands(click.Group):
@@ -110,11 +112,11 @@ class _SheetCommand(click.Command):
     def again(self, *, without: Collection[str]) -> Iterator[str]:
         """The options as words, but for some."""
         for option in self.params:
-            if option.name in self.typed and option.name not in without:
+            if isinstance(option, click.Option) and option.name in self.typed and option.name not in without:
                 value = self.typed[option.name]
                 for each in value if isinstance(value, list) else [value]:
                     yield max(option.opts, key=len)
-                    if not getattr(option, "is_flag", False):
+                    if not option.is_flag:
                         yield str(each)
 
 
@@ -409,18 +411,6 @@ def logout(*, profile: str | None) -> None:
         console.say("The key is taken out of the keyring." if gone else "The keyring held no key.")
 
 
-@main.command(epilog=ENVIRONMENT)
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
-def template(path: Path, schema: Path | None) -> None:
-    """Write an empty sheet to PATH (.csv or .xlsx)."""
-    with _explained():
-        from provisioner import pipeline
-
-        pipeline.template(path, schema)
-        click.echo(f"Fill in {path}, then: provisioner check {path}", err=True)
-
-
 def _work_through(
     options: dict[str, Any], work: Callable[[SheetOptions, Any], Ending], *, checking: bool = False
 ) -> None:
@@ -483,6 +473,20 @@ def _refuse_what_cannot_go_together(chosen: Sequence[SheetOptions]) -> None:
         )
     for sheet in chosen:
         pipeline.load(sheet)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
+def template(path: Path, schema: Path | None) -> None:
+    """Write an empty sheet to PATH (.csv or .xlsx)."""
+    with _explained():
+        from provisioner import console, pipeline
+
+        pipeline.template(path, schema)
+        program = click.get_current_context().command_path.rpartition(" ")[0]
+        click.echo(f"Fill in {path}, then check it with:", err=True)
+        click.echo(f"  {console.command_line(*program.split(), 'check', str(path))}", err=True)
 
 
 def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
@@ -624,11 +628,12 @@ def _next_command(sheets: Sequence[str], options: dict[str, Any], *, checking: b
     context = click.get_current_context()
     command = context.command
     assert isinstance(command, _SheetCommand)
-    program = context.command_path.rpartition(" ")[0]
+    program = context.command_path.rpartition(" ")[0].split()
     if checking and not sheets:
-        given = [*map(str, options["sheets"]), *command.again(without=NOT_REPEATED - {"out"}), *_fillings(options)]
-        return console.command_line(*program.split(), "run", *given)
-    return console.command_line(*program.split(), command.name or "", *sheets, *command.again(without=NOT_REPEATED))
+        given = [*map(str, options["sheets"]), *command.again(without=ONCE), *_fillings(options)]
+        return console.command_line(*program, "run", *given)
+    again = command.again(without=ONCE | OF_THE_SHEET)
+    return console.command_line(*program, context.info_name or "", *sheets, *again)
 
 
 def _fillings(options: dict[str, Any]) -> Iterator[str]:

@@ -36,7 +36,8 @@ def first_run() -> str:
         )
     assert done.returncode == 1, done.stderr
     lines = [line for line in done.stderr.splitlines() if " sent; " not in line]
-    return fenced("\n".join(lines))
+    # The words to paste begin as the command itself was called.
+    return fenced("\n".join(lines).replace("python -m provisioner", "provisioner"))
 
 
 def columns() -> str:

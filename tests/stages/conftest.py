@@ -1,170 +1,54 @@
-"""A real mail server for the tests: Dovecot, unprivileged, on free ports of loopback."""
+"""What the tests of single stages share: a journal on the disk, and jobs that it knows."""
 
 from __future__ import annotations
 
-import grp
-import os
-import pwd
-import shutil
-import socket
-import socketserver
-import subprocess
-import tempfile
-import threading
-import time
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import anyio
+import anyio.to_thread
 import pytest
-import trustme
 
-from provisioner.records import MailServer
+from provisioner.journal import Journal
+from provisioner.records import Entry, Job, Request, Secret
+from provisioner.stages.plan import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-TEMPLATE = Path(__file__).with_name("dovecot.conf")
-PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
-ABSENT = "Dovecot is not installed: apt-get install dovecot-imapd dovecot-submissiond"
-REQUIRED = "REQUIRE_DOVECOT"
-"""Set where the tests must not be left out for want of it."""
-MAILBOXES = {
-    "right@example.org": "Sheet-Pass-77!",
-    "foreign@example.org": "Pässwörd 漢字 77!",
-    "ann@acme-mail.example": "Sheet-Pass-77!",
-    "bob@acme-mail.example": "Sheet-Pass-77!",
-    "dan@acme-mail.example": "Sheet-Pass-77!",
-    "flo@acme-mail.example": "Sheet-Pass-77!",
-}
-"""Those that are there from the start."""
-START_TIMEOUT = 20.0
-
-
-@dataclass(frozen=True)
-class Dovecot:
-    folder: Path
-    imap: MailServer
-    smtp: MailServer
-
-    def add(self, address: str, password: str) -> None:
-        """Let a mailbox exist; the server sees it within a second or two."""
-        with (self.folder / "users").open("a", encoding="utf-8") as users:
-            users.write(f"{address}:{{PLAIN}}{password}\n")
-
-    def refusals(self) -> int:
-        """How many log-ins were refused so far."""
-        return (self.folder / "dovecot.log").read_text("utf-8").count("auth failed")
-
-
-class _Relay(socketserver.StreamRequestHandler):
-    """What Dovecot's submission service wants behind it before it lets anybody in."""
-
-    def handle(self) -> None:
-        self.wfile.write(b"220 relay\r\n")
-        for line in self.rfile:
-            self.wfile.write(b"221 bye\r\n" if line.upper().startswith(b"QUIT") else b"250 ok\r\n")
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    """Whoever signs the tests' own certificates."""
-    return trustme.CA()
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
-def trusted_authority(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
-    """The same, and this computer trusts it as it would an office's own."""
-    with authority.cert_pem.tempfile() as path:
-        monkeypatch.setenv("SSL_CERT_FILE", path)
-        yield authority
-
-
-@pytest.fixture(scope="session")
-def unproved_mail(authority: trustme.CA) -> Iterator[Dovecot]:
-    """A Dovecot that shows a certificate of an authority that nobody trusts."""
-    if shutil.which("dovecot", path=PATH) is None:
-        assert REQUIRED not in os.environ, ABSENT
-        pytest.skip(ABSENT)
-    with running(authority) as server:
-        yield server
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
+        yield journal
 
 
 @pytest.fixture
-def mail(unproved_mail: Dovecot, trusted_authority: trustme.CA) -> Dovecot:
-    """A Dovecot that is trusted."""
-    return unproved_mail
+def jobs(journal: Journal) -> Callable[..., Awaitable[list[Job]]]:
+    """So many jobs that the journal has lines for: user1, user2 … of domain 101 unless told otherwise."""
+
+    async def make(count: int, **fields: int) -> list[Job]:
+        entries = [_entry(number, **fields) for number in range(1, count + 1)]
+        options = {"is_failures": False, "new_password": None, "since": float}
+        return (await anyio.to_thread.run_sync(lambda: plan(entries, journal, **options))).to_send
+
+    return make
 
 
-@contextmanager
-def running(authority: trustme.CA) -> Iterator[Dovecot]:
-    """A Dovecot without mailboxes, whose certificate for 127.0.0.1 is signed by `authority`."""
-    with ExitStack() as stack:
-        # Not below pytest's own folder: its path is too long for the sockets, and closed to other users.
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dovecot-", dir="/tmp")))
-        relay = stack.enter_context(_threaded(socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Relay)))
-        imap, smtp = _free_port(), _free_port()
-        _fill(folder, authority, {"RELAY_PORT": relay, "IMAP_PORT": imap, "SMTP_PORT": smtp})
-        words = [shutil.which("dovecot", path=PATH) or "dovecot", "-F", "-c", str(folder / "dovecot.conf")]
-        if os.getuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            words = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups", *words]
-        with (folder / "start.log").open("wb") as log:
-            process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            _wait_for(process, folder, imap, smtp)
-            yield Dovecot(folder, MailServer("127.0.0.1", imap), MailServer("127.0.0.1", smtp))
-        finally:
-            process.terminate()
-            process.wait(timeout=START_TIMEOUT)
+@pytest.fixture
+def stored(journal: Journal) -> Callable[[], list[sqlite3.Row]]:
+    """The journal's lines in the order of the sheet, as another process sees them."""
+
+    def look(query: str = "SELECT * FROM lines ORDER BY id") -> list[sqlite3.Row]:
+        with closing(sqlite3.connect(journal._path)) as other:
+            other.row_factory = sqlite3.Row
+            return other.execute(query).fetchall()
+
+    return look
 
 
-def _fill(folder: Path, authority: trustme.CA, ports: dict[str, int]) -> None:
-    user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-    certificate = authority.issue_cert("127.0.0.1")
-    (folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
-    (folder / "key.pem").write_bytes(certificate.private_key_pem.bytes())
-    users = [f"{name}:{{PLAIN}}{password}\n" for name, password in MAILBOXES.items()]
-    (folder / "users").write_text("".join(users), "utf-8")
-    text = TEMPLATE.read_text("utf-8")
-    for name, value in {
-        "FOLDER": folder, "USER": user.pw_name, "GROUP": grp.getgrgid(user.pw_gid).gr_name, **ports
-    }.items():  # fmt: skip
-        text = text.replace(name, str(value))
-    (folder / "dovecot.conf").write_text(text, "utf-8")
-    for path in (folder, *folder.iterdir()):
-        os.chown(path, user.pw_uid, user.pw_gid)
-
-
-def _wait_for(process: subprocess.Popen[bytes], folder: Path, *ports: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    for port in ports:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                said = "".join(path.read_text("utf-8", "replace") for path in folder.glob("*.log"))
-                assert process.poll() is None, said
-                assert time.monotonic() < deadline, said
-                time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
-@contextmanager
-def _threaded(server: socketserver.ThreadingTCPServer) -> Iterator[int]:
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def _entry(number: int, domain: int = 101, relay_server: int = 201) -> Entry:
+    request = Request(f"user{number}", domain, relay_server, Secret("SecurePassword123!"), None, None)
+    return Entry(number + 1, number + 1, request.email, str(domain), str(relay_server), "", "", request)

@@ -35,6 +35,7 @@ def line(number: int, email: str, status: Status) -> Line:
         "error": "as it was",
         "sends": 1,
         "doubtful": False,
+        "problems": (),
     }
     return Line(**fields)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import socketserver
 import ssl
 import threading
 import time
 from contextlib import closing, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import dovecot
 import pytest
 import trustme
 
@@ -27,9 +28,40 @@ from provisioner.trust import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 PASSWORD = "Sheet-Pass-77!"
 FAST = {"latency": 0.02, "latency_spread": 0.0}
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Whoever signs the tests' own certificates."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted_authority(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
+    """The same, and this computer trusts it as it would an office's own."""
+    with authority.cert_pem.tempfile() as path:
+        monkeypatch.setenv("SSL_CERT_FILE", path)
+        yield authority
+
+
+@pytest.fixture(scope="session")
+def unproved_mail(authority: trustme.CA) -> Iterator[dovecot.Dovecot]:
+    """A Dovecot that shows a certificate of an authority that nobody trusts."""
+    if not dovecot.is_installed():
+        assert dovecot.REQUIRED not in os.environ, dovecot.ABSENT
+        pytest.skip(dovecot.ABSENT)
+    with dovecot.running(authority) as server:
+        yield server
+
+
+@pytest.fixture
+def mail(unproved_mail: dovecot.Dovecot, trusted_authority: trustme.CA) -> dovecot.Dovecot:
+    """A Dovecot that is trusted."""
+    return unproved_mail
 
 
 def line(number: int, **known: Any) -> Line:

@@ -118,6 +118,7 @@ def run(
             todo = loaded.plan(journal, listener, wall_clock)
             write(journal, loaded.sheet, folder)
             pace = pace or Pace(connection.rates)
+            pace.open()
             work = _Run(
                 loaded, journal, how=how, connection=connection, pace=pace, listener=listener, wall_clock=wall_clock
             )

@@ -337,8 +337,6 @@ class Example:
     email: str
     sentence: str
     """What the group is about, as it is said of this row."""
-    error: str
-    """All that is wrong with the row."""
     task_id: TaskId | None
 
 

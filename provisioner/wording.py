@@ -27,13 +27,13 @@ class Words:
 
 
 WORDS: Final[Mapping[Status, Words]] = {
-    Status.CREATED: Words("the service confirms them"),
-    Status.EXISTS: Words("were there before this run asked"),
+    Status.CREATED: Words("confirmed by the service"),
+    Status.EXISTS: Words("there before this run asked"),
     Status.VALID: Words("ready to be created"),
-    Status.INVALID: Words("break a rule, and were never sent", remedy="Fix the sheet"),
+    Status.INVALID: Words("against a rule of the sheet, never sent", remedy="Fix the sheet"),
     Status.REJECTED: Words("refused by the service", remedy="Fix the sheet"),
     Status.FAILED: Words(
-        "accepted, and the service could not create them",
+        "accepted, but not created by the service",
         remedy="Run again; if it fails again, ask Mission Inbox's support",
     ),
     Status.UNFINISHED: Words(
@@ -44,7 +44,7 @@ WORDS: Final[Mapping[Status, Words]] = {
     Status.UNKNOWN: Words(
         "sent, and no clear answer came", remedy="Run again: it is looked up before anything is sent"
     ),
-    Status.UNSENT: Words("their turn did not come", why="not sent: the run ended before its turn", remedy="Run again"),
+    Status.UNSENT: Words("not sent yet", why="not sent: the run ended before its turn", remedy="Run again"),
 }
 
 TASKS: Final[Mapping[Actor, str]] = {

@@ -67,11 +67,14 @@ def count(number: int, one: str, many: str) -> str:
 
 def duration(seconds: float) -> str:
     """A time span with its unit, as exact as a reader needs it."""
-    if seconds < MINUTE:
-        return f"{seconds:.1f} seconds"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    if round(seconds, 1) < MINUTE:
+        number = f"{seconds:.1f}".removesuffix(".0")
+        return f"{number} second" + ("" if number == "1" else "s")
+    minutes, rest = divmod(round(seconds), MINUTE)
+    hours, minutes = divmod(minutes, MINUTE)
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 def visible(text: str) -> str:

@@ -80,7 +80,7 @@ def block(name: str) -> str:
 
 
 def timeless(text: str) -> str:
-    return re.sub(r"\d+\.\d seconds|\d+ min \d+ s", "… seconds", text)
+    return re.sub(r"\d+(\.\d)? seconds?|\d+ min( \d+ s)?", "… seconds", text)
 
 
 def written() -> dict[str, str]:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import hypothesis
 import pytest
 from blockbuster import blockbuster_ctx
 from trio.testing import MockClock
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     from provisioner.records import Exchange, Status
     from provisioner.sandbox.server import RunningSandbox
+
+# How long an example takes says nothing on a shared machine; every test has its time limit all the same.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 UNLIMITED = (Rate(1_000_000, 1.0),)
 

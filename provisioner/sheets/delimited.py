@@ -156,10 +156,8 @@ def _quoted_block(line: str, ahead: deque[str], source: Iterator[str], grammar: 
 
 def _swallows_rows(block: list[str], delimiter: str, width: int | None) -> bool:
     """Whether a quoted cell over several lines holds what looks like rows of their own."""
-    if width is None:
-        return False
-    complete = [line.count(delimiter) == width - 1 for line in block]
-    return any(complete[1:-1]) or all(complete) or len(_parsed(0, block, delimiter).cells) != width
+    complete = [line.count(delimiter) + 1 == width for line in block]
+    return any(complete[1:-1]) or all(complete)
 
 
 def _parsed(number: int, block: list[str], delimiter: str) -> Record:

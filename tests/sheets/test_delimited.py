@@ -65,6 +65,25 @@ def test_two_stray_quotes_do_not_swallow_the_rows_between_them() -> None:
     ]
 
 
+def test_a_row_within_a_quoted_cell_is_taken_for_a_row() -> None:
+    """Even where the lines around it are none: a quote that slipped in must not make a mailbox vanish."""
+    assert [(number, certain) for number, _, certain in rows_of('1,2,"x\n4,5,6\n7"', 3)] == [
+        (1, False),
+        (2, True),
+        (3, False),
+    ]
+
+
+def test_two_rows_with_a_stray_quote_each_are_two_rows() -> None:
+    """They could be one with a line break in it, but each is as long as a row."""
+    assert [(number, certain) for number, _, certain in rows_of('1,2,"x\n4,5,6"', 3)] == [(1, False), (2, False)]
+
+
+def test_a_cell_with_line_breaks_keeps_its_row_one_where_cells_are_missing() -> None:
+    """The row is as short as it is, and counts once."""
+    assert rows_of('1,"x\ny"\n4,5,6', 3) == [(1, ["1", "x\ny"], True), (2, ["4", "5", "6"], True)]
+
+
 def test_our_own_quotes_are_trusted() -> None:
     """A file that we wrote may hold a cell that looks like rows."""
     assert rows_of('1,2,"x\n4,5,6\n7"', 3, written_by_us=True) == [(1, ["1", "2", "x\n4,5,6\n7"], True)]

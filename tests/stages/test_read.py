@@ -265,6 +265,13 @@ def test_a_sheet_may_have_columns_called_as_ours(sheet: Sheets) -> None:
     assert read_sheet.number(2) == 17
 
 
+def test_a_note_in_a_failures_file_may_look_like_rows(sheet: Sheets) -> None:
+    """What we wrote within quotation marks is one cell, whatever it holds."""
+    note = "x\n" + ",".join("abcdefghijk") + "\ny"
+    read_sheet = sheet(f'{FAILURES},Notes\njohn,101,201,Abcdef1!,789,17,failed,e,r,t,"{note}"\n')
+    assert read_sheet.own_cells(2)[-1] == note
+
+
 def test_two_rows_that_mend_the_same_one_are_not_certain(sheet: Sheets) -> None:
     """A row copied within a failures file takes its number along; which of them is the row is not guessed."""
     read_sheet = sheet(

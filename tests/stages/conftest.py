@@ -1,0 +1,54 @@
+"""What the tests of single stages share: a journal on the disk, and jobs that it knows."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from provisioner.journal import Journal
+from provisioner.records import Entry, Job, Request, Secret
+from provisioner.stages.plan import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
+        yield journal
+
+
+@pytest.fixture
+def jobs(journal: Journal) -> Callable[..., Awaitable[list[Job]]]:
+    """So many jobs that the journal has lines for: user1, user2 … of domain 101 unless told otherwise."""
+
+    async def make(count: int, **fields: int) -> list[Job]:
+        entries = [_entry(number, **fields) for number in range(1, count + 1)]
+        options = {"is_failures": False, "new_password": None, "since": float}
+        return (await anyio.to_thread.run_sync(lambda: plan(entries, journal, **options))).to_send
+
+    return make
+
+
+@pytest.fixture
+def stored(journal: Journal) -> Callable[[], list[sqlite3.Row]]:
+    """The journal's lines in the order of the sheet, as another process sees them."""
+
+    def look(query: str = "SELECT * FROM lines ORDER BY id") -> list[sqlite3.Row]:
+        with closing(sqlite3.connect(journal._path)) as other:
+            other.row_factory = sqlite3.Row
+            return other.execute(query).fetchall()
+
+    return look
+
+
+def _entry(number: int, domain: int = 101, relay_server: int = 201) -> Entry:
+    request = Request(f"user{number}", domain, relay_server, Secret("SecurePassword123!"), None, None)
+    return Entry(number + 1, number + 1, request.email, str(domain), str(relay_server), "", "", request)

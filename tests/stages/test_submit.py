@@ -1,0 +1,263 @@
+"""Sending creates: against the stand-in, with a journal on the disk."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from provisioner.errors import JournalError, KeyRefusedError, SameFailureError
+from provisioner.halt import Halt
+from provisioner.pace import Lane, Pace
+from provisioner.records import OpenTask, Rate, Secret, Status
+from provisioner.service import Service
+from provisioner.stages.submit import Submitter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from provisioner.journal import Journal
+    from provisioner.records import Job
+    from provisioner.settings import Connection
+
+pytestmark = pytest.mark.anyio
+
+
+class Work:
+    """A submitter with all that it needs, and what came of it."""
+
+    def __init__(self, service: Service, pace: Pace, journal: Journal, listener: Any, *, stop_after: int) -> None:
+        self.pace = pace
+        self.halt = Halt()
+        self.halt.on_call(lambda _reason: pace.close(Lane.CREATE))
+        self.accepted: list[OpenTask] = []
+        self.submitter = Submitter(
+            service,
+            pace,
+            journal,
+            self.halt,
+            listener,
+            wall_clock=time.time,
+            stop_after=stop_after,
+            accepted=self.accepted.append,
+        )
+        self.submit = self.submitter.submit
+
+
+@asynccontextmanager
+async def working(to: Connection, journal: Journal, listener: Any, *, stop_after: int = 0) -> AsyncIterator[Work]:
+    pace = Pace(to.rates)
+    async with Service(to, pace, listener) as service:
+        yield Work(service, pace, journal, listener, stop_after=stop_after)
+
+
+def statuses(stored: Any) -> list[str]:
+    return [line["status"] for line in stored()]
+
+
+def history(stored: Any, job: Job) -> list[str]:
+    """Everything that the journal wrote down about one row, in order."""
+    return [event["status"] for event in stored("SELECT * FROM events ORDER BY id") if event["line"] == job.line]
+
+
+async def test_every_job_becomes_a_task_once(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """Each row is created once, its task ID stored before anybody is told of it."""
+    running = sandbox()
+    todo = await jobs(50)
+    async with working(connection(running), journal, listener) as work:
+        await work.submit(todo, workers=8)
+    assert {received.received for received in running.state.creates.values()} == {1}
+    assert len(running.state.creates) == 50
+    assert {task.job.line: task.task_id for task in work.accepted} == {line["id"]: line["task_id"] for line in stored()}
+    assert statuses(stored) == [Status.UNFINISHED] * 50
+    assert len(listener.all("sent")) == 50
+    assert history(stored, todo[0]) == ["sending", "accepted"]
+
+
+async def test_the_intent_is_on_the_disk_before_the_service_hears_of_it(
+    sandbox: Any,
+    connection: Any,
+    listener: Any,
+    journal: Journal,
+    jobs: Any,
+    stored: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whenever a request leaves, another process that opens the journal finds its row marked as sent."""
+    seen: list[str] = []
+    exchange = Service._exchange
+
+    async def look_first(self: Service, method: str, path: str, content: bytes | None) -> Any:
+        seen.extend(await anyio.to_thread.run_sync(statuses, stored))
+        return await exchange(self, method, path, content)
+
+    monkeypatch.setattr(Service, "_exchange", look_first)
+    async with working(connection(sandbox()), journal, listener) as work:
+        await work.submit(await jobs(1), workers=1)
+    assert seen == [Status.UNKNOWN]
+
+
+async def test_few_rows_are_announced_while_they_wait(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """However many workers there are, no more than two rows are in doubt that were not sent, at a slow rate."""
+    running = sandbox()
+    to = connection(running, rates=(Rate(5, 1.0),))
+    in_doubt: list[int] = []
+    async with working(to, journal, listener) as work, anyio.create_task_group() as group:
+        todo = await jobs(12)
+        group.start_soon(lambda: work.submit(todo, workers=20))
+        while len(work.accepted) < 6:
+            await anyio.sleep(0.02)
+            unanswered = statuses(stored).count(Status.UNKNOWN)
+            in_doubt.append(unanswered)
+    assert max(in_doubt) <= 3
+    assert running.state.throttled == 0
+
+
+async def test_a_lane_that_closes_takes_the_intent_back(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """What was announced and not sent when the run was stopped is unsent, as is all that was not announced."""
+    running = sandbox()
+    to = connection(running, rates=(Rate(1, 60.0),))
+    todo = await jobs(5)
+    async with working(to, journal, listener) as work, anyio.create_task_group() as group:
+        group.start_soon(lambda: work.submit(todo, workers=5))
+        while "sending" not in history(stored, todo[1]):  # noqa: ASYNC110 - looked at from outside
+            await anyio.sleep(0.01)
+        work.halt.call(KeyRefusedError("stop"))
+    assert statuses(stored) == [Status.UNFINISHED, *[Status.UNSENT] * 4]
+    assert history(stored, todo[1]) == ["sending", "withdrawn"]
+    assert history(stored, todo[4]) == []
+    assert len(running.state.creates) == 1
+
+
+async def test_a_refused_key_stops_all_workers(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """Nothing was made, so every row is unsent, and the first refusal is the reason."""
+    running = sandbox()
+    async with working(connection(running, api_key=Secret("wrong")), journal, listener) as work:
+        await work.submit(await jobs(100), workers=4)
+    assert isinstance(work.halt.reason, KeyRefusedError)
+    assert statuses(stored) == [Status.UNSENT] * 100
+    assert len(running.state.requests) <= 4
+
+
+async def test_refused_rows_are_rejected_and_the_rest_goes_on(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """The service's sentence stays with its row."""
+    todo = await jobs(6)
+    todo[2:4] = [type(job)(job.line, type(job.request)("x", 999, 201, None, None, None)) for job in todo[2:4]]
+    async with working(connection(sandbox()), journal, listener) as work:
+        await work.submit(todo, workers=3)
+    assert statuses(stored) == [*[Status.UNFINISHED] * 2, *[Status.REJECTED] * 2, *[Status.UNFINISHED] * 2]
+    assert stored()[2]["error"].startswith("domain: ")
+    assert listener.all("ended") == [[Status.REJECTED]] * 2
+
+
+async def test_row_after_row_with_one_cause_stops_the_run(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """Twenty refusals in a row for the same reason: the rows behind them are not sent."""
+    running = sandbox()
+    async with working(connection(running), journal, listener, stop_after=20) as work:
+        await work.submit(await jobs(200, domain=104), workers=5)
+    assert isinstance(work.halt.reason, SameFailureError)
+    assert 20 <= statuses(stored).count(Status.REJECTED) <= 25
+    assert set(statuses(stored)) == {Status.REJECTED, Status.UNSENT}
+
+
+async def test_an_accepted_row_breaks_the_streak(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """Refusals with accepted rows between them do not stop the run."""
+    todo = await jobs(40)
+    for number in range(0, 40, 2):
+        job = todo[number]
+        todo[number] = type(job)(job.line, type(job.request)("x", 104, 201, None, None, None))
+    async with working(connection(sandbox()), journal, listener, stop_after=3) as work:
+        await work.submit(todo, workers=1)
+    assert work.halt.reason is None
+
+
+async def test_lost_creates_are_in_doubt_and_sent_once(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """A cut connection leaves the row unknown, to be looked up and not simply sent again."""
+    running = sandbox(lost_share=0.5, seed=3)
+    async with working(connection(running), journal, listener) as work:
+        await work.submit(await jobs(40), workers=4)
+    lost = [line for line in stored() if line["status"] == Status.UNKNOWN]
+    assert 10 <= len(lost) <= 30
+    assert {doubt.job.line for doubt in work.submitter.doubts} == {line["id"] for line in lost}
+    assert all(doubt.resend and doubt.job.doubtful for doubt in work.submitter.doubts)
+    assert all(line["error"].startswith("sent, but no clear answer: ") for line in lost)
+    assert {received.received for received in running.state.creates.values()} == {1}
+
+
+async def test_a_duplicate_is_looked_up_and_not_sent_again(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """The service says the address is taken: by whom, its list must tell; until then the row is rejected."""
+    running = sandbox()
+    todo = await jobs(1)
+    async with working(connection(running), journal, listener) as work:
+        await work.submit(todo, workers=1)
+        await work.submit(todo, workers=1)
+    (doubt,) = work.submitter.doubts
+    assert (doubt.status, doubt.resend) == (Status.REJECTED, False)
+    assert listener.all("ended") == []
+
+
+async def test_a_journal_that_cannot_be_written_sends_nothing(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """Where the intent cannot be stored, no request leaves."""
+    running = sandbox()
+    todo = await jobs(10)
+    with closing(sqlite3.connect(journal._path)) as other:
+        other.execute("CREATE TRIGGER full BEFORE UPDATE ON lines BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        other.commit()
+    async with working(connection(running), journal, listener) as work:
+        await work.submit(todo, workers=3)
+    assert isinstance(work.halt.reason, JournalError)
+    assert running.state.requests == []
+    assert statuses(stored) == [Status.UNSENT] * 10
+
+
+async def test_cancelled_in_flight_a_row_is_unknown(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """Stopped at once while a create is under way: nobody knows what became of it, and the journal says so."""
+    running = sandbox(slow_share=1.0, slow_by=30.0)
+    async with working(connection(running), journal, listener) as work, anyio.create_task_group() as group:
+        todo = await jobs(3)
+        group.start_soon(lambda: work.submit(todo, workers=3))
+        while len(running.state.creates) < 3:  # noqa: ASYNC110 - the stand-in tells nobody
+            await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    assert statuses(stored) == [Status.UNKNOWN] * 3
+
+
+async def test_workers_follow_the_services_latency(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """A service that takes half a second for each answer gets the whole rate, on as many connections as needed."""
+    running = sandbox(slow_share=1.0, slow_by=0.5)
+    to = connection(running, rates=(Rate(20, 1.0),))
+    async with working(to, journal, listener) as work:
+        await work.submit(await jobs(60), workers=40)
+        connections = len(work.submitter._service._transports)
+    arrived: Sequence[float] = [request.at for request in running.state.requests]
+    assert (len(arrived) - 1) / (arrived[-1] - arrived[0]) > 20 * 0.9
+    assert 10 <= connections <= 16

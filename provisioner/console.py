@@ -210,6 +210,8 @@ class BarProgress:
         if self._below is not None:
             self._told_at = time.monotonic()
             self._below.set_description_str(sentence)
+            for bar in filter(None, (self._sent, self._finished)):
+                bar.refresh()  # by themselves they would not show an update that came soon after another
 
     def _bar(self, name: str, total: int) -> tqdm[Any]:
         width = len(f"{total:,}")

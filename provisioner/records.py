@@ -337,7 +337,7 @@ class Example:
     email: str
     sentence: str
     """What the group is about, as it is said of this row."""
-    task_id: TaskId | None
+    task_id: TaskId | None = None
 
 
 @dataclass(frozen=True, slots=True)

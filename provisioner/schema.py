@@ -223,8 +223,9 @@ def read_schema(path: Path) -> MailboxSchema:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise SchemaError(
-            f"The schema {path} cannot be read: {error}.", remedy="Name a schema file that you may read, in UTF-8."
+            f"The schema {path} cannot be read: {reason}.", remedy="Name a schema file that you may read, in UTF-8."
         ) from error
     columns = _SchemaFile(path).columns(text)
     _register_checks()

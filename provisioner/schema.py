@@ -200,7 +200,10 @@ def load(path: Path | None = None) -> MailboxSchema:
     schema = read_schema(path)
     for name in MANDATORY:
         if name not in schema.columns:
-            raise SchemaError(f"{path}: the column “{name}” is missing, without which no mailbox can be created.")
+            raise SchemaError(
+                f"{path}: the column “{name}” is missing, without which no mailbox can be created.",
+                remedy="Add it, as the schema has it that comes with the program.",
+            )
     return schema
 
 
@@ -220,7 +223,10 @@ def read_schema(path: Path) -> MailboxSchema:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise SchemaError(f"The schema {path} cannot be read: {error}.") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise SchemaError(
+            f"The schema {path} cannot be read: {reason}.", remedy="Name a schema file that you may read, in UTF-8."
+        ) from error
     columns = _SchemaFile(path).columns(text)
     _register_checks()
     return MailboxSchema(path, pa.DataFrameSchema.from_yaml(text), columns)

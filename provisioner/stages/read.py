@@ -6,6 +6,7 @@ Nothing is guessed. A row that cannot be read with certainty is kept and marked,
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _BLANKS: Final = " \t\n\r\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
-_BLANK: Final = re.compile(f"[{_BLANKS}]")
+_ASCII_BLANKS: Final = tuple(filter(str.isascii, _BLANKS))
 _WHOLE: Final = re.compile(r"([0-9]+)\.0+")
 _BATCH: Final = 1024
 _KEPT_ONCE: Final = 10_000
@@ -234,10 +235,7 @@ class _Table:
         if record.fault is None and len(cells) == width:
             return cells
         have = len(cells)
-        self._broken[record.number] = record.fault or (
-            f"the row has {have} cell{'' if have == 1 else 's'} where the header has {width}, "
-            "so it is not certain which cell belongs to which column"
-        )
+        self._broken[record.number] = record.fault or _miscounted(have, width)
         if record.fault:
             cells = [UNCERTAIN + cell if '"' in cell else cell for cell in cells]
             cells[0] = cells[0] if any(UNCERTAIN in cell for cell in cells) else UNCERTAIN + cells[0]
@@ -311,9 +309,12 @@ class _Table:
         """`texts`, marked where they are not certain; the rows that then hold a mark are noted as broken."""
         column = self._known[place]
         why: dict[int, str] = {}
+        ascii_only = "".join(texts).isascii()
         if column:
-            why = self._why_uncertain(texts, column, place, doubts, numbers)
-        if not why and UNCERTAIN not in "".join(texts):
+            if not (ascii_only or self._certain):
+                why = {number: _GUESSED for number, text in zip(numbers, texts, strict=True) if not text.isascii()}
+            why |= self._why_uncertain(numbers, column, place, doubts)
+        if ascii_only and not why:
             return texts
         marked = []
         for number, text in zip(numbers, texts, strict=True):
@@ -324,17 +325,10 @@ class _Table:
         return marked
 
     def _why_uncertain(
-        self,
-        texts: Sequence[str],
-        column: Column,
-        place: int,
-        doubts: Mapping[int, Mapping[int, str]],
-        numbers: Sequence[int],
+        self, numbers: Sequence[int], column: Column, place: int, doubts: Mapping[int, Mapping[int, str]]
     ) -> dict[int, str]:
-        """By row, why a cell that would be sent is not certain."""
+        """By row, why a cell that would be sent is not certain, other than by its letters."""
         why = {}
-        if not self._certain and not "".join(texts).isascii():
-            why = {number: _GUESSED for number, text in zip(numbers, texts, strict=True) if not text.isascii()}
         for number, kinds in doubts.items():
             kind = kinds.get(self._layout.own[place])
             if kind is not None and not (kind == NUMBER and column.whole_number):
@@ -363,7 +357,7 @@ def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> S
     Blank ones are None, or filled. Those that the schema knows lose the blanks around them, but secret ones do not.
     """
     together = "".join(texts)
-    if column and _BLANK.search(together):
+    if column and (not together.isascii() or any(map(together.__contains__, _ASCII_BLANKS))):
         bare = [text.strip(_BLANKS) for text in texts]
         texts = (
             [text if edgeless else "" for text, edgeless in zip(texts, bare, strict=True)] if column.secret else bare
@@ -371,6 +365,14 @@ def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> S
     if column and column.whole_number and "." in together:
         texts = [_WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text for text in texts]
     return texts if all(texts) else [text or fill for text in texts]
+
+
+@cache  # One text for however many rows.
+def _miscounted(have: int, width: int) -> str:
+    return (
+        f"the row has {have} cell{'' if have == 1 else 's'} where the header has {width}, "
+        "so it is not certain which cell belongs to which column"
+    )
 
 
 def _visible(text: str) -> bool:

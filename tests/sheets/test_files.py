@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
-import os
 import stat
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provisioner.sheets import guard, read_table, replace_file, unguard, write_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
@@ -85,7 +87,7 @@ def test_the_old_file_stays_where_the_new_one_cannot_be_finished(tmp_path: Path)
     with pytest.raises(PowerCutError):
         write_table(path, ["a"], rows())
     assert list(read_table(path)) == [["a"], ["old"]]
-    assert os.listdir(tmp_path) == ["results.csv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
 
 
 def test_a_target_that_cannot_be_replaced_is_an_oserror(tmp_path: Path) -> None:
@@ -94,7 +96,7 @@ def test_a_target_that_cannot_be_replaced_is_an_oserror(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(OSError):
         write_table(path, ["a"], [["new"]])
-    assert os.listdir(tmp_path) == ["results.csv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
 
 
 def test_the_standard_library_reads_it_too(tmp_path: Path) -> None:

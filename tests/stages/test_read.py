@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from provisioner.errors import SheetError
 from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, UNCERTAIN, Origin, Sheet, column_letters
 from provisioner.stages.read import read
 from provisioner.stages.validate import validate
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAILBOX = schema.load()
 HEADER = "email,domain,relay_server,password,project"
@@ -200,7 +203,7 @@ def test_a_header_that_comes_again_is_no_row(sheet: Sheets) -> None:
 
 def test_a_second_table_with_other_columns_is_not_read_under_the_first_header(sheet: Sheets) -> None:
     """Its cells would be taken for what they are not."""
-    text = "\n".join([HEADER, GOOD, "", "email,relay_server,domain,password,project", "anna,201,101,Abcdef1!,789"])
+    text = f"{HEADER}\n{GOOD}\n\nemail,relay_server,domain,password,project\nanna,201,101,Abcdef1!,789"
     read_sheet = sheet(text)
     assert ready(read_sheet) == [(2, "john")]
     assert "second table begins at row 4" in read_sheet.broken[5]

@@ -44,6 +44,8 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _OWN_KEYS: Final = ("names", "blank", "secret", "whole_number", "example", "explanations")
 _SHOWN_LENGTH: Final = 60
+# Takes “Reply” for a slip in “Reply To”, and “Campaign Name” for another header than “Campaign”.
+_ALIKE: Final = 0.82
 
 
 def shown(text: str) -> str:
@@ -208,7 +210,7 @@ class MailboxSchema:
 
     def near(self, header: str) -> str | None:
         """The column that a header nearly names, as by a slip of the finger; None where there is none."""
-        close = get_close_matches(bare(header), self._by_header, n=1, cutoff=0.85)
+        close = get_close_matches(bare(header), self._by_header, n=1, cutoff=_ALIKE)
         return self._by_header[close[0]] if close and self.meaning(header) is None else None
 
     @cached_property

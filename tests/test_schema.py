@@ -170,7 +170,16 @@ def test_the_usual_headers_are_known(mailbox: schema.MailboxSchema, header: str,
 
 @pytest.mark.parametrize(
     ("header", "column"),
-    [("passwort", "password"), ("realy_server", "relay_server"), ("Projct", "project"), ("Notes", None), ("", None)],
+    [
+        ("passwort", "password"),
+        ("realy_server", "relay_server"),
+        ("Projct", "project"),
+        ("Reply", "reply_to"),
+        ("Campaign Name", None),
+        ("Email 2", "email"),
+        ("Notes", None),
+        ("", None),
+    ],
 )
 def test_a_near_miss_is_recognised(mailbox: schema.MailboxSchema, header: str, column: str | None) -> None:
     """A slip of the finger in a header is told from another header."""

@@ -82,7 +82,7 @@ def workbook_source(data: bytes, sheet_name: str | None, meaning: Meaning, enoug
     if found.header is None:
         raise no_header()
     below = (record for record in _records(book, name, _blind_spots(data, name)) if record.number > found.header.number)
-    return Source(found.header, below, ",", certain=True)
+    return Source(found.header, below, ",", certain=True, above=found.above)
 
 
 def _open(data: bytes) -> calamine.CalamineWorkbook:

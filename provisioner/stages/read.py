@@ -92,6 +92,7 @@ def read(
     layout = lay_out(source.header, schema.meaning)
     _refuse_near_misses(layout, schema)
     _refuse_missing_columns(layout, [name for name in schema.columns if name in required])
+    _refuse_rows_above(source, layout, schema)
     table = _Table(layout, schema, filled, certain=source.certain)
     table.add_all(source.rows)
     return table.sheet(path, source.delimiter)
@@ -163,6 +164,21 @@ def _refuse_missing_columns(layout: Layout, required: Sequence[str]) -> None:
             remedy=f"Add {'it' if one else 'them'}, or fill a column that is the same for all rows with "
             f"--set {missing[0]}=VALUE.",
         )
+
+
+def _refuse_rows_above(source: Source, layout: Layout, schema: MailboxSchema) -> None:
+    """A sheet that was sorted together with its header has rows above it, which must not pass for a preamble."""
+    ids = [
+        position
+        for key, position in zip(layout.keys, layout.own, strict=True)
+        if key in schema.columns and schema.columns[key].whole_number and schema.columns[key].required
+    ]
+    for record in source.above:
+        if ids and len(record.cells) == layout.width and all(record.cells[position].isdecimal() for position in ids):
+            raise SheetError(
+                f"Row {record.number} stands above the header (row {layout.header.number}) and looks like a mailbox.",
+                remedy="Move the header to the top of the sheet, above all rows.",
+            )
 
 
 class _Table:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from provisioner.sheets import guard, read_table, replace_file, unguard, write_table
+from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, guard, read_table, replace_file, unguard, write_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -53,6 +54,22 @@ def test_a_table_comes_back_as_it_was_written(
     path = tmp_path_factory.mktemp("table") / "results.csv"
     write_table(path, ["a", "=b"], rows, delimiter=delimiter)
     assert list(read_table(path, delimiter=delimiter)) == [["a", "=b"], *rows]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("header", [RESULTS_COLUMNS, ("remedy", "a;b,c", *FAILURES_COLUMNS)])
+def test_a_files_delimiter_is_found_by_its_header(tmp_path: Path, header: Sequence[str], delimiter: str) -> None:
+    """Who reads results.csv or failures.csv need not know what the sheet was separated by."""
+    path = tmp_path / "results.csv"
+    write_table(path, header, [header], delimiter=delimiter)
+    assert list(read_table(path)) == [list(header), list(header)]
+
+
+def test_another_file_is_not_taken_for_ours(tmp_path: Path) -> None:
+    """A table without our columns needs its delimiter named."""
+    write_table(tmp_path / "x.csv", ["a", "b"], [])
+    with pytest.raises(csv.Error):
+        list(read_table(tmp_path / "x.csv"))
 
 
 def test_the_file_opens_rightly_in_a_spreadsheet_program(tmp_path: Path) -> None:

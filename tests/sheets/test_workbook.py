@@ -289,6 +289,12 @@ def test_an_error_in_an_opendocument_sheet_refuses_it(tmp_path: Path) -> None:
         read(path, MAILBOX)
 
 
+def test_an_error_in_an_old_workbook_refuses_it() -> None:
+    """Excel 97's files hold errors that the reader shows as blank cells, and nobody can tell where."""
+    with pytest.raises(SheetError, match="show an error"):
+        read(Path(__file__).with_name("errors.xls"), MAILBOX)
+
+
 def workbook() -> bytes:
     out = io.BytesIO()
     with xlsxwriter.Workbook(out) as book:

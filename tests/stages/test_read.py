@@ -82,6 +82,17 @@ def test_the_header_is_found_below_whatever_stands_above_it(sheet: Sheets, text:
     assert ready(sheet(text)) == [(row, "john")]
 
 
+def test_rows_above_the_header_are_not_taken_for_a_preamble(sheet: Sheets) -> None:
+    """A sheet that was sorted together with its header: its first rows must not vanish."""
+    with pytest.raises(SheetError, match=r"Row 2 stands above the header \(row 3\)"):
+        sheet(f"\n{GOOD}\n{HEADER}\njane{GOOD[4:]}")
+
+
+def test_a_separator_line_may_name_a_tab(sheet: Sheets) -> None:
+    """What is invisible at its end is what it says."""
+    assert ready(sheet(f"sep=\t\n{HEADER}\n{GOOD}\n".replace(",", "\t"))) == [(2, "john")]
+
+
 def test_headers_go_by_many_names(sheet: Sheets) -> None:
     """As offices write them, with what cannot be seen in them."""
     read_sheet = sheet(f"User Name ,DOMAIN-ID,\u200bRelay\u00a0Server ID,Pass_word,Campaign\n{GOOD}")

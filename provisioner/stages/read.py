@@ -14,10 +14,11 @@ import pandas as pd
 from provisioner.errors import SheetError
 from provisioner.records import Status, TaskId
 from provisioner.sheets import TEXT, UNCERTAIN, Origin, Sheet, column_letters, unguard
+from provisioner.sheets.blindspots import ERROR, HIDDEN
 from provisioner.sheets.delimited import Record, Run
 from provisioner.sheets.headers import known_columns, lay_out
 from provisioner.sheets.source import text_source
-from provisioner.sheets.workbook import DATE, ERROR, HIDDEN, MERGED, NUMBER, TRUTH, is_workbook, workbook_source
+from provisioner.sheets.workbook import DATE, MERGED, NUMBER, TRUTH, is_workbook, workbook_source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """What calamine does not tell of a workbook: cells that hold an error look blank to it, and hidden rows like others.
 
-A lookup that failed in an optional column must not pass for a blank cell, nor a row that nobody sees for one that is
+(Merged cells it tells of XLSX and XLS, not of ODS.) A lookup that failed in an optional column must not pass for a blank cell, nor a row that nobody sees for one that is
 meant. In XLSX their places are found; in XLS and ODS only whether there are any.
 """
 
@@ -33,7 +33,7 @@ _XLS_ERRORS: Final = re.compile(
     re.DOTALL,
 )
 _ODS_SUSPECT: Final = re.compile(
-    rb"""value-type=["']error["']|<table:table-row\s[^>]*table:visibility=["'](?:filter|collapse)"""
+    rb"""value-type=["']error["']|<table:table-row\s[^>]*table:visibility=["'](?:filter|collapse)|<table:covered-table-cell"""
 )
 _XLSX_SUSPECT: Final = re.compile(rb"""\bt=["']e["']|<(?:\w+:)?f[\s/>]|\bhidden=["'](?:1|true)""")
 
@@ -85,9 +85,9 @@ def refuse_damaged(error: Exception) -> NoReturn:
 
 def _refuse_errors() -> NoReturn:
     raise SheetError(
-        "The workbook has cells that show an error (such as #REF! or #N/A) or hidden rows, and in this kind of "
-        "workbook these cannot be told from blank cells and ordinary rows.",
-        remedy="Mend the errors and show the rows, or save the workbook as .xlsx, which can be told row by row.",
+        "The workbook has cells that show an error (such as #REF! or #N/A), merged cells or hidden rows, and in this "
+        "kind of workbook these cannot be told from blank cells and ordinary rows.",
+        remedy="Mend them, or save the workbook as .xlsx, where only the rows that have them are refused.",
     )
 
 

@@ -278,13 +278,19 @@ def test_an_opendocument_sheet_is_read(tmp_path: Path) -> None:
     assert cells(read(path, MAILBOX), 2) == ["john", "101", "201", "Abcdef1!"]
 
 
-def test_an_error_in_an_opendocument_sheet_refuses_it(tmp_path: Path) -> None:
-    """Where it stands cannot be told from a blank cell, so the sheet as a whole is not certain."""
-    error = '<table:table-cell office:value-type="string" office:string-value="" calcext:value-type="error"/>'
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '<table:table-cell office:value-type="string" office:string-value="" calcext:value-type="error"/>',
+        "<table:covered-table-cell/>",
+        '</table:table-row><table:table-row table:visibility="filter"><table:table-cell/>',
+    ],
+)
+def test_what_cannot_be_told_in_an_opendocument_sheet_refuses_it(tmp_path: Path, odd: str) -> None:
+    """Errors and merged cells look blank there, and hidden rows like others: the sheet as a whole is not certain."""
     path = tmp_path / "sheet.ods"
-    path.write_bytes(
-        ods(ods_row("email", "domain", "relay_server", "password") + ods_row("john", "101", "201", more=error))
-    )
+    rows = ods_row("email", "domain", "relay_server", "password") + ods_row("john", "101", "201", more=odd)
+    path.write_bytes(ods(rows))
     with pytest.raises(SheetError, match="show an error"):
         read(path, MAILBOX)
 

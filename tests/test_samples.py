@@ -44,7 +44,14 @@ EXPECTED = {
     "windows_1252.csv": (1, {3: ["D3.*encoding"]}),
     "preamble.csv": (2, {}),
     "separator_line.csv": (2, {}),
-    "repeated_header.csv": (3, {9: ["second table begins at row 8"], 10: ["second table begins at row 8"]}),
+    "repeated_header.csv": (
+        3,
+        {
+            8: ["second table begins at row 8"],
+            9: ["second table begins at row 8"],
+            10: ["second table begins at row 8"],
+        },
+    ),
     "excel_errors.csv": (
         1,
         {

@@ -1,7 +1,8 @@
 """What calamine does not tell of a workbook: cells that hold an error look blank to it, and hidden rows like others.
 
-(Merged cells it tells of XLSX and XLS, not of ODS.) A lookup that failed in an optional column must not pass for a blank cell, nor a row that nobody sees for one that is
-meant. In XLSX their places are found; in XLS and ODS only whether there are any.
+A lookup that failed in an optional column must not pass for a blank cell, nor a row that nobody sees for one that is
+meant. In XLSX their places are found; in XLS and ODS only whether there are any. Merged cells calamine tells of XLSX
+and XLS itself, of ODS it does not.
 """
 
 from __future__ import annotations

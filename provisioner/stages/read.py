@@ -192,6 +192,7 @@ class _Table:
         self._certain = certain
         self._known = [schema.columns.get(key) for key in layout.keys]
         self._anchor = next(place for place, column in enumerate(self._known) if column)
+        self._example = {place: column.example for place, column in enumerate(self._known) if column and column.example}
         self._numbers: list[int] = []
         self._broken: dict[int, str] = {}
         self._origins: dict[int, Origin] = {}
@@ -266,33 +267,33 @@ class _Table:
         columns: Sequence[Sequence[str]],
         doubts: Mapping[int, Mapping[int, str]] | None = None,
     ) -> None:
-        kept = self._kept(numbers, columns)
-        if len(kept) < len(numbers):
+        dropped = self._no_rows(numbers, columns)
+        if dropped:
+            kept = [index for index in range(len(numbers)) if index not in dropped]
             numbers = [numbers[index] for index in kept]
             columns = [[column[index] for index in kept] for column in columns]
+        if self._layout.added:
+            block = (columns[self._layout.added[name]] for name in ("sheet_row", "task_id", "status"))
+            self._origins.update(zip(numbers, map(_origin, *block), strict=True))
         for place, position in enumerate(self._layout.own):
             texts = [unguard(text) for text in columns[position]] if self._layout.added else columns[position]
             texts = self._doubted(numbers, texts, place, doubts or {})
             cells = _cleaned(texts, self._known[place], self._fill.get(self._layout.keys[place]))
             once = self._once[place]
             self._columns[place] += map(once.setdefault, cells, cells) if len(once) < _KEPT_ONCE else cells
-        if self._layout.added:
-            block = (columns[self._layout.added[name]] for name in ("sheet_row", "task_id", "status"))
-            self._origins.update(zip(numbers, map(_origin, *block), strict=True))
         self._numbers += numbers
 
-    def _kept(self, numbers: Sequence[int], columns: Sequence[Sequence[str]]) -> list[int]:
-        """By index, the rows that are rows: not blank, not the header once more, not the template's example."""
+    def _no_rows(self, numbers: Sequence[int], columns: Sequence[Sequence[str]]) -> set[int]:
+        """By index, what is no row: blank ones, the header once more, the template's example."""
         dropped = set()
         for index in self._suspects(columns):
             cells = [columns[position][index] for position in self._layout.own]
-            if not any(map(_visible, cells)) or self._is_example(cells):
+            if not any(map(_visible, cells)) or self._is_example(cells) or self._is_header(cells):
                 dropped.add(index)
-            elif known_columns(cells, self._schema.meaning) >= _TELLING_NAMES:
-                dropped.add(index)
-                if self._second_header is None and not self._is_same_header(cells):
-                    self._second_header = numbers[index]
-        return [index for index in range(len(numbers)) if index not in dropped]
+                self._broken.pop(numbers[index], None)
+            elif self._second_header is None and known_columns(cells, self._schema.meaning) >= _TELLING_NAMES:
+                self._second_header = numbers[index]
+        return dropped
 
     def _suspects(self, columns: Sequence[Sequence[str]]) -> Iterable[int]:
         """By index, the rows that may be no rows: those without a plain ID where one belongs, and examples."""
@@ -302,23 +303,25 @@ class _Table:
         probe = columns[self._layout.own[ids[0]]]
         sound = all(probe) and "".join(probe).isdecimal()
         suspects = [] if sound else [index for index, text in enumerate(probe) if not text.isdecimal()]
-        example = self._known[self._anchor]
-        anchors = columns[self._layout.own[self._anchor]]
-        if example and example.example in anchors:
-            suspects += [index for index, text in enumerate(anchors) if text == example.example]
+        if "email" in self._layout.keys:
+            place = self._layout.keys.index("email")
+            usernames, example = columns[self._layout.own[place]], self._example.get(place)
+            if example in usernames:
+                suspects += [index for index, text in enumerate(usernames) if text == example]
         return suspects
 
     def _is_example(self, cells: Sequence[str]) -> bool:
-        return all(
-            cell.strip(_BLANKS) == column.example
-            for cell, column in zip(cells, self._known, strict=True)
-            if column and column.example
-        )
+        """Whether the row is the template's example, by its username and all else that it has."""
+        if "email" not in self._layout.keys or self._layout.keys.index("email") not in self._example:
+            return False
+        return all(cells[place].strip(_BLANKS) == example for place, example in self._example.items())
 
-    def _is_same_header(self, cells: Sequence[str]) -> bool:
-        return all(
-            self._schema.meaning(cell) == column.name for cell, column in zip(cells, self._known, strict=True) if column
-        )
+    def _is_header(self, cells: Sequence[str]) -> bool:
+        """Whether the row is the header once more, under whatever names; a single name must be the same."""
+        places = [place for place, column in enumerate(self._known) if column]
+        if len(places) < _TELLING_NAMES:
+            return tuple(cells) == self._layout.headers
+        return all(self._schema.meaning(cells[place]) == self._layout.keys[place] for place in places)
 
     def _doubted(
         self, numbers: Sequence[int], texts: Sequence[str], place: int, doubts: Mapping[int, Mapping[int, str]]
@@ -336,7 +339,8 @@ class _Table:
         marked = []
         for number, text in zip(numbers, texts, strict=True):
             if UNCERTAIN in text or number in why:
-                cell = f"{column_letters(place)}{number}"
+                origin = self._origins.get(number)
+                cell = f"{column_letters(place)}{(origin and origin.sheet_row) or number}"
                 self._broken.setdefault(number, why.get(number, _MARKED).format(cell))
             marked.append(UNCERTAIN + text if number in why and UNCERTAIN not in text else text)
         return marked
@@ -352,7 +356,7 @@ class _Table:
                 why[number] = _DOUBTS[kind]
         if self._second_header and place == self._anchor:
             after = _SECOND_TABLE.format(self._second_header)
-            why |= {number: after for number in numbers if number > self._second_header}
+            why |= {number: after for number in numbers if number >= self._second_header}
         return why
 
     def _refuse_shared_origins(self) -> None:

@@ -221,6 +221,33 @@ def test_a_second_table_with_other_columns_is_not_read_under_the_first_header(sh
     assert read_sheet.own_cells(5)[0] == UNCERTAIN + "anna"
 
 
+def test_a_header_of_other_columns_is_kept_as_a_row_in_doubt(sheet: Sheets) -> None:
+    """Should it be a mailbox after all, it has not vanished; and its being too long costs no other row."""
+    read_sheet = sheet(f"{HEADER}\n{GOOD}\nemail,relay,domain,password,project,notes\nanna,2,1,Abcdef1!,,\n")
+    assert sorted(read_sheet.broken) == read_sheet.rows.tolist()[1:] == [3, 4]
+    again = sheet(f"{HEADER}\n{HEADER},\n{GOOD}")
+    assert ready(again) == [(3, "john")]
+    assert not again.broken
+
+
+def test_a_username_may_be_called_as_a_header(sheet: Sheets) -> None:
+    """Where a single column names itself, only the very same text is the header once more."""
+    fill = {"domain": "101", "relay_server": "201"}
+    read_sheet = sheet("Username\nuser\nmailbox\nUsername\nemail", fill=fill, blank_password_ok=True)
+    assert [read_sheet.own_cells(row)[0] for row in read_sheet.rows.tolist()] == ["user", "mailbox", "email"]
+
+
+def test_without_an_example_in_the_schema_no_row_is_one(tmp_path: Path) -> None:
+    """A row is dropped as the template's only by its username."""
+    office = tmp_path / "office.yaml"
+    text = schema.shipped("mailbox.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "sheet.csv"
+    path.write_text(f"{HEADER}\njohn,101,201,Example-Passw0rd!,789\njane,x,201,Abcdef1!,", encoding="utf-8")
+    for lines in (text, "\n".join(line for line in text.splitlines() if "example:" not in line or '"101"' in line)):
+        office.write_text(lines, encoding="utf-8")
+        assert read(path, schema.load(office)).rows.tolist() == [2, 3]
+
+
 @pytest.mark.parametrize("line", ["Total,2,,,", "Total: 2,2,2,,", "Subtotal,101,201,,"])
 def test_a_line_of_totals_is_not_sent(sheet: Sheets, line: str) -> None:
     """Not even where passwords are to be made up."""
@@ -259,6 +286,8 @@ def test_a_failures_file_is_read_as_the_sheet_it_came_from(sheet: Sheets) -> Non
     assert read_sheet.cell_name(2, "password") == "D17"
     assert read_sheet.cell_name(3, "password") == "D3"
     assert read_sheet.origins[3] == Origin(None, None)
+    marked = sheet(f"{FAILURES}\njohn,101,201,{UNCERTAIN}x,789,17,failed,e,r,\n")
+    assert marked.broken[2].startswith("D17")
     assert read_sheet.origins[2].task_id == "task-1"
 
 

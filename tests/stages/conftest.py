@@ -51,4 +51,6 @@ def stored(journal: Journal) -> Callable[[], list[sqlite3.Row]]:
 
 def _entry(number: int, domain: int = 101, relay_server: int = 201) -> Entry:
     request = Request(f"user{number}", domain, relay_server, Secret("SecurePassword123!"), None, None)
-    return Entry(number + 1, number + 1, request.email, str(domain), str(relay_server), "", "", request)
+    return Entry(
+        number + 1, number + 1, f"user{number}@{domain}", request.email, str(domain), str(relay_server), "", "", request
+    )

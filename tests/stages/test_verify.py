@@ -82,7 +82,6 @@ def line(number: int, **known: Any) -> Line:
         "sends": 1,
         "doubtful": False,
         "problems": (),
-        "login_error": "",
         "finished_at": 1_000_000.0,
         "password_check": password_check(Secret(PASSWORD), LineId(number)),
     }

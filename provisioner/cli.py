@@ -51,10 +51,10 @@ To have options and file names completed by the Tab key, add to ~/.bashrc:
 or to ~/.zshrc, with zsh_source in place of bash_source.
 """
 STDIN = Path("-")
-ONCE = frozenset({"fill", "as_json", "quiet", "verbose"})
-"""Options that the command to paste next does not repeat as they were typed."""
-OF_THE_SHEET = frozenset({"out", "limit", "encoding", "sheet_name"})
-"""Options that a failures file does without: it lies in its run folder, and this program wrote it."""
+ONCE = frozenset({"as_json", "quiet", "verbose"})
+"""Options that the command to paste next does not repeat."""
+OF_THE_SHEET = frozenset({"out", "limit", "fill", "encoding", "sheet_name"})
+"""Options that a failures file does without: it lies in its run folder, and this program wrote it, filled in."""
 
 
 class _Commands(click.Group):
@@ -630,20 +630,10 @@ def _next_command(sheets: Sequence[str], options: dict[str, Any], *, checking: b
     assert isinstance(command, _SheetCommand)
     program = context.command_path.rpartition(" ")[0].split()
     if checking and not sheets:
-        given = [*map(str, options["sheets"]), *command.again(without=ONCE), *_fillings(options)]
+        given = [*map(str, options["sheets"]), *command.again(without=ONCE)]
         return console.command_line(*program, "run", *given)
     again = command.again(without=ONCE | OF_THE_SHEET)
     return console.command_line(*program, context.info_name or "", *sheets, *again)
-
-
-def _fillings(options: dict[str, Any]) -> Iterator[str]:
-    """Each `--set` once more, a password left to be typed again."""
-    from provisioner import schema
-
-    rules = schema.load(options["schema"])
-    for name, value in options["fill"]:
-        column = rules.columns[rules.meaning(name) or name]
-        yield from ("--set", f"{name}={'PASSWORD' if column.secret else value}")
 
 
 def _code(ending: Ending) -> int:

@@ -57,33 +57,51 @@ TELL_TIME = 10.0
 class _Tally:
     """What both kinds of progress count."""
 
-    def __init__(self) -> None:
-        self.to_send = 0
-        self.to_end = 0
+    def __init__(self, *, to_send: int = 0, to_end: int = 0) -> None:
+        self.to_send = to_send
+        self.to_end = to_end
         self.sent_rows = 0
         self.worked = 0
         self.failed = 0
-        self._first_end = 0.0
+        self._creates = 0
+        self._questions = 0
+        self._began = time.monotonic()
 
     @property
     def ended_rows(self) -> int:
         return self.worked + self.failed
 
     def end(self, status: Status) -> None:
-        self._first_end = self._first_end or time.monotonic()
         if status in WORKED:
             self.worked += 1
         else:
             self.failed += 1
 
-    def outlook(self) -> str:
-        """How fast rows are finished and what that leaves; empty while too few are finished to tell."""
-        elapsed = time.monotonic() - self._first_end
+    def answer(self, exchange: Exchange) -> None:
+        if exchange.method == "POST":
+            self._creates += 1
+        else:
+            self._questions += 1
+
+    def counts(self) -> str:
+        """What became of the rows so far, and how it goes."""
+        return f"{self.worked:,} created, {self.failed:,} not created{self._outlook()}"
+
+    def _outlook(self) -> str:
+        """How fast requests go, and what that leaves; empty while too few rows are finished to tell.
+
+        Creates go first, so rows finish slowly at the beginning and fast at the end: what is left is reckoned in
+        requests, by as many as a row took so far.
+        """
+        elapsed = time.monotonic() - self._began
         if self.ended_rows < TELLING or elapsed < 1.0:
             return ""
-        rate = (self.ended_rows - 1) / elapsed
-        left = max(0, self.to_end - self.ended_rows) / rate
-        return f", {rate:.1f} a second, {_time_left(left)}"
+        rate = (self._creates + self._questions) / elapsed
+        creates = max(0, self.to_send - self.sent_rows) * self._creates / max(1, self.sent_rows)
+        questions = max(0, self.to_end - self.ended_rows) * self._questions / self.ended_rows
+        if not rate:
+            return ""
+        return f"; {rate:.1f} requests a second, {_time_left((creates + questions) / rate)}"
 
 
 class PlainProgress:
@@ -97,7 +115,7 @@ class PlainProgress:
         self._held_until = 0.0
 
     def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
-        self._tally.to_send, self._tally.to_end = to_send, to_send + to_poll
+        self._tally = _Tally(to_send=to_send, to_end=to_send + to_poll)
 
     def sent(self) -> None:
         self._tally.sent_rows += 1
@@ -105,7 +123,8 @@ class PlainProgress:
     def ended(self, status: Status) -> None:
         self._tally.end(status)
 
-    def answered(self, exchange: Exchange) -> None:  # noqa: ARG002 - any answer shows that time has passed
+    def answered(self, exchange: Exchange) -> None:
+        self._tally.answer(exchange)
         now = time.monotonic()
         if now < self._next:
             return
@@ -113,8 +132,7 @@ class PlainProgress:
         tally = self._tally
         sent = f"{tally.sent_rows:,} of {tally.to_send:,} sent; " if tally.to_send else ""
         self.note(
-            f"{time.strftime('%H:%M:%S')} {sent}{tally.ended_rows:,} of {tally.to_end:,} finished:"
-            f" {tally.worked:,} created, {tally.failed:,} not{tally.outlook()}."
+            f"{time.strftime('%H:%M:%S')} {sent}{tally.ended_rows:,} of {tally.to_end:,} finished: {tally.counts()}."
         )
 
     def held(self, seconds: float, reason: str) -> None:
@@ -145,7 +163,7 @@ class BarProgress:
 
     def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
         self.close()
-        self._tally.to_send, self._tally.to_end = to_send, to_send + to_poll
+        self._tally = _Tally(to_send=to_send, to_end=to_send + to_poll)
         if to_send:
             self._sent = self._bar("Sent", to_send)
         if to_send + to_poll:
@@ -166,11 +184,11 @@ class BarProgress:
         self._held_until = max(self._held_until, time.monotonic() + seconds)
         self._tell(_held(self._held_until - time.monotonic(), reason))
 
-    def answered(self, exchange: Exchange) -> None:  # noqa: ARG002 - any answer shows that time has passed
+    def answered(self, exchange: Exchange) -> None:
+        self._tally.answer(exchange)
         now = time.monotonic()
         if now >= self._held_until and now - self._told_at >= STATUS_INTERVAL:
-            tally = self._tally
-            self._tell(f"{tally.worked:,} created, {tally.failed:,} not{tally.outlook()}")
+            self._tell(self._tally.counts())
 
     def note(self, sentence: str) -> None:
         tqdm.write(textwrap.fill(visible(sentence), _size(self._stream)[0]), file=self._stream)
@@ -186,6 +204,8 @@ class BarProgress:
         if self._below is not None:
             self._told_at = time.monotonic()
             self._below.set_description_str(sentence)
+            for bar in filter(None, (self._sent, self._finished)):
+                bar.refresh()  # by themselves they would not show an update that came soon after another
 
     def _bar(self, name: str, total: int) -> tqdm[Any]:
         width = len(f"{total:,}")
@@ -312,19 +332,24 @@ def _login_lines(counts: LoginCounts) -> list[str]:
 
 
 def _groups(groups: Sequence[Group], width: int, room: int, paint: _Paint) -> list[str]:
-    """What is left by cause, as much of it as there is room for."""
+    """What is left by cause; where there is not room for all of it, the causes with the most rows."""
     lines: list[str] = []
-    shown = 0
+    chosen: list[Group] = []
+    for group in sorted(groups, key=lambda group: -group.rows)[:SHOWN_GROUPS]:
+        more = [each for each in groups if each in (*chosen, group)]
+        longer = _chosen(more, len(groups), width, paint)
+        if lines and len(longer) > room:
+            break
+        lines, chosen = longer, more
+    return lines
+
+
+def _chosen(groups: Sequence[Group], number: int, width: int, paint: _Paint) -> list[str]:
+    lines = []
     for actor, own in groupby(groups, key=attrgetter("actor")):
-        heading = ["", paint.bold(f"{TASKS[actor]}:")]
-        for group in own:
-            block = [*heading, *_group(group, width)]
-            if shown and (len(lines) + len(block) >= room or shown >= SHOWN_GROUPS):
-                more = len(groups) - shown
-                return [*lines, f"           and {count(more, 'more cause', 'more causes')}, in report.html"]
-            lines += block
-            heading = []
-            shown += 1
+        lines += ["", paint.bold(f"{TASKS[actor]}:"), *(line for group in own for line in _group(group, width))]
+    if number > len(groups):
+        lines.append(f"{'':11}and {count(number - len(groups), 'more cause', 'more causes')}, in report.html")
     return lines
 
 
@@ -332,14 +357,14 @@ def _group(group: Group, width: int) -> list[str]:
     named = "" if group.status is Status.INVALID else f"{group.status}: "
     indent = " " * 11
     said = group.examples[0].sentence if group.rows == 1 else group.cause
-    cause = textwrap.wrap(visible(named + said), width - len(indent), max_lines=2, placeholder=" …")
+    cause = textwrap.wrap(visible(named + said), width - len(indent), max_lines=3, placeholder=" …")
     examples = ", ".join(_example(example) for example in group.examples[:SHOWN_EXAMPLES])
     more = group.rows - min(SHOWN_EXAMPLES, len(group.examples))
     where = f"in {examples}" + (f" and {more:,} more" if more > 0 else "")
     return [
         f"{group.rows:>9,}  {cause[0]}",
         *(indent + line for line in cause[1:]),
-        *textwrap.wrap(where, width, initial_indent=indent, subsequent_indent=indent),
+        *textwrap.wrap(where, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False),
     ]
 
 
@@ -364,7 +389,7 @@ def _way_on(
     files = ", ".join(visible(summary.failures) for summary in summaries if not _is_done(summary))
     actors = {group.actor for group in groups}
     if Actor.SHEET in actors:
-        what = f"Mend them in {files}, save it, and go on with:"
+        what = f"Mend them in {files}, save, and go on with:"
     elif actors == {Actor.SUPPORT}:
         what = f"Give support the task IDs in {files}; afterwards go on with:"
     else:
@@ -453,7 +478,16 @@ def show_unexpected(error: BaseException, *, verbose: bool = False) -> None:
     )
     print("\n".join(["", *textwrap.wrap(fault, width), *textwrap.wrap(remedy, width)]), file=sys.stderr)
     if verbose:
-        print("".join(traceback.format_tb(error.__traceback__)), file=sys.stderr, end="")
+        print("".join(_places(error)), file=sys.stderr, end="")
+
+
+def _places(error: BaseException) -> Iterator[str]:
+    """Where it happened, of a group of errors each; without their texts."""
+    yield f"{type(error).__name__}\n"
+    yield from traceback.format_tb(error.__traceback__)
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _places(each)
 
 
 def show_interrupted() -> None:

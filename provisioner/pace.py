@@ -66,6 +66,12 @@ class _Window:
         self.spacing = (rate.seconds + margin) / rate.count
         self.grants: deque[float] = deque(maxlen=rate.count)
 
+    def move(self, grant: Grant, now: float) -> None:
+        """Count a grant from now on as one of this moment."""
+        if grant in self.grants:
+            self.grants.remove(grant)
+            self.grants.append(now)
+
     def free_at(self) -> float:
         """When the window next has room."""
         full = len(self.grants) == self.grants.maxlen
@@ -73,7 +79,7 @@ class _Window:
 
 
 class Pace:
-    """Grants leave to send, first come first served within a lane. For one event loop; works on any of anyio's."""
+    """Grants leave to send, first come first served within a lane. For one event loop at a time, any of anyio's."""
 
     def __init__(self, rates: Sequence[Rate], *, clock: Callable[[], float] = anyio.current_time) -> None:
         """All of the `rates`, one at least, are kept at once."""
@@ -86,11 +92,15 @@ class Pace:
         self._share = 1.0
         self._recovers_from = float("-inf")
         self._eased_at = float("-inf")
+        self._creates_in_a_row = 0
+        self.open()
+
+    def open(self) -> None:
+        """Open every lane, in an event loop that is new to it. What was granted before counts on, by the same clock."""
         self._queues: dict[Lane, deque[_Waiter]] = {lane: deque() for lane in Lane}
         self._closed = {lane: anyio.Event() for lane in Lane}
         self._leader: _Waiter | None = None
         self._changed = anyio.Event()
-        self._creates_in_a_row = 0
 
     @property
     def spacing(self) -> float:
@@ -116,6 +126,13 @@ class Pace:
             if waiter.granted_at is None and not waiter.closed:
                 self._queues[lane].remove(waiter)
             self._pass_lead_from(waiter)
+
+    def delay(self, grant: Grant) -> Grant:
+        """The request with this grant leaves only now: opening a connection took its time. Answers its new grant."""
+        now = Grant(self._clock())
+        for window in self._windows:
+            window.move(grant, now)
+        return now
 
     def hold(self, seconds: float) -> bool:
         """Send nothing for so many seconds. Answers False where that was so already."""

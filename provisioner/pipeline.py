@@ -137,6 +137,7 @@ def run(
             set_aside_edited(journal, folder, options.sheet, listener)
             loaded.remember(journal)
             pace = pace or Pace(connection.rates)
+            pace.open()
             work = _Run(
                 loaded, journal, how=how, connection=connection, pace=pace, listener=listener, wall_clock=wall_clock
             )

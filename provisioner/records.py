@@ -455,9 +455,7 @@ class Example:
     email: str
     sentence: str
     """What the group is about, as it is said of this row."""
-    error: str
-    """All that is wrong with the row."""
-    task_id: TaskId | None
+    task_id: TaskId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ from provisioner.trust import trusted
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from provisioner.progress import Listener
     from provisioner.settings import Connection
@@ -109,6 +109,19 @@ class _NeverConnected:
     reason: str
 
 
+@dataclass(slots=True)
+class _Wire:
+    """A transport of httpx that holds one connection."""
+
+    transport: httpx.AsyncHTTPTransport
+    used_at: float = float("-inf")
+    """When its latest answer came, on the event loop's clock."""
+
+    def is_open(self) -> bool:
+        """Whether its connection is kept still, unless the service has closed it."""
+        return anyio.current_time() - self.used_at < KEEPALIVE
+
+
 class ListingUnavailableError(Exception):
     """The service does not give this list now, or does not have it; the message says which in plain words."""
 
@@ -137,8 +150,8 @@ class Service:
         )
         timeout = httpx.Timeout(connection.answer_timeout, connect=CONNECT_TIMEOUT)
         self._extensions = {"timeout": timeout.as_dict()}
-        self._transports: list[httpx.AsyncHTTPTransport] = []
-        self._idle: list[httpx.AsyncHTTPTransport] = []
+        self._wires: list[_Wire] = []
+        self._idle: list[_Wire] = []
         self._counts = dict.fromkeys(asdict(RequestCounts()), 0)
         self._strikes = 0
         self._held_at = float("-inf")
@@ -162,9 +175,9 @@ class Service:
 
     async def __aexit__(self, *exc_info: object) -> None:
         with anyio.CancelScope(shield=True):
-            for transport in self._transports:
-                await transport.aclose()
-            self._transports.clear()
+            for wire in self._wires:
+                await wire.transport.aclose()
+            self._wires.clear()
             self._idle.clear()
 
     async def account(self) -> Account:
@@ -287,7 +300,7 @@ class Service:
             grant = await self._pace.grant(Lane.ASK)
             self._counts["other"] += 1
             try:
-                response = await self._new_transport().handle_async_request(request)
+                response = await self._new_wire().transport.handle_async_request(request)
                 async with aclosing(response):
                     if response.status_code == 200 and _is_file(response):
                         async for piece in response.aiter_bytes():
@@ -353,7 +366,7 @@ class Service:
             self._counts["retried"] += attempt > 0
             attempt += 1
             began = anyio.current_time()
-            reply = await self._exchange(method, path, content)
+            reply = await self._exchange(method, path, content, grant)
             self._tell(method, path, reply, anyio.current_time() - began)
             if isinstance(reply, _NeverConnected):
                 self._hold_unreached(reply.reason, grant)
@@ -370,15 +383,19 @@ class Service:
         fault = "" if isinstance(reply, _Reply) else self._connection.api_key.redact(reply.reason)
         self._listener.answered(Exchange(method, path, status, seconds, fault))
 
-    async def _exchange(self, method: str, path: str, content: bytes | None) -> _Reply | _NoAnswer | _NeverConnected:
+    async def _exchange(
+        self, method: str, path: str, content: bytes | None, grant: Grant
+    ) -> _Reply | _NoAnswer | _NeverConnected:
         """One request on one connection of its own, and httpx's errors in this program's words."""
-        transport = self._idle.pop() if self._idle else self._new_transport()
+        wire = self._idle.pop() if self._idle else self._new_wire()
+        extensions = self._extensions if wire.is_open() else {**self._extensions, "trace": self._delayed(grant)}
         try:
             request = httpx.Request(
-                method, self._origin + path, headers=self._headers, content=content, extensions=self._extensions
+                method, self._origin + path, headers=self._headers, content=content, extensions=extensions
             )
-            response = await transport.handle_async_request(request)
+            response = await wire.transport.handle_async_request(request)
             await response.aread()
+            wire.used_at = anyio.current_time()
         except NEVER_CONNECTED as error:
             return _NeverConnected(self._technical(error))
         except httpx.ReadTimeout:
@@ -386,10 +403,24 @@ class Service:
         except NO_ANSWER as error:
             return _NoAnswer(self._technical(error))
         finally:
-            self._idle.append(transport)
+            self._idle.append(wire)
         return _read(response)
 
-    def _new_transport(self) -> httpx.AsyncHTTPTransport:
+    def _delayed(self, grant: Grant) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+        """Has the pace count a request from when it leaves, where a connection must be opened for it first.
+
+        Else the first requests would reach the service late, and bunched with those behind them.
+        """
+        latest = grant
+
+        async def trace(event: str, _details: Mapping[str, Any]) -> None:
+            nonlocal latest
+            if event.endswith(".send_request_headers.started"):
+                latest = self._pace.delay(latest)
+
+        return trace
+
+    def _new_wire(self) -> _Wire:
         """One connection: a pool of httpx rescans all of its connections for each request.
 
         No client stands above it: that would keep cookies, follow redirects if told so, and cost a fifth of the time.
@@ -401,8 +432,8 @@ class Service:
             proxy=self._connection.proxy if self._ssl else None,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE),
         )
-        self._transports.append(transport)
-        return transport
+        self._wires.append(_Wire(transport))
+        return self._wires[-1]
 
     def _hold_unreached(self, reason: str, grant: Grant) -> None:
         if "CERTIFICATE_VERIFY_FAILED" in reason:

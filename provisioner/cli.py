@@ -391,12 +391,12 @@ def _show(endings: Sequence[Ending], not_begun: Sequence[str], options: dict[str
     if options["quiet"] and not left:
         return
     stopped = endings[-1].stopped
-    if stopped is not None:
-        console.show_error(stopped, verbose=options["verbose"])
+    above = console.show_error(stopped, verbose=options["verbose"]) if stopped is not None else 0
     console.show_summary(
         [(ending.summary, ending.groups) for ending in endings],
         _next_command([*left, *not_begun], options, checking=checking),
         not_begun=not_begun,
+        above=above,
         checked=checking,
         verbose=options["verbose"],
     )

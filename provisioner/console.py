@@ -219,7 +219,8 @@ class BarProgress:
         return tqdm(
             total=total,
             file=self._stream,
-            bar_format=f"{name:<9}{{bar}} {numbers} ",
+            # The cursor is left within the line: the ^C that a terminal writes there must not begin another.
+            bar_format=f"{name:<9}{{bar}} {numbers}   \x1b[3D",
             dynamic_ncols=True,
             leave=False,
             colour=None,
@@ -249,12 +250,14 @@ def show_summary(
     command: str,
     *,
     not_begun: Sequence[str] = (),
+    above: int = 0,
     checked: bool = False,
     verbose: bool = False,
 ) -> None:
     """What all the sheets of a call came to, on one screen: counts, what is left by cause, and how to go on.
 
     `command` is what goes on with the rows that are left, or creates the mailboxes of sheets that were checked.
+    `above` is how many lines of the screen are taken already by what must stay in sight.
     """
     stream = sys.stderr
     width, height = _size(stream)
@@ -263,14 +266,14 @@ def show_summary(
     statuses = _added(summaries)
     left = sum(number for status, number in statuses.items() if not status.done)
     groups = _merged(endings)
-    above = [*_heading(summaries, paint), *_counts(statuses, paint)]
-    below = [*_way_on(groups, left, summaries, command, paint, checked=checked), *_files(summaries, left, width)]
+    first = [*_heading(summaries, paint), *_counts(statuses, paint)]
+    last = [*_way_on(groups, left, summaries, command, paint, checked=checked), *_files(summaries, left, width)]
     if verbose:
-        below += [line for text in _requests(summaries) for line in ["", *textwrap.wrap(text, width)]]
+        last += [line for text in _requests(summaries) for line in ["", *textwrap.wrap(text, width)]]
     if not_begun:
-        above += ["", f"Not begun: {', '.join(map(visible, not_begun))}"]
-    room = max(height - len(above) - len(below) - 2, 6) if _is_terminal(stream) else sys.maxsize
-    print("\n".join([*above, *_groups(groups, width, room, paint), *below]), file=stream)
+        first += ["", f"Not begun: {', '.join(map(visible, not_begun))}"]
+    room = max(height - above - len(first) - len(last) - 2, 0) if _is_terminal(stream) else sys.maxsize
+    print("\n".join([*first, *_groups(groups, width, room, paint), *last]), file=stream)
 
 
 def _heading(summaries: Sequence[Summary], paint: _Paint) -> list[str]:
@@ -318,7 +321,7 @@ def _chosen(groups: Sequence[Group], number: int, width: int, paint: _Paint) -> 
 
 
 def _group(group: Group, width: int) -> list[str]:
-    named = "" if group.status is Status.INVALID else f"{group.status}: "
+    named = "" if group.status in (Status.INVALID, Status.UNSENT) else f"{group.status}: "
     indent = " " * 11
     said = group.examples[0].sentence if group.rows == 1 else group.cause
     cause = textwrap.wrap(visible(named + said), width - len(indent), max_lines=3, placeholder=" …")
@@ -420,8 +423,8 @@ def _merged(endings: Sequence[tuple[Summary, Sequence[Group]]]) -> list[Group]:
     return sorted(together.values(), key=lambda group: (order.index(group.actor), -group.rows, group.cause))
 
 
-def show_error(error: ProvisionerError, *, verbose: bool = False) -> None:
-    """The fault, then what to do; the technical cause where that is asked for."""
+def show_error(error: ProvisionerError, *, verbose: bool = False) -> int:
+    """The fault, then what to do; the technical cause where that is asked for. Answers how many lines that took."""
     stream = sys.stderr
     width, _ = _size(stream)
     paint = _Paint(stream)
@@ -430,6 +433,7 @@ def show_error(error: ProvisionerError, *, verbose: bool = False) -> None:
     if verbose:
         lines += [f"Technical cause: {cause}" for cause in _causes(error)]
     print("\n".join(["", *lines]), file=stream)
+    return len(lines) + 1
 
 
 def show_unexpected(error: BaseException, *, verbose: bool = False) -> None:

@@ -74,7 +74,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_bars_never_wrap_nor_touch_a_message(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At any moment each bar stands on the screen once, and every message stays whole above them."""
+    """At any moment each bar stands on the screen once, and every message stays whole above them, Ctrl-C or not."""
     monkeypatch.setattr(console, "STATUS_INTERVAL", 0.0)
     with terminal(columns) as seen:
         bars = console.progress(stream=seen.stream)
@@ -88,7 +88,10 @@ def test_bars_never_wrap_nor_touch_a_message(columns: int, monkeypatch: pytest.M
             if row % 100 == 50:
                 bars.note(LONG)
                 bars.held(30.0, "the service asks to send more slowly")
+                seen.stream.write("^C")  # as a terminal does by itself
+                bars.note("Stopping.")
             shown = seen.lines()
+            assert not any("^C" in line for line in shown), shown
             assert sum(line.startswith("Sent ") for line in shown) == 1, shown
             assert sum(line.startswith("Finished ") for line in shown) == 1, shown
             assert "of 12,000" in next(line for line in shown if line.startswith("Sent "))
@@ -212,6 +215,17 @@ def test_a_summary_fits_a_screen(columns: int, number: int, monkeypatch: pytest.
         assert "  provisioner run acme-run/failures.csv" in shown
         assert ("more causes, in report.html" in text) == (number == 30)
         assert "…" in text or number == 2
+
+
+def test_an_error_stays_in_sight_above_the_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why a run was stopped does not scroll away, whatever is left."""
+    with terminal() as seen:
+        monkeypatch.setattr(sys, "stderr", seen.stream)
+        above = console.show_error(SheetError("The service refused the API key (403).", remedy="Check the key."))
+        shown = shown_on(seen, monkeypatch, causes(30), above=above)
+        assert "The service refused the API key (403)." in shown
+        assert "Check the key." in shown
+        assert len(seen.screen.history.top) == 0
 
 
 def test_who_must_act_is_said_over_the_causes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -14,7 +15,7 @@ import textwrap
 import time
 import traceback
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TextIO
@@ -22,13 +23,15 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tqdm import tqdm
 
 from provisioner.progress import Silent
-from provisioner.records import Actor, Group, Status, Summary
+from provisioner.records import Account, Actor, Group, LoginCounts, Prospect, Status, Summary
+from provisioner.sheets import guard
 from provisioner.wording import MINUTE, TASKS, WORDS, count, duration, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provisioner.errors import ProvisionerError
+    from provisioner.journal import Line
     from provisioner.records import Example, Exchange
 
 PLAIN_INTERVAL = 10.0
@@ -45,6 +48,10 @@ SHOWN_GROUPS = 10
 SHOWN_EXAMPLES = 2
 NAME_LENGTH = 30
 WORKED = frozenset({Status.CREATED, Status.EXISTS})
+
+
+TELL_TIME = 10.0
+"""Seconds from which on it is worth saying how long sending takes."""
 
 
 class _Tally:
@@ -97,17 +104,6 @@ class _Tally:
         return f"; {rate:.1f} requests a second, {_time_left((creates + questions) / rate)}"
 
 
-def _plan_lines(*, to_send: int, to_poll: int, done: int, invalid: int) -> list[str]:
-    lines = [f"{count(to_send, 'mailbox', 'mailboxes')} to create."]
-    if to_poll:
-        lines.append(f"{count(to_poll, 'row was', 'rows were')} sent earlier and will be followed up, not sent again.")
-    if done:
-        lines.append(f"{count(done, 'row is', 'rows are')} done already and will be left alone.")
-    if invalid:
-        lines.append(f"{count(invalid, 'row is', 'rows are')} invalid and will not be sent.")
-    return lines
-
-
 class PlainProgress:
     """Lines at sensible intervals, for pipes, files and CI."""
 
@@ -118,9 +114,8 @@ class PlainProgress:
         self._next = self._began + PLAIN_INTERVAL
         self._held_until = 0.0
 
-    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
         self._tally = _Tally(to_send=to_send, to_end=to_send + to_poll)
-        self.note(" ".join(_plan_lines(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid)))
 
     def sent(self) -> None:
         self._tally.sent_rows += 1
@@ -166,10 +161,9 @@ class BarProgress:
         self._told_at = 0.0
         self._held_until = 0.0
 
-    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
         self.close()
         self._tally = _Tally(to_send=to_send, to_end=to_send + to_poll)
-        self.note(" ".join(_plan_lines(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid)))
         if to_send:
             self._sent = self._bar("Sent", to_send)
         if to_send + to_poll:
@@ -245,6 +239,33 @@ def progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:
     return BarProgress(stream) if _is_terminal(stream) else PlainProgress(stream)
 
 
+def show_prospect(prospect: Prospect) -> None:
+    """What a run is about to do, before anything is sent."""
+    width, _ = _size(sys.stderr)
+    for line in _prospect_lines(prospect):
+        print(textwrap.fill(visible(line), width, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
+
+
+def _prospect_lines(prospect: Prospect) -> Iterator[str]:
+    if prospect.to_send:
+        takes = f"; sending takes {duration(prospect.seconds)} or more" if prospect.seconds >= TELL_TIME else ""
+        where = "for practice" if prospect.practice else f"at {prospect.service}"
+        yield f"{count(prospect.to_send, 'mailbox', 'mailboxes')} to create {where}{takes}."
+    else:
+        yield "No mailbox is to be created."
+    if prospect.held_back:
+        yield f"{count(prospect.held_back, 'further row is', 'further rows are')} ready, and held back by --limit."
+    if prospect.to_poll:
+        rows = count(prospect.to_poll, "row was", "rows were")
+        yield f"{rows} sent earlier and will be followed up, not sent again."
+    if prospect.done:
+        yield f"{count(prospect.done, 'row is', 'rows are')} done already and will be left alone."
+    if prospect.invalid:
+        yield f"{count(prospect.invalid, 'row is', 'rows are')} invalid and will not be sent: see {prospect.failures}"
+    if prospect.to_send or prospect.to_poll:
+        yield f"What becomes of each row is written to {prospect.results}"
+
+
 def show_summary(
     endings: Sequence[tuple[Summary, Sequence[Group]]],
     command: str,
@@ -266,7 +287,7 @@ def show_summary(
     statuses = _added(summaries)
     left = sum(number for status, number in statuses.items() if not status.done)
     groups = _merged(endings)
-    first = [*_heading(summaries, paint), *_counts(statuses, paint)]
+    first = [*_heading(summaries, paint), *_counts(statuses, paint), *_logins(summaries)]
     last = [*_way_on(groups, left, summaries, command, paint, checked=checked), *_files(summaries, left, width)]
     if verbose:
         last += [line for text in _requests(summaries) for line in ["", *textwrap.wrap(text, width)]]
@@ -296,6 +317,23 @@ def _counts(statuses: dict[Status, int], paint: _Paint) -> list[str]:
         f"{number:>9,}  {paint.status(status, f'{status:<10}')}  {WORDS[status].meaning}"
         for status, number in statuses.items()
     ]
+
+
+def _logins(summaries: Sequence[Summary]) -> list[str]:
+    """What came of logging in, where that was asked for."""
+    counts = [summary.logins for summary in summaries if summary.logins is not None]
+    if not counts:
+        return []
+    return ["", *_login_lines(LoginCounts(*(sum(each) for each in zip(*map(astuple, counts), strict=True))))]
+
+
+def _login_lines(counts: LoginCounts) -> list[str]:
+    told = (
+        (counts.ok, "can be logged in to, over IMAP and SMTP"),
+        (counts.failed, "cannot: see login_error in results.csv"),
+        (counts.untried, "were not logged in to: see login_error in results.csv"),
+    )
+    return [f"{number:>9,}  {words}" for number, words in told if number]
 
 
 def _groups(groups: Sequence[Group], width: int, room: int, paint: _Paint) -> list[str]:
@@ -463,6 +501,95 @@ def show_interrupted() -> None:
     print("\nInterrupted. Run the same command again to go on.", file=sys.stderr)
 
 
+class Table:
+    """Entries of a list on stdout as they come, in columns as wide as the first page needs."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._widths: list[int] = []
+
+    def show(self, entries: Sequence[Mapping[str, object]]) -> None:
+        rows = [[_shown(entry[column]) for column in self._columns] for entry in entries]
+        if not self._widths:
+            headed = [list(self._columns), *rows]
+            self._widths = [max(len(row[place]) for row in headed) for place in range(len(self._columns))]
+            rows = headed
+        for row in rows:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, self._widths, strict=True)).rstrip())
+
+    def close(self) -> None:
+        """A table has no end of its own."""
+
+
+class CsvTable:
+    """Entries of a list on stdout as CSV, such that no spreadsheet program runs a cell."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer.writerow(columns)
+
+    def show(self, entries: Sequence[Mapping[str, object]]) -> None:
+        self._writer.writerows([guard(_shown(entry[column])) for column in self._columns] for entry in entries)
+
+    def close(self) -> None:
+        """A CSV file has no end of its own."""
+
+
+class JsonTable:
+    """Entries of a list on stdout as one JSON array."""
+
+    def __init__(self) -> None:
+        self._before = "[\n"
+
+    def show(self, entries: Sequence[Mapping[str, object]]) -> None:
+        for entry in entries:
+            print(self._before + json.dumps(entry, ensure_ascii=False), end="")
+            self._before = ",\n"
+
+    def close(self) -> None:
+        print("[]" if self._before == "[\n" else "\n]")
+
+
+def show_account(account: Account) -> None:
+    """Who the key belongs to, and what a mail program has to be told, on stdout."""
+    for name, value in account.facts.items():
+        print(f"{_shown(name):<12}  {_shown(value)}")
+    print("\nSettings for mail programs:")
+    for name, server in (("SMTP", account.smtp), ("IMAP", account.imap)):
+        where = f"{_shown(server.host)}, port {server.port}, TLS from the start (SSL/TLS)" if server else "not told"
+        print(f"  {name:<10}  {where}")
+    print("  user name   the full address, such as john.doe@example.com")
+    print("  password    the mailbox's own")
+
+
+def print_account_json(account: Account) -> None:
+    """The same as one JSON object."""
+    servers = {
+        name: asdict(server) if server else None for name, server in (("smtp", account.smtp), ("imap", account.imap))
+    }
+    print(json.dumps({"account": dict(account.facts), **servers}, ensure_ascii=False))
+
+
+def show_logins(counts: LoginCounts, bad: Sequence[Line]) -> None:
+    """How many mailboxes could be logged in to, and why the first others could not."""
+    lines = ["", *_login_lines(counts)]
+    lines += [f"{'':11}{visible(line.address or line.email)}: {visible(line.login_error)}" for line in bad]
+    print("\n".join(lines), file=sys.stderr)
+
+
+def say(sentence: str) -> None:
+    """A line for people."""
+    print(sentence, file=sys.stderr)
+
+
+def _shown(value: object) -> str:
+    """A value from outside on one line, without what acts on a terminal."""
+    if value is None:
+        return ""
+    return visible(("no", "yes")[value] if isinstance(value, bool) else str(value))
+
+
 def print_json(summary: Summary, exit_code: int) -> None:
     """The one object that `--json` promises for a sheet, on a line of stdout."""
     print(
@@ -475,6 +602,7 @@ def print_json(summary: Summary, exit_code: int) -> None:
                 "statuses": {str(status): number for status, number in summary.statuses.items()},
                 "requests": asdict(summary.requests),
                 "seconds": round(summary.seconds, 3),
+                **({"logins": asdict(summary.logins)} if summary.logins is not None else {}),
                 "exit": exit_code,
             }
         )

@@ -66,6 +66,12 @@ class _Window:
         self.spacing = (rate.seconds + margin) / rate.count
         self.grants: deque[float] = deque(maxlen=rate.count)
 
+    def move(self, grant: Grant, now: float) -> None:
+        """Count a grant from now on as one of this moment."""
+        if grant in self.grants:
+            self.grants.remove(grant)
+            self.grants.append(now)
+
     def free_at(self) -> float:
         """When the window next has room."""
         full = len(self.grants) == self.grants.maxlen
@@ -120,6 +126,13 @@ class Pace:
             if waiter.granted_at is None and not waiter.closed:
                 self._queues[lane].remove(waiter)
             self._pass_lead_from(waiter)
+
+    def delay(self, grant: Grant) -> Grant:
+        """The request with this grant leaves only now: opening a connection took its time. Answers its new grant."""
+        now = Grant(self._clock())
+        for window in self._windows:
+            window.move(grant, now)
+        return now
 
     def hold(self, seconds: float) -> bool:
         """Send nothing for so many seconds. Answers False where that was so already."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 KEPT = 5
 """So many earlier runs keep their logs, as run.log.1 and on."""
+LAG = 0.2
+"""Seconds that a line may take to reach the file. Waking the writer for each line cost as much as a request does."""
 
 
 class RunLog:
@@ -90,9 +92,9 @@ def keep(path: Path, version: str) -> Iterator[RunLog]:
     handler.setFormatter(_Formatter("%(asctime)s %(message)s"))
     queue: SimpleQueue[logging.LogRecord] = SimpleQueue()
     # It belongs to no tree of loggers, so nothing that a library configures can send these lines elsewhere.
-    logger = logging.Logger("provisioner", logging.INFO)  # noqa: LOG001
-    logger.addHandler(QueueHandler(queue))
-    writer = QueueListener(queue, handler)
+    logger = _Logger("provisioner", logging.INFO)
+    logger.addHandler(_Queue(queue))
+    writer = _Writer(queue, handler)
     writer.start()
     logger.info("provisioner %s, Python %s, %s", version, platform.python_version(), platform.platform())
     try:
@@ -103,6 +105,30 @@ def keep(path: Path, version: str) -> Iterator[RunLog]:
     finally:
         writer.stop()
         handler.close()
+
+
+class _Logger(logging.Logger):
+    """Does not look up which line of the program logs: no line of the log says so, and each would pay for it."""
+
+    def findCaller(self, *_: object, **__: object) -> tuple[str, int, str, None]:  # noqa: N802 - the library's name
+        return "", 0, "", None
+
+
+class _Queue(QueueHandler):
+    """Leaves the formatting to the writer: what is logged never changes."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record
+
+
+class _Writer(QueueListener):
+    """Looks for lines now and then, and writes all that there are."""
+
+    def dequeue(self, block: bool) -> logging.LogRecord:  # noqa: FBT001 - the library's signature
+        queue = cast("SimpleQueue[logging.LogRecord]", self.queue)
+        while block and queue.empty():
+            time.sleep(LAG)
+        return queue.get(block)
 
 
 class _OwnersFile(RotatingFileHandler):

@@ -9,26 +9,29 @@ from __future__ import annotations
 import json
 import random
 import re
-import ssl
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urljoin, urlsplit
 
 import anyio
-import certifi
 import httpx
 
-from provisioner.errors import KeyRefusedError, ServiceDownError, WrongServiceError
+from provisioner.errors import KeyRefusedError, ServiceDownError, SettingsError, WrongServiceError
 from provisioner.pace import Grant, Lane, Pace
 from provisioner.records import (
     Accepted,
+    Account,
     CreateAnswer,
     Created,
     Exchange,
     Failed,
+    Holding,
+    Listing,
     Lost,
     Mailbox,
+    MailServer,
     OpenTask,
     Pending,
     Refused,
@@ -37,17 +40,25 @@ from provisioner.records import (
     TaskAnswer,
     TaskId,
 )
+from provisioner.trust import trusted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    import ssl
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from provisioner.progress import Listener
     from provisioner.settings import Connection
 
 ACCOUNT_PATH = "/api/userinfo/"
 TASK_PATH = "/api/tasks/{}/"
-MAILBOXES_PATH = "/api/mailboxes/"
-DOMAINS_PATH = "/api/domains/"
+EXPORT_PATH = "/mailbox/download/{}/"
+LISTING_PATHS = {
+    Listing.MAILBOXES: "/api/mailboxes/",
+    Listing.DOMAINS: "/api/domains/",
+    Listing.RELAY_SERVERS: "/api/relay-servers/",
+    # In no published page; an account without it gets a 404, which costs nothing.
+    Listing.PROJECTS: "/api/projects/",
+}
 
 CONNECT_TIMEOUT = 10.0
 KEEPALIVE = 4.0
@@ -56,6 +67,9 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
 LONGEST_THROTTLE = 15 * 60.0
 """Seconds the service may keep every request waiting before the run is better continued later."""
 LISTING_TRIES = 4
+SMTPS_PORT, IMAPS_PORT = 465, 993
+SECRET_NAME = re.compile(r"pass|secret|key|token", re.IGNORECASE)
+"""Fields that are never shown."""
 REASON_LENGTH = 500
 REASON_DEPTH = 8
 """Levels of an error body that are read; sentences stand in the first three."""
@@ -95,12 +109,25 @@ class _NeverConnected:
     reason: str
 
 
+@dataclass(slots=True)
+class _Wire:
+    """A transport of httpx that holds one connection."""
+
+    transport: httpx.AsyncHTTPTransport
+    used_at: float = float("-inf")
+    """When its latest answer came, on the event loop's clock."""
+
+    def is_open(self) -> bool:
+        """Whether its connection is kept still, unless the service has closed it."""
+        return anyio.current_time() - self.used_at < KEEPALIVE
+
+
 class ListingUnavailableError(Exception):
     """The service does not give this list now, or does not have it; the message says which in plain words."""
 
 
 class Service:
-    """One account's view of the service. An asynchronous context manager; for one event loop.
+    """One account's view of the service. An asynchronous context manager, which may be entered again.
 
     Every request needs a grant of the pace; a create's and a task's is brought by the caller, who decides at the last
     moment what to send. What certainly was not carried out (never connected, 429, 503 with Retry-After) is sent again
@@ -123,8 +150,8 @@ class Service:
         )
         timeout = httpx.Timeout(connection.answer_timeout, connect=CONNECT_TIMEOUT)
         self._extensions = {"timeout": timeout.as_dict()}
-        self._transports: list[httpx.AsyncHTTPTransport] = []
-        self._idle: list[httpx.AsyncHTTPTransport] = []
+        self._wires: list[_Wire] = []
+        self._idle: list[_Wire] = []
         self._counts = dict.fromkeys(asdict(RequestCounts()), 0)
         self._strikes = 0
         self._held_at = float("-inf")
@@ -133,20 +160,27 @@ class Service:
         self._met = False
 
     @property
+    def met(self) -> bool:
+        """Whether it has answered as the service does, and accepted the key."""
+        return self._met
+
+    @property
     def counts(self) -> RequestCounts:
         return RequestCounts(**self._counts)
 
     async def __aenter__(self) -> Self:
         if self._origin.startswith("https"):
-            self._ssl = await anyio.to_thread.run_sync(_trust)
+            self._ssl = await anyio.to_thread.run_sync(trusted)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         with anyio.CancelScope(shield=True):
-            for transport in self._transports:
-                await transport.aclose()
+            for wire in self._wires:
+                await wire.transport.aclose()
+            self._wires.clear()
+            self._idle.clear()
 
-    async def account(self) -> Mapping[str, Any]:
+    async def account(self) -> Account:
         """Who the key belongs to, as the service tells it; empty where it has no such page.
 
         Raises KeyRefusedError, ServiceDownError, WrongServiceError: the first call to make.
@@ -164,7 +198,7 @@ class Service:
         if not reply.is_json or 300 <= reply.status < 400:
             raise self._wrong_service(reply)
         self._met = True
-        return reply.body if reply.status == 200 and isinstance(reply.body, dict) else {}
+        return _account(reply.body if reply.status == 200 and isinstance(reply.body, dict) else {})
 
     async def create(self, request: Request, grant: Grant) -> CreateAnswer:
         """Ask for one mailbox, once, with a grant of the lane for creates.
@@ -208,21 +242,22 @@ class Service:
 
     async def mailboxes(self) -> AsyncIterator[Mailbox]:
         """Every mailbox of the account. Raises ListingUnavailableError, and as `account` does."""
-        async for item in self._listing(MAILBOXES_PATH):
-            yield _mailbox(item)
+        async for page in self.pages(Listing.MAILBOXES):
+            for item in page:
+                yield _mailbox(item)
 
-    async def domain_names(self) -> dict[int, str]:
-        """The account's domains by ID. Raises ListingUnavailableError, and as `account` does."""
-        return {
-            item["id"]: str(item.get("name") or item.get("domain") or "")
-            async for item in self._listing(DOMAINS_PATH)
-            if isinstance(item.get("id"), int)
-        }
+    async def holdings(self, listing: Listing) -> tuple[Holding, ...]:
+        """The account's domains, relay servers or projects. Raises ListingUnavailableError, and as `account` does."""
+        items = [item async for page in self.pages(listing) for item in page]
+        return tuple(holding for holding in map(_holding, items) if holding is not None)
 
-    async def _listing(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
-        """The items of a list, whether it comes as a bare array or in pages; pages of another host are refused."""
+    async def pages(self, listing: Listing) -> AsyncGenerator[list[Mapping[str, Any]], None]:
+        """A list page by page as the service gives it; a bare array is one page. Pages elsewhere are not followed.
+
+        Raises ListingUnavailableError, and as `account` does.
+        """
         seen: set[str] = set()
-        following: str | None = path
+        following: str | None = LISTING_PATHS[listing]
         while following is not None:
             if following in seen:
                 raise ListingUnavailableError("the service's list goes round in a circle")
@@ -231,9 +266,7 @@ class Service:
             items = body if isinstance(body, list) else body.get("results") if isinstance(body, dict) else None
             if not isinstance(items, list):
                 raise ListingUnavailableError("the service's list has a form that this program does not know")
-            for item in items:
-                if isinstance(item, dict):
-                    yield item
+            yield [item for item in items if isinstance(item, dict)]
             following = self._next_page(following, body.get("next") if isinstance(body, dict) else None)
 
     def _next_page(self, path: str, following: object) -> str | None:
@@ -251,6 +284,51 @@ class Service:
             raise ListingUnavailableError("the service's list goes on at another address, which is not followed")
         return target.path + (f"?{target.query}" if target.query else "")
 
+    async def download(self, export: str) -> AsyncGenerator[bytes, None]:
+        """The CSV made for a sending service, in pieces as it arrives.
+
+        Raises SettingsError where there is no such export, WrongServiceError where the answer is no file, and as
+        `account` does.
+        """
+        request = httpx.Request(
+            "GET",
+            self._origin + EXPORT_PATH.format(quote(export, safe="")),
+            headers={**self._headers, "Accept": "text/csv, */*"},
+            extensions=self._extensions,
+        )
+        while True:
+            grant = await self._pace.grant(Lane.ASK)
+            self._counts["other"] += 1
+            try:
+                response = await self._new_wire().transport.handle_async_request(request)
+                async with aclosing(response):
+                    if response.status_code == 200 and _is_file(response):
+                        async for piece in response.aiter_bytes():
+                            yield piece
+                        return
+                    await response.aread()
+            except NEVER_CONNECTED + NO_ANSWER as error:
+                raise ServiceDownError(
+                    f"The download from {self._origin} broke off: {self._technical(error)}.", remedy=_TRY_LATER
+                ) from error
+            self._refuse_download(_read(response), export, grant)
+
+    def _refuse_download(self, reply: _Reply, export: str, grant: Grant) -> None:
+        """Raise what the answer means; returns only where it asks to wait, after the pace is held."""
+        if _is_not_now(reply):
+            self._hold_throttled(reply, grant)
+            return
+        self._check_key(reply)
+        if reply.status >= 500:
+            raise ServiceDownError(f"{self._origin} could not make the export ({reply.status}).", remedy=_TRY_LATER)
+        if reply.status in (400, 404):
+            raise SettingsError(
+                f"The service has no export “{export}”.",
+                remedy="Its guide names smartlead, instantly, reply.io, woodpecker and emailbison; see that the name "
+                "is written as there.",
+            )
+        raise self._wrong_service(reply)
+
     async def _page(self, path: str) -> object:
         reason = ""
         for _ in range(LISTING_TRIES):
@@ -258,7 +336,9 @@ class Service:
             if isinstance(reply, _NoAnswer):
                 reason = reply.reason
                 continue
-            self._check_key(reply)
+            if reply.status == 401 or not self._met:
+                # A 403 to a key that was accepted before forbids this list alone.
+                self._check_key(reply)
             if reply.status == 200 and reply.is_json:
                 return reply.body
             reason = f"the service answered {reply.status}"
@@ -286,7 +366,7 @@ class Service:
             self._counts["retried"] += attempt > 0
             attempt += 1
             began = anyio.current_time()
-            reply = await self._exchange(method, path, content)
+            reply = await self._exchange(method, path, content, grant)
             self._tell(method, path, reply, anyio.current_time() - began)
             if isinstance(reply, _NeverConnected):
                 self._hold_unreached(reply.reason, grant)
@@ -303,15 +383,19 @@ class Service:
         fault = "" if isinstance(reply, _Reply) else self._connection.api_key.redact(reply.reason)
         self._listener.answered(Exchange(method, path, status, seconds, fault))
 
-    async def _exchange(self, method: str, path: str, content: bytes | None) -> _Reply | _NoAnswer | _NeverConnected:
+    async def _exchange(
+        self, method: str, path: str, content: bytes | None, grant: Grant
+    ) -> _Reply | _NoAnswer | _NeverConnected:
         """One request on one connection of its own, and httpx's errors in this program's words."""
-        transport = self._idle.pop() if self._idle else self._new_transport()
+        wire = self._idle.pop() if self._idle else self._new_wire()
+        extensions = self._extensions if wire.is_open() else {**self._extensions, "trace": self._delayed(grant)}
         try:
             request = httpx.Request(
-                method, self._origin + path, headers=self._headers, content=content, extensions=self._extensions
+                method, self._origin + path, headers=self._headers, content=content, extensions=extensions
             )
-            response = await transport.handle_async_request(request)
+            response = await wire.transport.handle_async_request(request)
             await response.aread()
+            wire.used_at = anyio.current_time()
         except NEVER_CONNECTED as error:
             return _NeverConnected(self._technical(error))
         except httpx.ReadTimeout:
@@ -319,10 +403,24 @@ class Service:
         except NO_ANSWER as error:
             return _NoAnswer(self._technical(error))
         finally:
-            self._idle.append(transport)
+            self._idle.append(wire)
         return _read(response)
 
-    def _new_transport(self) -> httpx.AsyncHTTPTransport:
+    def _delayed(self, grant: Grant) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+        """Has the pace count a request from when it leaves, where a connection must be opened for it first.
+
+        Else the first requests would reach the service late, and bunched with those behind them.
+        """
+        latest = grant
+
+        async def trace(event: str, _details: Mapping[str, Any]) -> None:
+            nonlocal latest
+            if event.endswith(".send_request_headers.started"):
+                latest = self._pace.delay(latest)
+
+        return trace
+
+    def _new_wire(self) -> _Wire:
         """One connection: a pool of httpx rescans all of its connections for each request.
 
         No client stands above it: that would keep cookies, follow redirects if told so, and cost a fifth of the time.
@@ -334,8 +432,8 @@ class Service:
             proxy=self._connection.proxy if self._ssl else None,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE),
         )
-        self._transports.append(transport)
-        return transport
+        self._wires.append(_Wire(transport))
+        return self._wires[-1]
 
     def _hold_unreached(self, reason: str, grant: Grant) -> None:
         if "CERTIFICATE_VERIFY_FAILED" in reason:
@@ -441,13 +539,6 @@ NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieC
 """All others: whether the request was carried out is not known."""
 
 
-def _trust() -> ssl.SSLContext:
-    """Certificates that the machine trusts (an office's own among them), and the usual public ones."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context
-
-
 def _body(request: Request) -> Iterator[tuple[str, object]]:
     yield "email", request.email
     yield "domain", request.domain
@@ -468,6 +559,12 @@ def _read(response: httpx.Response) -> _Reply:
         retry_after=_retry_after(response.headers),
         location=response.headers.get("location", ""),
     )
+
+
+def _is_file(response: httpx.Response) -> bool:
+    """Whether the answer may be a CSV file: a web page or data is none, whatever its status."""
+    kind = response.headers.get("content-type", "").lower()
+    return not ("html" in kind or "json" in kind)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
@@ -506,6 +603,30 @@ def _mailbox_id(body: Mapping[str, Any]) -> str | None:
             if found is not None:
                 return str(found)
     return None
+
+
+def _account(body: Mapping[str, Any]) -> Account:
+    servers = {key: str(body.get(key) or "").strip() for key in ("ibx_smtp", "ibx_imap")}
+    return Account(
+        facts={
+            key: str(value)
+            for key, value in body.items()
+            if isinstance(value, str | int | float) and value != "" and not SECRET_NAME.search(key)
+        },
+        smtp=MailServer(servers["ibx_smtp"], SMTPS_PORT) if servers["ibx_smtp"] else None,
+        imap=MailServer(servers["ibx_imap"], IMAPS_PORT) if servers["ibx_imap"] else None,
+    )
+
+
+def _holding(item: Mapping[str, Any]) -> Holding | None:
+    """None where the item has no number to name it by."""
+    number = str(item.get("id", ""))
+    if not (number.isascii() and number.isdecimal()):
+        return None
+    # Relay servers are documented with a provider, and no name.
+    name = next((item[key] for key in ("name", "domain", "domain_name", "provider") if item.get(key)), "")
+    verified = next((item[key] for key in ("verified", "is_verified") if isinstance(item.get(key), bool)), None)
+    return Holding(int(number), str(name), verified)
 
 
 def _mailbox(item: Mapping[str, Any]) -> Mailbox:

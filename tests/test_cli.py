@@ -264,6 +264,74 @@ def test_the_version_is_the_packages() -> None:
     assert provisioner.__version__ in CliRunner().invoke(cli.main, ["--version"]).output
 
 
+CTRL_C = b"\x03"
+
+
+def _on_screen(keyboard: int) -> bytes:
+    """What is shown next; nothing when the program has ended."""
+    try:
+        return os.read(keyboard, 4096)
+    except OSError:  # how Linux says that the other end is closed
+        return b""
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Call the program at a terminal, answer its question, and see the exit code and the screen."""
+
+    def call(*arguments: object, answer: bytes) -> tuple[int, str]:
+        keyboard, screen = os.openpty()
+        words = [sys.executable, "-m", "provisioner", *map(str, arguments)]
+        process = subprocess.Popen(words, stdin=screen, stderr=screen, stdout=subprocess.PIPE, cwd=tmp_path)
+        os.close(screen)
+        shown = b""
+        try:
+            while part := _on_screen(keyboard):
+                shown += part
+                if answer and b"[y/N]:" in shown:
+                    process.send_signal(signal.SIGINT) if answer == CTRL_C else os.write(keyboard, answer)
+                    answer = b""
+            process.communicate()
+        finally:
+            process.kill()
+            process.communicate()
+            os.close(keyboard)
+        return process.returncode, shown.decode()
+
+    return call
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+@pytest.mark.parametrize(("answer", "code", "made"), [(b"y\n", 0, 2), (b"n\n", 3, 0), (CTRL_C, 130, 0)])
+def test_money_is_spent_only_when_a_person_agrees(
+    terminal: Any, sandbox: Any, write_sheet: Any, monkeypatch: Any, answer: bytes, code: int, made: int
+) -> None:
+    """At a terminal the run says what it is about to do and asks once; anything but yes sends nothing."""
+    service = sandbox(**FAST)
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", service.api_key)
+    sheet = write_sheet([(name, "101", "201", PASSWORD, "", "") for name in ("ann", "bob", "b d")])
+    ended, shown = terminal("run", sheet, "--api-url", service.url, answer=answer)
+    assert "2 mailboxes to create for practice" in shown
+    assert "1 row is invalid" in shown
+    assert "results.csv" in shown.partition("[y/N]")[0]
+    assert shown.count("[y/N]") == 1
+    assert len(service.state.creates) == made
+    assert ended == (1 if code == 0 else code)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+def test_yes_is_not_asked_for_twice(terminal: Any, sandbox: Any, write_sheet: Any, monkeypatch: Any) -> None:
+    """`--yes` skips the question, and so does a run that sends nothing."""
+    service = sandbox(**FAST)
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", service.api_key)
+    sheet = write_sheet(2)
+    code, shown = terminal("run", sheet, "--api-url", service.url, "--yes", answer=b"")
+    assert (code, "[y/N]" in shown) == (0, False)
+    code, shown = terminal("run", sheet, "--api-url", service.url, answer=b"")
+    assert (code, "[y/N]" in shown) == (0, False)
+    assert "2 rows are done already" in shown
+
+
 def left_rows(number: int) -> list[tuple[str, ...]]:
     """So many good rows, and one that is left."""
     good = [(f"user{n}", "101", "201", PASSWORD, "", "") for n in range(number)]

@@ -51,6 +51,7 @@ def new_line(number: int, email: str, **known: object) -> Line:
         "sends": 0,
         "doubtful": False,
         "problems": (),
+        "login_error": "",
     }
     return Line(**{**fields, **known})
 

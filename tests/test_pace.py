@@ -255,6 +255,21 @@ def test_recovery_begins_after_the_hold(in_virtual_time: Run) -> None:
     assert in_virtual_time(hold_long) == pytest.approx(0.1015 / EASE_FACTOR, rel=0.01)
 
 
+def test_a_request_that_left_late_counts_from_then(in_virtual_time: Run) -> None:
+    """A grant that was used half a second late keeps its place in the window for half a second more."""
+
+    async def delay() -> list[float]:
+        pace = Pace([Rate(2, 1.0)])
+        first = await pace.grant(Lane.CREATE)
+        await anyio.sleep(0.5)
+        late = pace.delay(first)
+        assert late - first == pytest.approx(0.5)
+        return [await pace.grant(Lane.CREATE) - first for _ in range(3)]
+
+    times = in_virtual_time(delay)
+    assert times == pytest.approx([0.5075, 1.5075, 2.015], abs=0.001)
+
+
 def test_closing_a_lane_tells_whoever_waits(in_virtual_time: Run) -> None:
     """Those that wait in a closed lane are told, those that come later too; the other lane goes on."""
     heard: list[str] = []

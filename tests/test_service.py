@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 import traceback
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
@@ -20,13 +21,17 @@ from provisioner.errors import KeyRefusedError, ServiceDownError, StoppedError, 
 from provisioner.pace import Grant, Lane, LaneClosedError, Pace
 from provisioner.records import (
     Accepted,
+    Account,
     CreateAnswer,
     Created,
     Failed,
+    Holding,
     Job,
     LineId,
+    Listing,
     Lost,
     Mailbox,
+    MailServer,
     OpenTask,
     Pending,
     Rate,
@@ -51,7 +56,8 @@ CUT = b"cut"
 """In place of a reply: the connection is closed once the request was read."""
 HANG = b"hang"
 """In place of a reply: nothing is ever said."""
-ACCOUNT = {"id": 1, "ibx_smtp": "smtp.example"}
+ACCOUNT = {"id": 1, "ibx_smtp": "smtp.example", "api_key": "never to be shown"}
+KNOWN = Account({"id": "1", "ibx_smtp": "smtp.example"}, smtp=MailServer("smtp.example", 465), imap=None)
 
 
 def reply(status: int, body: object = b"", **headers: str) -> bytes:
@@ -65,13 +71,20 @@ def reply(status: int, body: object = b"", **headers: str) -> bytes:
 class Scripted:
     """A server that answers one request after another as it was told, and the last answer ever after."""
 
-    def __init__(self, *replies: bytes | Callable[[str], bytes], context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *replies: bytes | Callable[[str], bytes],
+        context: ssl.SSLContext | None = None,
+        handshake: float = 0.0,
+    ) -> None:
         self._replies = list(replies)
         self._context = context
+        self._handshake = handshake
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self.requests: list[str] = []
+        self.arrived: list[float] = []
         self.connections = 0
         host, port = self._listener.getsockname()
         self.url = f"{'https' if context else 'http'}://{'localhost' if context else host}:{port}"
@@ -95,11 +108,13 @@ class Scripted:
     def _converse(self, connection: socket.socket) -> None:
         with suppress(OSError):
             if self._context:
+                time.sleep(self._handshake)
                 connection = self._context.wrap_socket(connection, server_side=True)
                 self._open.append(connection)
             while (said := self._read(connection)) is not None:
                 with self._lock:
                     self.requests.append(said)
+                    self.arrived.append(time.monotonic())
                     answer = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
                 if callable(answer):
                     answer = answer(said)
@@ -244,7 +259,7 @@ async def test_lists_are_read_whole_however_they_come(
     names = [mailbox.username for mailbox in await mailboxes(to, listener)]
     assert names == ["info", "sales", *(f"jane{number}" for number in range(10))]
     async with Service(to, Pace(to.rates), listener) as service:
-        assert (await service.domain_names())[101] == "acme-mail.example"
+        assert (await service.holdings(Listing.DOMAINS))[0] == Holding(101, "acme-mail.example", verified=True)
 
 
 async def test_counts_tell_what_was_sent(sandbox: Any, connection: Any, listener: Any) -> None:
@@ -270,11 +285,11 @@ async def test_connections_are_reused_and_no_more_than_needed(sandbox: Any, conn
     async with Service(to, pace, listener) as service:
         for _ in range(5):
             await service.account()
-        assert len(service._transports) == 1
+        assert len(service._wires) == 1
         async with anyio.create_task_group() as group:
             for _ in range(20):
                 group.start_soon(service.account)
-        assert len(service._transports) == 20
+        assert len(service._wires) == 20
 
 
 # --- what a create comes to -------------------------------------------------------------------------------------------
@@ -489,7 +504,7 @@ async def test_refused_connections_are_tried_again_then_end_the_run(
     async with Service(to, pace, listener) as service:
         await service.account()
         running.close()
-        service._idle[0] = service._new_transport()
+        service._idle[0] = service._new_wire()
         with pytest.raises(ServiceDownError, match="Nothing answers at"):
             await service.create(JANE, await pace.grant(Lane.CREATE))
         assert service.counts.retried >= 3
@@ -507,7 +522,7 @@ async def test_a_service_that_comes_back_gets_the_create_once(
     async with Service(to, pace, listener) as service:
         await service.account()
         running.close()
-        service._idle[0] = service._new_transport()
+        service._idle[0] = service._new_wire()
         answers: list[CreateAnswer] = []
 
         async def one() -> None:
@@ -561,8 +576,10 @@ async def test_a_lane_that_closes_ends_the_waiting(server: Any, connection: Any,
 
 async def test_the_account_is_what_the_service_says(server: Any, connection: Any, listener: Any) -> None:
     """The page as it is; an empty one where a service has none."""
-    assert await account(connection(server(reply(200, ACCOUNT)).url), listener) == ACCOUNT
-    assert await account(connection(server(reply(404, {"detail": "Not found."})).url), listener) == {}
+    assert await account(connection(server(reply(200, ACCOUNT)).url), listener) == KNOWN
+    assert await account(connection(server(reply(404, {"detail": "Not found."})).url), listener) == Account(
+        {}, None, None
+    )
 
 
 @pytest.mark.parametrize(
@@ -807,7 +824,28 @@ async def test_certificates_that_the_machine_trusts_are_trusted(
     with authority.cert_pem.tempfile() as path:
         monkeypatch.setenv("SSL_CERT_FILE", path)
         running = server(reply(200, ACCOUNT), context=encrypted)
-        assert await account(connection(running.url), listener) == ACCOUNT
+        assert await account(connection(running.url), listener) == KNOWN
+
+
+async def test_a_slow_handshake_does_not_bunch_requests(
+    server: Any,
+    connection: Any,
+    listener: Any,
+    authority: trustme.CA,
+    encrypted: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Requests that waited for their connections count from when they left: no window is overfull at the door."""
+    with authority.cert_pem.tempfile() as path:
+        monkeypatch.setenv("SSL_CERT_FILE", path)
+        running = server(reply(200, ACCOUNT), context=encrypted, handshake=0.4)
+        to = connection(running.url, rates=(Rate(5, 1.0),))
+        async with Service(to, Pace(to.rates), listener) as service, anyio.create_task_group() as group:
+            for _ in range(9):
+                group.start_soon(service.account)
+    arrived = sorted(running.arrived)
+    assert len(arrived) == 9
+    assert min(later - sooner for sooner, later in zip(arrived, arrived[5:], strict=False)) >= 1.0
 
 
 async def test_an_impostor_gets_no_request(

@@ -36,6 +36,9 @@ RESULTS_COLUMNS: Final = (
     "error",
     "submitted_at",
     "finished_at",
+    "imap",
+    "smtp",
+    "login_error",
 )
 
 # A formula, after blanks and apostrophes or none, its sign perhaps of full width. The apostrophes count, so that a

@@ -94,9 +94,9 @@ async def test_the_intent_is_on_the_disk_before_the_service_hears_of_it(
     seen: list[str] = []
     exchange = Service._exchange
 
-    async def look_first(self: Service, method: str, path: str, content: bytes | None) -> Any:
+    async def look_first(self: Service, *request: Any) -> Any:
         seen.extend(await anyio.to_thread.run_sync(statuses, stored))
-        return await exchange(self, method, path, content)
+        return await exchange(self, *request)
 
     monkeypatch.setattr(Service, "_exchange", look_first)
     async with working(connection(sandbox()), journal, listener) as work:
@@ -257,7 +257,7 @@ async def test_workers_follow_the_services_latency(
     to = connection(running, rates=(Rate(20, 1.0),))
     async with working(to, journal, listener) as work:
         await work.submit(await jobs(60), workers=40)
-        connections = len(work.submitter._service._transports)
+        connections = len(work.submitter._service._wires)
     arrived: Sequence[float] = [request.at for request in running.state.requests]
     assert (len(arrived) - 1) / (arrived[-1] - arrived[0]) > 20 * 0.9
     assert 10 <= connections <= 16

@@ -288,7 +288,10 @@ def show_summary(
     left = sum(number for status, number in statuses.items() if not status.done)
     groups = _merged(endings)
     first = [*_heading(summaries, paint), *_counts(statuses, paint), *_logins(summaries)]
-    last = [*_way_on(groups, left, summaries, command, paint, checked=checked), *_files(summaries, left, width)]
+    last = [
+        *_way_on(groups, left, summaries, command, paint, width=width, checked=checked),
+        *_files(summaries, width),
+    ]
     if verbose:
         last += [line for text in _requests(summaries) for line in ["", *textwrap.wrap(text, width)]]
     if not_begun:
@@ -362,7 +365,9 @@ def _group(group: Group, width: int) -> list[str]:
     named = "" if group.status in (Status.INVALID, Status.UNSENT) else f"{group.status}: "
     indent = " " * 11
     said = group.examples[0].sentence if group.rows == 1 else group.cause
-    cause = textwrap.wrap(visible(named + said), width - len(indent), max_lines=3, placeholder=" …")
+    cause = textwrap.wrap(
+        visible(named + said), width - len(indent), max_lines=3, placeholder=" …", break_on_hyphens=False
+    )
     examples = ", ".join(_example(example) for example in group.examples[:SHOWN_EXAMPLES])
     more = group.rows - min(SHOWN_EXAMPLES, len(group.examples))
     where = f"in {examples}" + (f" and {more:,} more" if more > 0 else "")
@@ -386,6 +391,7 @@ def _way_on(
     command: str,
     paint: _Paint,
     *,
+    width: int,
     checked: bool,
 ) -> list[str]:
     """What to do next, with the command to paste; nothing where all is done."""
@@ -393,16 +399,18 @@ def _way_on(
         return ["", "Create them with:", f"  {paint.bold(command)}"] if checked else []
     files = ", ".join(visible(summary.failures) for summary in summaries if not _is_done(summary))
     actors = {group.actor for group in groups}
+    if not any(summary.to_retry for summary in summaries):
+        return ["", *textwrap.wrap("They were in no file of this run: mend them in your own sheet, and run it.", width)]
     if Actor.SHEET in actors:
-        what = f"Mend them in {files}, save, and go on with:"
+        what = f"Mend them in {files} (its column sheet_row has the row's number), save, and go on with:"
     elif actors == {Actor.SUPPORT}:
         what = f"Give support the task IDs in {files}; afterwards go on with:"
     else:
         what = "Go on with:"
-    return ["", what, f"  {paint.bold(command)}"]
+    return ["", *textwrap.wrap(what, width, break_on_hyphens=False), f"  {paint.bold(command)}"]
 
 
-def _files(summaries: Sequence[Summary], left: int, width: int) -> list[str]:
+def _files(summaries: Sequence[Summary], width: int) -> list[str]:
     if len(summaries) > 1:
         return [
             "",
@@ -410,8 +418,8 @@ def _files(summaries: Sequence[Summary], left: int, width: int) -> list[str]:
         ]
     (summary,) = summaries
     told = [(summary.results, "every row"), (summary.report, "all of this as a page")]
-    if left:
-        told.insert(1, (summary.failures, f"the {count(left, 'row', 'rows')} to mend or to run again"))
+    if summary.to_retry:
+        told.insert(1, (summary.failures, f"the {count(summary.to_retry, 'row', 'rows')} to mend or to run again"))
     longest = max(len(visible(path)) for path, _ in told)
     return ["", *(f"{visible(path):<{longest}}  {what}" for path, what in told)]
 

@@ -177,7 +177,8 @@ def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 def summary(statuses: dict[Status, int], sheet: str = "acme.csv") -> Summary:
     folder = sheet.replace(".csv", "-run")
     files = (f"{folder}/{name}" for name in ("results.csv", "failures.csv", "report.html"))
-    return Summary(sheet, folder, *files, statuses, RequestCounts(create=3, poll=4), 12.0)
+    left = sum(number for status, number in statuses.items() if not status.done)
+    return Summary(sheet, folder, *files, statuses, left, RequestCounts(create=3, poll=4), 12.0)
 
 
 def causes(number: int) -> list[Group]:
@@ -235,7 +236,9 @@ def test_who_must_act_is_said_over_the_causes(monkeypatch: pytest.MonkeyPatch) -
     assert "For the next run, nothing to mend: 3 failed: cause 2," in text
     assert "in D2 (user.2), D92 (" in text
     assert "and 1 more" in text
-    assert "Mend them in acme-run/failures.csv, save, and go on with:" in text
+    assert (
+        "Mend them in acme-run/failures.csv (its column sheet_row has the row's number), save, and go on with:" in text
+    )
 
 
 def test_what_comes_next_depends_on_who_must_act(capsys: pytest.CaptureFixture[str]) -> None:
@@ -271,11 +274,11 @@ def test_several_sheets_have_one_summary(capsys: pytest.CaptureFixture[str]) -> 
 def test_colour_can_be_switched_off(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """NO_COLOR, whatever its value, and a dumb terminal get none; the words say all that the colours do."""
     with terminal() as seen:
-        coloured = shown_on(seen, monkeypatch, causes(3))
+        coloured = shown_on(seen, monkeypatch, causes(2))
         assert b"\x1b[" in seen.raw
     monkeypatch.setenv(switch, "dumb")
     with terminal() as seen:
-        plain = shown_on(seen, monkeypatch, causes(3))
+        plain = shown_on(seen, monkeypatch, causes(2))
         assert b"\x1b[" not in seen.raw
     assert [line for line in plain if line] == [line for line in coloured if line]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,6 @@ from provisioner.settings import RunOptions, SheetOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from provisioner.pipeline import Ending
     from provisioner.settings import Connection
@@ -26,18 +26,20 @@ FAST = {"latency": 0.02, "latency_spread": 0.0}
 
 
 @pytest.fixture
-def run(listener: Any) -> Callable[..., Ending]:
-    """Run a sheet against a service."""
+def run(listener: Any, check_outputs: Callable[[Path], None]) -> Callable[..., Ending]:
+    """Run a sheet against a service, and hold both files that come of it against their schemas."""
 
     def start(
         sheet: Path, connection: Connection, *, sheet_options: dict[str, Any] | None = None, **how: Any
     ) -> Ending:
-        return pipeline.run(
+        ending = pipeline.run(
             SheetOptions(sheet=sheet, **(sheet_options or {})),
             RunOptions(**{"settle_after": 0.2, "task_timeout": 20.0, "grace": 0.5, **how}),
             lambda _: nullcontext(connection),
             listener,
         )
+        check_outputs(Path(ending.summary.run_folder))
+        return ending
 
     return start
 

@@ -39,10 +39,11 @@ URL_VARIABLE, KEY_VARIABLE = "MISSION_INBOX_URL", "MISSION_INBOX_API_KEY"
 ENVIRONMENT = f"""
 \b
 Environment:
-  {KEY_VARIABLE}  the API key
-  {URL_VARIABLE}      address of the service, if not the usual one
-  HTTPS_PROXY            proxy through which the service is reached
-  NO_COLOR               set to anything: no colours
+  {KEY_VARIABLE}      the API key
+  {URL_VARIABLE}          address of the service, if not the usual one
+  MISSION_INBOX_CREATE_PATH  where mailboxes are created, if not {GUIDE_CREATE_PATH}
+  HTTPS_PROXY                proxy through which the service is reached
+  NO_COLOR                   set to anything: no colours
 """
 COMPLETION = """
 \b

@@ -58,7 +58,7 @@ def test_good_cells_are_accepted(mailbox: schema.MailboxSchema, column: str, tex
     ("column", "text", "said"),
     [
         ("email", "john.doe@client@com", ["holds “@”"]),
-        ("email", "@client.com", ["holds “@”", "begins or ends with a dot"]),
+        ("email", "@client.com", ["holds “@”"]),
         ("email", "mailto:john@client.com", ["write only “john” here"]),
         ("email", "John Doe <john.doe@client.com>", ["write only “john.doe” here"]),
         ("email", "NULL", ["where a value is missing"]),

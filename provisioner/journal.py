@@ -103,21 +103,21 @@ class Line:
     relay_server: str
     project: str
     reply_to: str
-    address: str
-    status: Status
-    error: str
-    task_id: TaskId | None
-    mailbox_id: str | None
-    password: Secret | None
+    address: str = ""
+    status: Status = Status.UNSENT
+    error: str = ""
+    task_id: TaskId | None = None
+    mailbox_id: str | None = None
+    password: Secret | None = None
     """Only one that this program generated."""
-    password_check: int | None
-    sends: int
-    doubtful: bool
+    password_check: int | None = None
+    sends: int = 0
+    doubtful: bool = False
     """A create of it may have been carried out without our seeing the answer."""
-    superseded_by: LineId | None
+    superseded_by: LineId | None = None
     """The line of the row that corrects this one."""
-    submitted_at: float | None
-    finished_at: float | None
+    submitted_at: float | None = None
+    finished_at: float | None = None
     problems: tuple[Problem, ...] = ()
     """Of an invalid row: what `error` says, one by one."""
     imap: LoginState | None = None

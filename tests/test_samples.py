@@ -61,7 +61,6 @@ EXPECTED = {
         },
     ),
     "look_alikes.csv": (1, {2: ["A2: .*though it may look like one"], 3: ["A3: .*an invisible character"]}),
-    # Whether the second row's full address is one of its own domain is known when the account has been asked.
     "failures_from_a_run.csv": (2, {}),
     "excel_workbook.xlsx": (1, {3: ["D3 is a number"], 4: ["E4 shows an error"]}),
     "excel_97.xls": (2, {}),

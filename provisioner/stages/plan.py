@@ -279,18 +279,9 @@ class _Planner:
             relay_server=entry.relay_server,
             project=entry.project,
             reply_to=entry.reply_to,
-            address="",
             status=(Status.UNFINISHED if known_task else Status.UNKNOWN) if under_way else Status.UNSENT,
-            error="",
             task_id=known_task,
-            mailbox_id=None,
-            password=None,
-            password_check=None,
-            sends=0,
             doubtful=under_way,
-            superseded_by=None,
-            submitted_at=None,
-            finished_at=None,
         )
 
     def _with_password(self, line: Line, request: Request) -> tuple[Request, Secret | None]:

@@ -10,15 +10,19 @@ from provisioner.stages.group import group
 
 
 def line(number: int, status: Status, error: str = "", **known: Any) -> Line:
-    fields: dict[str, Any] = dict.fromkeys(Line.__slots__) | {
+    fields: dict[str, Any] = {
         "id": LineId(number),
         "sheet_row": number,
+        "file_row": number,
+        "address_key": f"user{number}@101",
         "email": f"user{number}",
+        "domain": "101",
+        "relay_server": "201",
+        "project": "",
         "reply_to": "",
         "status": status,
         "error": error,
         "sends": 1,
-        "problems": (),
     }
     return Line(**fields | known)
 

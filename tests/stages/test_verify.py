@@ -65,8 +65,7 @@ def mail(unproved_mail: dovecot.Dovecot, trusted_authority: trustme.CA) -> dovec
 
 
 def line(number: int, **known: Any) -> Line:
-    fields: dict[str, Any] = dict.fromkeys(Line.__slots__)
-    fields |= {
+    fields: dict[str, Any] = {
         "id": LineId(number),
         "sheet_row": number + 1,
         "file_row": number + 1,
@@ -78,10 +77,7 @@ def line(number: int, **known: Any) -> Line:
         "reply_to": "",
         "address": f"user{number}@example.org",
         "status": Status.CREATED,
-        "error": "",
         "sends": 1,
-        "doubtful": False,
-        "problems": (),
         "finished_at": 1_000_000.0,
         "password_check": password_check(Secret(PASSWORD), LineId(number)),
     }

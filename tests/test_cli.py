@@ -288,14 +288,15 @@ def terminal(tmp_path: Path) -> Callable[..., tuple[int, str]]:
         words = [sys.executable, "-m", "provisioner", *map(str, arguments)]
         process = subprocess.Popen(words, stdin=screen, stderr=screen, stdout=subprocess.DEVNULL, cwd=tmp_path)
         os.close(screen)
-        shown = b""
+        shown, waited = b"", 0
         try:
             while (part := _on_screen(keyboard)) != b"":
                 shown += part or b""
-                if b"[y/N]:" in shown and answer == CTRL_C:
-                    # Again where it waits on: a signal in the instant before the program reads its input does not wake it.
+                waited = waited + 1 if part is None else 0
+                if answer == CTRL_C and b"[y/N]:" in shown and waited % 8 == 1:
+                    # Where it waits, and once more much later: a signal just before a read does not end it.
                     process.send_signal(signal.SIGINT)
-                elif b"[y/N]:" in shown and answer:
+                elif answer and answer != CTRL_C and b"[y/N]:" in shown:
                     os.write(keyboard, answer)
                     answer = b""
             process.wait()

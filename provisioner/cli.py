@@ -353,9 +353,7 @@ def account(*, as_json: bool, **options: Any) -> None:
 @main.command(epilog=ENVIRONMENT)
 @click.argument("service")
 @_service_options
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: it is printed."
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write, if not printed.")
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @click.option(
     "--only", type=click.Path(path_type=Path), metavar="RUN", help="Keep only the mailboxes of this run folder."

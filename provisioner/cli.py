@@ -39,10 +39,11 @@ URL_VARIABLE, KEY_VARIABLE = "MISSION_INBOX_URL", "MISSION_INBOX_API_KEY"
 ENVIRONMENT = f"""
 \b
 Environment:
-  {KEY_VARIABLE}  the API key
-  {URL_VARIABLE}      address of the service, if not the usual one
-  HTTPS_PROXY            proxy through which the service is reached
-  NO_COLOR               set to anything: no colours
+  {KEY_VARIABLE}      the API key
+  {URL_VARIABLE}          address of the service, if not the usual one
+  MISSION_INBOX_CREATE_PATH  where mailboxes are created, if not {GUIDE_CREATE_PATH}
+  HTTPS_PROXY                proxy through which the service is reached
+  NO_COLOR                   set to anything: no colours
 """
 COMPLETION = """
 \b
@@ -319,8 +320,8 @@ def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **option
 @main.command("list", epilog=ENVIRONMENT)
 @click.argument("what", type=click.Choice([str(listing) for listing in Listing]))
 @_service_options
-@click.option("--csv", "form", flag_value="csv", help="Print CSV.")
-@click.option("--json", "form", flag_value="json", help="Print one JSON array.")
+@click.option("--csv", "form", flag_value="csv", help="Print it for a spreadsheet.")
+@click.option("--json", "form", flag_value="json", help="Print it for another program.")
 def list_(*, what: str, form: str | None, **options: Any) -> None:
     """List what the account has: mailboxes, domains, relay-servers or projects."""
     with _explained(), _progress(quiet=False) as listener:
@@ -341,7 +342,7 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
 
 @main.command(epilog=ENVIRONMENT)
 @_service_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print it for another program.")
 def account(*, as_json: bool, **options: Any) -> None:
     """Show who the key belongs to, and the settings for mail programs."""
     with _explained(), _progress(quiet=False) as listener:
@@ -355,9 +356,7 @@ def account(*, as_json: bool, **options: Any) -> None:
 @main.command(epilog=ENVIRONMENT)
 @click.argument("service")
 @_service_options
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: standard output."
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write, if not printed.")
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @click.option(
     "--only", type=click.Path(path_type=Path), metavar="RUN", help="Keep only the mailboxes of this run folder."

@@ -47,6 +47,8 @@ WIDEST = 100
 SHOWN_GROUPS = 10
 SHOWN_EXAMPLES = 2
 NAME_LENGTH = 30
+USER_NAME, OWN_PASSWORD = "the full address, such as john.doe@example.com", "the mailbox's own"
+"""What a mail program is to be told."""
 WORKED = frozenset({Status.CREATED, Status.EXISTS})
 
 
@@ -567,8 +569,8 @@ def show_account(account: Account) -> None:
     for name, server in (("SMTP", account.smtp), ("IMAP", account.imap)):
         where = f"{_shown(server.host)}, port {server.port}, TLS from the start (SSL/TLS)" if server else "not told"
         print(f"  {name:<10}  {where}")
-    print("  user name   the full address, such as john.doe@example.com")
-    print("  password    the mailbox's own")
+    print(f"  {'user name':<10}  {USER_NAME}")
+    print(f"  {'password':<10}  {OWN_PASSWORD}")
 
 
 def print_account_json(account: Account) -> None:

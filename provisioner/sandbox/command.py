@@ -35,7 +35,7 @@ def share(text: str) -> float:
     return fraction
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on.  [default: any free one]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
 @click.option("--api-key", metavar="KEY", default="sandbox-key", show_default=True, help="The one key it accepts.")

@@ -287,7 +287,7 @@ def show_summary(
     statuses = _added(summaries)
     left = sum(number for status, number in statuses.items() if not status.done)
     groups = _merged(endings)
-    first = [*_heading(summaries, paint), *_counts(statuses, paint), *_logins(summaries)]
+    first = [*_heading(summaries, paint), *_counts(statuses, width, paint), *_logins(summaries)]
     last = [
         *_way_on(groups, left, summaries, command, paint, width=width, checked=checked),
         *_files(summaries, width),
@@ -315,9 +315,11 @@ def _heading(summaries: Sequence[Summary], paint: _Paint) -> list[str]:
     ]
 
 
-def _counts(statuses: dict[Status, int], paint: _Paint) -> list[str]:
+def _counts(statuses: dict[Status, int], width: int, paint: _Paint) -> list[str]:
+    room = max(1, width - 23)
     return [
-        f"{number:>9,}  {paint.status(status, f'{status:<10}')}  {WORDS[status].meaning}"
+        f"{number:>9,}  {paint.status(status, f'{status:<10}')}  "
+        f"{textwrap.shorten(WORDS[status].meaning, room, placeholder='…')}"
         for status, number in statuses.items()
     ]
 

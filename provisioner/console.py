@@ -584,7 +584,9 @@ def print_account_json(account: Account) -> None:
 def show_logins(counts: LoginCounts, bad: Sequence[Line]) -> None:
     """How many mailboxes could be logged in to, and why the first others could not."""
     lines = ["", *_login_lines(counts)]
-    lines += [f"{'':11}{visible(line.address or line.email)}: {visible(line.login_error)}" for line in bad]
+    lines += [
+        f"{'':11}{visible(line.address or line.email)}: {visible(line.login_error or 'not tried')}" for line in bad
+    ]
     print("\n".join(lines), file=sys.stderr)
 
 

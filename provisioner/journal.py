@@ -72,7 +72,7 @@ MIGRATIONS = (
     """
     ALTER TABLE lines ADD COLUMN imap TEXT;         -- what came of the latest log-in; NULL: none was tried
     ALTER TABLE lines ADD COLUMN smtp TEXT;
-    ALTER TABLE lines ADD COLUMN login_error TEXT NOT NULL DEFAULT '';
+    ALTER TABLE lines ADD COLUMN login_error TEXT;  -- why that is not ok
     """,
 )
 """Each brings the tables one version up; the version is SQLite's user_version."""
@@ -123,7 +123,7 @@ class Line:
     imap: LoginState | None = None
     """What came of the latest log-in; None where none was tried."""
     smtp: LoginState | None = None
-    login_error: str = ""
+    login_error: str | None = None
     """Why a log-in is not ok, or was not tried."""
 
     @property
@@ -211,7 +211,7 @@ class LoggedIn:
     at: float
     imap: LoginState | None
     smtp: LoginState | None
-    error: str = ""
+    error: str | None = None
 
 
 Change = Sending | Withdrawn | TakenOn | Ended | LoggedIn
@@ -495,7 +495,7 @@ def _apply(database: sqlite3.Connection, change: Change) -> None:
         case LoggedIn(line, at, imap, smtp, error):
             query = "UPDATE lines SET imap = ?, smtp = ?, login_error = ? WHERE id = ?"
             database.execute(query, (imap, smtp, error, line))
-            event = (line, at, "log-in", error)
+            event = (line, at, "log-in", error or "")
     database.execute("INSERT INTO events (line, at, status, detail) VALUES (?, ?, ?, ?)", event)
 
 

@@ -75,7 +75,10 @@ def test_what_the_account_lacks_is_never_sent(sandbox: Any, run: Any, write_shee
     errors = [line["error"] for line in read_csv(sheet.parent / "acme-run" / "failures.csv")]
     assert "B2: domain 104 (acme-pending.example) is not verified yet" in errors[0]
     assert all(part in errors[1] for part in ("B3: ", "C3: ", "202 (Mailgun)", "E3: ", "789 (Spring campaign)"))
-    assert "A4: “cid@other.example” is a full address; write only “cid” here" in errors[2]
+    assert (
+        "A4: “cid@other.example” is no address of the row's domain 101 (acme-mail.example); write only “cid” here"
+        in errors[2]
+    )
     assert len(service.state.creates) == 1
 
 

@@ -133,10 +133,14 @@ class Resolver:
 
     def _foreign(self, email: str, username: str, domain: _Match) -> str:
         """About a full address that is not certainly one of the row's own domain."""
-        said = f"“{email}” is a full address; write only “{username}” here"
         if domain.name:
-            return f"{said}, and see that the domain is right: that of this row is {domain.id} ({domain.name})"
-        return f"{said}, and the ID of its domain in the domain column"
+            own = f"{domain.id} ({domain.name})"
+            return (
+                f"“{email}” is no address of the row's domain {own}; write only “{username}” here, or mend the domain"
+            )
+        return (
+            f"“{email}” is a full address; write only “{username}” here, and the ID of its domain in the domain column"
+        )
 
 
 def twins(cells: Iterable[tuple[int, tuple[str, ...]]], resolver: Resolver) -> dict[int, list[int]]:

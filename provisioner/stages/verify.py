@@ -196,7 +196,7 @@ class _Verifying:
         imap, smtp = (server.answers[login.line] for server in self._servers)
         named = zip(("IMAP", "SMTP"), (imap, smtp), strict=True)
         error = "; ".join(f"{name}: {answer.sentence}" for name, answer in named if answer.sentence)
-        return LoggedIn(login.line, self._now(), imap.state, smtp.state, error)
+        return LoggedIn(login.line, self._now(), imap.state, smtp.state, error or None)
 
 
 def _is(state: LoginState, server: _Server, login: MailLogin) -> bool:

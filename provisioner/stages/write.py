@@ -84,7 +84,7 @@ def _result(line: Line) -> tuple[str, ...]:
         _time(line.finished_at),
         line.imap or "",
         line.smtp or "",
-        line.login_error,
+        line.login_error or "",
     )
 
 

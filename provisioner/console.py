@@ -670,12 +670,13 @@ def _is_terminal(stream: TextIO) -> bool:
 
 
 def _size(stream: TextIO) -> tuple[int, int]:
-    """Columns that a line may fill, and lines that a screen has."""
+    """Columns that a line may fill, and lines that a screen has; the usual ones where a terminal does not know."""
+    usual = shutil.get_terminal_size()
     try:
         columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
-        columns, lines = shutil.get_terminal_size()
-    return max(20, min(columns - 1, WIDEST)), lines
+        columns, lines = usual
+    return max(20, min((columns or usual.columns) - 1, WIDEST)), lines or usual.lines
 
 
 def _held(seconds: float, reason: str) -> str:

@@ -218,6 +218,13 @@ def test_a_summary_fits_a_screen(columns: int, number: int, monkeypatch: pytest.
         assert "…" in text or number == 2
 
 
+def test_a_terminal_without_a_size_is_taken_for_a_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some pseudo-terminals say that they have no columns at all."""
+    monkeypatch.setattr(console.os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
+    with terminal() as seen:
+        assert console._size(seen.stream) == (79, 24)
+
+
 def test_an_error_stays_in_sight_above_the_summary(monkeypatch: pytest.MonkeyPatch) -> None:
     """Why a run was stopped does not scroll away, whatever is left."""
     with terminal() as seen:

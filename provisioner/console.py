@@ -289,7 +289,7 @@ def show_summary(
     statuses = _added(summaries)
     left = sum(number for status, number in statuses.items() if not status.done)
     groups = _merged(endings)
-    first = [*_heading(summaries, paint), *_counts(statuses, paint), *_logins(summaries)]
+    first = [*_heading(summaries, paint), *_counts(statuses, width, paint), *_logins(summaries)]
     last = [
         *_way_on(groups, left, summaries, command, paint, width=width, checked=checked),
         *_files(summaries, width),
@@ -317,9 +317,11 @@ def _heading(summaries: Sequence[Summary], paint: _Paint) -> list[str]:
     ]
 
 
-def _counts(statuses: dict[Status, int], paint: _Paint) -> list[str]:
+def _counts(statuses: dict[Status, int], width: int, paint: _Paint) -> list[str]:
+    room = max(1, width - 23)
     return [
-        f"{number:>9,}  {paint.status(status, f'{status:<10}')}  {WORDS[status].meaning}"
+        f"{number:>9,}  {paint.status(status, f'{status:<10}')}  "
+        f"{textwrap.shorten(WORDS[status].meaning, room, placeholder='…')}"
         for status, number in statuses.items()
     ]
 
@@ -670,12 +672,13 @@ def _is_terminal(stream: TextIO) -> bool:
 
 
 def _size(stream: TextIO) -> tuple[int, int]:
-    """Columns that a line may fill, and lines that a screen has."""
+    """Columns that a line may fill, and lines that a screen has; the usual ones where a terminal does not know."""
+    usual = shutil.get_terminal_size()
     try:
         columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
-        columns, lines = shutil.get_terminal_size()
-    return max(20, min(columns - 1, WIDEST)), lines
+        columns, lines = usual
+    return max(20, min((columns or usual.columns) - 1, WIDEST)), lines or usual.lines
 
 
 def _held(seconds: float, reason: str) -> str:

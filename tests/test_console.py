@@ -201,7 +201,7 @@ def shown_on(seen: Terminal, monkeypatch: pytest.MonkeyPatch, groups: list[Group
     return seen.lines()
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("columns", [60, 80, 120])
 @pytest.mark.parametrize("number", [2, 3, 30])
 def test_a_summary_fits_a_screen(columns: int, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many causes there are, nothing scrolls off a terminal of 24 lines, and the causes with most rows show."""
@@ -212,9 +212,17 @@ def test_a_summary_fits_a_screen(columns: int, number: int, monkeypatch: pytest.
         assert f"cause {number - 1}, which" in text
         assert "acme.csv: 1,294 rows in 12 seconds" in text
         assert "1,234 created confirmed by the service" in text
+        assert max(map(len, shown)) < columns, "no line wraps"
         assert "  provisioner run acme-run/failures.csv" in shown
         assert ("more causes, in report.html" in text) == (number == 30)
         assert "…" in text or number == 2
+
+
+def test_a_terminal_without_a_size_is_taken_for_a_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some pseudo-terminals say that they have no columns at all."""
+    monkeypatch.setattr(console.os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
+    with terminal() as seen:
+        assert console._size(seen.stream) == (79, 24)
 
 
 def test_an_error_stays_in_sight_above_the_summary(monkeypatch: pytest.MonkeyPatch) -> None:

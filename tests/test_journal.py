@@ -292,3 +292,10 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
     with closing(Journal(path)) as journal:
         (line,) = journal.lines()
     assert (line.email, line.status, line.problems) == ("ann", Status.INVALID, ())
+
+
+def test_a_row_in_no_file_is_left_but_not_to_retry(journal: Journal) -> None:
+    """What a part of a failures file does not hold stays in the record, and is not counted for failures.csv."""
+    journal.adopt([Written(new_line(1, "ann", file_row=None)), Written(new_line(2, "bob"))])
+    assert [line.email for line in journal.left()] == ["ann", "bob"]
+    assert journal.retriable_count() == len(list(journal.retriable())) == 1

@@ -118,22 +118,6 @@ def test_a_twin_that_was_deleted_is_not_missed(
     assert again.summary.statuses == {Status.CREATED: 1, Status.INVALID: 2}, "the sheet still holds both"
 
 
-def test_a_row_in_no_file_is_left_but_not_to_retry(
-    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
-) -> None:
-    """A part of the failures file leaves the other rows in the record, and says that failures.csv lacks them."""
-    service = sandbox(**FAST)
-    sheet = write_sheet([(name, "101", "201", "Sheet-Pass-77!", "", "") for name in ("a..a", "b..b")])
-    run(sheet, connection(service))
-    failures = sheet.parent / "acme-run" / "failures.csv"
-    lines = failures.read_text("utf-8-sig").splitlines(keepends=True)
-    failures.write_text("".join([lines[0], lines[1].replace("a..a", "a.a")]), "utf-8")
-    ending = run(failures, connection(service))
-    assert ending.summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
-    assert ending.summary.to_retry == 0
-    assert read_csv(failures) == []
-
-
 def test_what_exists_already_is_told_apart_from_what_was_made(
     sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
 ) -> None:

@@ -16,15 +16,19 @@ import click
 
 from provisioner import __version__
 from provisioner.errors import InterruptedRunError, ProvisionerError, SettingsError, StoppedError, UnusableError
-from provisioner.records import Rate, Secret
+from provisioner.records import Listing, Rate, Secret
+from provisioner.settings import DEFAULT_API_URL, DEFAULT_RATES, GUIDE_CREATE_PATH
+from provisioner.wording import count
 
 if TYPE_CHECKING:
     # Loaded by the commands themselves: the help must not wait for it.
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    from provisioner.keys import Login
     from provisioner.pipeline import Ending
+    from provisioner.records import Prospect
     from provisioner.runfolder import RunFolder
-    from provisioner.settings import Connection, SheetOptions
+    from provisioner.settings import Connection, SheetOptions, VerifyOptions
 
 DONE, ROWS_LEFT, UNUSABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes; of several sheets the greatest counts."""
@@ -47,10 +51,10 @@ To have options and file names completed by the Tab key, add to ~/.bashrc:
 or to ~/.zshrc, with zsh_source in place of bash_source.
 """
 STDIN = Path("-")
-ONCE = frozenset({"fill", "as_json", "quiet", "verbose"})
-"""Options that the command to paste next does not repeat as they were typed."""
-OF_THE_SHEET = frozenset({"out", "limit", "encoding", "sheet_name"})
-"""Options that a failures file does without: it lies in its run folder, and this program wrote it."""
+ONCE = frozenset({"as_json", "quiet", "verbose"})
+"""Options that the command to paste next does not repeat."""
+OF_THE_SHEET = frozenset({"out", "limit", "fill", "encoding", "sheet_name"})
+"""Options that a failures file does without: it lies in its run folder, and this program wrote it, filled in."""
 
 
 class _Commands(click.Group):
@@ -146,6 +150,32 @@ _service_options = _options(
     click.option(
         "--api-key-file", type=click.Path(path_type=Path), help=f"File with the API key, if not {KEY_VARIABLE}."
     ),
+    click.option("--profile", metavar="NAME", help="Use the key and the address kept by login under this name."),
+)
+
+_verify_options = _options(
+    click.option(
+        "--verify-timeout",
+        type=_duration,
+        metavar="TIME",
+        default="1m",
+        show_default=True,
+        help="How long a new mailbox or a mail server out of reach is tried again.",
+    ),
+    click.option("--imap-host", metavar="HOST", help="IMAP server, if not the account's."),
+    click.option("--imap-port", type=click.IntRange(1, 65535), metavar="PORT", help="If not 993."),
+    click.option("--smtp-host", metavar="HOST", help="SMTP server, if not the account's."),
+    click.option("--smtp-port", type=click.IntRange(1, 65535), metavar="PORT", help="If not 465."),
+)
+
+_create_path = click.option(
+    "--create-path",
+    envvar="MISSION_INBOX_CREATE_PATH",
+    show_envvar=True,
+    metavar="PATH",
+    default=GUIDE_CREATE_PATH,
+    show_default=True,
+    help="Where mailboxes are created; /mailbox/ is the form of the service's API reference.",
 )
 
 
@@ -174,6 +204,7 @@ def _spelt_out(error: UnicodeError) -> tuple[str, int]:
 @main.command(cls=_SheetCommand, epilog=ENVIRONMENT)
 @_sheet_options
 @_service_options
+@_create_path
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send only the first N ready rows: a trial run.")
 @click.option(
     "--rate",
@@ -202,8 +233,13 @@ def _spelt_out(error: UnicodeError) -> tuple[str, int]:
     show_default=True,
     help="Stop after N failures in a row with one cause; 0: never.",
 )
+@click.option("--verify", is_flag=True, help="Log in to the created mailboxes at the end, over IMAP and SMTP.")
+@_verify_options
+@click.option("--yes", is_flag=True, help="Do not ask before anything is sent.")
 def run(
     *,
+    yes: bool,
+    verify: bool,
     limit: int | None,
     rate: tuple[Rate, ...],
     workers: int,
@@ -222,10 +258,19 @@ def run(
         from provisioner.pace import Pace
         from provisioner.settings import RunOptions
 
-        how = RunOptions(limit=limit, workers=workers, task_timeout=task_timeout, stop_after=stop_after)
+        how = RunOptions(
+            limit=limit,
+            workers=workers,
+            task_timeout=task_timeout,
+            stop_after=stop_after,
+            verify=_read_verify_options(options) if verify else None,
+        )
         connect = _connector(options, rate)
         pace = Pace(rate)
-        _work_through(options, lambda sheet, listener: pipeline.run(sheet, how, connect, listener, pace=pace))
+        agree = _agreement(yes=yes, quiet=options["quiet"])
+        _work_through(
+            options, lambda sheet, listener: pipeline.run(sheet, how, connect, listener, agree=agree, pace=pace)
+        )
 
 
 @main.command(cls=_SheetCommand, epilog=ENVIRONMENT)
@@ -236,6 +281,134 @@ def check(**options: Any) -> None:
         from provisioner import pipeline
 
         _work_through(options, pipeline.check, checking=True)
+
+
+@main.command(epilog=ENVIRONMENT)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--sheet",
+    "sheets",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="Sheet with the passwords, if not the one that was run; may be repeated.",
+)
+@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
+@_verify_options
+@_service_options
+def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **options: Any) -> None:
+    """Log in to every created mailbox of RUN, over IMAP and SMTP.
+
+    RUN is a run folder, or the sheet beside it. What came of it is in results.csv. Each password is tried once with
+    each server, and never one that the mailbox was not created with.
+    """
+    with _explained(), _progress(quiet=False) as listener:
+        from provisioner import console, verification
+
+        how = _read_verify_options(options)
+        connect = None if how.imap_host and how.smtp_host else _connector(options)
+        verified = verification.verify_run(run, sheets, how, connect, listener, schema_file=schema)
+        console.show_logins(verified.counts, verified.bad)
+        console.say(f"Every mailbox: {verified.results}")
+    raise SystemExit(ROWS_LEFT if verified.counts.failed or verified.counts.untried else DONE)
+
+
+@main.command("list", epilog=ENVIRONMENT)
+@click.argument("what", type=click.Choice([str(listing) for listing in Listing]))
+@_service_options
+@click.option("--csv", "form", flag_value="csv", help="Print CSV.")
+@click.option("--json", "form", flag_value="json", help="Print one JSON array.")
+def list_(*, what: str, form: str | None, **options: Any) -> None:
+    """List what the account has: mailboxes, domains, relay-servers or projects."""
+    with _explained(), _progress(quiet=False) as listener:
+        from provisioner import console, inquiries
+
+        listing = Listing(what)
+        columns = inquiries.COLUMNS[listing]
+        table: console.Table | console.CsvTable | console.JsonTable
+        with _connector(options)(None) as connection:
+            if form == "csv":
+                table = console.CsvTable(columns)
+            else:
+                table = console.JsonTable() if form == "json" else console.Table(columns)
+            number = inquiries.listing(connection, listing, listener, table.show)
+        table.close()
+        console.say(count(number, what.rstrip("s").replace("-", " "), what.replace("-", " ")) + ".")
+
+
+@main.command(epilog=ENVIRONMENT)
+@_service_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def account(*, as_json: bool, **options: Any) -> None:
+    """Show who the key belongs to, and the settings for mail programs."""
+    with _explained(), _progress(quiet=False) as listener:
+        from provisioner import console, inquiries
+
+        with _connector(options)(None) as connection:
+            known = inquiries.account(connection, listener)
+        (console.print_account_json if as_json else console.show_account)(known)
+
+
+@main.command(epilog=ENVIRONMENT)
+@click.argument("service")
+@_service_options
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: stdout.")
+@click.option("--force", is_flag=True, help="Replace the file if there is one.")
+@click.option(
+    "--only", type=click.Path(path_type=Path), metavar="RUN", help="Keep only the mailboxes of this run folder."
+)
+def export(*, service: str, output: Path | None, force: bool, only: Path | None, **options: Any) -> None:
+    """Download the CSV for SERVICE: smartlead, instantly, reply.io, woodpecker, emailbison or another.
+
+    It holds the mailboxes' passwords, so the file can be read by you alone.
+    """
+    with _explained(), _progress(quiet=False) as listener:
+        from provisioner import console, inquiries, runfolder
+
+        if output is not None and output.exists() and not force:
+            raise SettingsError(f"There is a file {output} already.", remedy="Name another, or add --force.")
+        run_folder = runfolder.existing(only) if only is not None else None
+        with _connector(options)(run_folder) as connection:
+            into = output if output is not None else sys.stdout.buffer
+            exported = inquiries.export(connection, service, listener, into, only=run_folder)
+        console.say(f"{count(exported.rows, 'mailbox', 'mailboxes')} for {service}.")
+        if exported.missing:
+            console.say(f"{count(exported.missing, 'mailbox', 'mailboxes')} of the run the service left out.")
+
+
+@main.command(epilog=ENVIRONMENT)
+@click.option("--profile", metavar="NAME", help="Name to keep it under, where you have several accounts.")
+@click.option("--api-url", envvar=URL_VARIABLE, show_envvar=True, help="Address of the service.")
+def login(*, profile: str | None, api_url: str | None) -> None:
+    """Keep the API key in this computer's keyring.
+
+    It is asked for, or read from a pipe, and tried before it is kept.
+    """
+    with _explained(), _progress(quiet=False) as listener:
+        from provisioner import console, inquiries, keys
+        from provisioner.settings import Connection
+
+        if sys.stdin.isatty():
+            text = click.prompt("API key (it is not shown)", hide_input=True, err=True)
+        else:
+            text = sys.stdin.readline()
+        entry = keys.Login(api_url or DEFAULT_API_URL, keys.check(text.strip()))
+        proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+        known = inquiries.account(Connection(api_url=entry.api_url, api_key=entry.api_key, proxy=proxy), listener)
+        keys.keep(profile or keys.DEFAULT_PROFILE, entry)
+        whose = known.facts.get("name") or known.facts.get("email")
+        console.say(f"The key{f' of {whose}' if whose else ''} is kept for {entry.api_url}.")
+
+
+@main.command(epilog=ENVIRONMENT)
+@click.option("--profile", metavar="NAME", help="The name that it is kept under.")
+def logout(*, profile: str | None) -> None:
+    """Take the API key out of this computer's keyring."""
+    with _explained():
+        from provisioner import console, keys
+
+        gone = keys.forget(profile or keys.DEFAULT_PROFILE)
+        console.say("The key is taken out of the keyring." if gone else "The keyring held no key.")
 
 
 def _work_through(
@@ -330,58 +503,104 @@ def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
     )
 
 
+def _read_verify_options(options: dict[str, Any]) -> VerifyOptions:
+    from provisioner.settings import VerifyOptions
+
+    names = ("imap_host", "imap_port", "smtp_host", "smtp_port")
+    return VerifyOptions(patience=options["verify_timeout"], **{name: options[name] for name in names})
+
+
 def _connector(
-    options: dict[str, Any], rate: tuple[Rate, ...]
-) -> Callable[[RunFolder], AbstractContextManager[Connection]]:
-    """What tells a run where its service is: the given address and key, or a sandbox of its own."""
-    from provisioner.settings import DEFAULT_API_URL, Connection
+    options: dict[str, Any], rate: tuple[Rate, ...] = DEFAULT_RATES
+) -> Callable[[RunFolder | None], AbstractContextManager[Connection]]:
+    """What tells a command where its service is: the given address and key, or a sandbox of its own.
+
+    It is handed the run's folder, or None where the command belongs to no run.
+    """
+    from provisioner.settings import Connection
 
     if not options["sandbox"]:
+        login = _login(options)
         connection = Connection(
-            api_url=options["api_url"] or DEFAULT_API_URL,
-            api_key=_api_key(options["api_key_file"]),
+            api_url=login.api_url,
+            api_key=login.api_key,
             rates=rate,
             proxy=os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"),
+            create_path=options.get("create_path", GUIDE_CREATE_PATH),
         )
         return lambda _: nullcontext(connection)
-    source = click.get_current_context().get_parameter_source("api_url")
-    if options["api_url"] and source is click.core.ParameterSource.COMMANDLINE:
-        raise SettingsError("--sandbox and --api-url cannot go together.", remedy="Leave out one of them.")
+    if (options["api_url"] and _typed("api_url")) or options["profile"]:
+        raise SettingsError(
+            "--sandbox cannot go together with --api-url or --profile.", remedy="Leave out one or the other."
+        )
 
     @contextmanager
-    def sandboxed(folder: RunFolder) -> Iterator[Connection]:
+    def sandboxed(folder: RunFolder | None) -> Iterator[Connection]:
         from provisioner.sandbox.options import SandboxOptions
         from provisioner.sandbox.server import serve
 
         # It remembers its mailboxes beside the journal, as the service itself would, so that a second run can go on.
-        with serve(SandboxOptions(state=folder.path / "sandbox.sqlite3", keep_passwords=False)) as sandbox:
-            yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), rates=rate)
+        state = folder.path / "sandbox.sqlite3" if folder else None
+        create_path = options.get("create_path", GUIDE_CREATE_PATH)
+        form: Any = "guide" if create_path == GUIDE_CREATE_PATH else "reference"
+        with serve(SandboxOptions(state=state, keep_passwords=False, create_form=form)) as sandbox:
+            yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), rates=rate, create_path=create_path)
 
     return sandboxed
 
 
-def _api_key(file: Path | None) -> Secret:
-    """The key from the environment, else from the file. Raises SettingsError."""
-    key = os.environ.get(KEY_VARIABLE, "").strip()
-    if not key and file is not None:
-        try:
-            key = file.read_text(encoding="utf-8-sig").strip()
-        except (OSError, UnicodeDecodeError):
+def _agreement(*, yes: bool, quiet: bool) -> Callable[[Prospect], bool]:
+    """What says what a run is about to do and, where somebody sits at the terminal, asks once whether it shall."""
+    from provisioner import console
+
+    def agree(prospect: Prospect) -> bool:
+        asks = not yes and prospect.to_send > 0 and sys.stdin.isatty() and sys.stderr.isatty()
+        if asks or not quiet:
+            console.show_prospect(prospect)
+        return not asks or click.confirm(f"Create {count(prospect.to_send, 'mailbox', 'mailboxes')} now?", err=True)
+
+    return agree
+
+
+def _login(options: dict[str, Any]) -> Login:
+    """The key and the address that belongs to it. Raises SettingsError where that is missing or not certain."""
+    from provisioner import keys
+
+    profile, url, file = options["profile"], options["api_url"], options["api_key_file"]
+    in_environment = os.environ.get(KEY_VARIABLE, "").strip()
+    if profile is None and in_environment:
+        return keys.Login(url or DEFAULT_API_URL, keys.check(in_environment))
+    kept = keys.load(profile or keys.DEFAULT_PROFILE, required=profile is not None)
+    in_file = keys.read(file) if file is not None else None
+    if kept is None:
+        if profile is not None:
             raise SettingsError(
-                f"The key file {file} cannot be read.",
-                remedy="Name a text file that holds the API key and nothing else.",
-            ) from None
-    if not key:
+                f"The keyring holds no key for the profile “{profile}”.",
+                remedy=f"Run provisioner login --profile {profile} first.",
+            )
+        if in_file is None:
+            raise SettingsError(
+                "There is no API key.",
+                remedy=f"Run provisioner login once, or set {KEY_VARIABLE}, or name a file that holds the key with "
+                "--api-key-file. To practise without a key, add --sandbox.",
+            )
+        return keys.Login(url or DEFAULT_API_URL, in_file)
+    if in_file not in (None, kept.api_key):
         raise SettingsError(
-            "There is no API key.",
-            remedy=f"Set {KEY_VARIABLE}, or name a file that holds the key with --api-key-file. "
-            "To practise without a key, add --sandbox.",
+            f"The keyring and the file {file} hold different API keys, so it is not certain which account is meant.",
+            remedy="Leave out --api-key-file, or take the key out of the keyring with provisioner logout.",
         )
-    if not key.isascii() or not key.isprintable() or " " in key:
+    if url and url.rstrip("/") != kept.api_url.rstrip("/") and (profile is None or _typed("api_url")):
         raise SettingsError(
-            "The API key holds a blank or a character that no key has.", remedy="Copy the key once more, and all of it."
+            f"The key in the keyring is for {kept.api_url}, so it is not sent to {url}.",
+            remedy=f"Give the other service's key with {KEY_VARIABLE}, or log in to it under a --profile of its own.",
         )
-    return Secret(key)
+    return kept
+
+
+def _typed(option: str) -> bool:
+    """Whether an option stands on the command line, not only in the environment."""
+    return click.get_current_context().get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
 
 
 def _show(endings: Sequence[Ending], not_begun: Sequence[str], options: dict[str, Any], *, checking: bool) -> None:
@@ -411,26 +630,18 @@ def _next_command(sheets: Sequence[str], options: dict[str, Any], *, checking: b
     assert isinstance(command, _SheetCommand)
     program = context.command_path.rpartition(" ")[0].split()
     if checking and not sheets:
-        given = [*map(str, options["sheets"]), *command.again(without=ONCE), *_fillings(options)]
+        given = [*map(str, options["sheets"]), *command.again(without=ONCE)]
         return console.command_line(*program, "run", *given)
     again = command.again(without=ONCE | OF_THE_SHEET)
     return console.command_line(*program, context.info_name or "", *sheets, *again)
 
 
-def _fillings(options: dict[str, Any]) -> Iterator[str]:
-    """Each `--set` once more, a password left to be typed again."""
-    from provisioner import schema
-
-    rules = schema.load(options["schema"])
-    for name, value in options["fill"]:
-        column = rules.columns[rules.meaning(name) or name]
-        yield from ("--set", f"{name}={'PASSWORD' if column.secret else value}")
-
-
 def _code(ending: Ending) -> int:
     if ending.stopped is not None:
         return _stop_code(ending.stopped)
-    return DONE if all(status.done for status in ending.summary.statuses) else ROWS_LEFT
+    logins = ending.summary.logins
+    unproved = logins is not None and (logins.failed or logins.untried)
+    return ROWS_LEFT if unproved or not all(status.done for status in ending.summary.statuses) else DONE
 
 
 def _stop_code(stopped: StoppedError) -> int:
@@ -456,9 +667,13 @@ def _explained(*, verbose: bool = False) -> Iterator[None]:
 
     try:
         yield
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
+    except BrokenPipeError:
+        # Whoever read stdout has seen enough. Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(DONE) from None
+    except (click.ClickException, click.exceptions.Exit):
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         console.show_interrupted()
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:  # noqa: BLE001 - the last place where a fault can become a sentence

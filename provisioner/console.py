@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -14,7 +15,7 @@ import textwrap
 import time
 import traceback
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TextIO
@@ -22,13 +23,15 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tqdm import tqdm
 
 from provisioner.progress import Silent
-from provisioner.records import Actor, Group, Status, Summary
+from provisioner.records import Account, Actor, Group, LoginCounts, Prospect, Status, Summary
+from provisioner.sheets import guard
 from provisioner.wording import MINUTE, TASKS, WORDS, count, duration, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provisioner.errors import ProvisionerError
+    from provisioner.journal import Line
     from provisioner.records import Example, Exchange
 
 PLAIN_INTERVAL = 10.0
@@ -47,47 +50,58 @@ NAME_LENGTH = 30
 WORKED = frozenset({Status.CREATED, Status.EXISTS})
 
 
+TELL_TIME = 10.0
+"""Seconds from which on it is worth saying how long sending takes."""
+
+
 class _Tally:
     """What both kinds of progress count."""
 
-    def __init__(self) -> None:
-        self.to_send = 0
-        self.to_end = 0
+    def __init__(self, *, to_send: int = 0, to_end: int = 0) -> None:
+        self.to_send = to_send
+        self.to_end = to_end
         self.sent_rows = 0
         self.worked = 0
         self.failed = 0
-        self._first_end = 0.0
+        self._creates = 0
+        self._questions = 0
+        self._began = time.monotonic()
 
     @property
     def ended_rows(self) -> int:
         return self.worked + self.failed
 
     def end(self, status: Status) -> None:
-        self._first_end = self._first_end or time.monotonic()
         if status in WORKED:
             self.worked += 1
         else:
             self.failed += 1
 
-    def outlook(self) -> str:
-        """How fast rows are finished and what that leaves; empty while too few are finished to tell."""
-        elapsed = time.monotonic() - self._first_end
+    def answer(self, exchange: Exchange) -> None:
+        if exchange.method == "POST":
+            self._creates += 1
+        else:
+            self._questions += 1
+
+    def counts(self) -> str:
+        """What became of the rows so far, and how it goes."""
+        return f"{self.worked:,} created, {self.failed:,} not created{self._outlook()}"
+
+    def _outlook(self) -> str:
+        """How fast requests go, and what that leaves; empty while too few rows are finished to tell.
+
+        Creates go first, so rows finish slowly at the beginning and fast at the end: what is left is reckoned in
+        requests, by as many as a row took so far.
+        """
+        elapsed = time.monotonic() - self._began
         if self.ended_rows < TELLING or elapsed < 1.0:
             return ""
-        rate = (self.ended_rows - 1) / elapsed
-        left = max(0, self.to_end - self.ended_rows) / rate
-        return f", {rate:.1f} a second, {_time_left(left)}"
-
-
-def _plan_lines(*, to_send: int, to_poll: int, done: int, invalid: int) -> list[str]:
-    lines = [f"{count(to_send, 'mailbox', 'mailboxes')} to create."]
-    if to_poll:
-        lines.append(f"{count(to_poll, 'row was', 'rows were')} sent earlier and will be followed up, not sent again.")
-    if done:
-        lines.append(f"{count(done, 'row is', 'rows are')} done already and will be left alone.")
-    if invalid:
-        lines.append(f"{count(invalid, 'row is', 'rows are')} invalid and will not be sent.")
-    return lines
+        rate = (self._creates + self._questions) / elapsed
+        creates = max(0, self.to_send - self.sent_rows) * self._creates / max(1, self.sent_rows)
+        questions = max(0, self.to_end - self.ended_rows) * self._questions / self.ended_rows
+        if not rate:
+            return ""
+        return f"; {rate:.1f} requests a second, {_time_left((creates + questions) / rate)}"
 
 
 class PlainProgress:
@@ -100,9 +114,8 @@ class PlainProgress:
         self._next = self._began + PLAIN_INTERVAL
         self._held_until = 0.0
 
-    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
-        self._tally.to_send, self._tally.to_end = to_send, to_send + to_poll
-        self.note(" ".join(_plan_lines(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid)))
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
+        self._tally = _Tally(to_send=to_send, to_end=to_send + to_poll)
 
     def sent(self) -> None:
         self._tally.sent_rows += 1
@@ -110,7 +123,8 @@ class PlainProgress:
     def ended(self, status: Status) -> None:
         self._tally.end(status)
 
-    def answered(self, exchange: Exchange) -> None:  # noqa: ARG002 - any answer shows that time has passed
+    def answered(self, exchange: Exchange) -> None:
+        self._tally.answer(exchange)
         now = time.monotonic()
         if now < self._next:
             return
@@ -118,8 +132,7 @@ class PlainProgress:
         tally = self._tally
         sent = f"{tally.sent_rows:,} of {tally.to_send:,} sent; " if tally.to_send else ""
         self.note(
-            f"{time.strftime('%H:%M:%S')} {sent}{tally.ended_rows:,} of {tally.to_end:,} finished:"
-            f" {tally.worked:,} created, {tally.failed:,} not{tally.outlook()}."
+            f"{time.strftime('%H:%M:%S')} {sent}{tally.ended_rows:,} of {tally.to_end:,} finished: {tally.counts()}."
         )
 
     def held(self, seconds: float, reason: str) -> None:
@@ -148,10 +161,9 @@ class BarProgress:
         self._told_at = 0.0
         self._held_until = 0.0
 
-    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
         self.close()
-        self._tally.to_send, self._tally.to_end = to_send, to_send + to_poll
-        self.note(" ".join(_plan_lines(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid)))
+        self._tally = _Tally(to_send=to_send, to_end=to_send + to_poll)
         if to_send:
             self._sent = self._bar("Sent", to_send)
         if to_send + to_poll:
@@ -172,11 +184,11 @@ class BarProgress:
         self._held_until = max(self._held_until, time.monotonic() + seconds)
         self._tell(_held(self._held_until - time.monotonic(), reason))
 
-    def answered(self, exchange: Exchange) -> None:  # noqa: ARG002 - any answer shows that time has passed
+    def answered(self, exchange: Exchange) -> None:
+        self._tally.answer(exchange)
         now = time.monotonic()
         if now >= self._held_until and now - self._told_at >= STATUS_INTERVAL:
-            tally = self._tally
-            self._tell(f"{tally.worked:,} created, {tally.failed:,} not{tally.outlook()}")
+            self._tell(self._tally.counts())
 
     def note(self, sentence: str) -> None:
         tqdm.write(textwrap.fill(visible(sentence), _size(self._stream)[0]), file=self._stream)
@@ -192,6 +204,8 @@ class BarProgress:
         if self._below is not None:
             self._told_at = time.monotonic()
             self._below.set_description_str(sentence)
+            for bar in filter(None, (self._sent, self._finished)):
+                bar.refresh()  # by themselves they would not show an update that came soon after another
 
     def _bar(self, name: str, total: int) -> tqdm[Any]:
         width = len(f"{total:,}")
@@ -224,6 +238,31 @@ def progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:
     return BarProgress(stream) if _is_terminal(stream) else PlainProgress(stream)
 
 
+def show_prospect(prospect: Prospect) -> None:
+    """What a run is about to do, before anything is sent."""
+    print("\n".join(_prospect_lines(prospect)), file=sys.stderr)
+
+
+def _prospect_lines(prospect: Prospect) -> Iterator[str]:
+    if prospect.to_send:
+        takes = f"; sending takes {duration(prospect.seconds)} or more" if prospect.seconds >= TELL_TIME else ""
+        where = "for practice" if prospect.practice else f"at {prospect.service}"
+        yield f"{count(prospect.to_send, 'mailbox', 'mailboxes')} to create {where}{takes}."
+    else:
+        yield "No mailbox is to be created."
+    if prospect.held_back:
+        yield f"{count(prospect.held_back, 'further row is', 'further rows are')} ready, and held back by --limit."
+    if prospect.to_poll:
+        rows = count(prospect.to_poll, "row was", "rows were")
+        yield f"{rows} sent earlier and will be followed up, not sent again."
+    if prospect.done:
+        yield f"{count(prospect.done, 'row is', 'rows are')} done already and will be left alone."
+    if prospect.invalid:
+        yield f"{count(prospect.invalid, 'row is', 'rows are')} invalid and will not be sent: see {prospect.failures}"
+    if prospect.to_send or prospect.to_poll:
+        yield f"What becomes of each row is written to {prospect.results}"
+
+
 def show_summary(
     endings: Sequence[tuple[Summary, Sequence[Group]]],
     command: str,
@@ -243,7 +282,7 @@ def show_summary(
     statuses = _added(summaries)
     left = sum(number for status, number in statuses.items() if not status.done)
     groups = _merged(endings)
-    above = [*_heading(summaries, paint), *_counts(statuses, paint)]
+    above = [*_heading(summaries, paint), *_counts(statuses, paint), *_logins(summaries)]
     below = [*_way_on(groups, left, summaries, command, paint, checked=checked), *_files(summaries, left, width)]
     if verbose:
         below += [line for text in _requests(summaries) for line in ["", *textwrap.wrap(text, width)]]
@@ -275,20 +314,42 @@ def _counts(statuses: dict[Status, int], paint: _Paint) -> list[str]:
     ]
 
 
+def _logins(summaries: Sequence[Summary]) -> list[str]:
+    """What came of logging in, where that was asked for."""
+    counts = [summary.logins for summary in summaries if summary.logins is not None]
+    if not counts:
+        return []
+    return ["", *_login_lines(LoginCounts(*(sum(each) for each in zip(*map(astuple, counts), strict=True))))]
+
+
+def _login_lines(counts: LoginCounts) -> list[str]:
+    told = (
+        (counts.ok, "can be logged in to, over IMAP and SMTP"),
+        (counts.failed, "cannot: see login_error in results.csv"),
+        (counts.untried, "were not logged in to: see login_error in results.csv"),
+    )
+    return [f"{number:>9,}  {words}" for number, words in told if number]
+
+
 def _groups(groups: Sequence[Group], width: int, room: int, paint: _Paint) -> list[str]:
-    """What is left by cause, as much of it as there is room for."""
+    """What is left by cause; where there is not room for all of it, the causes with the most rows."""
     lines: list[str] = []
-    shown = 0
+    chosen: list[Group] = []
+    for group in sorted(groups, key=lambda group: -group.rows)[:SHOWN_GROUPS]:
+        more = [each for each in groups if each in (*chosen, group)]
+        longer = _chosen(more, len(groups), width, paint)
+        if lines and len(longer) > room:
+            break
+        lines, chosen = longer, more
+    return lines
+
+
+def _chosen(groups: Sequence[Group], number: int, width: int, paint: _Paint) -> list[str]:
+    lines = []
     for actor, own in groupby(groups, key=attrgetter("actor")):
-        heading = ["", paint.bold(f"{TASKS[actor]}:")]
-        for group in own:
-            block = [*heading, *_group(group, width)]
-            if shown and (len(lines) + len(block) >= room or shown >= SHOWN_GROUPS):
-                more = len(groups) - shown
-                return [*lines, f"           and {count(more, 'more cause', 'more causes')}, in report.html"]
-            lines += block
-            heading = []
-            shown += 1
+        lines += ["", paint.bold(f"{TASKS[actor]}:"), *(line for group in own for line in _group(group, width))]
+    if number > len(groups):
+        lines.append(f"{'':11}and {count(number - len(groups), 'more cause', 'more causes')}, in report.html")
     return lines
 
 
@@ -296,14 +357,14 @@ def _group(group: Group, width: int) -> list[str]:
     named = "" if group.status is Status.INVALID else f"{group.status}: "
     indent = " " * 11
     said = group.examples[0].sentence if group.rows == 1 else group.cause
-    cause = textwrap.wrap(visible(named + said), width - len(indent), max_lines=2, placeholder=" …")
+    cause = textwrap.wrap(visible(named + said), width - len(indent), max_lines=3, placeholder=" …")
     examples = ", ".join(_example(example) for example in group.examples[:SHOWN_EXAMPLES])
     more = group.rows - min(SHOWN_EXAMPLES, len(group.examples))
     where = f"in {examples}" + (f" and {more:,} more" if more > 0 else "")
     return [
         f"{group.rows:>9,}  {cause[0]}",
         *(indent + line for line in cause[1:]),
-        *textwrap.wrap(where, width, initial_indent=indent, subsequent_indent=indent),
+        *textwrap.wrap(where, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False),
     ]
 
 
@@ -328,7 +389,7 @@ def _way_on(
     files = ", ".join(visible(summary.failures) for summary in summaries if not _is_done(summary))
     actors = {group.actor for group in groups}
     if Actor.SHEET in actors:
-        what = f"Mend them in {files}, save it, and go on with:"
+        what = f"Mend them in {files}, save, and go on with:"
     elif actors == {Actor.SUPPORT}:
         what = f"Give support the task IDs in {files}; afterwards go on with:"
     else:
@@ -417,12 +478,112 @@ def show_unexpected(error: BaseException, *, verbose: bool = False) -> None:
     )
     print("\n".join(["", *textwrap.wrap(fault, width), *textwrap.wrap(remedy, width)]), file=sys.stderr)
     if verbose:
-        print("".join(traceback.format_tb(error.__traceback__)), file=sys.stderr, end="")
+        print("".join(_places(error)), file=sys.stderr, end="")
+
+
+def _places(error: BaseException) -> Iterator[str]:
+    """Where it happened, of a group of errors each; without their texts."""
+    yield f"{type(error).__name__}\n"
+    yield from traceback.format_tb(error.__traceback__)
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _places(each)
 
 
 def show_interrupted() -> None:
     """An interruption at a time when nothing had begun that had to be ended gently."""
     print("\nInterrupted. Run the same command again to go on.", file=sys.stderr)
+
+
+class Table:
+    """Entries of a list on stdout as they come, in columns as wide as the first page needs."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._widths: list[int] = []
+
+    def show(self, entries: Sequence[Mapping[str, object]]) -> None:
+        rows = [[_shown(entry[column]) for column in self._columns] for entry in entries]
+        if not self._widths:
+            headed = [list(self._columns), *rows]
+            self._widths = [max(len(row[place]) for row in headed) for place in range(len(self._columns))]
+            rows = headed
+        for row in rows:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, self._widths, strict=True)).rstrip())
+
+    def close(self) -> None:
+        """A table has no end of its own."""
+
+
+class CsvTable:
+    """Entries of a list on stdout as CSV, such that no spreadsheet program runs a cell."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer.writerow(columns)
+
+    def show(self, entries: Sequence[Mapping[str, object]]) -> None:
+        self._writer.writerows([guard(_shown(entry[column])) for column in self._columns] for entry in entries)
+
+    def close(self) -> None:
+        """A CSV file has no end of its own."""
+
+
+class JsonTable:
+    """Entries of a list on stdout as one JSON array."""
+
+    def __init__(self) -> None:
+        self._before = "[\n"
+
+    def show(self, entries: Sequence[Mapping[str, object]]) -> None:
+        for entry in entries:
+            print(self._before + json.dumps(entry, ensure_ascii=False), end="")
+            self._before = ",\n"
+
+    def close(self) -> None:
+        print("[]" if self._before == "[\n" else "\n]")
+
+
+def show_account(account: Account) -> None:
+    """Who the key belongs to, and what a mail program has to be told, on stdout."""
+    for name, value in account.facts.items():
+        print(f"{_shown(name):<12}  {_shown(value)}")
+    print("\nSettings for mail programs:")
+    for name, server in (("SMTP", account.smtp), ("IMAP", account.imap)):
+        where = f"{_shown(server.host)}, port {server.port}, TLS from the start (SSL/TLS)" if server else "not told"
+        print(f"  {name:<10}  {where}")
+    print("  user name   the full address, such as john.doe@example.com")
+    print("  password    the mailbox's own")
+
+
+def print_account_json(account: Account) -> None:
+    """The same as one JSON object."""
+    servers = {
+        name: asdict(server) if server else None for name, server in (("smtp", account.smtp), ("imap", account.imap))
+    }
+    print(json.dumps({"account": dict(account.facts), **servers}, ensure_ascii=False))
+
+
+def show_logins(counts: LoginCounts, bad: Sequence[Line]) -> None:
+    """How many mailboxes could be logged in to, and why the first others could not."""
+    lines = ["", *_login_lines(counts)]
+    lines += [
+        f"{'':11}{visible(line.address or line.email)}: {visible(line.login_error or 'not tried')}" for line in bad
+    ]
+    print("\n".join(lines), file=sys.stderr)
+
+
+def say(sentence: str) -> None:
+    """A line for people."""
+    print(sentence, file=sys.stderr)
+
+
+def _shown(value: object) -> str:
+    """A value from outside on one line, without what acts on a terminal."""
+    if value is None:
+        return ""
+    return visible(("no", "yes")[value] if isinstance(value, bool) else str(value))
 
 
 def print_json(summary: Summary, exit_code: int) -> None:
@@ -437,6 +598,7 @@ def print_json(summary: Summary, exit_code: int) -> None:
                 "statuses": {str(status): number for status, number in summary.statuses.items()},
                 "requests": asdict(summary.requests),
                 "seconds": round(summary.seconds, 3),
+                **({"logins": asdict(summary.logins)} if summary.logins is not None else {}),
                 "exit": exit_code,
             }
         )

@@ -10,9 +10,11 @@ ProvisionerError
     ├── KeyRefusedError    the service does not accept the key
     ├── ServiceDownError   nothing answers, or not for long enough
     ├── WrongServiceError  something answers that is not the service
+    ├── UnavailableError   the service does not give what was asked for
     ├── JournalError       what happened can no longer be written down
     ├── FilesError         results.csv or failures.csv cannot be written
     ├── SameFailureError   too many rows in a row failed with one cause
+    ├── DeclinedError      asked whether to begin, somebody said no
     └── InterruptedRunError  somebody asked for it
 
 A bad row is a value and never one of these.
@@ -66,6 +68,10 @@ class WrongServiceError(StoppedError):
     """What answers at the address does not speak the service's language."""
 
 
+class UnavailableError(StoppedError):
+    """The service does not give a list that was asked for, now or at all."""
+
+
 class JournalError(StoppedError):
     """The journal could not be written, so nothing more may be sent."""
 
@@ -76,6 +82,10 @@ class SameFailureError(StoppedError):
 
 class FilesError(StoppedError):
     """The result files could not be written; the journal holds all that they would say."""
+
+
+class DeclinedError(StoppedError):
+    """What the run was about to do was not agreed to; nothing was sent."""
 
 
 class InterruptedRunError(StoppedError):

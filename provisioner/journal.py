@@ -20,7 +20,7 @@ import anyio
 import anyio.to_thread
 
 from provisioner.errors import JournalError, RunFolderError
-from provisioner.records import Job, LineId, Problem, Request, Secret, Status, TaskId
+from provisioner.records import Job, LineId, LoginState, Problem, Request, Secret, Status, TaskId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,13 +69,21 @@ MIGRATIONS = (
     -- Of an invalid row, JSON: [[cell, sentence, cause], …]
     ALTER TABLE lines ADD COLUMN problems TEXT NOT NULL DEFAULT '';
     """,
+    """
+    ALTER TABLE lines ADD COLUMN imap TEXT;         -- what came of the latest log-in; NULL: none was tried
+    ALTER TABLE lines ADD COLUMN smtp TEXT;
+    ALTER TABLE lines ADD COLUMN login_error TEXT;  -- why that is not ok
+    """,
 )
 """Each brings the tables one version up; the version is SQLite's user_version."""
+
+SHEET_FACT, DELIMITER_FACT = "sheet", "delimiter"
+"""Facts: the path of the whole sheet of the latest run, and what separates the cells of its files."""
 
 COLUMNS = (
     "id, sheet_row, file_row, address_key, email, domain, relay_server, project, reply_to, address, status, error,"
     " task_id, mailbox_id, password, password_check, sends, doubtful, superseded_by, submitted_at, finished_at,"
-    " problems"
+    " problems, imap, smtp, login_error"
 )
 
 
@@ -95,23 +103,28 @@ class Line:
     relay_server: str
     project: str
     reply_to: str
-    address: str
-    status: Status
-    error: str
-    task_id: TaskId | None
-    mailbox_id: str | None
-    password: Secret | None
+    address: str = ""
+    status: Status = Status.UNSENT
+    error: str = ""
+    task_id: TaskId | None = None
+    mailbox_id: str | None = None
+    password: Secret | None = None
     """Only one that this program generated."""
-    password_check: int | None
-    sends: int
-    doubtful: bool
+    password_check: int | None = None
+    sends: int = 0
+    doubtful: bool = False
     """A create of it may have been carried out without our seeing the answer."""
-    superseded_by: LineId | None
+    superseded_by: LineId | None = None
     """The line of the row that corrects this one."""
-    submitted_at: float | None
-    finished_at: float | None
+    submitted_at: float | None = None
+    finished_at: float | None = None
     problems: tuple[Problem, ...] = ()
     """Of an invalid row: what `error` says, one by one."""
+    imap: LoginState | None = None
+    """What came of the latest log-in; None where none was tried."""
+    smtp: LoginState | None = None
+    login_error: str | None = None
+    """Why a log-in is not ok, or was not tried."""
 
     @property
     def was_sent(self) -> bool:
@@ -190,7 +203,18 @@ class Ended:
     address: str = ""
 
 
-Change = Sending | Withdrawn | TakenOn | Ended
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The mailbox was logged in to, or that could not be tried."""
+
+    line: LineId
+    at: float
+    imap: LoginState | None
+    smtp: LoginState | None
+    error: str | None = None
+
+
+Change = Sending | Withdrawn | TakenOn | Ended | LoggedIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +447,9 @@ def _explained(path: Path) -> Iterator[None]:
 
 _DONE = tuple(status.value for status in Status if status.done)
 _FIELDS = COLUMNS.split(", ")
-_STATUS, _DOUBTFUL, _PASSWORD, _PROBLEMS = map(_FIELDS.index, ("status", "doubtful", "password", "problems"))
+_STATUS, _DOUBTFUL, _PASSWORD, _PROBLEMS, *_LOGINS = map(
+    _FIELDS.index, ("status", "doubtful", "password", "problems", "imap", "smtp")
+)
 _all_fields = attrgetter(*_FIELDS)
 _WRITE = (
     f"INSERT INTO lines ({COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - constants
@@ -462,6 +488,10 @@ def _apply(database: sqlite3.Connection, change: Change) -> None:
                 (status, error, at if status.ends else None, status is Status.UNKNOWN, mailbox_id, address, line),
             )
             event = (line, at, status.value, error)
+        case LoggedIn(line, at, imap, smtp, error):
+            query = "UPDATE lines SET imap = ?, smtp = ?, login_error = ? WHERE id = ?"
+            database.execute(query, (imap, smtp, error, line))
+            event = (line, at, "log-in", error or "")
     database.execute("INSERT INTO events (line, at, status, detail) VALUES (?, ?, ?, ?)", event)
 
 
@@ -496,6 +526,8 @@ def _line(fields: tuple[Any, ...]) -> Line:
         values[_PASSWORD] = Secret(values[_PASSWORD])
     problems = values[_PROBLEMS]
     values[_PROBLEMS] = tuple(Problem(*problem) for problem in json.loads(problems)) if problems else ()
+    for login in _LOGINS:
+        values[login] = LoginState(values[login]) if values[login] else None
     return Line(*values)
 
 

@@ -79,7 +79,7 @@ class _Window:
 
 
 class Pace:
-    """Grants leave to send, first come first served within a lane. For one event loop; works on any of anyio's."""
+    """Grants leave to send, first come first served within a lane. For one event loop at a time, any of anyio's."""
 
     def __init__(self, rates: Sequence[Rate], *, clock: Callable[[], float] = anyio.current_time) -> None:
         """All of the `rates`, one at least, are kept at once."""
@@ -92,11 +92,15 @@ class Pace:
         self._share = 1.0
         self._recovers_from = float("-inf")
         self._eased_at = float("-inf")
+        self._creates_in_a_row = 0
+        self.open()
+
+    def open(self) -> None:
+        """Open every lane, in an event loop that is new to it. What was granted before counts on, by the same clock."""
         self._queues: dict[Lane, deque[_Waiter]] = {lane: deque() for lane in Lane}
         self._closed = {lane: anyio.Event() for lane in Lane}
         self._leader: _Waiter | None = None
         self._changed = anyio.Event()
-        self._creates_in_a_row = 0
 
     @property
     def spacing(self) -> float:

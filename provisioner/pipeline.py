@@ -13,24 +13,42 @@ import anyio
 import anyio.to_thread
 
 from provisioner import __version__, passwords, runfolder, runlog, schema
-from provisioner.errors import FilesError, InterruptedRunError, SameFailureError, StoppedError
+from provisioner.errors import DeclinedError, FilesError, InterruptedRunError, SameFailureError, StoppedError
 from provisioner.halt import Halt
-from provisioner.journal import Journal
+from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal
 from provisioner.pace import Lane, LaneClosedError, Pace
 from provisioner.progress import Together
-from provisioner.records import Doubt, Entry, Group, Job, OpenTask, RequestCounts, Secret, Summary
+from provisioner.records import (
+    Account,
+    Doubt,
+    Entry,
+    Group,
+    Holdings,
+    Job,
+    LoginCounts,
+    LoginState,
+    OpenTask,
+    Problem,
+    Prospect,
+    RequestCounts,
+    Row,
+    Secret,
+    Summary,
+)
 from provisioner.service import Service
-from provisioner.settings import Connection, RunOptions, SheetOptions, service_name
+from provisioner.settings import PRACTICE, Connection, RunOptions, SheetOptions, service_name
 from provisioner.stages.group import group
 from provisioner.stages.plan import Plan, plan
 from provisioner.stages.poll import Poller
 from provisioner.stages.read import read
 from provisioner.stages.report import report
-from provisioner.stages.resolve import resolve
+from provisioner.stages.resolve import Fault, Resolver, take_stock, twins, written_plainly
 from provisioner.stages.settle import settle
 from provisioner.stages.submit import Submitter
 from provisioner.stages.template import template as make_template
 from provisioner.stages.validate import Checked, validate
+from provisioner.stages.verify import gather, servers, verify
+from provisioner.stages.verify import passwords as passwords_of
 from provisioner.stages.write import set_aside_edited, write
 
 if TYPE_CHECKING:
@@ -77,7 +95,7 @@ def check(options: SheetOptions, listener: Listener) -> Ending:
     loaded = Loaded(options)
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
         set_aside_edited(journal, loaded.folder, options.sheet, listener)
-        loaded.plan(journal, listener, time.time, checking=True)
+        loaded.plan(journal, listener, None, time.time, checking=True)
         write(journal, loaded.sheet, loaded.folder)
         ending = _ending(loaded, journal, started)
         _report(ending, journal, listener, after=journal.latest_event(), finished_at=time.time())
@@ -90,12 +108,14 @@ def run(
     connect: Callable[[RunFolder], AbstractContextManager[Connection]],
     listener: Listener,
     *,
+    agree: Callable[[Prospect], bool] = lambda _: True,
     pace: Pace | None = None,
     wall_clock: Callable[[], float] = time.time,
 ) -> Ending:
     """Create the sheet's mailboxes and write the files.
 
-    `connect` says where the service is, for as long as its context lasts; it is handed the run's folder.
+    `connect` says where the service is, for as long as its context lasts; it is handed the run's folder. `agree` is
+    told what is about to be sent, and says whether it shall be; nothing was sent before.
     `pace` is given where several runs, one after the other, are to keep one rate; None makes one for this run.
 
     Systemic trouble after the beginning ends the run early and is told in the ending, never raised: the files are
@@ -115,15 +135,19 @@ def run(
         with connect(folder) as connection:
             journal.belong_to(service_name(connection.api_url))
             set_aside_edited(journal, folder, options.sheet, listener)
-            todo = loaded.plan(journal, listener, wall_clock)
-            write(journal, loaded.sheet, folder)
+            loaded.remember(journal)
             pace = pace or Pace(connection.rates)
+            pace.open()
             work = _Run(
                 loaded, journal, how=how, connection=connection, pace=pace, listener=listener, wall_clock=wall_clock
             )
-            anyio.run(work.go, todo)
+            holdings = anyio.run(work.ask) if loaded.any_ready else None
+            todo = loaded.plan(journal, listener, holdings, wall_clock)
+            write(journal, loaded.sheet, folder)
+            work.begin(todo, agree)
+            logins = work.verify() if how.verify is not None and work.halt_reason is None else None
         write(journal, loaded.sheet, folder)
-        ending = _ending(loaded, journal, started, work.requests, work.halt_reason)
+        ending = _ending(loaded, journal, started, requests=work.requests, stopped=work.halt_reason, logins=logins)
         log.end(ending.summary, ending.stopped)
         _report(ending, journal, listener, after=before, held=log.held_back, finished_at=wall_clock())
         return ending
@@ -146,17 +170,41 @@ class Loaded:
         self.folder: RunFolder = runfolder.locate(options.sheet, options.out)
         self._generate = options.generate_passwords
 
+    @property
+    def any_ready(self) -> bool:
+        return next(self.checked.ready(), None) is not None
+
+    def remember(self, journal: Journal) -> None:
+        """Where the sheet is, for a verification that comes later."""
+        if not self.sheet.is_failures:
+            journal.set_fact(SHEET_FACT, str(self.sheet.path.resolve()))
+            journal.set_fact(DELIMITER_FACT, self.sheet.delimiter)
+
+    def passwords(self) -> dict[str, list[Secret]]:
+        """The sheet's passwords by what their mailboxes are known by."""
+        resolver = Resolver(None)
+        return passwords_of(self.sheet, lambda email, domain: resolver.identity(email, domain).key)
+
     def plan(
-        self, journal: Journal, listener: Listener, wall_clock: Callable[[], float], *, checking: bool = False
+        self,
+        journal: Journal,
+        listener: Listener,
+        holdings: Holdings | None,
+        wall_clock: Callable[[], float],
+        *,
+        checking: bool = False,
     ) -> Plan:
-        """Bring the journal in step with the sheet, and tell the listener of what is worth a warning."""
+        """Bring the journal in step with the sheet, and tell the listener of what is worth a warning.
+
+        `holdings`: what the account has; None where the service was not asked.
+        """
 
         def since(sent_at: float | None) -> float:
             # A clock that was set back must not make a row wait for longer than one that was sent just now.
             return time.monotonic() - max(0.0, wall_clock() - sent_at if sent_at is not None else 0.0)
 
         made = plan(
-            self._entries(),
+            _Reading(self.sheet, self.checked, Resolver(holdings)).entries(),
             journal,
             is_failures=self.sheet.is_failures,
             new_password=self._new_password(),
@@ -177,31 +225,64 @@ class Loaded:
             return None
         return passwords.generator(lambda text: self.schema.accepts("password", text))
 
-    def _entries(self) -> Iterator[Entry]:
-        """Every row of the sheet in its order, with its request where it is ready."""
-        ready = self.checked.ready()
+
+class _Reading:
+    """A sheet's rows as the run takes them, each with its request or with all that is wrong with it."""
+
+    def __init__(self, sheet: Sheet, checked: Checked, resolver: Resolver) -> None:
+        self._sheet = sheet
+        self._checked = checked
+        self._resolver = resolver
+        # Rows that write one mailbox alike were found when they were validated.
+        alike = all(written_plainly(*cells) for _, cells in sheet.cells("email", "domain"))
+        self._twins = {} if alike else twins(sheet.cells("email", "domain"), resolver)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every row of the sheet in its order."""
+        ready = self._checked.ready()
         upcoming = next(ready, None)
-        for row, (email, domain, relay, project, reply_to) in self.sheet.cells(*SHOWN_COLUMNS):
-            request = None
+        for row, cells in self._sheet.cells(*SHOWN_COLUMNS):
             if upcoming is not None and upcoming.sheet_row == row:
-                request = resolve(upcoming)
+                yield self._entry(row, cells, upcoming)
                 upcoming = next(ready, None)
-            problems = () if request else self.checked.problems(row)
-            origin = self.sheet.origins.get(row)
-            yield Entry(
-                row,
-                self.sheet.number(row),
-                email,
-                domain,
-                relay,
-                project,
-                reply_to,
-                request=request,
-                error="; ".join(map(str, problems)),
-                problems=problems,
-                earlier_status=origin.status if origin else None,
-                earlier_task=origin.task_id if origin else None,
-            )
+            else:
+                yield self._entry(row, cells, None)
+
+    def _entry(self, row: int, cells: Sequence[str], ready: Row | None) -> Entry:
+        problems = self._problems(row, cells, ready=ready is not None)
+        origin = self._sheet.origins.get(row)
+        email, domain, relay_server, project, reply_to = cells
+        identity = self._resolver.identity(email, domain)
+        return Entry(
+            file_row=row,
+            sheet_row=self._sheet.number(row),
+            key=identity.key,
+            email=email,
+            domain=domain,
+            relay_server=relay_server,
+            project=project,
+            reply_to=reply_to,
+            request=self._resolver.request(ready) if ready and not problems else None,
+            error="; ".join(map(str, problems)),
+            problems=tuple(problems),
+            address=identity.address,
+            earlier_status=origin.status if origin else None,
+            earlier_task=origin.task_id if origin else None,
+        )
+
+    def _problems(self, row: int, cells: Sequence[str], *, ready: bool) -> list[Problem]:
+        """All that is wrong with a row: what breaks the schema, then what the account lacks; a cell is named once."""
+        problems = [] if ready else list(self._checked.problems(row))
+        told = {problem.cell for problem in problems}
+        if None in told:
+            return problems
+        faults = self._resolver.faults(*cells[:4])
+        if row in self._twins:
+            others = ", ".join(str(self._sheet.number(twin) or twin) for twin in self._twins[row] if twin != row)
+            sentence = f"this is the same mailbox as in row {others}; keep one of them and delete the rest"
+            faults.append(Fault("email", sentence, "the same mailbox in several rows, written differently"))
+        found = [Problem(self._sheet.cell_name(row, fault.column), fault.sentence, fault.cause) for fault in faults]
+        return problems + [problem for problem in found if problem.cell not in told]
 
 
 class _Run:
@@ -225,14 +306,71 @@ class _Run:
         self._pace = pace
         self._listener = listener
         self._wall_clock = wall_clock
-        self.requests = RequestCounts()
         self.halt_reason: StoppedError | None = None
+        self._account: Account | None = None
+        # It outlasts the event loop of one call, and its counts are those of the whole run.
+        self._service = Service(connection, pace, listener)
 
-    async def go(self, todo: Plan) -> None:
+    @property
+    def requests(self) -> RequestCounts:
+        return self._service.counts
+
+    async def ask(self) -> Holdings | None:
+        """What the account has; None where it could not be asked, which halts the run before it begins.
+
+        Raises SettingsError where its mailboxes are to be verified and it names no mail servers.
+        """
+        try:
+            async with self._service as service:
+                self._account = await service.account()
+                if self._how.verify is not None:
+                    servers(self._account, self._how.verify)
+                return await take_stock(service, self._listener)
+        except StoppedError as error:
+            self.halt_reason = error
+            return None
+
+    def begin(self, todo: Plan, agree: Callable[[Prospect], bool]) -> None:
+        """Do what the plan says, unless the service could not be asked, or what it costs is not agreed to."""
+        if todo.idle:
+            # Nothing is lost by a service that cannot be reached.
+            self.halt_reason = None
+        if self.halt_reason is None and not agree(self._prospect(todo)):
+            self.halt_reason = DeclinedError("Nothing was sent.", remedy="Run again when it is to be sent.")
+        if self.halt_reason is None:
+            anyio.run(self._go, todo)
+
+    def verify(self) -> LoginCounts | None:
+        """Log in to every created mailbox that was not logged in to yet; None where the servers cannot be asked for."""
+        assert self._how.verify is not None
+        if self._account is None and anyio.run(self.ask) is None:
+            return None
+        both = servers(self._account, self._how.verify)
+        lines = (line for line in self._journal.record_lines() if {line.imap, line.smtp} != {LoginState.OK})
+        mailboxes = gather(lines, self._loaded.passwords(), self._wall_clock())
+        patience = self._how.verify.patience
+        return anyio.run(lambda: verify(mailboxes, both, self._journal, self._listener, patience=patience))
+
+    def _prospect(self, todo: Plan) -> Prospect:
+        to_send = len(todo.to_send[: self._how.limit])
+        return Prospect(
+            to_send=to_send,
+            to_poll=len(todo.open_tasks) + len(todo.doubts),
+            done=todo.done,
+            invalid=todo.invalid,
+            held_back=len(todo.to_send) - to_send,
+            service=self._connection.api_url,
+            practice=service_name(self._connection.api_url) == PRACTICE,
+            seconds=max(to_send * rate.seconds / rate.count for rate in self._connection.rates),
+            results=str(self._loaded.folder.results),
+            failures=str(self._loaded.folder.failures),
+        )
+
+    async def _go(self, todo: Plan) -> None:
         """Do what the plan says, until it is done or the run is halted; never raises what can be told at the end."""
         self._halt = Halt()
         self._halt.on_call(self._stop_sending)
-        async with Service(self._connection, self._pace, self._listener) as service, anyio.create_task_group() as group:
+        async with self._service as service, anyio.create_task_group() as group:
             self._group = group
             group.start_soon(self._heed_signals)
             group.start_soon(self._refresh_files)
@@ -243,7 +381,6 @@ class _Run:
             except StoppedError as error:
                 self._halt.call(error)
             group.cancel_scope.cancel()
-        self.requests = service.counts
         self.halt_reason = self._halt.reason
 
     async def _work(self, todo: Plan, service: Service) -> None:
@@ -253,7 +390,8 @@ class _Run:
         )
         if not (jobs or todo.open_tasks or todo.doubts):
             return
-        await service.account()
+        if not service.met:
+            await service.account()
         missing = await self._settle(todo.doubts, service)
         resend = [doubt.job for doubt in missing if self._wait_for(doubt) <= 0]
         young = [doubt for doubt in missing if self._wait_for(doubt) > 0]
@@ -347,8 +485,10 @@ def _ending(
     loaded: Loaded,
     journal: Journal,
     started: float,
+    *,
     requests: RequestCounts | None = None,
     stopped: StoppedError | None = None,
+    logins: LoginCounts | None = None,
 ) -> Ending:
     folder = loaded.folder
     summary = Summary(
@@ -360,6 +500,7 @@ def _ending(
         statuses=journal.statuses(),
         requests=requests or RequestCounts(),
         seconds=time.perf_counter() - started,
+        logins=logins,
     )
     return Ending(summary, stopped, group(journal.left(), keep=EXAMPLES))
 

@@ -117,13 +117,43 @@ class Row:
     sheet_row: int
     """Its number in the file that was read, as the spreadsheet program shows it."""
     email: str
-    """The username alone: no @, no domain."""
+    """The username, or the full address."""
     domain: str
+    """Its ID or its name; so are the relay server and the project."""
     relay_server: str
     password: Secret | None
     """None where the cell is blank."""
     project: str | None
     reply_to: str | None
+
+
+class Listing(StrEnum):
+    """What the service lists of an account."""
+
+    MAILBOXES = "mailboxes"
+    DOMAINS = "domains"
+    RELAY_SERVERS = "relay-servers"
+    PROJECTS = "projects"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A domain, relay server or project of the account."""
+
+    id: int
+    name: str
+    """Empty where the service does not give one."""
+    verified: bool | None = None
+    """Of a domain; None where the service does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What the account has. Of each kind None means that the service gives no list of it."""
+
+    domains: tuple[Holding, ...] | None
+    relay_servers: tuple[Holding, ...] | None
+    projects: tuple[Holding, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +188,22 @@ class Entry:
     """Its number in the file that was read."""
     sheet_row: int | None
     """Its number in the original sheet; differs where the file is a failures file. None: added there by hand."""
+    key: str
+    """What the row is known by: its username and domain, however the sheet writes them."""
     email: str
+    """The cells are the sheet's own, from here to `reply_to`."""
     domain: str
     relay_server: str
     project: str
     reply_to: str
     request: Request | None
-    """None where the row is invalid."""
+    """None where the row is invalid, or where only the service could tell what it means and was not asked."""
     error: str = ""
+    """Why the row is invalid; empty where it is not."""
     problems: tuple[Problem, ...] = ()
     """What `error` says, one by one."""
+    address: str = ""
+    """The full address; empty where the domain's name is not known."""
     earlier_status: Status | None = None
     """What a failures file says of the row."""
     earlier_task: TaskId | None = None
@@ -277,6 +313,66 @@ class Mailbox:
 
 
 @dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail programs log in, with TLS from the first byte on."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who an API key belongs to."""
+
+    facts: Mapping[str, str]
+    """What the service tells of the account, by the service's own words."""
+    smtp: MailServer | None
+    """None where the service does not name it."""
+    imap: MailServer | None
+
+
+class LoginState(StrEnum):
+    """What came of logging in to a mailbox."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    """The server answered, and did not accept the address with this password."""
+    UNREACHABLE = "unreachable"
+    """No server that can be trusted gave an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginAnswer:
+    """One log-in."""
+
+    state: LoginState
+    sentence: str = ""
+    """Why it is not ok."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailLogin:
+    """A mailbox that is to be logged in to."""
+
+    line: LineId
+    address: str
+    password: Secret
+    fresh: bool
+    """It was created so recently that the mail servers may not know it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginCounts:
+    """How many mailboxes could be logged in to."""
+
+    ok: int
+    """Over both IMAP and SMTP."""
+    failed: int
+    untried: int
+    """Whose address or password is not known here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
     """At most `count` requests in any `seconds`."""
 
@@ -302,6 +398,28 @@ class RequestCounts:
     other: int = 0
     throttled: int = 0
     retried: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a run is about to do; counts are rows."""
+
+    to_send: int
+    """A mailbox each."""
+    to_poll: int
+    """Sent by an earlier run, to be followed up."""
+    done: int
+    invalid: int
+    held_back: int
+    """Ready, and beyond the limit of this run."""
+    service: str
+    """The origin they go to."""
+    practice: bool
+    """It is on this computer: nothing costs money."""
+    seconds: float
+    """Sending alone takes at least so long."""
+    results: str
+    failures: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,9 +455,7 @@ class Example:
     email: str
     sentence: str
     """What the group is about, as it is said of this row."""
-    error: str
-    """All that is wrong with the row."""
-    task_id: TaskId | None
+    task_id: TaskId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +484,8 @@ class Summary:
     """Count by status; a status without rows is absent."""
     requests: RequestCounts
     seconds: float
+    logins: LoginCounts | None = None
+    """None where no mailbox was logged in to."""
 
     @property
     def rows(self) -> int:

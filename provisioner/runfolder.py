@@ -53,6 +53,14 @@ def locate(sheet: Path, out: Path | None) -> RunFolder:
     return RunFolder(sheet.parent / f"{sheet.stem}-run")
 
 
+def existing(run: Path) -> RunFolder:
+    """The folder of a run that was made, named by itself or by its sheet. Raises RunFolderError."""
+    folder = RunFolder(run) if run.is_dir() else locate(run, None)
+    if not folder.journal.exists():
+        raise RunFolderError(f"There is no run in {folder.path}.", remedy="Name the folder that results.csv is in.")
+    return folder
+
+
 @contextmanager
 def hold(folder: RunFolder) -> Iterator[None]:
     """Make the folder, for its owner alone, and keep every other run out of it. Raises RunFolderError.

@@ -34,18 +34,18 @@ MANDATORY: Final = ("email", "domain", "relay_server", "password")
 """The columns without which no mailbox can be created."""
 
 KINDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "mistake": ("pattern",),
     "fits": ("pattern",),
+    "fits_not": ("pattern",),
     "has": ("pattern",),
     "has_no": ("pattern",),
     "length": ("min", "max"),
 }
 """The checks that a schema may use, and what each must be given."""
 
-FORBIDDING: Final = frozenset({"mistake", "has_no"})
-"""The checks whose pattern is what a cell must not hold."""
-
+_OWN_KEYS: Final = ("names", "blank", "secret", "whole_number", "example", "explanations")
 _SHOWN_LENGTH: Final = 60
+# Takes “Reply” for a slip in “Reply To”, and “Campaign Name” for another header than “Campaign”.
+_ALIKE: Final = 0.82
 
 
 def shown(text: str) -> str:
@@ -67,6 +67,16 @@ class _Anything(dict[str, str]):
         return "…"
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a cell."""
+
+    sentence: str
+    """With what it names of the cell filled in. That of a secret column names nothing."""
+    cause: str
+    """The same for every cell with this fault."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """One check of a column, and the sentence that is shown where a cell breaks it."""
@@ -80,38 +90,49 @@ class Rule:
     longest: int = 0
 
     @property
-    def cause(self) -> str:
-        """The sentence without what it names of a cell: the same whatever the cell holds."""
-        return self.sentence.format_map(_Anything())
+    def forbids(self) -> bool:
+        """Whether the rule is broken by what is found, rather than by finding nothing."""
+        return self.kind in ("fits_not", "has_no")
 
     def broken_by(self, text: str) -> bool:
         """Whether a cell that holds `text` breaks the rule."""
-        return bool(self._find(text)) == self._forbids
+        return bool(self._find(text)) == self.forbids
 
     def unbroken(self, texts: pd.Series[str]) -> pd.Series[bool]:
         """Of each of many texts, whether it keeps the rule."""
+        cells = texts.to_numpy(dtype=object)
         if self.kind == "length":
-            lengths = np.fromiter(map(len, texts.to_numpy(dtype=object)), dtype=np.int64, count=len(texts))
+            lengths = np.fromiter(map(len, cells), dtype=np.int64, count=len(cells))
             return pd.Series((self.shortest <= lengths) & (lengths <= self.longest), index=texts.index)
-        found = np.fromiter(map(self._find, texts.to_numpy(dtype=object)), dtype=bool, count=len(texts))
-        return pd.Series(found != self._forbids, index=texts.index)
+        found = np.fromiter(map(self._find, cells), dtype=np.bool_, count=len(cells))
+        return pd.Series(found != self.forbids, index=texts.index)
 
-    def explain(self, text: str) -> str:
-        """The sentence about `text`, with what it names filled in. That of a secret column names nothing."""
-        found = self._find(text)
-        groups = found.groupdict(default="") if isinstance(found, re.Match) else {}
-        return self.sentence.format_map({name: shown(part) for name, part in {**groups, "value": text}.items()})
+    def fault(self, text: str) -> Fault:
+        """What to say of a cell that breaks the rule."""
+        return _fault(self.sentence, text, self._find(text))
 
     @cached_property
     def _find(self) -> Callable[[str], re.Match[str] | bool | None]:
         if self.kind == "length":
             return lambda text: self.shortest <= len(text) <= self.longest
-        return self.pattern.fullmatch if self.kind in ("mistake", "fits") else self.pattern.search
+        return self.pattern.fullmatch if self.kind.startswith("fits") else self.pattern.search
 
-    @property
-    def _forbids(self) -> bool:
-        """Whether the rule is broken by what is found, rather than by finding nothing."""
-        return self.kind in FORBIDDING
+
+@dataclass(frozen=True)
+class Explanation:
+    """Says better than a rule what is wrong with a cell that breaks one. By itself it never refuses a cell."""
+
+    pattern: re.Pattern[str]
+    sentence: str
+    whole: bool
+    """Whether the whole cell is this mistake, of which then nothing else is said; else the fault lies in a part of it,
+    and is told in place of the sentence of `fits`."""
+
+
+def _fault(sentence: str, text: str, found: object) -> Fault:
+    groups = found.groupdict(default="") if isinstance(found, re.Match) else {}
+    named = {name: shown(part) for name, part in {**groups, "value": text}.items()}
+    return Fault(sentence.format_map(named), sentence.format_map(_Anything()))
 
 
 @dataclass(frozen=True)
@@ -126,6 +147,7 @@ class Column:
     nullable: bool
     """Whether its cells may be blank."""
     rules: tuple[Rule, ...]
+    explanations: tuple[Explanation, ...] = ()
     names: tuple[str, ...] = ()
     """Further headers that mean it."""
     blank: str = ""
@@ -142,6 +164,24 @@ class Column:
         """Every header that means the column."""
         return (self.name, self.title, *self.names)
 
+    def faults(self, text: str) -> Iterator[Fault]:
+        """All that is wrong with a cell that holds `text`; nothing where it keeps every rule."""
+        broken = [rule for rule in self.rules if rule.broken_by(text)]
+        if not broken:
+            return
+        for explanation in self.explanations:
+            if explanation.whole and (found := explanation.pattern.fullmatch(text)):
+                yield _fault(explanation.sentence, text, found)
+                return
+        for rule in broken:
+            parts = list(self._parts(text)) if rule.kind == "fits" else []
+            yield from parts or [rule.fault(text)]
+
+    def _parts(self, text: str) -> Iterator[Fault]:
+        for explanation in self.explanations:
+            if not explanation.whole and (found := explanation.pattern.search(text)):
+                yield _fault(explanation.sentence, text, found)
+
 
 @dataclass(frozen=True)
 class MailboxSchema:
@@ -156,18 +196,13 @@ class MailboxSchema:
         """Whether a cell of `column` that holds `text` breaks no rule."""
         return not any(rule.broken_by(text) for rule in self.columns[column].rules)
 
-    def broken(self, column: str, texts: pd.Series[str]) -> Iterator[tuple[Rule, Mask]]:
-        """Each rule of a column, by pandera's own checks, and which of `texts`, none of them blank, break it.
-
-        Where the whole of a text is a known mistake, what other rules it breaks is not told.
-        """
-        open_questions = np.ones(len(texts), dtype=np.bool_)
-        for rule, check in zip(self.columns[column].rules, self._checks[column], strict=True):
+    def broken(self, column: str, texts: pd.Series[str]) -> Mask:
+        """Which of `texts`, none of them blank, break a rule of the column, by pandera's own checks."""
+        kept = np.ones(len(texts), dtype=np.bool_)
+        for check in self._checks[column]:
             holds: Any = check(texts).check_output
-            broken = open_questions & ~holds.to_numpy(dtype=np.bool_)
-            if rule.kind == "mistake":
-                open_questions &= ~broken
-            yield rule, broken
+            kept &= holds.to_numpy(dtype=np.bool_)
+        return ~kept
 
     def meaning(self, header: str) -> str | None:
         """The column that a header means; None where the schema does not know it."""
@@ -175,7 +210,7 @@ class MailboxSchema:
 
     def near(self, header: str) -> str | None:
         """The column that a header nearly names, as by a slip of the finger; None where there is none."""
-        close = get_close_matches(bare(header), self._by_header, n=1, cutoff=0.85)
+        close = get_close_matches(bare(header), self._by_header, n=1, cutoff=_ALIKE)
         return self._by_header[close[0]] if close and self.meaning(header) is None else None
 
     @cached_property
@@ -200,7 +235,10 @@ def load(path: Path | None = None) -> MailboxSchema:
     schema = read_schema(path)
     for name in MANDATORY:
         if name not in schema.columns:
-            raise SchemaError(f"{path}: the column “{name}” is missing, without which no mailbox can be created.")
+            raise SchemaError(
+                f"{path}: the column “{name}” is missing, without which no mailbox can be created.",
+                remedy="Add it, as the schema has it that comes with the program.",
+            )
     return schema
 
 
@@ -220,7 +258,10 @@ def read_schema(path: Path) -> MailboxSchema:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise SchemaError(f"The schema {path} cannot be read: {error}.") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise SchemaError(
+            f"The schema {path} cannot be read: {reason}.", remedy="Name a schema file that you may read, in UTF-8."
+        ) from error
     columns = _SchemaFile(path).columns(text)
     _register_checks()
     return MailboxSchema(path, pa.DataFrameSchema.from_yaml(text), columns)
@@ -282,11 +323,7 @@ class _SchemaFile:
             self._refuse(
                 entries["dtype"].start_mark, "the dtype must be str: cells stay text until they are known good"
             )
-        extras = (
-            self._mapping(own, f"the column “{name}”", optional=("names", "blank", "secret", "whole_number", "example"))
-            if own
-            else {}
-        )
+        extras = self._mapping(own, f"the column “{name}”", optional=_OWN_KEYS) if own else {}
         column = Column(
             name=name,
             title=self._text(entries.get("title"), default=name),
@@ -294,6 +331,7 @@ class _SchemaFile:
             required=self._flag(entries.get("required"), default=True),
             nullable=self._flag(entries.get("nullable"), default=False),
             rules=tuple(self._rule(check) for check in self._items(entries.get("checks"))),
+            explanations=tuple(self._explanation(item) for item in self._items(extras.get("explanations"))),
             names=tuple(self._text(item) for item in self._items(extras.get("names"))),
             blank=self._text(extras.get("blank"), default=f"“{name}” must not be blank"),
             secret=self._flag(extras.get("secret"), default=False),
@@ -318,6 +356,13 @@ class _SchemaFile:
             return Rule(kind, sentence, shortest=shortest, longest=longest)
         return Rule(kind, sentence, self._pattern(entries["pattern"]))
 
+    def _explanation(self, node: yaml.Node) -> Explanation:
+        entries = self._mapping(node, "an explanation", required=("sentence",), optional=("whole", "part"))
+        if ("whole" in entries) == ("part" in entries):
+            self._refuse(node.start_mark, "an explanation needs either “whole” or “part”")
+        pattern = self._pattern(entries.get("whole") or entries["part"])
+        return Explanation(pattern, self._text(entries["sentence"]), whole="whole" in entries)
+
     def _pattern(self, node: yaml.Node) -> re.Pattern[str]:
         try:
             return re.compile(self._text(node))
@@ -325,10 +370,11 @@ class _SchemaFile:
             self._refuse(node.start_mark, f"the pattern is not a regular expression: {error}")
 
     def _refuse_unknown_placeholders(self, column: Column, node: yaml.Node) -> None:
-        for rule in column.rules:
-            groups = rule.pattern.groupindex if rule.kind in FORBIDDING else ()
+        rules = [(rule.sentence, rule.pattern.groupindex if rule.forbids else {}) for rule in column.rules]
+        explanations = [(item.sentence, item.pattern.groupindex) for item in column.explanations]
+        for sentence, groups in (*rules, *explanations):
             known = () if column.secret else ("value", *groups)
-            for placeholder in self._placeholders(rule.sentence, node):
+            for placeholder in self._placeholders(sentence, node):
                 if placeholder not in known:
                     why = "its cells are never shown" if column.secret else "nothing of that name is found"
                     self._refuse(

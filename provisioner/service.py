@@ -9,26 +9,29 @@ from __future__ import annotations
 import json
 import random
 import re
-import ssl
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urljoin, urlsplit
 
 import anyio
-import certifi
 import httpx
 
-from provisioner.errors import KeyRefusedError, ServiceDownError, WrongServiceError
+from provisioner.errors import KeyRefusedError, ServiceDownError, SettingsError, WrongServiceError
 from provisioner.pace import Grant, Lane, Pace
 from provisioner.records import (
     Accepted,
+    Account,
     CreateAnswer,
     Created,
     Exchange,
     Failed,
+    Holding,
+    Listing,
     Lost,
     Mailbox,
+    MailServer,
     OpenTask,
     Pending,
     Refused,
@@ -37,17 +40,25 @@ from provisioner.records import (
     TaskAnswer,
     TaskId,
 )
+from provisioner.trust import trusted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    import ssl
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from provisioner.progress import Listener
     from provisioner.settings import Connection
 
 ACCOUNT_PATH = "/api/userinfo/"
 TASK_PATH = "/api/tasks/{}/"
-MAILBOXES_PATH = "/api/mailboxes/"
-DOMAINS_PATH = "/api/domains/"
+EXPORT_PATH = "/mailbox/download/{}/"
+LISTING_PATHS = {
+    Listing.MAILBOXES: "/api/mailboxes/",
+    Listing.DOMAINS: "/api/domains/",
+    Listing.RELAY_SERVERS: "/api/relay-servers/",
+    # In no published page; an account without it gets a 404, which costs nothing.
+    Listing.PROJECTS: "/api/projects/",
+}
 
 CONNECT_TIMEOUT = 10.0
 KEEPALIVE = 4.0
@@ -56,6 +67,9 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
 LONGEST_THROTTLE = 15 * 60.0
 """Seconds the service may keep every request waiting before the run is better continued later."""
 LISTING_TRIES = 4
+SMTPS_PORT, IMAPS_PORT = 465, 993
+SECRET_NAME = re.compile(r"pass|secret|key|token", re.IGNORECASE)
+"""Fields that are never shown."""
 REASON_LENGTH = 500
 REASON_DEPTH = 8
 """Levels of an error body that are read; sentences stand in the first three."""
@@ -113,7 +127,7 @@ class ListingUnavailableError(Exception):
 
 
 class Service:
-    """One account's view of the service. An asynchronous context manager; for one event loop.
+    """One account's view of the service. An asynchronous context manager, which may be entered again.
 
     Every request needs a grant of the pace; a create's and a task's is brought by the caller, who decides at the last
     moment what to send. What certainly was not carried out (never connected, 429, 503 with Retry-After) is sent again
@@ -146,20 +160,27 @@ class Service:
         self._met = False
 
     @property
+    def met(self) -> bool:
+        """Whether it has answered as the service does, and accepted the key."""
+        return self._met
+
+    @property
     def counts(self) -> RequestCounts:
         return RequestCounts(**self._counts)
 
     async def __aenter__(self) -> Self:
         if self._origin.startswith("https"):
-            self._ssl = await anyio.to_thread.run_sync(_trust)
+            self._ssl = await anyio.to_thread.run_sync(trusted)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         with anyio.CancelScope(shield=True):
             for wire in self._wires:
                 await wire.transport.aclose()
+            self._wires.clear()
+            self._idle.clear()
 
-    async def account(self) -> Mapping[str, Any]:
+    async def account(self) -> Account:
         """Who the key belongs to, as the service tells it; empty where it has no such page.
 
         Raises KeyRefusedError, ServiceDownError, WrongServiceError: the first call to make.
@@ -177,7 +198,7 @@ class Service:
         if not reply.is_json or 300 <= reply.status < 400:
             raise self._wrong_service(reply)
         self._met = True
-        return reply.body if reply.status == 200 and isinstance(reply.body, dict) else {}
+        return _account(reply.body if reply.status == 200 and isinstance(reply.body, dict) else {})
 
     async def create(self, request: Request, grant: Grant) -> CreateAnswer:
         """Ask for one mailbox, once, with a grant of the lane for creates.
@@ -221,21 +242,22 @@ class Service:
 
     async def mailboxes(self) -> AsyncIterator[Mailbox]:
         """Every mailbox of the account. Raises ListingUnavailableError, and as `account` does."""
-        async for item in self._listing(MAILBOXES_PATH):
-            yield _mailbox(item)
+        async for page in self.pages(Listing.MAILBOXES):
+            for item in page:
+                yield _mailbox(item)
 
-    async def domain_names(self) -> dict[int, str]:
-        """The account's domains by ID. Raises ListingUnavailableError, and as `account` does."""
-        return {
-            item["id"]: str(item.get("name") or item.get("domain") or "")
-            async for item in self._listing(DOMAINS_PATH)
-            if isinstance(item.get("id"), int)
-        }
+    async def holdings(self, listing: Listing) -> tuple[Holding, ...]:
+        """The account's domains, relay servers or projects. Raises ListingUnavailableError, and as `account` does."""
+        items = [item async for page in self.pages(listing) for item in page]
+        return tuple(holding for holding in map(_holding, items) if holding is not None)
 
-    async def _listing(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
-        """The items of a list, whether it comes as a bare array or in pages; pages of another host are refused."""
+    async def pages(self, listing: Listing) -> AsyncGenerator[list[Mapping[str, Any]], None]:
+        """A list page by page as the service gives it; a bare array is one page. Pages elsewhere are not followed.
+
+        Raises ListingUnavailableError, and as `account` does.
+        """
         seen: set[str] = set()
-        following: str | None = path
+        following: str | None = LISTING_PATHS[listing]
         while following is not None:
             if following in seen:
                 raise ListingUnavailableError("the service's list goes round in a circle")
@@ -244,9 +266,7 @@ class Service:
             items = body if isinstance(body, list) else body.get("results") if isinstance(body, dict) else None
             if not isinstance(items, list):
                 raise ListingUnavailableError("the service's list has a form that this program does not know")
-            for item in items:
-                if isinstance(item, dict):
-                    yield item
+            yield [item for item in items if isinstance(item, dict)]
             following = self._next_page(following, body.get("next") if isinstance(body, dict) else None)
 
     def _next_page(self, path: str, following: object) -> str | None:
@@ -264,6 +284,51 @@ class Service:
             raise ListingUnavailableError("the service's list goes on at another address, which is not followed")
         return target.path + (f"?{target.query}" if target.query else "")
 
+    async def download(self, export: str) -> AsyncGenerator[bytes, None]:
+        """The CSV made for a sending service, in pieces as it arrives.
+
+        Raises SettingsError where there is no such export, WrongServiceError where the answer is no file, and as
+        `account` does.
+        """
+        request = httpx.Request(
+            "GET",
+            self._origin + EXPORT_PATH.format(quote(export, safe="")),
+            headers={**self._headers, "Accept": "text/csv, */*"},
+            extensions=self._extensions,
+        )
+        while True:
+            grant = await self._pace.grant(Lane.ASK)
+            self._counts["other"] += 1
+            try:
+                response = await self._new_wire().transport.handle_async_request(request)
+                async with aclosing(response):
+                    if response.status_code == 200 and _is_file(response):
+                        async for piece in response.aiter_bytes():
+                            yield piece
+                        return
+                    await response.aread()
+            except NEVER_CONNECTED + NO_ANSWER as error:
+                raise ServiceDownError(
+                    f"The download from {self._origin} broke off: {self._technical(error)}.", remedy=_TRY_LATER
+                ) from error
+            self._refuse_download(_read(response), export, grant)
+
+    def _refuse_download(self, reply: _Reply, export: str, grant: Grant) -> None:
+        """Raise what the answer means; returns only where it asks to wait, after the pace is held."""
+        if _is_not_now(reply):
+            self._hold_throttled(reply, grant)
+            return
+        self._check_key(reply)
+        if reply.status >= 500:
+            raise ServiceDownError(f"{self._origin} could not make the export ({reply.status}).", remedy=_TRY_LATER)
+        if reply.status in (400, 404):
+            raise SettingsError(
+                f"The service has no export “{export}”.",
+                remedy="Its guide names smartlead, instantly, reply.io, woodpecker and emailbison; see that the name "
+                "is written as there.",
+            )
+        raise self._wrong_service(reply)
+
     async def _page(self, path: str) -> object:
         reason = ""
         for _ in range(LISTING_TRIES):
@@ -271,7 +336,9 @@ class Service:
             if isinstance(reply, _NoAnswer):
                 reason = reply.reason
                 continue
-            self._check_key(reply)
+            if reply.status == 401 or not self._met:
+                # A 403 to a key that was accepted before forbids this list alone.
+                self._check_key(reply)
             if reply.status == 200 and reply.is_json:
                 return reply.body
             reason = f"the service answered {reply.status}"
@@ -472,13 +539,6 @@ NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieC
 """All others: whether the request was carried out is not known."""
 
 
-def _trust() -> ssl.SSLContext:
-    """Certificates that the machine trusts (an office's own among them), and the usual public ones."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context
-
-
 def _body(request: Request) -> Iterator[tuple[str, object]]:
     yield "email", request.email
     yield "domain", request.domain
@@ -499,6 +559,12 @@ def _read(response: httpx.Response) -> _Reply:
         retry_after=_retry_after(response.headers),
         location=response.headers.get("location", ""),
     )
+
+
+def _is_file(response: httpx.Response) -> bool:
+    """Whether the answer may be a CSV file: a web page or data is none, whatever its status."""
+    kind = response.headers.get("content-type", "").lower()
+    return not ("html" in kind or "json" in kind)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
@@ -537,6 +603,30 @@ def _mailbox_id(body: Mapping[str, Any]) -> str | None:
             if found is not None:
                 return str(found)
     return None
+
+
+def _account(body: Mapping[str, Any]) -> Account:
+    servers = {key: str(body.get(key) or "").strip() for key in ("ibx_smtp", "ibx_imap")}
+    return Account(
+        facts={
+            key: str(value)
+            for key, value in body.items()
+            if isinstance(value, str | int | float) and value != "" and not SECRET_NAME.search(key)
+        },
+        smtp=MailServer(servers["ibx_smtp"], SMTPS_PORT) if servers["ibx_smtp"] else None,
+        imap=MailServer(servers["ibx_imap"], IMAPS_PORT) if servers["ibx_imap"] else None,
+    )
+
+
+def _holding(item: Mapping[str, Any]) -> Holding | None:
+    """None where the item has no number to name it by."""
+    number = str(item.get("id", ""))
+    if not (number.isascii() and number.isdecimal()):
+        return None
+    # Relay servers are documented with a provider, and no name.
+    name = next((item[key] for key in ("name", "domain", "domain_name", "provider") if item.get(key)), "")
+    verified = next((item[key] for key in ("verified", "is_verified") if isinstance(item.get(key), bool)), None)
+    return Holding(int(number), str(name), verified)
 
 
 def _mailbox(item: Mapping[str, Any]) -> Mailbox:

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_API_URL = "https://api-v2.missioninbox.com"
+GUIDE_CREATE_PATH = "/api/mailboxes/"
 DEFAULT_RATES = (Rate(5, 1.0),)
 DEFAULT_WORKERS = 20
 DEFAULT_TASK_TIMEOUT = 15 * 60.0
+DEFAULT_VERIFY_TIMEOUT = 60.0
 DEFAULT_STOP_AFTER = 20
+PRACTICE = "practice"
+"""What every service on this computer counts as."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,8 @@ class Connection:
     """All of them are kept at once."""
     proxy: str | None = field(default=None, repr=False)
     """Of an https proxy; None connects directly. It may hold credentials."""
-    create_path: str = "/api/mailboxes/"
+    create_path: str = GUIDE_CREATE_PATH
+    """Where mailboxes are created. The service's API reference has another one, which answers without a task."""
     answer_timeout: float = 30.0
     """Seconds to wait for an answer before it counts as lost."""
     patience: float = 120.0
@@ -40,6 +45,11 @@ class Connection:
 
     def __post_init__(self) -> None:
         check_api_url(self.api_url)
+        if not (self.create_path.startswith("/") and self.create_path.endswith("/") and self.create_path.isprintable()):
+            raise SettingsError(
+                f"“{self.create_path}” is not a path of the service.",
+                remedy=f"Write it like {GUIDE_CREATE_PATH}, with a slash at both ends.",
+            )
         check_api_key(self.api_key)
 
 
@@ -62,6 +72,18 @@ class SheetOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerifyOptions:
+    """How created mailboxes are logged in to. None takes what the account names."""
+
+    patience: float = DEFAULT_VERIFY_TIMEOUT
+    """Seconds within which a mailbox that is very new, or a server that is out of reach, is tried again."""
+    imap_host: str | None = None
+    imap_port: int | None = None
+    smtp_host: str | None = None
+    smtp_port: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """How a run goes about its rows. Durations in seconds."""
 
@@ -77,6 +99,8 @@ class RunOptions:
     """How long tasks in flight are still polled after an interruption."""
     refresh: float = 5.0
     """At least so long passes between two refreshes of the files."""
+    verify: VerifyOptions | None = None
+    """Log in to the created mailboxes at the end; None does not."""
 
 
 def check_api_url(url: str) -> None:
@@ -115,7 +139,7 @@ def service_name(url: str) -> str:
     """What a journal remembers of the service that its mailboxes are at. Practice on this computer is all one."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    return "practice" if _is_loopback(host) else f"{parts.scheme}://{parts.netloc.lower()}"
+    return PRACTICE if _is_loopback(host) else f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def _is_loopback(host: str) -> bool:

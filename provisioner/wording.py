@@ -27,13 +27,13 @@ class Words:
 
 
 WORDS: Final[Mapping[Status, Words]] = {
-    Status.CREATED: Words("the service confirms them"),
-    Status.EXISTS: Words("were there before this run asked"),
+    Status.CREATED: Words("confirmed by the service"),
+    Status.EXISTS: Words("there before this run asked"),
     Status.VALID: Words("ready to be created"),
-    Status.INVALID: Words("break a rule, and were never sent", remedy="Fix the sheet"),
+    Status.INVALID: Words("against a rule of the sheet, never sent", remedy="Fix the sheet"),
     Status.REJECTED: Words("refused by the service", remedy="Fix the sheet"),
     Status.FAILED: Words(
-        "accepted, and the service could not create them",
+        "accepted, but not created by the service",
         remedy="Run again; if it fails again, ask Mission Inbox's support",
     ),
     Status.UNFINISHED: Words(
@@ -44,7 +44,7 @@ WORDS: Final[Mapping[Status, Words]] = {
     Status.UNKNOWN: Words(
         "sent, and no clear answer came", remedy="Run again: it is looked up before anything is sent"
     ),
-    Status.UNSENT: Words("their turn did not come", why="not sent: the run ended before its turn", remedy="Run again"),
+    Status.UNSENT: Words("not sent yet", why="not sent: the run ended before its turn", remedy="Run again"),
 }
 
 TASKS: Final[Mapping[Actor, str]] = {
@@ -67,11 +67,14 @@ def count(number: int, one: str, many: str) -> str:
 
 def duration(seconds: float) -> str:
     """A time span with its unit, as exact as a reader needs it."""
-    if seconds < MINUTE:
-        return f"{seconds:.1f} seconds"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    if round(seconds, 1) < MINUTE:
+        number = f"{seconds:.1f}".removesuffix(".0")
+        return f"{number} second" + ("" if number == "1" else "s")
+    minutes, rest = divmod(round(seconds), MINUTE)
+    hours, minutes = divmod(minutes, MINUTE)
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 def visible(text: str) -> str:

@@ -14,16 +14,18 @@ import pytest
 from blockbuster import blockbuster_ctx
 from trio.testing import MockClock
 
-from provisioner.records import Rate, Secret
+from provisioner.records import Rate, Secret, Status
 from provisioner.sandbox.options import SandboxOptions
 from provisioner.sandbox.server import serve
+from provisioner.schema import read_schema, shipped
 from provisioner.settings import Connection
+from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
 
-    from provisioner.records import Exchange, Status
+    from provisioner.records import Exchange
     from provisioner.sandbox.server import RunningSandbox
 
 # How long an example takes says nothing on a shared machine; every test has its time limit all the same.
@@ -172,6 +174,40 @@ def read_csv() -> Callable[[Path], list[dict[str, str]]]:
             return list(csv.DictReader(file))
 
     return read
+
+
+@pytest.fixture
+def check_outputs() -> Callable[[Path], None]:
+    """Hold both files of a run folder against their schemas and against each other."""
+
+    def check(folder: Path) -> None:
+        header, *results = read_table(folder / "results.csv")
+        assert tuple(header) == RESULTS_COLUMNS
+        assert breaches("results.yaml", header, results) == []
+        header, *failures = read_table(folder / "failures.csv")
+        assert tuple(header[-len(FAILURES_COLUMNS) :]) == FAILURES_COLUMNS
+        assert breaches("failures.yaml", header, failures) == []
+        statuses = [Status(row[RESULTS_COLUMNS.index("status")]) for row in results]
+        status = FAILURES_COLUMNS.index("status") - len(FAILURES_COLUMNS)
+        assert sorted(row[status] for row in failures) == sorted(status for status in statuses if not status.done)
+
+    return check
+
+
+def breaches(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """What in a table breaks the schema of that name."""
+    rules = read_schema(shipped(name))
+    found = []
+    for number, row in enumerate(rows, start=2):
+        assert len(row) == len(header), f"line {number} has {len(row)} cells"
+        # The last of each name is ours: a sheet may have columns of these names itself.
+        cells = dict(zip(header, row, strict=True))
+        for column in rules.columns.values():
+            if text := cells[column.name]:
+                found += [f"line {number}, {column.name}: {fault.sentence}" for fault in column.faults(text)]
+            elif not column.nullable:
+                found.append(f"line {number}: {column.blank}")
+    return found
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

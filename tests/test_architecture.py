@@ -23,21 +23,35 @@ LEVELS = {
     "wording": 1,
     "sheets": 1,
     "schema": 1,
+    "trust": 1,
+    "keys": 1,
+    "mail": 1,
     "service": 1,
     "journal": 1,
     "stages": 2,
     "pipeline": 3,
+    "inquiries": 3,
+    "verification": 3,
     "console": 4,
     "cli": 5,
     "__main__": 6,
 }
 WITHIN_ONE_LEVEL = {
     # The client speaks at the pace, to the listener, with the connection's settings: it is what brings them together.
-    "service": {"pace", "progress", "settings"},
+    "service": {"pace", "progress", "settings", "trust"},
     # The log shows texts as every other place does.
     "runlog": {"wording"},
 }
-ONLY_HERE = {"httpx": "service", "sqlite3": "journal", "click": "cli", "tqdm": "console", "jinja2": "stages.report"}
+ONLY_HERE = {
+    "httpx": "service",
+    "sqlite3": "journal",
+    "click": "cli",
+    "tqdm": "console",
+    "keyring": "keys",
+    "imaplib": "mail",
+    "smtplib": "mail",
+    "jinja2": "stages.report",
+}
 """Each of these libraries is one module's business."""
 
 
@@ -110,4 +124,15 @@ def test_the_help_loads_no_heavy_library() -> None:
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
-    assert not loaded & {"pandas", "pandera", "numpy", "httpx", "anyio", "starlette", "uvicorn", "tqdm", "sqlite3"}
+    assert not loaded & {
+        "pandas",
+        "pandera",
+        "numpy",
+        "httpx",
+        "anyio",
+        "starlette",
+        "uvicorn",
+        "tqdm",
+        "sqlite3",
+        "keyring",
+    }

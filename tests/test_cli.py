@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 import provisioner
-from provisioner import cli, schema
+from provisioner import cli, console, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,15 +43,23 @@ class Said:
 def command(tmp_path: Path) -> Callable[..., Said]:
     """Call the program as a process, in the test's own folder."""
 
-    def call(*arguments: object, key: str | None = None, url: str | None = None, timeout: float = 50) -> Said:
+    def call(
+        *arguments: object,
+        key: str | None = None,
+        url: str | None = None,
+        stdin: str = "",
+        encoding: str = "utf-8",
+        timeout: float = 50,
+    ) -> Said:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MISSION_INBOX")}
         environment |= {"MISSION_INBOX_API_KEY": key} if key else {}
         environment |= {"MISSION_INBOX_URL": url} if url else {}
+        environment |= {"PYTHONIOENCODING": encoding, "TZ": "UTC"}
         words = [sys.executable, "-m", "provisioner", *map(str, arguments)]
         return Said(
             subprocess.run(
-                words, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, env=environment, timeout=timeout,
-                check=False,
+                words, capture_output=True, text=True, encoding=encoding, cwd=tmp_path, env=environment,
+                input=stdin, timeout=timeout, check=False,
             )
         )  # fmt: skip
 
@@ -251,3 +262,209 @@ def test_help_names_every_command_and_answers_quickly() -> None:
 def test_the_version_is_the_packages() -> None:
     """`--version` prints the version of the package."""
     assert provisioner.__version__ in CliRunner().invoke(cli.main, ["--version"]).output
+
+
+CTRL_C = b"\x03"
+
+
+def _on_screen(keyboard: int) -> bytes:
+    """What is shown next; nothing when the program has ended."""
+    try:
+        return os.read(keyboard, 4096)
+    except OSError:  # how Linux says that the other end is closed
+        return b""
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Call the program at a terminal, answer its question, and see the exit code and the screen."""
+
+    def call(*arguments: object, answer: bytes) -> tuple[int, str]:
+        keyboard, screen = os.openpty()
+        words = [sys.executable, "-m", "provisioner", *map(str, arguments)]
+        process = subprocess.Popen(words, stdin=screen, stderr=screen, stdout=subprocess.PIPE, cwd=tmp_path)
+        os.close(screen)
+        shown = b""
+        try:
+            while part := _on_screen(keyboard):
+                shown += part
+                if answer and b"[y/N]:" in shown:
+                    process.send_signal(signal.SIGINT) if answer == CTRL_C else os.write(keyboard, answer)
+                    answer = b""
+            process.communicate()
+        finally:
+            process.kill()
+            process.communicate()
+            os.close(keyboard)
+        return process.returncode, shown.decode()
+
+    return call
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+@pytest.mark.parametrize(("answer", "code", "made"), [(b"y\n", 0, 2), (b"n\n", 3, 0), (CTRL_C, 130, 0)])
+def test_money_is_spent_only_when_a_person_agrees(
+    terminal: Any, sandbox: Any, write_sheet: Any, monkeypatch: Any, answer: bytes, code: int, made: int
+) -> None:
+    """At a terminal the run says what it is about to do and asks once; anything but yes sends nothing."""
+    service = sandbox(**FAST)
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", service.api_key)
+    sheet = write_sheet([(name, "101", "201", PASSWORD, "", "") for name in ("ann", "bob", "b d")])
+    ended, shown = terminal("run", sheet, "--api-url", service.url, answer=answer)
+    assert "2 mailboxes to create for practice" in shown
+    assert "1 row is invalid" in shown
+    assert "results.csv" in shown.partition("[y/N]")[0]
+    assert shown.count("[y/N]") == 1
+    assert len(service.state.creates) == made
+    assert ended == (1 if code == 0 else code)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+def test_yes_is_not_asked_for_twice(terminal: Any, sandbox: Any, write_sheet: Any, monkeypatch: Any) -> None:
+    """`--yes` skips the question, and so does a run that sends nothing."""
+    service = sandbox(**FAST)
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", service.api_key)
+    sheet = write_sheet(2)
+    code, shown = terminal("run", sheet, "--api-url", service.url, "--yes", answer=b"")
+    assert (code, "[y/N]" in shown) == (0, False)
+    code, shown = terminal("run", sheet, "--api-url", service.url, answer=b"")
+    assert (code, "[y/N]" in shown) == (0, False)
+    assert "2 rows are done already" in shown
+
+
+def left_rows(number: int) -> list[tuple[str, ...]]:
+    """So many good rows, and one that is left."""
+    good = [(f"user{n}", "101", "201", PASSWORD, "", "") for n in range(number)]
+    return [*good, ("b d", "101", "201", PASSWORD, "", "")]
+
+
+def pasted(said: Said) -> list[str]:
+    """The command that was printed, as a shell reads it."""
+    line = next(line for line in said.err.splitlines() if line.startswith("  python -m provisioner "))
+    return shlex.split(line)[3:]
+
+
+@pytest.mark.parametrize("folder", ["clients", "Üsküdar & Söhne", "it's $HOME"])
+def test_the_printed_command_goes_on(command: Any, write_sheet: Any, tmp_path: Path, folder: str) -> None:
+    """What is printed after a run can be pasted as it stands, whatever the folder is called, and goes on from there."""
+    (tmp_path / folder).mkdir()
+    sheet = write_sheet(left_rows(2)).rename(tmp_path / folder / "acme inc.csv")
+    first = command("run", sheet.relative_to(tmp_path), "--sandbox", "--rate", "100/s,5000/min", "--limit", "1", "-v")
+    assert first.code == 1, first.err
+    words = pasted(first)
+    assert words == ["run", f"{folder}/acme inc-run/failures.csv", "--sandbox", "--rate", "100/s,5000/min"]
+    failures = tmp_path / words[1]
+    failures.write_text(failures.read_text("utf-8-sig").replace("b d", "b.d"), "utf-8")
+    second = command(*words)
+    assert second.code == 0, second.err
+    assert "3  created" in second.err
+
+
+def test_after_a_good_check_comes_the_run(command: Any, write_sheet: Any) -> None:
+    """A check without a fault prints the command that creates the mailboxes, with the options that it was given."""
+    sheet = write_sheet([("ann", "101", "201", "", "", "")])
+    said = command("check", sheet, "--generate-passwords", "--set", "project=789", "--out", "here", "-v")
+    assert said.code == 0, said.err
+    assert "Create them with:" in said.err
+    words = pasted(said)
+    assert words == ["run", str(sheet), "--out", "here", "--set", "project=789", "--generate-passwords"]
+
+
+def test_several_sheets_keep_one_rate_and_have_one_summary(
+    command: Any, sandbox: Any, write_sheet: Any, tmp_path: Path
+) -> None:
+    """Each has its own folder and its own line of JSON; the service never sees more than the rate; the worst counts."""
+    service = sandbox(latency=0.01, latency_spread=0.0, throttle="20/s")
+    sheets = [write_sheet(left_rows(9), name=f"{name}.csv") for name in ("a", "b", "c")]
+    write_sheet(3, name="c.csv")
+    said = command("run", *sheets, "--rate", "20/s", "--json", key=service.api_key, url=service.url)
+    assert said.code == 1, said.err
+    outcomes = [json.loads(line) for line in said.out.splitlines()]
+    for outcome in outcomes:
+        jsonschema.validate(outcome, outcome_schema())
+    assert [outcome["exit"] for outcome in outcomes] == [1, 1, 0]
+    assert [outcome["requests"]["throttled"] for outcome in outcomes] == [0, 0, 0]
+    assert "3 sheets, 23 rows" in said.err
+    assert pasted(said)[:3] == ["run", str(tmp_path / "a-run/failures.csv"), str(tmp_path / "b-run/failures.csv")]
+    assert all((tmp_path / f"{name}-run" / "report.html").exists() for name in "abc")
+
+
+def test_no_sheet_is_begun_before_all_can_be_read(command: Any, write_sheet: Any, tmp_path: Path) -> None:
+    """Of several sheets one that is unusable stops them all while nothing is sent; so do two with one folder."""
+    good = write_sheet(2)
+    said = command("run", good, tmp_path / "nothing.csv", "--sandbox")
+    assert said.code == 2
+    assert "nothing.csv" in said.err
+    assert not list(tmp_path.glob("*-run"))
+    assert "share one run folder" in command("run", good, good, "--sandbox").err
+    assert command("check", good, write_sheet(2, name="b.csv"), "--out", "x").code == 2
+
+
+def test_a_run_that_is_stopped_leaves_the_next_sheets_alone(command: Any, sandbox: Any, write_sheet: Any) -> None:
+    """What was not begun is named, and is part of the command that goes on."""
+    sheets = [write_sheet(2, name=f"{name}.csv") for name in ("a", "b")]
+    said = command("run", *sheets, key="a-wrong-key", url=sandbox(**FAST).url)
+    assert said.code == 3, said.err
+    assert f"Not begun: {sheets[1]}" in said.err
+    assert pasted(said)[2] == str(sheets[1])
+
+
+def test_a_sheet_comes_from_standard_input(command: Any, write_sheet: Any, tmp_path: Path) -> None:
+    """It needs a folder to work in, which holds everything that is needed to go on."""
+    text = write_sheet(left_rows(2)).read_text("utf-8")
+    assert "--out" in command("run", "-", "--sandbox", stdin=text).err
+    said = command("run", "-", "--out", "here", "--sandbox", "--rate", "100/s", stdin=text)
+    assert said.code == 1, said.err
+    assert "standard input: 3 rows" in said.err
+    assert str(tmp_path) not in said.err.replace(str(tmp_path / "here"), "")
+    assert pasted(said)[:2] == ["run", "here/failures.csv"]
+
+
+def test_quiet_speaks_only_of_what_is_left(command: Any, write_sheet: Any) -> None:
+    """Nothing on success; the summary where rows are left."""
+    assert command("check", write_sheet(2), "-q").err == ""
+    said = command("check", write_sheet(left_rows(2)), "--quiet")
+    assert said.code == 1
+    assert said.err.startswith("\n")
+    assert "A4" in said.err
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "cp1252", "ascii", "utf-8"])
+def test_any_code_page_is_written_to(command: Any, write_sheet: Any, encoding: str) -> None:
+    """Quotation marks that a code page lacks become plain ones; no name ends a run."""
+    said = command("check", write_sheet([("jürgen@x→y", "101", "201", PASSWORD, "", "")]), encoding=encoding)
+    assert said.code == 1
+    assert ('"' in said.err) == (encoding in ("cp437", "ascii"))
+    assert "is a full address" in said.err
+
+
+def test_the_help_names_the_environment_variables() -> None:
+    """A reader of the help learns of each variable that the program reads."""
+    text = CliRunner().invoke(cli.main, ["run", "--help"]).output
+    source = Path(cli.__file__).read_text("utf-8") + Path(console.__file__).read_text("utf-8")
+    read = set(re.findall(r"environ\.get\(\"([A-Z_]+)\"", source)) | {cli.KEY_VARIABLE, cli.URL_VARIABLE}
+    assert read - {"TERM"} == {name for name in read if name in text}
+
+
+def test_the_tab_key_completes() -> None:
+    """Commands, options and the script that the help names are there for a shell to ask for."""
+    shell = BashComplete(cli.main, {}, "provisioner", "_PROVISIONER_COMPLETE")
+    assert [each.value for each in shell.get_completions([], "sand")] == ["sandbox"]
+    assert "--rate" in [each.value for each in shell.get_completions(["run"], "--ra")]
+    assert [each.type for each in shell.get_completions(["run"], "acm")] == ["file"]
+    assert "_PROVISIONER_COMPLETE=bash_complete" in shell.source_template % shell.source_vars()
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_a_fault_of_the_programs_own_is_a_sentence(monkeypatch: pytest.MonkeyPatch, verbose: bool) -> None:  # noqa: FBT001
+    """No traceback, no text that might hold a cell; with -v the places, to be passed on."""
+
+    def fail(*_: object) -> None:
+        raise KeyError(PASSWORD)
+
+    monkeypatch.setattr("provisioner.pipeline.check", fail)
+    done = CliRunner().invoke(cli.main, ["check", "x.csv", *(["-v"] if verbose else [])])
+    assert done.exit_code == cli.STOPPED
+    assert PASSWORD not in done.stderr
+    assert "did not expect (KeyError)" in done.stderr
+    assert ("test_cli.py" in done.stderr) == verbose

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -34,8 +35,7 @@ PASSWORD = "Sheet-Secret-77!"
 
 
 def new_line(number: int, email: str, **known: object) -> Line:
-    fields: dict[str, object] = dict.fromkeys(Line.__slots__)
-    fields |= {
+    fields: dict[str, Any] = {
         "id": LineId(number),
         "sheet_row": number + 1,
         "file_row": number + 1,
@@ -45,14 +45,8 @@ def new_line(number: int, email: str, **known: object) -> Line:
         "relay_server": "201",
         "project": "",
         "reply_to": "",
-        "address": "",
-        "status": Status.UNSENT,
-        "error": "",
-        "sends": 0,
-        "doubtful": False,
-        "problems": (),
     }
-    return Line(**{**fields, **known})
+    return Line(**fields | known)
 
 
 def job(number: int, email: str) -> Job:

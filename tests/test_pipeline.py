@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,6 @@ from provisioner.settings import RunOptions, SheetOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from provisioner.pipeline import Ending
     from provisioner.settings import Connection
@@ -26,18 +26,20 @@ FAST = {"latency": 0.02, "latency_spread": 0.0}
 
 
 @pytest.fixture
-def run(listener: Any) -> Callable[..., Ending]:
-    """Run a sheet against a service."""
+def run(listener: Any, check_outputs: Callable[[Path], None]) -> Callable[..., Ending]:
+    """Run a sheet against a service, and hold both files that come of it against their schemas."""
 
     def start(
         sheet: Path, connection: Connection, *, sheet_options: dict[str, Any] | None = None, **how: Any
     ) -> Ending:
-        return pipeline.run(
+        ending = pipeline.run(
             SheetOptions(sheet=sheet, **(sheet_options or {})),
             RunOptions(**{"settle_after": 0.2, "task_timeout": 20.0, "grace": 0.5, **how}),
             lambda _: nullcontext(connection),
             listener,
         )
+        check_outputs(Path(ending.summary.run_folder))
+        return ending
 
     return start
 
@@ -193,8 +195,9 @@ def test_a_web_page_is_not_the_service(sandbox: Any, connection: Any, run: Any, 
 
 def test_a_systematic_failure_stops_the_run(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
     """After so many failures with one cause the rest is not sent: it would fail too, and may cost money."""
-    service = sandbox(**FAST)
-    rows = [(f"user{n}", "104", "201", "Sheet-Pass-77!", "", "") for n in range(60)]
+    # Where projects are not listed, only the service can tell that there is no such project.
+    service = sandbox(**FAST, no_projects=True)
+    rows = [(f"user{n}", "101", "201", "Sheet-Pass-77!", "999", "") for n in range(60)]
     ending = run(write_sheet(rows), connection(service), stop_after=10, workers=2)
     assert isinstance(ending.stopped, SameFailureError)
     assert ending.summary.statuses[Status.REJECTED] < 15

@@ -52,7 +52,7 @@ def columns() -> str:
 def statuses() -> str:
     """What each status means and what to do about it."""
     rows = [f"| `{status}` | {WORDS[status].meaning} | {WORDS[status].remedy} |" for status in Status]
-    return "\n".join(["| status | rows that | what to do |", "|---|---|---|", *rows]) + "\n"
+    return "\n".join(["| status | rows | what to do |", "|---|---|---|", *rows]) + "\n"
 
 
 def helped(*words: str) -> str:
@@ -80,7 +80,7 @@ def block(name: str) -> str:
 
 
 def timeless(text: str) -> str:
-    return re.sub(r"\d+\.\d seconds|\d+ min \d+ s", "… seconds", text)
+    return re.sub(r"\d+(\.\d)? seconds?|\d+ min( \d+ s)?", "… seconds", text)
 
 
 def written() -> dict[str, str]:

@@ -21,13 +21,17 @@ from provisioner.errors import KeyRefusedError, ServiceDownError, StoppedError, 
 from provisioner.pace import Grant, Lane, LaneClosedError, Pace
 from provisioner.records import (
     Accepted,
+    Account,
     CreateAnswer,
     Created,
     Failed,
+    Holding,
     Job,
     LineId,
+    Listing,
     Lost,
     Mailbox,
+    MailServer,
     OpenTask,
     Pending,
     Rate,
@@ -52,7 +56,8 @@ CUT = b"cut"
 """In place of a reply: the connection is closed once the request was read."""
 HANG = b"hang"
 """In place of a reply: nothing is ever said."""
-ACCOUNT = {"id": 1, "ibx_smtp": "smtp.example"}
+ACCOUNT = {"id": 1, "ibx_smtp": "smtp.example", "api_key": "never to be shown"}
+KNOWN = Account({"id": "1", "ibx_smtp": "smtp.example"}, smtp=MailServer("smtp.example", 465), imap=None)
 
 
 def reply(status: int, body: object = b"", **headers: str) -> bytes:
@@ -254,7 +259,7 @@ async def test_lists_are_read_whole_however_they_come(
     names = [mailbox.username for mailbox in await mailboxes(to, listener)]
     assert names == ["info", "sales", *(f"jane{number}" for number in range(10))]
     async with Service(to, Pace(to.rates), listener) as service:
-        assert (await service.domain_names())[101] == "acme-mail.example"
+        assert (await service.holdings(Listing.DOMAINS))[0] == Holding(101, "acme-mail.example", verified=True)
 
 
 async def test_counts_tell_what_was_sent(sandbox: Any, connection: Any, listener: Any) -> None:
@@ -571,8 +576,10 @@ async def test_a_lane_that_closes_ends_the_waiting(server: Any, connection: Any,
 
 async def test_the_account_is_what_the_service_says(server: Any, connection: Any, listener: Any) -> None:
     """The page as it is; an empty one where a service has none."""
-    assert await account(connection(server(reply(200, ACCOUNT)).url), listener) == ACCOUNT
-    assert await account(connection(server(reply(404, {"detail": "Not found."})).url), listener) == {}
+    assert await account(connection(server(reply(200, ACCOUNT)).url), listener) == KNOWN
+    assert await account(connection(server(reply(404, {"detail": "Not found."})).url), listener) == Account(
+        {}, None, None
+    )
 
 
 @pytest.mark.parametrize(
@@ -817,7 +824,7 @@ async def test_certificates_that_the_machine_trusts_are_trusted(
     with authority.cert_pem.tempfile() as path:
         monkeypatch.setenv("SSL_CERT_FILE", path)
         running = server(reply(200, ACCOUNT), context=encrypted)
-        assert await account(connection(running.url), listener) == ACCOUNT
+        assert await account(connection(running.url), listener) == KNOWN
 
 
 async def test_a_slow_handshake_does_not_bunch_requests(

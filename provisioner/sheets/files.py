@@ -36,12 +36,16 @@ RESULTS_COLUMNS: Final = (
     "error",
     "submitted_at",
     "finished_at",
+    "imap",
+    "smtp",
+    "login_error",
 )
 
 # A formula, after blanks and apostrophes or none, its sign perhaps of full width. The apostrophes count, so that a
 # cell which holds '=1 itself is guarded too and comes back whole; one such as 'quoted needs no guard and gets none.
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA: Final = re.compile(r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
+_OUR_DELIMITER: Final = re.compile(r"(?:sheet_row(?=.email)|remedy(?=.task_id))(.)")
 _FORMULA_STARTS: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20'")
 
 
@@ -97,8 +101,10 @@ def _replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def read_table(path: Path, *, delimiter: str = ",") -> Iterator[list[str]]:
+def read_table(path: Path, *, delimiter: str | None = None) -> Iterator[list[str]]:
     """The header and the rows of a file that `write_table` wrote, as they were given to it.
+
+    None as the delimiter means the one between the columns that only results.csv and failures.csv have.
 
     Raises:
         OSError: It cannot be read.
@@ -106,5 +112,11 @@ def read_table(path: Path, *, delimiter: str = ",") -> Iterator[list[str]]:
         csv.Error: It is not the file that was written.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
+        if delimiter is None:
+            found = _OUR_DELIMITER.search(file.readline())
+            if found is None:
+                raise csv.Error(f"{path} has not the columns of a run's files")
+            delimiter = found[1]
+            file.seek(0)
         for row in csv.reader(file, delimiter=delimiter, strict=True):
             yield [unguard(cell) for cell in row]

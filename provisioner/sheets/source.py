@@ -34,6 +34,8 @@ class Source:
     """What a CSV file of the same office should have between its cells."""
     certain: bool
     """False where the encoding was guessed, so that a character beyond ASCII may be another."""
+    above: Sequence[Record] = ()
+    """What stands above the header."""
 
 
 def text_source(data: bytes, encoding: str | None, meaning: Meaning) -> Source:
@@ -47,7 +49,7 @@ def text_source(data: bytes, encoding: str | None, meaning: Meaning) -> Source:
     top = list(islice(source, SEARCHED_ROWS))
     delimiters: Sequence[str] = DELIMITERS
     # Spreadsheet programs take this line for themselves and number the rows from the next.
-    if named := _SEPARATOR_LINE.fullmatch(top[0].strip()):
+    if named := _SEPARATOR_LINE.fullmatch(top[0]):
         delimiters = named.group(1)
         del top[0]
     candidates = [find_header(records(top, delimiter), meaning) for delimiter in delimiters]
@@ -63,7 +65,7 @@ def text_source(data: bytes, encoding: str | None, meaning: Meaning) -> Source:
         first=found.header.number + 1,
         written_by_us=is_ours(found.header.cells),
     )
-    return Source(found.header, body, delimiter, certainty.certain)
+    return Source(found.header, body, delimiter, certainty.certain, found.above)
 
 
 @dataclass(frozen=True)
@@ -76,17 +78,20 @@ class Found:
     """How many columns of the schema it names."""
     lines: int
     """How many lines of a text file it ends after."""
+    above: Sequence[Record] = ()
 
 
 def find_header(rows: Iterable[Record], meaning: Meaning) -> Found:
     """The first of the rows that name the most columns."""
     best = Found(None, 0, 0)
+    seen: list[Record] = []
     consumed = 0
     for record in rows:
         consumed += record.lines
         known = known_columns(record.cells, meaning)
         if known > best.known:
-            best = Found(record, known, consumed)
+            best = Found(record, known, consumed, tuple(seen))
+        seen.append(record)
     return best
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioner.records import Actor, Example, Group, Problem, Status
@@ -14,25 +15,53 @@ if TYPE_CHECKING:
     from provisioner.journal import Line
 
 
+_Key = tuple[Actor, Status, str]
+
+
 def group(lines: Iterable[Line], *, keep: int) -> tuple[Group, ...]:
     """The lines that are left, by who must act and by cause, the most frequent first.
 
-    A row with several problems is in the group of each of them. Each group holds its first `keep` examples.
+    A row with several problems is in the group of each of them; problems that always come together make one group.
+    Each group holds its first `keep` examples.
     """
-    rows: Counter[tuple[Actor, Status, str]] = Counter()
-    examples: defaultdict[tuple[Actor, Status, str], list[Example]] = defaultdict(list)
+    found: dict[_Key, _Found] = defaultdict(_Found)
     for line in lines:
         own = (actor(line), line.status)
         problems = {(*own, problem.cause or problem.sentence): problem for problem in _problems(line)}
-        rows.update(problems.keys())
         for key, problem in problems.items():
-            if len(examples[key]) < keep:
-                examples[key].append(_example(line, problem))
+            found[key].add(line, problem, keep)
+    together: dict[object, Group] = {}
+    for (who, status, cause), each in found.items():
+        known = together.get((who, status, each.same))
+        new = Group(who, status, cause, each.rows, tuple(each.examples))
+        together[who, status, each.same] = _joined(known, new) if known else new
     order = {each: number for number, each in enumerate(Actor)}
-    return tuple(
-        Group(*key, number, tuple(examples[key]))
-        for key, number in sorted(rows.items(), key=lambda item: (order[item[0][0]], -item[1], item[0][1:]))
+    return tuple(sorted(together.values(), key=lambda group: (order[group.actor], -group.rows)))
+
+
+class _Found:
+    """The rows with one cause."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.examples: list[Example] = []
+        self.same = 0
+        """The same for causes that the same cells have."""
+
+    def add(self, line: Line, problem: Problem, keep: int) -> None:
+        self.rows += 1
+        self.same = hash((self.same, line.id, problem.cell))
+        if len(self.examples) < keep:
+            self.examples.append(_example(line, problem))
+
+
+def _joined(known: Group, new: Group) -> Group:
+    """Two causes that the same cells have."""
+    examples = (
+        replace(one, sentence=f"{one.sentence}; {other.sentence}")
+        for one, other in zip(known.examples, new.examples, strict=True)
     )
+    return replace(known, cause=f"{known.cause}; {new.cause}", examples=tuple(examples))
 
 
 def actor(line: Line) -> Actor:
@@ -61,6 +90,5 @@ def _example(line: Line, problem: Problem) -> Example:
         place=problem.cell or (f"row {line.sheet_row}" if line.sheet_row is not None else "a row added by hand"),
         email=line.email,
         sentence=problem.sentence,
-        error=why(line.status, line.error),
         task_id=line.task_id,
     )

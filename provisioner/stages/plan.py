@@ -41,8 +41,15 @@ class Plan:
     doubts: list[Doubt] = field(default_factory=list)
     done: int = 0
     invalid: int = 0
+    open: int = 0
+    """Rows that could not be understood without the service, which was not asked."""
     changed: list[tuple[int | None, str]] = field(default_factory=list)
     """Rows that are done and whose sheet says something else now: their sheet row and username."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether the service is not needed for anything."""
+        return not (self.to_send or self.open_tasks or self.doubts or self.open)
 
 
 def plan(
@@ -65,7 +72,7 @@ def plan(
     if known.corrections:
         # A correction stands for the row that it corrects only where the sheet does not hold the correction itself.
         entries = list(entries)
-        known.in_sheet = {address_key(entry.email, entry.domain) for entry in entries}
+        known.in_sheet = {key for entry in entries for key in _keys(entry)}
     planner = _Planner(known, new_password, since, Status.VALID if checking else Status.UNSENT)
     journal.adopt(planner.steps(entries, is_failures=is_failures))
     return planner.plan
@@ -77,6 +84,7 @@ class _Known:
     def __init__(self, lines: Iterable[Line]) -> None:
         self.by_id: dict[LineId, Line] = {}
         self.by_key: dict[str, Line] = {}
+        self.by_address: dict[str, Line] = {}
         self.by_cells: defaultdict[str, list[Line]] = defaultdict(list)
         self.taken: set[LineId] = set()
         self.in_sheet: set[str] = set()
@@ -86,6 +94,8 @@ class _Known:
             self.corrections |= line.superseded_by is not None
             if line.address_key is not None:
                 self.by_key[line.address_key] = line
+                if line.address:
+                    self.by_address[line.address.casefold()] = line
             else:
                 self.by_cells[address_key(line.email, line.domain)].append(line)
 
@@ -97,11 +107,13 @@ class _Known:
         return line
 
     def _find(self, entry: Entry) -> Line | None:
-        key = address_key(entry.email, entry.domain)
-        line = self.by_key.get(key)
-        if line is not None and line.id not in self.taken:
-            return line
-        lookalikes = [line for line in self.by_cells.get(key, ()) if line.id not in self.taken]
+        keys = _keys(entry)
+        for lines in (self.by_key, self.by_address):
+            for key in keys:
+                line = lines.get(key)
+                if line is not None and line.id not in self.taken:
+                    return line
+        lookalikes = [line for key in keys for line in self.by_cells.get(key, ()) if line.id not in self.taken]
         # Rows without an address of their own may look alike; then the place decides.
         line = min(lookalikes, key=lambda line: line.sheet_row != entry.sheet_row, default=None)
         return self._heir(line) if line is not None else None
@@ -113,6 +125,14 @@ class _Known:
             heir = self.by_id[heir.superseded_by]
         free = heir.id not in self.taken and heir.address_key not in self.in_sheet
         return heir if free and heir.status not in FORGETTABLE else line
+
+
+def _keys(entry: Entry) -> tuple[str, ...]:
+    """All that a row may be known by: an earlier run may have read its domain's name, or may not have known it."""
+    address, cells = entry.address.casefold(), address_key(entry.email, entry.domain)
+    if cells == entry.key:
+        return (entry.key, address) if address else (entry.key,)
+    return tuple(dict.fromkeys((entry.key, address, cells) if address else (entry.key, cells)))
 
 
 class _Planner:
@@ -153,17 +173,21 @@ class _Planner:
             return self._poll_on(line, entry)
         if line.status is Status.UNKNOWN:
             return self._look_up(line, entry)
-        return self._send(line, entry.request) if entry.request else self._refuse(line, entry)
+        if entry.request is not None:
+            return self._send(line, entry, entry.request)
+        return self._refuse(line, entry) if entry.error else self._wait(line, entry)
 
     def _leave(self, line: Line, entry: Entry) -> Adoption:
         self.plan.done += 1
         self._note_change(line, entry)
+        if entry.address and not line.address:
+            return Written(replace(line, address=entry.address))
         return Moved(line.id, line.sheet_row, line.file_row)
 
     def _poll_on(self, line: Line, entry: Entry) -> Adoption:
         self._follow(line, entry.request or _request_of(line))
         self._note_change(line, entry)
-        return Written(line)
+        return Written(replace(line, address=line.address or entry.address))
 
     def _look_up(self, line: Line, entry: Entry) -> Adoption:
         if entry.request is None:
@@ -173,7 +197,7 @@ class _Planner:
         self.plan.doubts.append(
             Doubt(Job(line.id, request, doubtful=True), self._since(line.submitted_at), line.status, resend=True)
         )
-        return Written(replace(line, password=made_up))
+        return Written(replace(line, password=made_up, address=line.address or entry.address))
 
     def _follow(self, line: Line, request: Request) -> None:
         """See what was begun for a row to its end, without sending it again."""
@@ -183,7 +207,7 @@ class _Planner:
         elif line.status is Status.UNKNOWN:
             self.plan.doubts.append(Doubt(job, self._since(line.submitted_at), line.status))
 
-    def _send(self, line: Line, request: Request) -> Adoption:
+    def _send(self, line: Line, entry: Entry, request: Request) -> Adoption:
         request, made_up = self._with_password(line, request)
         relay_server, project, reply_to = sent_cells(request)
         self.plan.to_send.append(Job(line.id, request, line.doubtful))
@@ -196,6 +220,7 @@ class _Planner:
                 relay_server=relay_server,
                 project=project,
                 reply_to=reply_to,
+                address=entry.address or line.address,
                 status=self._waiting,
                 error="",
                 problems=(),
@@ -208,19 +233,14 @@ class _Planner:
     def _refuse(self, line: Line, entry: Entry) -> Adoption:
         self.plan.invalid += 1
         return Written(
-            replace(
-                line,
-                email=entry.email,
-                domain=entry.domain,
-                relay_server=entry.relay_server,
-                project=entry.project,
-                reply_to=entry.reply_to,
-                status=Status.INVALID,
-                error=entry.error,
-                problems=entry.problems,
-                superseded_by=None,
-            )
+            replace(_as_in_sheet(line, entry), status=Status.INVALID, error=entry.error, problems=entry.problems)
         )
+
+    def _wait(self, line: Line, entry: Entry) -> Adoption:
+        """A row without fault that names what only the service could tell: it waits until that is asked."""
+        self.plan.open += 1
+        waiting = replace(_as_in_sheet(line, entry), status=self._waiting, error="", problems=(), task_id=None)
+        return Written(replace(waiting, address_key=entry.key))
 
     def _amended(self, line: Line) -> Iterator[Adoption]:
         """A line that a failures file does not hold: corrected by the row in its place, or simply not in the file."""
@@ -244,7 +264,7 @@ class _Planner:
         """The line of a row that the journal does not know; a failures file from elsewhere says how far it came."""
         line = LineId(self._next_id)
         self._next_id += 1
-        key = address_key(entry.email, entry.domain)
+        key = entry.key
         under_way = entry.earlier_status in (Status.UNFINISHED, Status.UNKNOWN) and key not in self._under_way
         if under_way:
             self._under_way.add(key)
@@ -259,18 +279,9 @@ class _Planner:
             relay_server=entry.relay_server,
             project=entry.project,
             reply_to=entry.reply_to,
-            address="",
             status=(Status.UNFINISHED if known_task else Status.UNKNOWN) if under_way else Status.UNSENT,
-            error="",
             task_id=known_task,
-            mailbox_id=None,
-            password=None,
-            password_check=None,
-            sends=0,
             doubtful=under_way,
-            superseded_by=None,
-            submitted_at=None,
-            finished_at=None,
         )
 
     def _with_password(self, line: Line, request: Request) -> tuple[Request, Secret | None]:
@@ -288,6 +299,18 @@ class _Planner:
         was = (line.relay_server, line.project, line.reply_to, line.password_check)
         if line.was_sent and was != (*sent_cells(entry.request), check):
             self.plan.changed.append((line.sheet_row, line.email))
+
+
+def _as_in_sheet(line: Line, entry: Entry) -> Line:
+    return replace(
+        line,
+        email=entry.email,
+        domain=entry.domain,
+        relay_server=entry.relay_server,
+        project=entry.project,
+        reply_to=entry.reply_to,
+        superseded_by=None,
+    )
 
 
 def _request_of(line: Line) -> Request:

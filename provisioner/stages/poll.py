@@ -15,6 +15,7 @@ from provisioner.halt import Streak
 from provisioner.journal import Ended, Journal
 from provisioner.pace import Grant, Lane, LaneClosedError
 from provisioner.records import Created, Doubt, Failed, OpenTask, Pending, Status, TaskAnswer
+from provisioner.wording import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -271,8 +272,8 @@ class Poller:
                     await self._end(followed, Status.FAILED, reason)
                     self._streak.failed(request.anonymous(reason))
             case Pending() if followed.age(now) >= self._task_timeout:
-                minutes = self._task_timeout / 60
-                await self._doubt(followed, Status.UNFINISHED, f"accepted, and not done after {minutes:g} minutes")
+                waited = duration(self._task_timeout)
+                await self._doubt(followed, Status.UNFINISHED, f"accepted, and not done after {waited}")
             case Pending() if self._given_up:
                 self._leave()
             case Pending():

@@ -6,6 +6,7 @@ Nothing is guessed. A row that cannot be read with certainty is kept and marked,
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -13,10 +14,11 @@ import pandas as pd
 from provisioner.errors import SheetError
 from provisioner.records import Status, TaskId
 from provisioner.sheets import TEXT, UNCERTAIN, Origin, Sheet, column_letters, unguard
+from provisioner.sheets.blindspots import ERROR, HIDDEN
 from provisioner.sheets.delimited import Record, Run
 from provisioner.sheets.headers import known_columns, lay_out
 from provisioner.sheets.source import text_source
-from provisioner.sheets.workbook import DATE, ERROR, HIDDEN, MERGED, NUMBER, TRUTH, is_workbook, workbook_source
+from provisioner.sheets.workbook import DATE, MERGED, NUMBER, TRUTH, is_workbook, workbook_source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 _BLANKS: Final = " \t\n\r\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
-_BLANK: Final = re.compile(f"[{_BLANKS}]")
+_ASCII_BLANKS: Final = tuple(filter(str.isascii, _BLANKS))
 _WHOLE: Final = re.compile(r"([0-9]+)\.0+")
 _BATCH: Final = 1024
 _KEPT_ONCE: Final = 10_000
@@ -91,6 +93,7 @@ def read(
     layout = lay_out(source.header, schema.meaning)
     _refuse_near_misses(layout, schema)
     _refuse_missing_columns(layout, [name for name in schema.columns if name in required])
+    _refuse_rows_above(source, layout, schema)
     table = _Table(layout, schema, filled, certain=source.certain)
     table.add_all(source.rows)
     return table.sheet(path, source.delimiter)
@@ -164,6 +167,21 @@ def _refuse_missing_columns(layout: Layout, required: Sequence[str]) -> None:
         )
 
 
+def _refuse_rows_above(source: Source, layout: Layout, schema: MailboxSchema) -> None:
+    """A sheet that was sorted together with its header has rows above it, which must not pass for a preamble."""
+    ids = [
+        position
+        for key, position in zip(layout.keys, layout.own, strict=True)
+        if key in schema.columns and schema.columns[key].whole_number and schema.columns[key].required
+    ]
+    for record in source.above:
+        if ids and len(record.cells) == layout.width and all(record.cells[position].isdecimal() for position in ids):
+            raise SheetError(
+                f"Row {record.number} stands above the header (row {layout.header.number}) and looks like a mailbox.",
+                remedy="Move the header to the top of the sheet, above all rows.",
+            )
+
+
 class _Table:
     """Gathers the rows of a source column by column."""
 
@@ -174,6 +192,7 @@ class _Table:
         self._certain = certain
         self._known = [schema.columns.get(key) for key in layout.keys]
         self._anchor = next(place for place, column in enumerate(self._known) if column)
+        self._example = {place: column.example for place, column in enumerate(self._known) if column and column.example}
         self._numbers: list[int] = []
         self._broken: dict[int, str] = {}
         self._origins: dict[int, Origin] = {}
@@ -234,10 +253,7 @@ class _Table:
         if record.fault is None and len(cells) == width:
             return cells
         have = len(cells)
-        self._broken[record.number] = record.fault or (
-            f"the row has {have} cell{'' if have == 1 else 's'} where the header has {width}, "
-            "so it is not certain which cell belongs to which column"
-        )
+        self._broken[record.number] = record.fault or _miscounted(have, width)
         if record.fault:
             cells = [UNCERTAIN + cell if '"' in cell else cell for cell in cells]
             cells[0] = cells[0] if any(UNCERTAIN in cell for cell in cells) else UNCERTAIN + cells[0]
@@ -251,33 +267,33 @@ class _Table:
         columns: Sequence[Sequence[str]],
         doubts: Mapping[int, Mapping[int, str]] | None = None,
     ) -> None:
-        kept = self._kept(numbers, columns)
-        if len(kept) < len(numbers):
+        dropped = self._no_rows(numbers, columns)
+        if dropped:
+            kept = [index for index in range(len(numbers)) if index not in dropped]
             numbers = [numbers[index] for index in kept]
             columns = [[column[index] for index in kept] for column in columns]
+        if self._layout.added:
+            block = (columns[self._layout.added[name]] for name in ("sheet_row", "task_id", "status"))
+            self._origins.update(zip(numbers, map(_origin, *block), strict=True))
         for place, position in enumerate(self._layout.own):
             texts = [unguard(text) for text in columns[position]] if self._layout.added else columns[position]
             texts = self._doubted(numbers, texts, place, doubts or {})
             cells = _cleaned(texts, self._known[place], self._fill.get(self._layout.keys[place]))
             once = self._once[place]
             self._columns[place] += map(once.setdefault, cells, cells) if len(once) < _KEPT_ONCE else cells
-        if self._layout.added:
-            block = (columns[self._layout.added[name]] for name in ("sheet_row", "task_id", "status"))
-            self._origins.update(zip(numbers, map(_origin, *block), strict=True))
         self._numbers += numbers
 
-    def _kept(self, numbers: Sequence[int], columns: Sequence[Sequence[str]]) -> list[int]:
-        """By index, the rows that are rows: not blank, not the header once more, not the template's example."""
+    def _no_rows(self, numbers: Sequence[int], columns: Sequence[Sequence[str]]) -> set[int]:
+        """By index, what is no row: blank ones, the header once more, the template's example."""
         dropped = set()
         for index in self._suspects(columns):
             cells = [columns[position][index] for position in self._layout.own]
-            if not any(map(_visible, cells)) or self._is_example(cells):
+            if not any(map(_visible, cells)) or self._is_example(cells) or self._is_header(cells):
                 dropped.add(index)
-            elif known_columns(cells, self._schema.meaning) >= _TELLING_NAMES:
-                dropped.add(index)
-                if self._second_header is None and not self._is_same_header(cells):
-                    self._second_header = numbers[index]
-        return [index for index in range(len(numbers)) if index not in dropped]
+                self._broken.pop(numbers[index], None)
+            elif self._second_header is None and known_columns(cells, self._schema.meaning) >= _TELLING_NAMES:
+                self._second_header = numbers[index]
+        return dropped
 
     def _suspects(self, columns: Sequence[Sequence[str]]) -> Iterable[int]:
         """By index, the rows that may be no rows: those without a plain ID where one belongs, and examples."""
@@ -287,23 +303,25 @@ class _Table:
         probe = columns[self._layout.own[ids[0]]]
         sound = all(probe) and "".join(probe).isdecimal()
         suspects = [] if sound else [index for index, text in enumerate(probe) if not text.isdecimal()]
-        example = self._known[self._anchor]
-        anchors = columns[self._layout.own[self._anchor]]
-        if example and example.example in anchors:
-            suspects += [index for index, text in enumerate(anchors) if text == example.example]
+        if "email" in self._layout.keys:
+            place = self._layout.keys.index("email")
+            usernames, example = columns[self._layout.own[place]], self._example.get(place)
+            if example in usernames:
+                suspects += [index for index, text in enumerate(usernames) if text == example]
         return suspects
 
     def _is_example(self, cells: Sequence[str]) -> bool:
-        return all(
-            cell.strip(_BLANKS) == column.example
-            for cell, column in zip(cells, self._known, strict=True)
-            if column and column.example
-        )
+        """Whether the row is the template's example, by its username and all else that it has."""
+        if "email" not in self._layout.keys or self._layout.keys.index("email") not in self._example:
+            return False
+        return all(cells[place].strip(_BLANKS) == example for place, example in self._example.items())
 
-    def _is_same_header(self, cells: Sequence[str]) -> bool:
-        return all(
-            self._schema.meaning(cell) == column.name for cell, column in zip(cells, self._known, strict=True) if column
-        )
+    def _is_header(self, cells: Sequence[str]) -> bool:
+        """Whether the row is the header once more, under whatever names; a single name must be the same."""
+        places = [place for place, column in enumerate(self._known) if column]
+        if len(places) < _TELLING_NAMES:
+            return tuple(cells) == self._layout.headers
+        return all(self._schema.meaning(cells[place]) == self._layout.keys[place] for place in places)
 
     def _doubted(
         self, numbers: Sequence[int], texts: Sequence[str], place: int, doubts: Mapping[int, Mapping[int, str]]
@@ -311,37 +329,34 @@ class _Table:
         """`texts`, marked where they are not certain; the rows that then hold a mark are noted as broken."""
         column = self._known[place]
         why: dict[int, str] = {}
+        ascii_only = "".join(texts).isascii()
         if column:
-            why = self._why_uncertain(texts, column, place, doubts, numbers)
-        if not why and UNCERTAIN not in "".join(texts):
+            if not (ascii_only or self._certain):
+                why = {number: _GUESSED for number, text in zip(numbers, texts, strict=True) if not text.isascii()}
+            why |= self._why_uncertain(numbers, column, place, doubts)
+        if ascii_only and not why:
             return texts
         marked = []
         for number, text in zip(numbers, texts, strict=True):
             if UNCERTAIN in text or number in why:
-                cell = f"{column_letters(place)}{number}"
+                origin = self._origins.get(number)
+                cell = f"{column_letters(place)}{(origin and origin.sheet_row) or number}"
                 self._broken.setdefault(number, why.get(number, _MARKED).format(cell))
             marked.append(UNCERTAIN + text if number in why and UNCERTAIN not in text else text)
         return marked
 
     def _why_uncertain(
-        self,
-        texts: Sequence[str],
-        column: Column,
-        place: int,
-        doubts: Mapping[int, Mapping[int, str]],
-        numbers: Sequence[int],
+        self, numbers: Sequence[int], column: Column, place: int, doubts: Mapping[int, Mapping[int, str]]
     ) -> dict[int, str]:
-        """By row, why a cell that would be sent is not certain."""
+        """By row, why a cell that would be sent is not certain, other than by its letters."""
         why = {}
-        if not self._certain and not "".join(texts).isascii():
-            why = {number: _GUESSED for number, text in zip(numbers, texts, strict=True) if not text.isascii()}
         for number, kinds in doubts.items():
             kind = kinds.get(self._layout.own[place])
             if kind is not None and not (kind == NUMBER and column.whole_number):
                 why[number] = _DOUBTS[kind]
         if self._second_header and place == self._anchor:
             after = _SECOND_TABLE.format(self._second_header)
-            why |= {number: after for number in numbers if number > self._second_header}
+            why |= {number: after for number in numbers if number >= self._second_header}
         return why
 
     def _refuse_shared_origins(self) -> None:
@@ -363,7 +378,7 @@ def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> S
     Blank ones are None, or filled. Those that the schema knows lose the blanks around them, but secret ones do not.
     """
     together = "".join(texts)
-    if column and _BLANK.search(together):
+    if column and (not together.isascii() or any(map(together.__contains__, _ASCII_BLANKS))):
         bare = [text.strip(_BLANKS) for text in texts]
         texts = (
             [text if edgeless else "" for text, edgeless in zip(texts, bare, strict=True)] if column.secret else bare
@@ -371,6 +386,14 @@ def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> S
     if column and column.whole_number and "." in together:
         texts = [_WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text for text in texts]
     return texts if all(texts) else [text or fill for text in texts]
+
+
+@cache  # One text for however many rows.
+def _miscounted(have: int, width: int) -> str:
+    return (
+        f"the row has {have} cell{'' if have == 1 else 's'} where the header has {width}, "
+        "so it is not certain which cell belongs to which column"
+    )
 
 
 def _visible(text: str) -> bool:

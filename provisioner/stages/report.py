@@ -187,7 +187,7 @@ def _quantiles(durations: array[float]) -> list[tuple[str, str]]:
     if not durations:
         return []
     ordered = sorted(durations)
-    at = {"Half of the tasks took up to": 0.5, "Nine in ten took up to": 0.9, "The slowest took": 1.0}
+    at = {"Half of the tasks took at most": 0.5, "Nine in ten took at most": 0.9, "The slowest took": 1.0}
     return [(words, duration(ordered[round((len(ordered) - 1) * share)])) for words, share in at.items()]
 
 

@@ -1,17 +1,252 @@
-"""Turn ready rows into requests: text that is known to be good becomes what the service expects."""
+"""Turn ready rows into requests: what the sheet calls a domain, relay server or project becomes the service's ID.
+
+The account's lists say what there is. Where the service gives no such list, IDs are sent as they stand and the service
+decides. Where nobody asked it, as in a check, what only it could tell stays open.
+"""
 
 from __future__ import annotations
 
-from provisioner.records import Request, Row
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
+
+from provisioner.journal import address_key
+from provisioner.records import Holding, Holdings, Listing, Request, Row
+from provisioner.service import ListingUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from provisioner.progress import Listener
+    from provisioner.service import Service
+
+ID = re.compile(r"[1-9][0-9]{0,17}")
+ADDRESS = re.compile(r"([^@\s<>]+)@([^@\s<>]+)")
+NAMED = 3
+"""So many of the account's own are named beside one that it lacks."""
 
 
-def resolve(row: Row) -> Request:
-    """The body of the create call for a row that passed every rule."""
-    return Request(
-        email=row.email,
-        domain=int(row.domain),
-        relay_server=int(row.relay_server),
-        password=row.password,
-        project=int(row.project) if row.project else None,
-        reply_to=row.reply_to or None,
-    )
+async def take_stock(service: Service, listener: Listener) -> Holdings:
+    """List what the account has, each kind once; a list that cannot be had is noted. Raises StoppedError."""
+    found: dict[Listing, tuple[Holding, ...] | None] = {}
+    for listing in (Listing.DOMAINS, Listing.RELAY_SERVERS, Listing.PROJECTS):
+        try:
+            found[listing] = await service.holdings(listing)
+        except ListingUnavailableError as error:
+            found[listing] = None
+            what = listing.replace("-", " ")
+            listener.note(f"The account's {what} could not be looked up beforehand, so the service decides: {error}.")
+    return Holdings(found[Listing.DOMAINS], found[Listing.RELAY_SERVERS], found[Listing.PROJECTS])
+
+
+class Fault(NamedTuple):
+    """Why a cell cannot be resolved."""
+
+    column: str
+    sentence: str
+    cause: str = ""
+    """The sentence without what belongs to this row alone; empty where that is all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which mailbox a row is about, however its cells say it."""
+
+    username: str
+    key: str
+    """What the journal knows it by."""
+    address: str
+    """The full address; empty where the domain's name is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """What a cell means."""
+
+    id: int | None
+    """None where it names nothing, or nothing that could be looked up."""
+    name: str = ""
+    """Empty where it is not known."""
+    fault: str = ""
+
+
+class Resolver:
+    """Knows what the cells of one sheet mean at the service."""
+
+    def __init__(self, holdings: Holdings | None) -> None:
+        """None: the service was not asked."""
+        domains, relay_servers, projects = (
+            (holdings.domains, holdings.relay_servers, holdings.projects) if holdings else (None, None, None)
+        )
+        asked = holdings is not None
+        self._asked = asked
+        self._domains = _Kind("domain", "domains", domains, asked=asked, plain=_plain_domain)
+        self._relay_servers = _Kind("relay server", "relay servers", relay_servers, asked=asked, plain=_plain)
+        self._projects = _Kind("project", "projects", projects, asked=asked, plain=_plain)
+
+    def identity(self, email: str, domain: str) -> Identity:
+        """Which mailbox the cells mean; those that mean none are known by what they say."""
+        match = self._domains.find(domain)
+        name = match.name or ("" if ID.fullmatch(domain) else domain)
+        username = email
+        address = ADDRESS.fullmatch(email)
+        if address and (_same_domain(address[2], name) if name else not self._asked):
+            username = address[1]
+        key = address_key(username, match.id if match.id is not None else _plain_domain(domain))
+        return Identity(username, key, f"{username}@{match.name}" if match.name and "@" not in username else "")
+
+    def faults(self, email: str, domain: str, relay_server: str, project: str) -> list[Fault]:
+        """Why these cells, as far as they are filled in, cannot be sent; empty where nothing is against it."""
+        found = [
+            Fault(column, match.fault)
+            for column, kind, text in (
+                ("domain", self._domains, domain),
+                ("relay_server", self._relay_servers, relay_server),
+                ("project", self._projects, project),
+            )
+            if text and (match := kind.find(text)).fault
+        ]
+        address = ADDRESS.fullmatch(email)
+        if address and domain and self.identity(email, domain).username == email:
+            cause = "a full address whose domain is not certainly that of its row"
+            found.insert(0, Fault("email", self._foreign(email, address[1], self._domains.find(domain)), cause))
+        return found
+
+    def request(self, row: Row) -> Request | None:
+        """The body of the create call for a row without faults; None where only the service could tell it."""
+        domain, relay_server = self._domains.find(row.domain), self._relay_servers.find(row.relay_server)
+        project = self._projects.find(row.project) if row.project else None
+        username = self.identity(row.email, row.domain).username
+        unproved = username != row.email and not domain.name and ID.fullmatch(row.domain)
+        if domain.id is None or relay_server.id is None or (project and project.id is None) or unproved:
+            return None
+        return Request(
+            email=username,
+            domain=domain.id,
+            relay_server=relay_server.id,
+            password=row.password,
+            project=project.id if project else None,
+            reply_to=row.reply_to or None,
+        )
+
+    def _foreign(self, email: str, username: str, domain: _Match) -> str:
+        """About a full address that is not certainly one of the row's own domain."""
+        if domain.name:
+            own = f"{domain.id} ({domain.name})"
+            return (
+                f"“{email}” is no address of the row's domain {own}; write only “{username}” here, or mend the domain"
+            )
+        return (
+            f"“{email}” is a full address; write only “{username}” here, and the ID of its domain in the domain column"
+        )
+
+
+def twins(cells: Iterable[tuple[int, tuple[str, ...]]], resolver: Resolver) -> dict[int, list[int]]:
+    """The rows of which several mean one mailbox, and for each all that do. `cells`: of each row its email and domain.
+
+    It is for those that write it differently; of rows that write it alike, all are found too.
+    """
+    rows = defaultdict[str, list[int]](list)
+    for row, (email, domain) in cells:
+        if email and domain:
+            rows[resolver.identity(email, domain).key].append(row)
+    return {row: same for same in rows.values() if len(same) > 1 for row in same}
+
+
+def written_plainly(email: str, domain: str) -> bool:
+    """Whether the cells are a username alone and an ID, so that equal mailboxes are equal texts."""
+    return "@" not in email and domain.isdecimal()
+
+
+class _Kind:
+    """The domains, the relay servers or the projects of an account."""
+
+    def __init__(
+        self,
+        noun: str,
+        plural: str,
+        holdings: Sequence[Holding] | None,
+        *,
+        asked: bool,
+        plain: Callable[[str], str],
+    ) -> None:
+        """`plain` takes from a name what does not matter in it."""
+        self._noun = noun
+        self._plural = plural
+        self._plain = plain
+        self._holdings = holdings
+        self._asked = asked
+        self._by_id = {holding.id: holding for holding in holdings or ()}
+        self._found: dict[str, _Match] = {}
+
+    def find(self, text: str) -> _Match:
+        """What a cell means: an ID, or a name that is looked up whatever its case."""
+        if text not in self._found:
+            self._found[text] = self._look_up(text)
+        return self._found[text]
+
+    def _look_up(self, text: str) -> _Match:
+        number = int(text) if ID.fullmatch(text) else None
+        if self._holdings is None:
+            if number is None and self._asked:
+                return _Match(
+                    None,
+                    fault=f"“{text}” is not an ID, and the service gives no list of the account's {self._plural} "
+                    f"to look up a name in; write the {self._noun}'s ID",
+                )
+            return _Match(number)
+        matches = [self._by_id[number]] if number in self._by_id else [] if number else self._named(text)
+        if len(matches) > 1:
+            which = " and ".join(str(holding.id) for holding in matches)
+            return _Match(None, fault=f"“{text}” is the name of {self._plural} {which}; write the ID of the one meant")
+        if not matches:
+            return _Match(None, fault=self._lacking(text))
+        return self._usable(matches[0])
+
+    def _usable(self, holding: Holding) -> _Match:
+        if holding.verified is False:
+            fault = f"{self._noun} {_shown(holding)} is not verified yet; verify it at Mission Inbox, then run again"
+            return _Match(holding.id, holding.name, fault)
+        return _Match(holding.id, holding.name)
+
+    def _named(self, text: str) -> list[Holding]:
+        holdings = self._holdings or ()
+        exactly = [holding for holding in holdings if holding.name == text]
+        if len(exactly) == 1:
+            return exactly
+        return [holding for holding in holdings if holding.name and self._plain(holding.name) == self._plain(text)]
+
+    def _lacking(self, text: str) -> str:
+        said = f"the account has no {self._noun} {text if ID.fullmatch(text) else f'“{text}”'}"
+        by_text = {str(holding.id): holding for holding in self._holdings or ()}
+        by_text |= {self._plain(holding.name): holding for holding in self._holdings or () if holding.name}
+        close = get_close_matches(self._plain(text), by_text, n=NAMED)
+        nearest = list(dict.fromkeys(_shown(by_text[match]) for match in close))
+        if nearest:
+            return f"{said}; the nearest that it has: {', '.join(nearest)}"
+        some = [_shown(holding) for holding in (self._holdings or ())[:NAMED]]
+        more = ", …" if len(self._by_id) > NAMED else ""
+        return f"{said}; it has {', '.join(some)}{more}" if some else f"{said}; it has none at all"
+
+
+def _shown(holding: Holding) -> str:
+    return f"{holding.id} ({holding.name})" if holding.name else str(holding.id)
+
+
+def _plain(name: str) -> str:
+    """A name without what does not matter in it: case, and how blanks are written."""
+    return " ".join(name.casefold().split())
+
+
+def _plain_domain(name: str) -> str:
+    """A domain name as the network writes it."""
+    try:
+        return name.casefold().encode("idna").decode()
+    except UnicodeError:
+        return name.casefold()
+
+
+def _same_domain(one: str, other: str) -> bool:
+    return _plain_domain(one) == _plain_domain(other)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from provisioner.journal import Ended, Journal
-from provisioner.records import Doubt, LineId, Mailbox, Status
+from provisioner.records import Doubt, LineId, Listing, Mailbox, Status
 from provisioner.service import ListingUnavailableError, Service
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ async def _look_up(doubts: Sequence[Doubt], service: Service) -> tuple[dict[Line
 
 async def _domain_names(service: Service) -> dict[int, str]:
     try:
-        return await service.domain_names()
+        return {domain.id: domain.name for domain in await service.holdings(Listing.DOMAINS) if domain.name}
     except ListingUnavailableError:
         return {}
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 import operator
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from functools import partial
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
 from provisioner.records import Problem, Row, Secret
+from provisioner.schema import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from provisioner.schema import Column, MailboxSchema, Rule
+    from provisioner.schema import Column, MailboxSchema
     from provisioner.sheets import Sheet
 
     Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -42,12 +42,10 @@ class _Finding:
 
     column: str | None
     """The schema's name of the column whose cell is meant; None where the row as a whole is."""
-    sentence: Callable[[int], str]
+    faults: Callable[[int], Iterable[Fault]]
     """What to say about the row at a position."""
     positions: Positions
     """Where in the sheet's frame these rows stand, in order."""
-    cause: str = ""
-    """The sentence without what belongs to one row alone."""
 
 
 class Checked:
@@ -77,14 +75,16 @@ class Checked:
         rows = self._sheet.rows
         for finding in self._warnings:
             for position in finding.positions[~self._invalid[finding.positions]]:
-                yield int(rows[position]), self._problem(finding, int(position))
+                for problem in self._problems(finding, int(position)):
+                    yield int(rows[position]), problem
 
     def problems(self, row: int) -> tuple[Problem, ...]:
         """All that is wrong with the row, in the order of the columns; empty where it is ready."""
         position = self._sheet.position(row)
         first = bisect_left(self._positions, position)
         last = bisect_right(self._positions, position, first)
-        return tuple(self._problem(self._findings[kind], position) for kind in self._kinds[first:last])
+        findings = (self._findings[kind] for kind in self._kinds[first:last])
+        return tuple(chain.from_iterable(self._problems(finding, position) for finding in findings))
 
     def ready(self) -> Iterator[Row]:
         """The rows that broke no rule, in the sheet's order, made as they are asked for."""
@@ -96,11 +96,12 @@ class Checked:
             secret = None if password is None else Secret(password)
             yield Row(int(self._sheet.rows[position]), email, domain, relay_server, secret, project, reply_to)
 
-    def _problem(self, finding: _Finding, position: int) -> Problem:
+    def _problems(self, finding: _Finding, position: int) -> Iterator[Problem]:
         row = int(self._sheet.rows[position])
         named = finding.column is not None and finding.column in self._sheet.keys
         cell = self._sheet.cell_name(row, finding.column) if named and finding.column else None
-        return Problem(cell, finding.sentence(position), finding.cause)
+        for fault in finding.faults(position):
+            yield Problem(cell, fault.sentence, fault.cause)
 
 
 def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = False) -> Checked:
@@ -114,7 +115,9 @@ def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = F
     whole = np.ones(len(sheet.frame), dtype=np.bool_)
     broken = np.fromiter(map(sheet.position, sheet.broken), dtype=np.int64, count=len(sheet.broken))
     whole[broken] = False
-    findings = [_Finding(None, lambda position: sheet.broken[int(sheet.rows[position])], np.sort(broken), _UNREADABLE)]
+    findings = [
+        _Finding(None, lambda position: [Fault(sheet.broken[int(sheet.rows[position])], _UNREADABLE)], np.sort(broken))
+    ]
     warnings = []
     known = [name for name in sheet.keys if name in schema.columns]
     for name in (*known, *(name for name in schema.columns if name not in known)):
@@ -131,19 +134,23 @@ def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = F
 def _findings(
     sheet: Sheet, schema: MailboxSchema, column: Column, whole: Mask, *, blank_ok: bool
 ) -> Iterator[_Finding]:
+    blank = [Fault(column.blank, column.blank)]
     if column.name not in sheet.keys:
         if column.required and not blank_ok:
-            yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole), column.blank)
+            yield _Finding(column.name, lambda _: blank, np.flatnonzero(whole))
         return
     texts = sheet.texts(column.name)
     filled = whole & np.fromiter(map(operator.is_not, texts, repeat(None)), dtype=np.bool_, count=len(texts))
     if not blank_ok:
-        yield _Finding(column.name, lambda _: column.blank, np.flatnonzero(whole & ~filled), column.blank)
+        yield _Finding(column.name, lambda _: blank, np.flatnonzero(whole & ~filled))
     positions = np.flatnonzero(filled)
     once, back = _distinct(texts[positions])
-    for rule, broken in schema.broken(column.name, once):
-        rows = positions[broken if back is None else broken[back]]
-        yield _Finding(column.name, partial(_explain, rule, texts), rows, rule.cause)
+    broken = schema.broken(column.name, once)
+    yield _Finding(
+        column.name,
+        lambda position: column.faults(texts[position]),
+        positions[broken if back is None else broken[back]],
+    )
 
 
 def _distinct(texts: Texts) -> tuple[pd.Series[str], Positions | None]:
@@ -153,10 +160,6 @@ def _distinct(texts: Texts) -> tuple[pd.Series[str], Positions | None]:
         return pd.Series(texts, dtype=object), None
     places, once = pd.factorize(texts)
     return pd.Series(once, dtype=object), places
-
-
-def _explain(rule: Rule, texts: Texts, position: int) -> str:
-    return rule.explain(texts[position])
 
 
 def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
@@ -173,7 +176,7 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
     together = positions[np.argsort(mailbox, kind="stable")]
     starts = np.concatenate([[0], np.cumsum(np.bincount(mailbox))]) if len(mailbox) else np.zeros(1, np.int64)
 
-    def sentence(position: int) -> str:
+    def faults(position: int) -> list[Fault]:
         own = mailbox[np.searchsorted(positions, position)]
         first, end = int(starts[own]), int(starts[own + 1])
         others = [int(sheet.rows[other]) for other in together[first:end][: _NAMED_TWINS + 1] if other != position]
@@ -181,16 +184,16 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
         unnamed = end - first - 1 - len(named)
         rows = ("row " if end - first == _A_PAIR else "rows ") + ", ".join(named)
         also = f" and {unnamed} more" if unnamed else ""
-        return f"this username stands with the same domain in {rows}{also} too; keep one of them and delete the rest"
+        sentence = (
+            f"this username stands with the same domain in {rows}{also} too; keep one of them and delete the rest"
+        )
+        return [Fault(sentence, _TWIN)]
 
-    yield _Finding("email", sentence, positions, _TWIN)
+    yield _Finding("email", faults, positions)
 
 
 def _blank_ends(sheet: Sheet, name: str, whole: Mask) -> _Finding:
     texts = sheet.frame[name].to_numpy(dtype=object, na_value="")
     ends = np.fromiter(map(operator.ne, texts, map(str.strip, texts)), dtype=np.bool_, count=len(texts))
-    return _Finding(
-        name,
-        lambda _: f"the {name} begins or ends with a blank, which is kept as part of it",
-        np.flatnonzero(whole & ends),
-    )
+    kept = f"the {name} begins or ends with a blank, which is kept as part of it"
+    return _Finding(name, lambda _: [Fault(kept, kept)], np.flatnonzero(whole & ends))

@@ -22,11 +22,19 @@ FAILURES_FACT = "failures.csv as it was written"
 
 def write(journal: Journal, sheet: Sheet, folder: RunFolder) -> None:
     """Replace both files by what the journal says now, each in one step. Raises FilesError, JournalError."""
+    write_results(journal, folder, delimiter=sheet.delimiter)
     try:
-        write_table(folder.results, RESULTS_COLUMNS, map(_result, journal.record_lines()), delimiter=sheet.delimiter)
         header = (*sheet.headers, *FAILURES_COLUMNS)
         write_table(folder.failures, header, _failures(journal, sheet), delimiter=sheet.delimiter)
         journal.set_fact(FAILURES_FACT, str(folder.failures.stat().st_mtime_ns))
+    except OSError as error:
+        raise _files_error(folder, error) from error
+
+
+def write_results(journal: Journal, folder: RunFolder, *, delimiter: str) -> None:
+    """Replace results.csv alone. Raises FilesError, JournalError."""
+    try:
+        write_table(folder.results, RESULTS_COLUMNS, map(_result, journal.record_lines()), delimiter=delimiter)
     except OSError as error:
         raise _files_error(folder, error) from error
 
@@ -74,6 +82,9 @@ def _result(line: Line) -> tuple[str, ...]:
         why(line.status, line.error),
         _time(line.submitted_at),
         _time(line.finished_at),
+        line.imap or "",
+        line.smtp or "",
+        line.login_error or "",
     )
 
 

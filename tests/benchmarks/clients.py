@@ -81,7 +81,7 @@ async def pool(url: str, count: int, connections: int) -> int:
 
 async def aiohttp(url: str, count: int, connections: int) -> int:
     """The leanest of the well-known clients."""
-    import aiohttp as library  # noqa: PLC0415 - only where it is measured
+    import aiohttp as library
 
     numbers = iter(range(count))
     async with library.ClientSession(url, headers=HEADERS, connector=library.TCPConnector(limit=connections)) as client:

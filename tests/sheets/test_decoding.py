@@ -27,7 +27,7 @@ TEXT = "email;domain\r\nZoë;101\r\n"
         (TEXT.encode("cp1252"), False),
     ],
 )
-def test_the_usual_encodings_are_found(data: bytes, certain: bool) -> None:
+def test_the_usual_encodings_are_found(data: bytes, *, certain: bool) -> None:
     """Each encoding that offices save in is read, and only the last resort is called a guess."""
     encoding = find_encoding(data)
     assert list(lines(data, encoding)) == ["email;domain", "Zoë;101"]

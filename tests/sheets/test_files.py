@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
-import os
 import stat
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from provisioner.sheets import guard, read_table, replace_file, unguard, write_table
+from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, guard, read_table, replace_file, unguard, write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
@@ -53,6 +56,22 @@ def test_a_table_comes_back_as_it_was_written(
     assert list(read_table(path, delimiter=delimiter)) == [["a", "=b"], *rows]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("header", [RESULTS_COLUMNS, ("remedy", "a;b,c", *FAILURES_COLUMNS)])
+def test_a_files_delimiter_is_found_by_its_header(tmp_path: Path, header: Sequence[str], delimiter: str) -> None:
+    """Who reads results.csv or failures.csv need not know what the sheet was separated by."""
+    path = tmp_path / "results.csv"
+    write_table(path, header, [header], delimiter=delimiter)
+    assert list(read_table(path)) == [list(header), list(header)]
+
+
+def test_another_file_is_not_taken_for_ours(tmp_path: Path) -> None:
+    """A table without our columns needs its delimiter named."""
+    write_table(tmp_path / "x.csv", ["a", "b"], [])
+    with pytest.raises(csv.Error):
+        list(read_table(tmp_path / "x.csv"))
+
+
 def test_the_file_opens_rightly_in_a_spreadsheet_program(tmp_path: Path) -> None:
     """UTF-8 with a byte order mark, and CRLF at the end of each line."""
     path = tmp_path / "results.csv"
@@ -84,8 +103,8 @@ def test_the_old_file_stays_where_the_new_one_cannot_be_finished(tmp_path: Path)
 
     with pytest.raises(PowerCutError):
         write_table(path, ["a"], rows())
-    assert list(read_table(path)) == [["a"], ["old"]]
-    assert os.listdir(tmp_path) == ["results.csv"]
+    assert list(read_table(path, delimiter=",")) == [["a"], ["old"]]
+    assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
 
 
 def test_a_target_that_cannot_be_replaced_is_an_oserror(tmp_path: Path) -> None:
@@ -94,7 +113,7 @@ def test_a_target_that_cannot_be_replaced_is_an_oserror(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(OSError):
         write_table(path, ["a"], [["new"]])
-    assert os.listdir(tmp_path) == ["results.csv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
 
 
 def test_the_standard_library_reads_it_too(tmp_path: Path) -> None:

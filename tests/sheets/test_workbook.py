@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
+import contextlib
+import datetime as dt
 import io
 import zipfile
 from collections.abc import Callable
@@ -79,8 +80,8 @@ def test_blank_rows_and_columns_before_the_table_do_not_shift_it(save: Save) -> 
         (12345678, "is a number"),
         (1.5, "is a number"),
         (True, "TRUE or FALSE"),
-        (datetime.datetime(2025, 3, 1), "is a date"),
-        (datetime.time(9, 30), "is a date"),
+        (dt.datetime(2025, 3, 1, tzinfo=dt.UTC).replace(tzinfo=None), "is a date"),
+        (dt.time(9, 30), "is a date"),
     ],
 )
 def test_a_password_that_is_no_text_is_not_certain(save: Save, value: object, said: str) -> None:
@@ -89,7 +90,7 @@ def test_a_password_that_is_no_text_is_not_certain(save: Save, value: object, sa
     def fill(book: Any, sheet: Any) -> None:
         sheet.write_row(0, 0, HEADER)
         sheet.write_row(1, 0, GOOD)
-        if isinstance(value, datetime.date | datetime.time):
+        if isinstance(value, dt.date | dt.time):
             sheet.write_datetime(1, 3, value, book.add_format({"num_format": "yyyy-mm-dd hh:mm"}))
         else:
             sheet.write(1, 3, value)
@@ -207,7 +208,7 @@ def test_a_hidden_sheet_is_not_taken_unless_it_is_named(save: Save) -> None:
         sheet.hide()
 
     path = save(Front=table(["Welcome"]), Old=hidden)
-    with pytest.raises(SheetError, match="hidden sheets .* “Old”"):
+    with pytest.raises(SheetError, match=r"hidden sheets .* “Old”"):
         read(path, MAILBOX)
     assert cells(read(path, MAILBOX, sheet_name="Old"), 2)[0] == "john"
     both = save(Old=table(HEADER, GOOD), New=hidden)
@@ -277,15 +278,27 @@ def test_an_opendocument_sheet_is_read(tmp_path: Path) -> None:
     assert cells(read(path, MAILBOX), 2) == ["john", "101", "201", "Abcdef1!"]
 
 
-def test_an_error_in_an_opendocument_sheet_refuses_it(tmp_path: Path) -> None:
-    """Where it stands cannot be told from a blank cell, so the sheet as a whole is not certain."""
-    error = '<table:table-cell office:value-type="string" office:string-value="" calcext:value-type="error"/>'
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '<table:table-cell office:value-type="string" office:string-value="" calcext:value-type="error"/>',
+        "<table:covered-table-cell/>",
+        '</table:table-row><table:table-row table:visibility="filter"><table:table-cell/>',
+    ],
+)
+def test_what_cannot_be_told_in_an_opendocument_sheet_refuses_it(tmp_path: Path, odd: str) -> None:
+    """Errors and merged cells look blank there, and hidden rows like others: the sheet as a whole is not certain."""
     path = tmp_path / "sheet.ods"
-    path.write_bytes(
-        ods(ods_row("email", "domain", "relay_server", "password") + ods_row("john", "101", "201", more=error))
-    )
+    rows = ods_row("email", "domain", "relay_server", "password") + ods_row("john", "101", "201", more=odd)
+    path.write_bytes(ods(rows))
     with pytest.raises(SheetError, match="show an error"):
         read(path, MAILBOX)
+
+
+def test_an_error_in_an_old_workbook_refuses_it() -> None:
+    """Excel 97's files hold errors that the reader shows as blank cells, and nobody can tell where."""
+    with pytest.raises(SheetError, match="show an error"):
+        read(Path(__file__).with_name("errors.xls"), MAILBOX)
 
 
 def workbook() -> bytes:
@@ -295,20 +308,20 @@ def workbook() -> bytes:
     return out.getvalue()
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
-    st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 255)), max_size=20), st.integers(0, 10**9), st.booleans()
+    st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 255)), max_size=20),
+    st.integers(0, 10**9),
+    st.sampled_from(["file", "part"]),
 )
 def test_a_polluted_workbook_is_read_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, pokes: list[tuple[int, int]], cut: int, inside: bool
+    tmp_path_factory: pytest.TempPathFactory, pokes: list[tuple[int, int]], cut: int, where: str
 ) -> None:
     """Bytes changed or cut off, in the file or within one of its parts: never a traceback."""
     path = tmp_path_factory.mktemp("polluted") / "sheet.xlsx"
-    path.write_bytes(_polluted(workbook(), pokes, cut, inside=inside))
-    try:
+    path.write_bytes(_polluted(workbook(), pokes, cut, inside=where == "part"))
+    with contextlib.suppress(SheetError):
         read(path, MAILBOX)
-    except SheetError as refusal:
-        assert refusal.message
 
 
 def _polluted(data: bytes, pokes: list[tuple[int, int]], cut: int, *, inside: bool) -> bytes:

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from provisioner.journal import Journal
+from provisioner.journal import Journal, address_key
 from provisioner.records import Entry, Job, Request, Secret
 from provisioner.stages.plan import plan
 
@@ -51,4 +51,5 @@ def stored(journal: Journal) -> Callable[[], list[sqlite3.Row]]:
 
 def _entry(number: int, domain: int = 101, relay_server: int = 201) -> Entry:
     request = Request(f"user{number}", domain, relay_server, Secret("SecurePassword123!"), None, None)
-    return Entry(number + 1, number + 1, request.email, str(domain), str(relay_server), "", "", request)
+    key = address_key(request.email, domain)
+    return Entry(number + 1, number + 1, key, request.email, str(domain), str(relay_server), "", "", request)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.journal import Ended, Journal, Line, Sending, TakenOn
+from provisioner.journal import Ended, Journal, Line, Sending, TakenOn, address_key
 from provisioner.records import Entry, Job, LineId, Request, Secret, Status, TaskId
 from provisioner.stages.plan import Plan, plan
 
@@ -16,6 +16,7 @@ def entry(row: int, email: str, *, domain: str = "101", ready: bool = True, **mo
     fields: dict[str, object] = {
         "file_row": row,
         "sheet_row": row,
+        "key": address_key(email, domain),
         "email": email,
         "domain": domain,
         "relay_server": "201",

@@ -353,7 +353,7 @@ async def test_a_stuck_task_is_left_unfinished_in_time(
     assert 0 < len(stuck) < 10
     assert {doubt.job.line for doubt in work.poller.doubts} == {line["id"] for line in stuck}
     assert not any(doubt.resend for doubt in work.poller.doubts)
-    assert stuck[0]["error"] == "accepted, and not done after 0.025 minutes"
+    assert stuck[0]["error"] == "accepted, and not done after 1.5 seconds"
 
 
 @pytest.mark.anyio

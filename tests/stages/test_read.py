@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from provisioner.errors import SheetError
 from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, UNCERTAIN, Origin, Sheet, column_letters
 from provisioner.stages.read import read
 from provisioner.stages.validate import validate
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAILBOX = schema.load()
 HEADER = "email,domain,relay_server,password,project"
@@ -77,6 +80,17 @@ def test_a_guessed_encoding_never_reaches_the_service(sheet: Sheets) -> None:
 def test_the_header_is_found_below_whatever_stands_above_it(sheet: Sheets, text: str, row: int) -> None:
     """A preamble, blank rows or a line of groups: the row that names the most columns is the header."""
     assert ready(sheet(text)) == [(row, "john")]
+
+
+def test_rows_above_the_header_are_not_taken_for_a_preamble(sheet: Sheets) -> None:
+    """A sheet that was sorted together with its header: its first rows must not vanish."""
+    with pytest.raises(SheetError, match=r"Row 2 stands above the header \(row 3\)"):
+        sheet(f"\n{GOOD}\n{HEADER}\njane{GOOD[4:]}")
+
+
+def test_a_separator_line_may_name_a_tab(sheet: Sheets) -> None:
+    """What is invisible at its end is what it says."""
+    assert ready(sheet(f"sep=\t\n{HEADER}\n{GOOD}\n".replace(",", "\t"))) == [(2, "john")]
 
 
 def test_headers_go_by_many_names(sheet: Sheets) -> None:
@@ -200,11 +214,38 @@ def test_a_header_that_comes_again_is_no_row(sheet: Sheets) -> None:
 
 def test_a_second_table_with_other_columns_is_not_read_under_the_first_header(sheet: Sheets) -> None:
     """Its cells would be taken for what they are not."""
-    text = "\n".join([HEADER, GOOD, "", "email,relay_server,domain,password,project", "anna,201,101,Abcdef1!,789"])
+    text = f"{HEADER}\n{GOOD}\n\nemail,relay_server,domain,password,project\nanna,201,101,Abcdef1!,789"
     read_sheet = sheet(text)
     assert ready(read_sheet) == [(2, "john")]
     assert "second table begins at row 4" in read_sheet.broken[5]
     assert read_sheet.own_cells(5)[0] == UNCERTAIN + "anna"
+
+
+def test_a_header_of_other_columns_is_kept_as_a_row_in_doubt(sheet: Sheets) -> None:
+    """Should it be a mailbox after all, it has not vanished; and its being too long costs no other row."""
+    read_sheet = sheet(f"{HEADER}\n{GOOD}\nemail,relay,domain,password,project,notes\nanna,2,1,Abcdef1!,,\n")
+    assert sorted(read_sheet.broken) == read_sheet.rows.tolist()[1:] == [3, 4]
+    again = sheet(f"{HEADER}\n{HEADER},\n{GOOD}")
+    assert ready(again) == [(3, "john")]
+    assert not again.broken
+
+
+def test_a_username_may_be_called_as_a_header(sheet: Sheets) -> None:
+    """Where a single column names itself, only the very same text is the header once more."""
+    fill = {"domain": "101", "relay_server": "201"}
+    read_sheet = sheet("Username\nuser\nmailbox\nUsername\nemail", fill=fill, blank_password_ok=True)
+    assert [read_sheet.own_cells(row)[0] for row in read_sheet.rows.tolist()] == ["user", "mailbox", "email"]
+
+
+def test_without_an_example_in_the_schema_no_row_is_one(tmp_path: Path) -> None:
+    """A row is dropped as the template's only by its username."""
+    office = tmp_path / "office.yaml"
+    text = schema.shipped("mailbox.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "sheet.csv"
+    path.write_text(f"{HEADER}\njohn,101,201,Example-Passw0rd!,789\njane,x,201,Abcdef1!,", encoding="utf-8")
+    for lines in (text, "\n".join(line for line in text.splitlines() if "example:" not in line or '"101"' in line)):
+        office.write_text(lines, encoding="utf-8")
+        assert read(path, schema.load(office)).rows.tolist() == [2, 3]
 
 
 @pytest.mark.parametrize("line", ["Total,2,,,", "Total: 2,2,2,,", "Subtotal,101,201,,"])
@@ -245,6 +286,8 @@ def test_a_failures_file_is_read_as_the_sheet_it_came_from(sheet: Sheets) -> Non
     assert read_sheet.cell_name(2, "password") == "D17"
     assert read_sheet.cell_name(3, "password") == "D3"
     assert read_sheet.origins[3] == Origin(None, None)
+    marked = sheet(f"{FAILURES}\njohn,101,201,{UNCERTAIN}x,789,17,failed,e,r,\n")
+    assert marked.broken[2].startswith("D17")
     assert read_sheet.origins[2].task_id == "task-1"
 
 

@@ -20,24 +20,22 @@ if TYPE_CHECKING:
 
 
 def line(number: int, email: str, status: Status) -> Line:
-    fields: dict[str, Any] = dict.fromkeys(Line.__slots__) | {
-        "id": LineId(number),
-        "sheet_row": number + 1,
-        "file_row": number + 1,
-        "address_key": address_key(email, 101),
-        "email": email,
-        "domain": "101",
-        "relay_server": "201",
-        "project": "",
-        "reply_to": "",
-        "address": "",
-        "status": status,
-        "error": "as it was",
-        "sends": 1,
-        "doubtful": False,
-        "problems": (),
-    }
-    return Line(**fields)
+    place = number + 1
+    return Line(
+        LineId(number),
+        place,
+        place,
+        address_key(email, 101),
+        email,
+        "101",
+        "201",
+        "",
+        "",
+        "",
+        status,
+        "as it was",
+        sends=1,
+    )
 
 
 def doubt(number: int, email: str, status: Status, *, doubtful: bool = False, resend: bool = False) -> Doubt:

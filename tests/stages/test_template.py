@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import xlsxwriter
@@ -15,6 +15,9 @@ from provisioner.errors import SheetError
 from provisioner.stages.read import read
 from provisioner.stages.template import template
 from provisioner.stages.validate import validate
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAILBOX = schema.load()
 FILLED = ["007", "101", "201", "Abcdef1!", "", ""]

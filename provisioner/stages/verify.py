@@ -1,0 +1,229 @@
+"""Log in to every created mailbox over IMAP and SMTP, once each, and store what came of it.
+
+A password that is tried too often locks its account, so only two things are tried again, and within a time: a mailbox
+so new that the mail servers may not know it yet, and a server that cannot be reached.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from provisioner.errors import SettingsError
+from provisioner.journal import Journal, Line, LoggedIn, password_check
+from provisioner.mail import imap_login, smtp_login
+from provisioner.records import (
+    Account,
+    LoginAnswer,
+    LoginCounts,
+    LoginState,
+    MailLogin,
+    MailServer,
+    Secret,
+    Status,
+)
+from provisioner.trust import trusted
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from provisioner.mail import Attempt
+    from provisioner.progress import Listener
+    from provisioner.settings import VerifyOptions
+    from provisioner.sheets import Sheet
+
+WORKERS = 8
+"""Mailboxes that are logged in to at once: mail servers count connections from one address."""
+IMAPS_PORT, SMTPS_PORT = 993, 465
+FRESH = 15 * 60.0
+"""Seconds after its creation in which a refused mailbox is tried again."""
+FIRST_PAUSE = 5.0
+"""Seconds before the second round; each further pause is twice as long."""
+GIVE_UP = 3
+"""After so many mailboxes in a row that found a server out of reach, it is left alone until the next round."""
+
+UNKNOWN_ADDRESS = "not tried: the full address is not known; run the sheet again, then verify"
+UNKNOWN_PASSWORD = "not tried: its password is neither in the sheet nor made up by this program"  # noqa: S105 - a sentence
+OTHER_PASSWORD = "not tried: the sheet's password is not the one that the mailbox was created with"  # noqa: S105 - a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Untried:
+    """A mailbox that cannot be logged in to, and why."""
+
+    line: Line
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The created mailboxes of a run."""
+
+    ready: Sequence[MailLogin]
+    untried: Sequence[Untried]
+
+
+def gather(lines: Iterable[Line], passwords: Mapping[str, Sequence[Secret]], now: float) -> Gathered:
+    """Which mailboxes can be logged in to, and which cannot.
+
+    `passwords`: by a row's key or its full address in lower case, all that sheets give for it. Only one that the
+    mailbox was created with is ever tried. `now`: seconds since 1970.
+    """
+    ready, untried = [], []
+    for line in lines:
+        if line.status is not Status.CREATED:
+            continue
+        password, reason = _password(line, passwords)
+        if not line.address:
+            untried.append(Untried(line, UNKNOWN_ADDRESS))
+        elif password is None:
+            untried.append(Untried(line, reason))
+        else:
+            fresh = line.finished_at is not None and abs(now - line.finished_at) < FRESH
+            ready.append(MailLogin(line.id, line.address, password, fresh))
+    return Gathered(ready, untried)
+
+
+def _password(line: Line, passwords: Mapping[str, Sequence[Secret]]) -> tuple[Secret | None, str]:
+    if line.password is not None:
+        return line.password, ""
+    given = [*passwords.get(line.address_key or "", ()), *passwords.get(line.address.casefold(), ())]
+    fitting = [password for password in given if password_check(password, line.id) == line.password_check]
+    if fitting:
+        return fitting[0], ""
+    return None, OTHER_PASSWORD if given else UNKNOWN_PASSWORD
+
+
+async def verify(
+    mailboxes: Gathered,
+    servers: tuple[MailServer, MailServer],
+    journal: Journal,
+    listener: Listener,
+    *,
+    patience: float,
+    wall_clock: Callable[[], float] = time.time,
+) -> LoginCounts:
+    """Try all of them, and again what may be better a little later, for `patience` seconds. Raises JournalError.
+
+    `servers`: IMAP's and SMTP's.
+    """
+    for each in mailboxes.untried:
+        await journal.record(LoggedIn(each.line.id, wall_clock(), None, None, each.reason))
+    context = await anyio.to_thread.run_sync(trusted)
+    imap, smtp = servers
+    both = (_Server(imap, imap_login, context), _Server(smtp, smtp_login, context))
+    work = _Verifying(both, journal, wall_clock)
+    deadline = anyio.current_time() + patience
+    pause, waiting = FIRST_PAUSE, list(mailboxes.ready)
+    while waiting:
+        await work.round(waiting)
+        waiting = [login for login in waiting if work.may_improve(login)]
+        if not waiting or anyio.current_time() + pause > deadline:
+            break
+        listener.held(pause, f"{len(waiting)} mailboxes are tried again")
+        await anyio.sleep(pause)
+        pause *= 2
+    good = sum(work.is_good(login) for login in mailboxes.ready)
+    return LoginCounts(ok=good, failed=len(mailboxes.ready) - good, untried=len(mailboxes.untried))
+
+
+class _Server:
+    """One mail server, and how many mailboxes in a row found it out of reach."""
+
+    def __init__(self, server: MailServer, attempt: Attempt, context: ssl.SSLContext) -> None:
+        self._server = server
+        self._attempt = attempt
+        self._context = context
+        self._misses: list[LoginAnswer] = []
+        self.answers: dict[int, LoginAnswer] = {}
+        """The latest, by line."""
+
+    def begin_round(self) -> None:
+        self._misses = []
+
+    async def log_in(self, login: MailLogin) -> None:
+        """One attempt, or none where the server is known to be out of reach."""
+        if len(self._misses) >= GIVE_UP:
+            self.answers[login.line] = self._misses[-1]
+            return
+        attempt = partial(self._attempt, self._server, login.address, login.password, self._context)
+        answer = await anyio.to_thread.run_sync(attempt)
+        self._misses = [*self._misses, answer] if answer.state is LoginState.UNREACHABLE else []
+        self.answers[login.line] = answer
+
+
+class _Verifying:
+    """What the workers of one verification share."""
+
+    def __init__(self, servers: Sequence[_Server], journal: Journal, wall_clock: Callable[[], float]) -> None:
+        self._servers = servers
+        self._journal = journal
+        self._now = wall_clock
+
+    async def round(self, logins: Sequence[MailLogin]) -> None:
+        """Each of them once with each server that has not accepted it yet."""
+        waiting = iter(logins)
+        for server in self._servers:
+            server.begin_round()
+
+        async def work() -> None:
+            for login in waiting:
+                for server in self._servers:
+                    if not _is(LoginState.OK, server, login):
+                        await server.log_in(login)
+                await self._journal.record(self._change(login))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(WORKERS):
+                group.start_soon(work)
+
+    def is_good(self, login: MailLogin) -> bool:
+        return all(_is(LoginState.OK, server, login) for server in self._servers)
+
+    def may_improve(self, login: MailLogin) -> bool:
+        """Whether another attempt makes sense, and can lock nothing that would not be locked anyway."""
+        refused = any(_is(LoginState.REFUSED, server, login) for server in self._servers)
+        return not self.is_good(login) and (login.fresh or not refused)
+
+    def _change(self, login: MailLogin) -> LoggedIn:
+        imap, smtp = (server.answers[login.line] for server in self._servers)
+        named = zip(("IMAP", "SMTP"), (imap, smtp), strict=True)
+        error = "; ".join(f"{name}: {answer.sentence}" for name, answer in named if answer.sentence)
+        return LoggedIn(login.line, self._now(), imap.state, smtp.state, error or None)
+
+
+def _is(state: LoginState, server: _Server, login: MailLogin) -> bool:
+    answer = server.answers.get(login.line)
+    return answer is not None and answer.state is state
+
+
+def passwords(sheet: Sheet, key: Callable[[str, str], str]) -> dict[str, list[Secret]]:
+    """The passwords of a sheet by what their mailboxes are known by. `key` makes that of username and domain."""
+    known = defaultdict[str, list[Secret]](list)
+    for _, (email, domain, password) in sheet.cells("email", "domain", "password"):
+        if password:
+            known[key(email, domain)].append(Secret(password))
+    return known
+
+
+def servers(account: Account | None, how: VerifyOptions) -> tuple[MailServer, MailServer]:
+    """The IMAP and the SMTP server: the account's, but for what is given. Raises SettingsError where one is missing."""
+    imap = _server("IMAP", account.imap if account else None, how.imap_host, how.imap_port, IMAPS_PORT)
+    return imap, _server("SMTP", account.smtp if account else None, how.smtp_host, how.smtp_port, SMTPS_PORT)
+
+
+def _server(name: str, known: MailServer | None, host: str | None, port: int | None, usual: int) -> MailServer:
+    host = host or (known.host if known else None)
+    if not host:
+        raise SettingsError(
+            f"The service does not say which {name} server the account has.",
+            remedy=f"Name it with --{name.lower()}-host.",
+        )
+    return MailServer(host, port or (known.port if known else usual))

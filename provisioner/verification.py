@@ -1,0 +1,116 @@
+"""Log in to the mailboxes of a run that was made earlier, and bring its record up to date."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from provisioner import runfolder, schema
+from provisioner.errors import SheetError
+from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal, Line
+from provisioner.pace import Pace
+from provisioner.records import Account, LoginCounts, LoginState, Secret, Status
+from provisioner.service import Service
+from provisioner.settings import service_name
+from provisioner.stages.read import read
+from provisioner.stages.resolve import Resolver
+from provisioner.stages.verify import gather, passwords, servers, verify
+from provisioner.stages.write import write_results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from provisioner.progress import Listener
+    from provisioner.runfolder import RunFolder
+    from provisioner.settings import Connection, VerifyOptions
+
+SHOWN = 10
+"""How many of the mailboxes that are not good an answer holds."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a verification came to."""
+
+    counts: LoginCounts
+    results: Path
+    bad: Sequence[Line]
+    """The first mailboxes that could not be logged in to, or were not tried."""
+
+
+def verify_run(
+    run: Path,
+    sheets: Sequence[Path],
+    how: VerifyOptions,
+    connect: Callable[[RunFolder], AbstractContextManager[Connection]] | None,
+    listener: Listener,
+    *,
+    schema_file: Path | None = None,
+) -> Verified:
+    """Log in to every created mailbox of a run, named by its folder or its sheet.
+
+    `sheets` hold the passwords; without any, the sheet of the latest run does. `connect` says where the service is that
+    names the mail servers; None where `how` names both. Raises UnusableError and StoppedError.
+    """
+    folder = runfolder.existing(run)
+    with runfolder.hold(folder), closing(Journal(folder.journal)) as journal:
+        account = _account(folder, journal, connect, listener) if connect is not None else None
+        both = servers(account, how)
+        known = _passwords(sheets, journal, listener, schema_file)
+        mailboxes = gather(journal.record_lines(), known, time.time())
+        try:
+            counts = anyio.run(lambda: verify(mailboxes, both, journal, listener, patience=how.patience))
+        finally:
+            write_results(journal, folder, delimiter=journal.fact(DELIMITER_FACT) or ",")
+        return Verified(counts, folder.results, bad_lines(journal))
+
+
+def bad_lines(journal: Journal) -> list[Line]:
+    """The first created mailboxes that were not logged in to over both protocols."""
+    created = (line for line in journal.record_lines() if line.status is Status.CREATED)
+    return list(islice((line for line in created if {line.imap, line.smtp} != {LoginState.OK}), SHOWN))
+
+
+def _account(
+    folder: RunFolder,
+    journal: Journal,
+    connect: Callable[[RunFolder], AbstractContextManager[Connection]],
+    listener: Listener,
+) -> Account:
+    with connect(folder) as connection:
+        journal.belong_to(service_name(connection.api_url))
+
+        async def ask() -> Account:
+            async with Service(connection, Pace(connection.rates), listener) as service:
+                return await service.account()
+
+        return anyio.run(ask)
+
+
+def _passwords(
+    sheets: Sequence[Path], journal: Journal, listener: Listener, schema_file: Path | None
+) -> dict[str, list[Secret]]:
+    """All passwords that the sheets give, by what their mailboxes are known by."""
+    rules = schema.load(schema_file)
+    resolver = Resolver(None)
+    known = defaultdict[str, list[Secret]](list)
+    fact = journal.fact(SHEET_FACT)
+    for path in sheets or ([Path(fact)] if fact else []):
+        try:
+            sheet = read(path, rules, blank_password_ok=True)
+        except SheetError as error:
+            if sheets:
+                raise
+            listener.note(f"The sheet of the run cannot be read for its passwords: {error.message}")
+            continue
+        for key, given in passwords(sheet, lambda email, domain: resolver.identity(email, domain).key).items():
+            known[key] += given
+    return known

@@ -1,0 +1,77 @@
+"""What is left, put together by cause."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provisioner.journal import Line
+from provisioner.records import Actor, LineId, Problem, Status, TaskId
+from provisioner.stages.group import group
+
+
+def line(number: int, status: Status, error: str = "", **known: Any) -> Line:
+    fields: dict[str, Any] = {
+        "id": LineId(number),
+        "sheet_row": number,
+        "file_row": number,
+        "address_key": f"user{number}@101",
+        "email": f"user{number}",
+        "domain": "101",
+        "relay_server": "201",
+        "project": "",
+        "reply_to": "",
+        "status": status,
+        "error": error,
+        "sends": 1,
+    }
+    return Line(**fields | known)
+
+
+def test_one_mistake_made_often_is_one_group() -> None:
+    """Rows whose sentences differ in the cell's own value alone are told together, with their cells."""
+    problems = [Problem(f"B{n}", f"“x{n}” is not an ID", "“…” is not an ID") for n in range(2, 9)]
+    (found,) = group([line(n, Status.INVALID, problems=(p,)) for n, p in enumerate(problems, 2)], keep=3)
+    assert (found.cause, found.rows, found.actor) == ("“…” is not an ID", 7, Actor.SHEET)
+    assert [(example.place, example.sentence) for example in found.examples] == [
+        ("B2", "“x2” is not an ID"),
+        ("B3", "“x3” is not an ID"),
+        ("B4", "“x4” is not an ID"),
+    ]
+
+
+def test_what_the_service_said_is_told_without_what_is_the_rows_own() -> None:
+    """A refusal that names the username is the same refusal for every username."""
+    rows = [line(n, Status.REJECTED, f"user{n} is not allowed", reply_to="") for n in (2, 3)]
+    (found,) = group(rows, keep=2)
+    assert found.cause == "… is not allowed"
+    assert [example.sentence for example in found.examples] == ["user2 is not allowed", "user3 is not allowed"]
+    assert [example.place for example in found.examples] == ["row 2", "row 3"]
+
+
+def test_problems_that_always_come_together_are_one_group() -> None:
+    """Four faults of one password are told once; a fault that another row has too stands alone."""
+    short, digit = Problem("D2", "too short"), Problem("D2", "no digit")
+    rows = [line(2, Status.INVALID, problems=(short, digit))]
+    assert [each.cause for each in group(rows, keep=2)] == ["too short; no digit"]
+    rows.append(line(3, Status.INVALID, problems=(Problem("D3", "too short"),)))
+    assert [(each.cause, each.rows) for each in group(rows, keep=2)] == [("too short", 2), ("no digit", 1)]
+
+
+def test_who_must_act_comes_before_how_many() -> None:
+    """What the sheet's keeper must mend comes first, then what support must see, then what needs nobody."""
+    rows = [
+        *(line(n, Status.UNSENT) for n in range(2, 6)),
+        line(6, Status.FAILED, "the server is full", sends=2, task_id=TaskId("t-6")),
+        line(7, Status.FAILED, "the server is full"),
+        line(8, Status.INVALID, "the username is missing", sheet_row=None),
+    ]
+    found = group(rows, keep=2)
+    assert [(each.actor, each.rows) for each in found] == [
+        (Actor.SHEET, 1),
+        (Actor.SUPPORT, 1),
+        (Actor.NEXT_RUN, 4),
+        (Actor.NEXT_RUN, 1),
+    ]
+    assert found[0].examples[0].place == "a row added by hand"
+    assert found[1].examples[0].task_id == "t-6"
+    assert found[2].cause == "not sent: the run ended before its turn"

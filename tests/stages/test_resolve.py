@@ -1,0 +1,185 @@
+"""What the sheet calls a thing becomes what the service calls it, or a sentence that says why not."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.pace import Pace
+from provisioner.records import Holding, Holdings, Row, Secret
+from provisioner.service import Service
+from provisioner.stages.resolve import Resolver, take_stock, twins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provisioner.settings import Connection
+
+ACCOUNT = Holdings(
+    domains=(
+        Holding(101, "acme-mail.example", verified=True),
+        Holding(102, "acme-outreach.example", verified=True),
+        Holding(104, "acme-pending.example", verified=False),
+        Holding(105, "bücher.example"),
+    ),
+    relay_servers=(Holding(201, "MissionInbox"), Holding(202, "Mailgun"), Holding(203, "Mailgun")),
+    projects=(Holding(789, "Spring campaign"), Holding(790, "spring campaign"), Holding(791, "Autumn 2026")),
+)
+UNLISTED = Holdings(None, None, None)
+
+
+def row(email: str = "ann", domain: str = "101", relay_server: str = "201", project: str = "") -> Row:
+    return Row(2, email, domain, relay_server, Secret("Sheet-Pass-1!"), project or None, None)
+
+
+def faults(resolver: Resolver, of: Row) -> list[str]:
+    found = resolver.faults(of.email, of.domain, of.relay_server, of.project or "")
+    return [f"{fault.column}: {fault.sentence}" for fault in found]
+
+
+def test_ids_and_names_mean_the_same() -> None:
+    """A domain, relay server or project may be written as its ID or its name, in any case."""
+    resolver = Resolver(ACCOUNT)
+    by_id = resolver.request(row("ann", "101", "201", "791"))
+    by_name = resolver.request(row("ann", "Acme-Mail.example", " missioninbox", "autumn  2026"))
+    assert by_id == by_name
+    assert by_id is not None
+    assert (by_id.domain, by_id.relay_server, by_id.project) == (101, 201, 791)
+
+
+def test_a_domain_is_known_in_letters_and_as_the_network_writes_it() -> None:
+    """A domain with letters beyond a to z is found in either spelling."""
+    for name in ("bücher.example", "xn--bcher-kva.example", "BÜCHER.example"):
+        request = Resolver(ACCOUNT).request(row(domain=name))
+        assert request is not None
+        assert request.domain == 105
+
+
+def test_an_exact_name_is_not_ambiguous() -> None:
+    """Of two names that differ in case alone, the one that is written exactly so is meant."""
+    request = Resolver(ACCOUNT).request(row(project="spring campaign"))
+    assert request is not None
+    assert request.project == 790
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (row(domain="999"), "domain: the account has no domain 999; it has 101 .acme-mail.example., "),
+        (row(domain="1011"), "domain: .* no domain 1011; the nearest that it has: 101 .acme-mail.example."),
+        (row(domain="acme-mial.example"), "the nearest that it has: 101 .acme-mail.example."),
+        (row(domain="104"), "domain 104 .acme-pending.example. is not verified yet"),
+        (row(domain="acme-pending.example"), "domain 104 .acme-pending.example. is not verified yet"),
+        (row(relay_server="Mailgun"), "relay_server: “Mailgun” is the name of relay servers 202 and 203; write the ID"),
+        (row(relay_server="Mailgum"), "the nearest that it has: 20"),
+        (row(project="SPRING campaign"), "project: .* is the name of projects 789 and 790"),
+        (row(project="2026"), "project: the account has no project 2026"),
+        (row("ann@other.example"), "email: .* 101 .acme-mail.example.; write only “ann” here"),
+    ],
+)
+def test_what_the_account_lacks_is_told_with_the_nearest(written: Row, said: str) -> None:
+    """One sentence for each cell, naming what there is."""
+    (found,) = faults(Resolver(ACCOUNT), written)
+    assert re.search(said, found), found
+
+
+def test_an_id_with_a_zero_before_it_is_not_the_same() -> None:
+    """`0101` is not 101: it is looked for as it stands."""
+    assert faults(Resolver(ACCOUNT), row(domain="0101"))
+
+
+def test_a_full_address_of_the_rows_own_domain_is_its_username() -> None:
+    """The part before the @ is sent, and the address is known."""
+    resolver = Resolver(ACCOUNT)
+    for domain in ("101", "acme-mail.example"):
+        request = resolver.request(row("ann@ACME-mail.example", domain))
+        assert request is not None
+        assert request.email == "ann"
+        identity = resolver.identity("ann@acme-mail.example", domain)
+        assert (identity.key, identity.address) == ("ann@101", "ann@acme-mail.example")
+
+
+def test_without_lists_ids_are_sent_and_names_are_refused() -> None:
+    """Where the service gives no lists it decides about IDs; a name cannot be sent."""
+    resolver = Resolver(UNLISTED)
+    request = resolver.request(row("ann", "999", "998", "997"))
+    assert request is not None
+    assert (request.domain, request.relay_server, request.project) == (999, 998, 997)
+    (found,) = faults(resolver, row(domain="acme-mail.example"))
+    assert "gives no list of the account's domains" in found
+    assert "write only “ann” here" in faults(resolver, row("ann@acme-mail.example"))[0]
+
+
+def test_what_nobody_asked_the_service_stays_open() -> None:
+    """A check finds no fault with names, and makes no request of what it cannot know."""
+    resolver = Resolver(None)
+    for written in (row(domain="any.example"), row(project="Any"), row("ann@any.example")):
+        assert faults(resolver, written) == []
+        assert resolver.request(written) is None
+    assert resolver.request(row()) is not None
+    assert faults(resolver, row("ann@other.example", "any.example"))
+
+
+def test_one_mailbox_written_in_several_ways_is_found() -> None:
+    """By ID, by name and by address: the rows of one mailbox know of each other."""
+    cells = [
+        (2, ("ann", "101")),
+        (3, ("bob", "101")),
+        (4, ("Ann", "acme-mail.example")),
+        (5, ("ann@acme-mail.example", "101")),
+        (6, ("ann", "102")),
+    ]
+    assert twins(cells, Resolver(ACCOUNT)) == {2: [2, 4, 5], 4: [2, 4, 5], 5: [2, 4, 5]}
+    by_name = [(2, ("ann", "any.example")), (3, ("ann@any.example", "ANY.example"))]
+    assert twins(by_name, Resolver(None)) == {2: [2, 3], 3: [2, 3]}
+
+
+@given(st.text(min_size=1, max_size=12), st.text(min_size=1, max_size=12))
+def test_any_cells_resolve_without_an_exception(email: str, cell: str) -> None:
+    """Whatever stands in the cells, the answer is a fault or a meaning."""
+    for holdings in (ACCOUNT, UNLISTED, None):
+        resolver = Resolver(holdings)
+        resolver.identity(email, cell)
+        resolver.faults(email, cell, cell, cell)
+
+
+@pytest.mark.parametrize("paginated", [False, True])
+def test_the_account_is_listed_once(
+    sandbox: Any, connection: Callable[..., Connection], listener: Any, *, paginated: bool
+) -> None:
+    """One list for each kind, every page of it; domains say whether they are verified."""
+    service = sandbox(paginated=paginated, page_size=3)
+    found = ask(connection(service), listener)
+    assert found.domains is not None
+    assert [(domain.id, domain.verified) for domain in found.domains] == [
+        (101, True),
+        (102, True),
+        (103, True),
+        (104, False),
+    ]
+    assert found.relay_servers is not None
+    assert [server.name for server in found.relay_servers] == ["MissionInbox", "Mailgun", "SendGrid"]
+    assert listener.all("note") == []
+
+
+def test_a_list_that_the_service_lacks_is_noted_once(sandbox: Any, connection: Any, listener: Any) -> None:
+    """A 404 is no trouble: the service will decide."""
+    found = ask(connection(sandbox(no_projects=True)), listener)
+    assert found.projects is None
+    ((note,),) = listener.all("note")
+    assert "projects" in note
+    assert "404" in note
+
+
+def ask(connection: Connection, listener: Any) -> Holdings:
+    async def go() -> Holdings:
+        async with Service(connection, Pace(connection.rates), listener) as service:
+            await service.account()
+            return await take_stock(service, listener)
+
+    return anyio.run(go)

@@ -1,0 +1,372 @@
+"""Logging in to mailboxes, against a real Dovecot, and against ports where nothing or something else answers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import socketserver
+import ssl
+import threading
+import time
+from contextlib import closing, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import dovecot
+import pytest
+import trustme
+
+from provisioner import pipeline, verification
+from provisioner.errors import SettingsError
+from provisioner.journal import Journal, Line, Written, password_check
+from provisioner.mail import imap_login, smtp_login
+from provisioner.records import Account, LineId, LoginState, MailServer, Secret, Status
+from provisioner.settings import RunOptions, SheetOptions, VerifyOptions
+from provisioner.stages import verify as stage
+from provisioner.stages.verify import OTHER_PASSWORD, UNKNOWN_ADDRESS, UNKNOWN_PASSWORD, gather, servers, verify
+from provisioner.trust import trusted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PASSWORD = "Sheet-Pass-77!"
+FAST = {"latency": 0.02, "latency_spread": 0.0}
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Whoever signs the tests' own certificates."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted_authority(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
+    """The same, and this computer trusts it as it would an office's own."""
+    with authority.cert_pem.tempfile() as path:
+        monkeypatch.setenv("SSL_CERT_FILE", path)
+        yield authority
+
+
+@pytest.fixture(scope="session")
+def unproved_mail(authority: trustme.CA) -> Iterator[dovecot.Dovecot]:
+    """A Dovecot that shows a certificate of an authority that nobody trusts."""
+    if not dovecot.is_installed():
+        assert dovecot.REQUIRED not in os.environ, dovecot.ABSENT
+        pytest.skip(dovecot.ABSENT)
+    with dovecot.running(authority) as server:
+        yield server
+
+
+@pytest.fixture
+def mail(unproved_mail: dovecot.Dovecot, trusted_authority: trustme.CA) -> dovecot.Dovecot:
+    """A Dovecot that is trusted."""
+    return unproved_mail
+
+
+def line(number: int, **known: Any) -> Line:
+    fields: dict[str, Any] = {
+        "id": LineId(number),
+        "sheet_row": number + 1,
+        "file_row": number + 1,
+        "address_key": f"user{number}@101",
+        "email": f"user{number}",
+        "domain": "101",
+        "relay_server": "201",
+        "project": "",
+        "reply_to": "",
+        "address": f"user{number}@example.org",
+        "status": Status.CREATED,
+        "sends": 1,
+        "finished_at": 1_000_000.0,
+        "password_check": password_check(Secret(PASSWORD), LineId(number)),
+    }
+    return Line(**{**fields, **known})
+
+
+@pytest.mark.parametrize(("name", "password"), [("right", PASSWORD), ("foreign", "Pässwörd 漢字 77!")])
+def test_a_right_password_is_ok_over_both(mail: Any, name: str, password: str) -> None:
+    """Also one beyond ASCII, and one with blanks."""
+    address = f"{name}@example.org"
+    context = trusted()
+    assert imap_login(mail.imap, address, Secret(password), context).state is LoginState.OK
+    assert smtp_login(mail.smtp, address, Secret(password), context).state is LoginState.OK
+
+
+def test_a_wrong_password_is_refused_after_one_attempt_each(mail: Any) -> None:
+    """The server counts one failed attempt for each protocol: nothing is tried in a second way."""
+    before = mail.refusals()
+    for attempt, server in ((imap_login, mail.imap), (smtp_login, mail.smtp)):
+        answer = attempt(server, "right@example.org", Secret("Other-Pass-88!"), trusted())
+        assert answer.state is LoginState.REFUSED
+        assert "refused the log-in" in answer.sentence
+        assert "Other-Pass-88!" not in answer.sentence
+    deadline = time.monotonic() + 5
+    while mail.refusals() < before + 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert mail.refusals() == before + 2
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_no_password(unproved_mail: Any) -> None:
+    """Without trust in its authority the server is as good as out of reach, and the reason says so."""
+    for attempt, server in ((imap_login, unproved_mail.imap), (smtp_login, unproved_mail.smtp)):
+        answer = attempt(server, "any@example.org", Secret(PASSWORD), trusted())
+        assert answer.state is LoginState.UNREACHABLE
+        assert "certificate that is not trusted" in answer.sentence
+
+
+@pytest.mark.parametrize("attempt", [imap_login, smtp_login])
+def test_a_port_where_nothing_answers_is_unreachable(attempt: Any) -> None:
+    """The sentence names host and port."""
+    answer = attempt(MailServer("127.0.0.1", 9), "any@example.org", Secret(PASSWORD), trusted())
+    assert answer.state is LoginState.UNREACHABLE
+    assert "127.0.0.1 port 9" in answer.sentence
+
+
+class _Script(socketserver.StreamRequestHandler):
+    """Says one thing after the other over TLS."""
+
+    def handle(self) -> None:
+        with self.server.context.wrap_socket(self.request, server_side=True) as encrypted:  # type: ignore[attr-defined]
+            for said in self.server.script:  # type: ignore[attr-defined]
+                encrypted.sendall(said)
+                if not encrypted.recv(4096):
+                    return
+
+
+@pytest.fixture
+def scripted(trusted_authority: trustme.CA) -> Iterator[Callable[..., MailServer]]:
+    """A mail server that says these lines, waiting for one of the client's after each."""
+    started: list[tuple[socketserver.ThreadingTCPServer, threading.Thread]] = []
+
+    def start(*script: bytes) -> MailServer:
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Script)
+        server.daemon_threads = True
+        server.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)  # type: ignore[attr-defined]
+        trusted_authority.issue_cert("127.0.0.1").configure_cert(server.context)  # type: ignore[attr-defined]
+        server.script = script  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        started.append((server, thread))
+        return MailServer("127.0.0.1", server.server_address[1])
+
+    yield start
+    for server, thread in started:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        (b"454 4.7.0 Temporary authentication failure", LoginState.UNREACHABLE),
+        (b"421 4.3.2 Service not available", LoginState.UNREACHABLE),
+        (b"535 5.7.8 Authentication credentials invalid", LoginState.REFUSED),
+        (b"235 2.7.0 Accepted", LoginState.OK),
+        (b"\x00\xff\x1b[31m", LoginState.UNREACHABLE),
+    ],
+)
+def test_what_smtp_answers_is_told_apart(scripted: Any, said: bytes, state: LoginState) -> None:
+    """Trouble of the server is not taken for a wrong password."""
+    server = scripted(b"220 hello\r\n", b"250 AUTH PLAIN\r\n", said + b"\r\n")
+    answer = smtp_login(server, "any@example.org", Secret(PASSWORD), trusted())
+    assert answer.state is state
+    assert answer.sentence.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        (b"{tag} NO [UNAVAILABLE] Temporary authentication failure", LoginState.UNREACHABLE),
+        (b"{tag} NO [AUTHENTICATIONFAILED] Authentication failed.", LoginState.REFUSED),
+        (b"* BYE overloaded", LoginState.UNREACHABLE),
+        (b"nonsense \x1b[31m", LoginState.UNREACHABLE),
+    ],
+)
+def test_what_imap_answers_is_told_apart(trusted_authority: trustme.CA, said: bytes, state: LoginState) -> None:
+    """Trouble of the server is not taken for a wrong password."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trusted_authority.issue_cert("127.0.0.1").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with context.wrap_socket(connection, server_side=True) as encrypted:
+                encrypted.sendall(b"* OK hello\r\n")
+                for _ in range(4):
+                    asked = encrypted.recv(4096)
+                    tag, _, command = asked.partition(b" ")
+                    if command.startswith(b"CAPABILITY"):
+                        encrypted.sendall(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n" + tag + b" OK done\r\n")
+                    elif command.startswith(b"AUTHENTICATE"):
+                        own = tag
+                        encrypted.sendall(b"+ \r\n")
+                    else:
+                        encrypted.sendall(said.replace(b"{tag}", own) + b"\r\n")
+                        return
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        server = MailServer("127.0.0.1", listener.getsockname()[1])
+        answer = imap_login(server, "any@example.org", Secret(PASSWORD), trusted())
+        thread.join()
+    assert answer.state is state
+    assert answer.sentence.isprintable()
+
+
+def test_only_the_password_of_the_creation_is_tried() -> None:
+    """A password made up here comes first; of a sheet's, only one that fits; what is not created is left out."""
+    lines = [
+        line(1),
+        line(2),
+        line(3),
+        line(4, address=""),
+        line(5, password=Secret("Made-Up-1!")),
+        line(6, status=Status.EXISTS),
+        line(7),
+    ]
+    given = {
+        "user1@101": [Secret("Old-Pass-1!"), Secret(PASSWORD)],
+        "user2@101": [Secret("Old-Pass-1!")],
+        "user4@101": [Secret(PASSWORD)],
+        "user7@example.org": [Secret(PASSWORD)],
+    }
+    gathered = gather(lines, given, now=1_000_100.0)
+    assert [(login.line, login.password, login.fresh) for login in gathered.ready] == [
+        (1, Secret(PASSWORD), True),
+        (5, Secret("Made-Up-1!"), True),
+        (7, Secret(PASSWORD), True),
+    ]
+    assert [(each.line.id, each.reason) for each in gathered.untried] == [
+        (2, OTHER_PASSWORD),
+        (3, UNKNOWN_PASSWORD),
+        (4, UNKNOWN_ADDRESS),
+    ]
+
+
+def test_the_accounts_servers_can_be_replaced() -> None:
+    """What is given counts; what is missing is asked for by its option."""
+    account = Account({}, smtp=MailServer("smtp.example", 465), imap=MailServer("imap.example", 993))
+    assert servers(account, VerifyOptions()) == (account.imap, account.smtp)
+    assert servers(account, VerifyOptions(imap_host="other.example", smtp_port=1465)) == (
+        MailServer("other.example", 993),
+        MailServer("smtp.example", 1465),
+    )
+    with pytest.raises(SettingsError, match="SMTP server") as refusal:
+        servers(Account({}, None, account.imap), VerifyOptions())
+    assert "--smtp-host" in refusal.value.remedy
+
+
+def test_a_server_out_of_reach_is_not_asked_for_every_mailbox(tmp_path: Path, listener: Any, monkeypatch: Any) -> None:
+    """After a few misses in a row the rest of a round is spared; the next round tries again, in growing pauses."""
+    asked: list[str] = []
+
+    def attempt(server: MailServer, address: str, password: Secret, context: Any) -> Any:
+        asked.append(address)
+        return imap_login(MailServer("127.0.0.1", 9), address, password, context)
+
+    monkeypatch.setattr(stage, "imap_login", attempt)
+    monkeypatch.setattr(stage, "smtp_login", attempt)
+    monkeypatch.setattr(stage, "FIRST_PAUSE", 1.5)
+    monkeypatch.setattr(stage, "WORKERS", 1)
+    lines = [line(number) for number in range(1, 31)]
+    mailboxes = gather(lines, {f"user{number}@101": [Secret(PASSWORD)] for number in range(1, 31)}, now=0.0)
+    nobody = (MailServer("127.0.0.1", 9), MailServer("127.0.0.1", 9))
+    with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
+        journal.adopt(map(Written, lines))
+        counts = anyio.run(lambda: verify(mailboxes, nobody, journal, listener, patience=4.0))
+        assert (counts.ok, counts.failed) == (0, 30)
+        assert {each.imap for each in journal.lines()} == {LoginState.UNREACHABLE}
+    rounds = len(listener.all("held")) + 1
+    assert rounds > 1
+    assert len(asked) == rounds * 2 * stage.GIVE_UP
+
+
+@pytest.fixture
+def run(connection: Any, listener: Any, mail: Any) -> Callable[..., Any]:
+    def start(sheet: Path, service: Any, *, generate: bool = False, patience: float = 0.0) -> Any:
+        how = VerifyOptions(patience=patience, imap_port=mail.imap.port, smtp_port=mail.smtp.port)
+        options = SheetOptions(sheet=sheet, generate_passwords=generate)
+        connect = lambda _: nullcontext(connection(service))  # noqa: E731 - one line
+        return pipeline.run(options, RunOptions(verify=how), connect, listener)
+
+    return start
+
+
+def test_a_run_proves_its_mailboxes(
+    sandbox: Any, run: Any, mail: Any, write_sheet: Any, read_csv: Any, listener: Any
+) -> None:
+    """results.csv says of each created mailbox whether it can be logged in to; the next run tries only the others."""
+    sheet = write_sheet([(name, "101", "201", PASSWORD, "", "") for name in ("ann", "bob", "cid", "info", "b d")])
+    service = sandbox(**FAST)
+    counts = run(sheet, service).summary.logins
+    assert (counts.ok, counts.failed, counts.untried) == (2, 1, 0)
+    results = read_csv(sheet.parent / "acme-run" / "results.csv")
+    assert [(row["imap"], row["smtp"]) for row in results] == [
+        ("ok", "ok"),
+        ("ok", "ok"),
+        ("refused", "refused"),
+        ("", ""),
+        ("", ""),
+    ]
+    assert "IMAP: 127.0.0.1 refused the log-in" in results[2]["login_error"]
+    mail.add("cid@acme-mail.example", PASSWORD)
+    counts = run(sheet, service, patience=8.0).summary.logins
+    assert (counts.ok, counts.failed, counts.untried) == (1, 0, 0)
+
+
+def test_a_mailbox_that_comes_a_little_later_is_waited_for(
+    sandbox: Any, run: Any, mail: Any, write_sheet: Any, listener: Any, monkeypatch: Any
+) -> None:
+    """A new mailbox that the mail server does not know yet is tried again until it does."""
+    monkeypatch.setattr(stage, "FIRST_PAUSE", 1.0)
+    told = listener.held
+
+    def held(seconds: float, reason: str) -> None:
+        told(seconds, reason)
+        threading.Thread(target=mail.add, args=("late@acme-mail.example", PASSWORD)).start()
+
+    monkeypatch.setattr(listener, "held", held)
+    sheet = write_sheet([("late", "101", "201", PASSWORD, "", "")])
+    counts = run(sheet, sandbox(**FAST), patience=20.0).summary.logins
+    assert counts.ok == 1
+    assert len(listener.all("held")) >= 1
+
+
+def test_a_run_is_verified_later_from_its_folder(
+    sandbox: Any, connection: Any, mail: Any, write_sheet: Any, read_csv: Any, listener: Any
+) -> None:
+    """The folder alone is enough: the sheet is remembered, passwords made up are in the journal, servers are asked."""
+    service = sandbox(**FAST)
+    sheet = write_sheet([("dan", "101", "201", PASSWORD, "", ""), ("eve", "acme-mail.example", "201", "", "", "")])
+    connect = lambda _: nullcontext(connection(service))  # noqa: E731 - one line
+    options = SheetOptions(sheet=sheet, generate_passwords=True)
+    pipeline.run(options, RunOptions(), connect, listener)
+    results = sheet.parent / "acme-run" / "results.csv"
+    made_up = read_csv(results)[1]["password"]
+    mail.add("eve@acme-mail.example", made_up)
+    how = VerifyOptions(patience=8.0, imap_port=mail.imap.port, smtp_port=mail.smtp.port)
+    verified = verification.verify_run(results.parent, (), how, connect, listener)
+    assert (verified.counts.ok, verified.bad) == (2, [])
+    assert [(row["imap"], row["smtp"]) for row in read_csv(results)] == [("ok", "ok")] * 2
+
+
+def test_a_changed_sheet_locks_no_account(
+    sandbox: Any, connection: Any, mail: Any, write_sheet: Any, read_csv: Any, listener: Any
+) -> None:
+    """A password that the mailbox was not created with is not tried; the sheet that has the right one can be named."""
+    service = sandbox(**FAST)
+    sheet = write_sheet([("flo", "101", "201", PASSWORD, "", "")])
+    connect = lambda _: nullcontext(connection(service))  # noqa: E731 - one line
+    pipeline.run(SheetOptions(sheet=sheet), RunOptions(), connect, listener)
+    write_sheet([("flo", "101", "201", "Other-Pass-88!", "", "")])
+    before = mail.refusals()
+    how = VerifyOptions(
+        patience=8.0, imap_host="127.0.0.1", imap_port=mail.imap.port, smtp_host="127.0.0.1", smtp_port=mail.smtp.port
+    )
+    verified = verification.verify_run(sheet, (), how, None, listener)
+    assert (verified.counts.untried, verified.bad[0].login_error) == (1, OTHER_PASSWORD)
+    assert mail.refusals() == before
+    right = write_sheet([("flo", "101", "201", PASSWORD, "", "")], name="right.csv")
+    assert verification.verify_run(sheet.parent / "acme-run", (right,), how, None, listener).counts.ok == 1

@@ -1,0 +1,332 @@
+"""The screens, as a terminal of a given size shows them and as a pipe receives them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from contextlib import contextmanager
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from provisioner import console
+from provisioner.errors import JournalError, SheetError
+from provisioner.records import Actor, Example, Exchange, Group, RequestCounts, Status, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ASKED = Exchange("GET", "/api/tasks/x/", 200, 0.01)
+SENT = Exchange("POST", "/api/mailboxes/", 202, 0.01)
+LONG = "Row 17: a.very.long.username was sent earlier with other values than the sheet has now; " * 2
+
+
+class Terminal:
+    """A terminal of a given size with a stream that is connected to it."""
+
+    def __init__(self, columns: int, lines: int) -> None:
+        pyte = pytest.importorskip("pyte")
+        termios = pytest.importorskip("termios", reason="Windows has no pseudo-terminals of this kind")
+        self.master, slave = os.openpty()
+        termios.tcsetwinsize(slave, (lines, columns))
+        self.stream = os.fdopen(slave, "w", encoding="utf-8")
+        self.screen = pyte.HistoryScreen(columns, lines, history=1000)
+        self._feed = pyte.ByteStream(self.screen)
+        self.raw = b""
+        os.set_blocking(self.master, False)
+
+    def lines(self) -> list[str]:
+        """What the screen shows now, and what has scrolled off it."""
+        self.stream.flush()
+        while True:
+            try:
+                self.raw += (chunk := os.read(self.master, 65536))
+            except BlockingIOError:
+                break
+            self._feed.feed(chunk)
+        gone = ["".join(line[x].data for x in range(self.screen.columns)) for line in self.screen.history.top]
+        return [line.rstrip() for line in (*gone, *self.screen.display)]
+
+
+@contextmanager
+def terminal(columns: int = 80, lines: int = 24) -> Iterator[Terminal]:
+    opened = Terminal(columns, lines)
+    try:
+        yield opened
+    finally:
+        opened.stream.close()
+        os.close(opened.master)
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_bars_never_wrap_nor_touch_a_message(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At any moment each bar stands on the screen once, and every message stays whole above them."""
+    monkeypatch.setattr(console, "STATUS_INTERVAL", 0.0)
+    with terminal(columns) as seen:
+        bars = console.progress(stream=seen.stream)
+        bars.planned(to_send=12_000, to_poll=3, done=5, invalid=2)
+        for row in range(300):
+            bars.sent()
+            bars.answered(SENT)
+            if row % 3 == 0:
+                bars.ended(Status.CREATED if row % 2 else Status.FAILED)
+                bars.answered(ASKED)
+            if row % 100 == 50:
+                bars.note(LONG)
+                bars.held(30.0, "the service asks to send more slowly")
+            shown = seen.lines()
+            assert sum(line.startswith("Sent ") for line in shown) == 1, shown
+            assert sum(line.startswith("Finished ") for line in shown) == 1, shown
+            assert "of 12,000" in next(line for line in shown if line.startswith("Sent "))
+        assert any("Held back until" in line for line in shown)
+        bars.close()
+        left = seen.lines()
+        assert not any(line.startswith(("Sent ", "Finished ", "Held back")) for line in left)
+        told = words(" ".join(left))
+        assert told.count(words(LONG)) == 3
+        assert told.startswith("12,000 mailboxes to create. 3 rows were sent earlier")
+
+
+def test_the_bars_count_what_was_sent_and_what_is_finished() -> None:
+    """Counts stand beside the bars, created and not created below them."""
+    with terminal() as seen:
+        bars = console.progress(stream=seen.stream)
+        bars.planned(to_send=1_500, to_poll=0, done=0, invalid=0)
+        for _ in range(1_500):
+            bars.sent()
+            bars.ended(Status.CREATED)
+        bars.ended(Status.FAILED)  # one more than was planned changes no total
+        bars._told_at = 0.0
+        bars.answered(ASKED)
+        shown = seen.lines()
+        assert any(re.match(r"Sent .*1,500 of 1,500", line) for line in shown), shown
+        assert any(re.match(r"Finished .*1,500 of 1,500", line) for line in shown), shown
+        assert any("1,500 created, 1 not created" in line for line in shown), shown
+        bars.close()
+
+
+def test_no_time_is_told_before_rows_are_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that is left is reckoned from finished rows, in requests; before there are some, none is told."""
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    tally = console._Tally(to_send=100, to_end=100)
+    for _ in range(60):
+        tally.sent_rows += 1
+        tally.answer(SENT)
+    now[0] = 60.0
+    assert tally.counts() == "0 created, 0 not created"
+    for _ in range(10):
+        tally.end(Status.CREATED)
+        tally.answer(ASKED)
+        tally.answer(ASKED)
+    now[0] = 80.0
+    # 80 requests in 80 s; 40 creates and 90 rows of two questions each are left: 220 requests.
+    assert tally.counts() == "10 created, 0 not created; 1.0 requests a second, about 4 min left"
+
+
+def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No control characters, a line at sensible intervals, and one line for a time of waiting however often told."""
+    now = [1000.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    stream = StringIO()
+    plain = console.progress(stream=stream)
+    plain.planned(to_send=10_000, to_poll=0, done=0, invalid=1)
+    for _ in range(7_200):
+        now[0] += 0.5
+        plain.sent()
+        plain.ended(Status.CREATED)
+        plain.answered(SENT)
+        if 1_100.0 < now[0] < 1_110.0:
+            plain.held(7.0, "the service asks to send more slowly")
+    plain.note("x\x1b[31my")
+    plain.close()
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "10,000 mailboxes to create. 1 row is invalid and will not be sent."
+    assert sum("Held back until" in line for line in lines) == 1
+    assert 20 < len(lines) < 60, "an hour of progress is neither silence nor a flood"
+    assert lines[-1] == "x\\u001b[31my"
+    assert re.fullmatch(r"\d\d:\d\d:\d\d [\d,]+ of 10,000 sent; [\d,]+ of 10,000 finished: .* left\.", lines[-2])
+    assert "".join(lines).isprintable()
+
+
+def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Asked to be quiet, progress is."""
+    quiet = console.progress(quiet=True)
+    quiet.planned(to_send=1, to_poll=0, done=0, invalid=0)
+    quiet.note("something")
+    quiet.close()
+    assert capsys.readouterr() == ("", "")
+
+
+def summary(statuses: dict[Status, int], sheet: str = "acme.csv") -> Summary:
+    folder = sheet.replace(".csv", "-run")
+    files = (f"{folder}/{name}" for name in ("results.csv", "failures.csv", "report.html"))
+    return Summary(sheet, folder, *files, statuses, RequestCounts(create=3, poll=4), 12.0)
+
+
+def causes(number: int) -> list[Group]:
+    return [
+        Group(
+            Actor.SHEET if n % 2 else Actor.NEXT_RUN,
+            Status.INVALID if n % 2 else Status.FAILED,
+            f"cause {n}, which is told in a sentence that is too long for one line of a small screen",
+            n + 1,
+            (Example(f"D{n}", f"user.{n}", "the same"), Example(f"D{n + 90}", "x" * 80, "the same")),
+        )
+        for n in range(1, number)
+    ]
+
+
+def shown_on(seen: Terminal, monkeypatch: pytest.MonkeyPatch, groups: list[Group], **more: Any) -> list[str]:
+    monkeypatch.setattr(sys, "stderr", seen.stream)
+    counts = {Status.CREATED: 1_234, Status.INVALID: 40, Status.FAILED: 20}
+    console.show_summary([(summary(counts), groups)], "provisioner run acme-run/failures.csv", **more)
+    return seen.lines()
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("number", [2, 3, 30])
+def test_a_summary_fits_a_screen(columns: int, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many causes there are, nothing scrolls off a terminal of 24 lines, and the causes with most rows show."""
+    with terminal(columns) as seen:
+        shown = shown_on(seen, monkeypatch, causes(number))
+        assert len(seen.screen.history.top) == 0
+        text = words(" ".join(shown))
+        assert f"cause {number - 1}, which" in text
+        assert "acme.csv: 1,294 rows in 12 seconds" in text
+        assert "1,234 created confirmed by the service" in text
+        assert "  provisioner run acme-run/failures.csv" in shown
+        assert ("more causes, in report.html" in text) == (number == 30)
+        assert "…" in text or number == 2
+
+
+def test_who_must_act_is_said_over_the_causes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keeper of the sheet, support, or nobody; each cause with its count and two examples."""
+    with terminal(100, 60) as seen:
+        text = words(" ".join(shown_on(seen, monkeypatch, causes(3))))
+    assert "For you to mend in the sheet: 2 cause 1," in text
+    assert "For the next run, nothing to mend: 3 failed: cause 2," in text
+    assert "in D2 (user.2), D92 (" in text
+    assert "and 1 more" in text
+    assert "Mend them in acme-run/failures.csv, save, and go on with:" in text
+
+
+def test_what_comes_next_depends_on_who_must_act(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing to mend: go on. Support's turn: give them the task IDs. All valid: create them. All done: no command."""
+    failed, valid = {Status.FAILED: 1}, {Status.VALID: 1}
+    one = (Example("row 2", "ann", "no"),)
+
+    def said(statuses: dict[Status, int], *groups: Group, checked: bool = False) -> str:
+        console.show_summary([(summary(statuses), groups)], "COMMAND", checked=checked)
+        return words(capsys.readouterr().err)
+
+    assert "Go on with: COMMAND" in said(failed, Group(Actor.NEXT_RUN, Status.FAILED, "no", 1, one))
+    assert "Give support the task IDs" in said(failed, Group(Actor.SUPPORT, Status.FAILED, "no", 1, one))
+    assert "Create them with: COMMAND" in said(valid, checked=True)
+    assert "COMMAND" not in said({Status.CREATED: 1})
+
+
+def test_several_sheets_have_one_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    """Counts by sheet and in all, one list of causes, each place with its sheet."""
+    group = Group(Actor.SHEET, Status.INVALID, "no digit", 1, (Example("D2", "ann", "no digit"),))
+    counts = {Status.CREATED: 2, Status.INVALID: 1}
+    endings = [(summary(counts), [group]), (summary(counts, "béta.csv"), [group])]
+    console.show_summary(endings, "COMMAND", not_begun=["gamma.csv"], verbose=True)
+    text = words(capsys.readouterr().err)
+    assert "2 sheets, 6 rows in 24 seconds" in text
+    assert "acme.csv 2 created, 1 invalid béta.csv 2 created, 1 invalid 4 created" in text
+    assert "2 no digit in acme.csv D2 (ann), béta.csv D2 (ann)" in text
+    assert "Not begun: gamma.csv" in text
+    assert text.count("7 requests: 3 to create, 4 to ask about tasks") == 2
+
+
+@pytest.mark.parametrize("switch", ["NO_COLOR", "TERM"])
+def test_colour_can_be_switched_off(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR, whatever its value, and a dumb terminal get none; the words say all that the colours do."""
+    with terminal() as seen:
+        coloured = shown_on(seen, monkeypatch, causes(3))
+        assert b"\x1b[" in seen.raw
+    monkeypatch.setenv(switch, "dumb")
+    with terminal() as seen:
+        plain = shown_on(seen, monkeypatch, causes(3))
+        assert b"\x1b[" not in seen.raw
+    assert [line for line in plain if line] == [line for line in coloured if line]
+
+
+def test_an_error_is_its_fault_then_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    """With -v the technical cause too, whose text shows only where it comes from the system."""
+    error = JournalError("The journal cannot be written.", remedy="Make room on the disk.")
+    error.__cause__ = OSError(28, "No space left on device")
+    error.__cause__.__cause__ = ValueError("a cell's text")
+    console.show_error(error)
+    assert capsys.readouterr().err == "\nThe journal cannot be written.\nMake room on the disk.\n"
+    console.show_error(error, verbose=True)
+    text = capsys.readouterr().err
+    assert "Technical cause: OSError: [Errno 28] No space left on device\nTechnical cause: ValueError\n" in text
+    assert "a cell's text" not in text
+
+
+def test_a_hostile_name_acts_on_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """What acts on a terminal is shown in an error, a cause and a file's name, not sent to it."""
+    console.show_error(SheetError("There is no file a\x1b]0;owned\x07.csv.", remedy="Check."))
+    example = Example("A2", "x\x1b[2J", "“\x9b”")
+    group = Group(Actor.SHEET, Status.INVALID, "“…”", 1, (example,))
+    console.show_summary([(summary({Status.INVALID: 1}, "a\x1b.csv"), [group])], "COMMAND")
+    text = capsys.readouterr().err
+    assert text.replace("\n", "").isprintable()
+    assert "x\\u001b[2J" in text
+
+
+def test_a_fault_of_the_programs_own_shows_no_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody knows what its text holds; with -v the places are shown, in a group of errors each."""
+    secret = "Sheet-Pass-77!"
+    with pytest.raises(ExceptionGroup) as raised:
+        raise ExceptionGroup(secret, [KeyError(secret)])
+    console.show_unexpected(raised.value, verbose=True)
+    text = capsys.readouterr().err
+    assert secret not in text
+    assert "KeyError" in text
+    assert "run the same command again" in words(text)
+
+
+@pytest.mark.parametrize(
+    "word", ["plain.csv", "with blank.csv", "it's.csv", "$HOME.csv", "a&b;c.csv", "é“ü”.csv", "-x"]
+)
+def test_a_printed_command_can_be_pasted(word: str) -> None:
+    """A shell reads the words back as they were."""
+    line = console.command_line("provisioner", "run", word, windows=False)
+    assert shlex.split(line) == ["provisioner", "run", word]
+    done = subprocess.run(["/bin/sh", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["provisioner", "run", word]
+
+
+@pytest.mark.parametrize(
+    ("word", "quoted"),
+    [
+        (r"C:\clients\acme.csv", r"C:\clients\acme.csv"),
+        (r"C:\My Clients\acme.csv", r'"C:\My Clients\acme.csv"'),
+        ("C:\\My Clients\\", '"C:\\My Clients\\\\"'),
+        ("O'Brien & Söhne.csv", '"O\'Brien & Söhne.csv"'),
+        ("a;b.csv", '"a;b.csv"'),
+        ("50$ off.csv", "'50$ off.csv'"),
+        ("--rate", "--rate"),
+        ("5/s,200/min", '"5/s,200/min"'),
+    ],
+)
+def test_a_command_is_quoted_for_windows(word: str, quoted: str) -> None:
+    """PowerShell and the command prompt read the word back: blanks, ampersands and dollar signs are no syntax."""
+    assert console.command_line(word, windows=True) == quoted

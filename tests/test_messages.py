@@ -1,0 +1,160 @@
+"""Every sentence that a user can meet, rendered. `python tests/test_messages.py` prints them all to be read.
+
+Errors keep their sentences where they are raised: there the reader sees what is known at that moment, and a table of
+sentences elsewhere would be a second place for each. So that all of them can still be read, and held to one form, in
+one place, this test gathers them from the source: with an ellipsis for what is filled in.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import provisioner
+from provisioner import errors, schema
+from provisioner.wording import TASKS, WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(provisioner.__file__).parent
+ERRORS = {name for name in dir(errors) if name.endswith("Error")}
+NEEDS_NO_REMEDY = {
+    # What was interrupted is told to go on by the command that is printed below it.
+    "The run was interrupted.",
+}
+SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER TABLE|PRAGMA)\b")
+SENTENCE = 4
+"""A text of so many words is meant for people."""
+JARGON = re.compile(
+    r"(?i:\b(exception|traceback|stack|null|errno|boolean|string|integer|parse|regex|stdin|stdout|stderr|async"
+    r"|payload|endpoint|HTTP|JSON|oops|sorry|please|successfully|simply|just|obviously)\b)|\bNone\b|[a-z]!(\s|$)"
+)
+KNOWN_TO_USERS = {
+    # Options for people who asked for exactly this.
+    "Print the outcome as one JSON object on stdout, a line for each sheet.",
+}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text in the source."""
+
+    place: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.words}"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error as it is raised."""
+
+    kind: str
+    message: Text
+    remedy: Text | None
+
+
+def rendered(node: ast.expr) -> str | None:
+    """What an expression reads like, an ellipsis for what is filled in; None where it is no text."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=values):
+            return "".join(rendered(value) or "…" for value in values)
+        case ast.BinOp(op=ast.Add(), left=left, right=right):
+            parts = rendered(left), rendered(right)
+            return "".join(part or "…" for part in parts) if any(parts) else None
+        case ast.Call(func=ast.Attribute(value=text, attr="format")):
+            filled = rendered(text)
+            return re.sub(r"\{[^}]*\}", "…", filled) if filled else None
+    return None
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith("sandbox/"):
+            yield name, ast.parse(path.read_text("utf-8"))
+
+
+def faults() -> list[Fault]:
+    """Every error of this program that is made anywhere, but for those that hand on another's words."""
+    found = []
+    for name, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS and node.args:
+                message = rendered(node.args[0])
+                if message is None:
+                    continue
+                place = f"{name}:{node.lineno}"
+                remedies = [keyword.value for keyword in node.keywords if keyword.arg == "remedy"]
+                remedy = (rendered(remedies[0]) or "…") if remedies else None
+                found.append(Fault(node.func.id, Text(place, message), Text(place, remedy) if remedy else None))
+    return found
+
+
+def texts() -> list[Text]:
+    """Every text of the source that is long enough to be meant for people, the schema's and the statuses' too."""
+    found = []
+    for name, tree in sources():
+        silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                silent |= {id(part) for part in node.values}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in silent:
+                text = rendered(node)
+                if text and len(re.findall(r"[A-Za-z]{2,}", text)) >= SENTENCE and not SQL.search(text):
+                    found.append(Text(f"{name}:{node.lineno}", text))
+    for status, words in WORDS.items():
+        found += [Text(status, text) for text in (words.meaning, words.why, words.remedy) if text]
+    found += [Text("heading", text) for text in TASKS.values()]
+    for column in schema.load().columns.values():
+        sentences = [column.blank, *(rule.sentence for rule in (*column.rules, *column.explanations))]
+        found += [Text(column.name, re.sub(r"\{\w+\}", "…", sentence)) for sentence in sentences]
+    return found
+
+
+def test_the_walk_finds_them() -> None:
+    """Were the errors made in another way, this file would prove nothing."""
+    assert len(faults()) > 40
+    assert len(texts()) > 150
+    assert {fault.kind for fault in faults()} >= ERRORS - {"ProvisionerError", "UnusableError", "StoppedError"}
+
+
+@pytest.mark.parametrize("fault", faults(), ids=lambda fault: fault.message.place)
+def test_an_error_is_a_sentence_with_a_remedy(fault: Fault) -> None:
+    """First what is wrong, then what to do about it: both whole sentences, the second for the reader to act on."""
+    assert re.match(r"[A-Z“…]|--", fault.message.words), fault
+    assert fault.message.words.endswith((".", "?", "…")), fault
+    if fault.message.words in NEEDS_NO_REMEDY:
+        return
+    assert fault.remedy is not None, f"{fault.message} leaves its reader alone"
+    assert re.match(r"[A-Z“…]", fault.remedy.words), fault
+    assert fault.remedy.words.endswith((".", "…")), fault
+
+
+@pytest.mark.parametrize("text", texts(), ids=lambda text: text.place)
+def test_a_text_is_for_people(text: Text) -> None:
+    """No jargon, no shouting, no apology; quotation marks that cannot be taken for a part of what they hold."""
+    if text.words in KNOWN_TO_USERS:
+        return
+    assert not JARGON.search(text.words), text
+    assert "  " not in text.words.strip() or "\n" in text.words, text
+    assert not re.search(r"""(^|\s)["'`]\w""", text.words) or "\n" in text.words, text
+
+
+if __name__ == "__main__":
+    for each in faults():
+        remedy = each.remedy.words if each.remedy else "-"
+        print(f"{each.message.place} {each.kind}\n    {each.message.words}\n    {remedy}")
+    print()
+    for text in texts():
+        print(text)

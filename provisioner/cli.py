@@ -138,7 +138,10 @@ _sheet_options = _options(
     click.option("--sheet", "sheet_name", metavar="NAME", help="Which sheet of a workbook, if it has several."),
     click.option("--generate-passwords", is_flag=True, help="Make up a password for every row that has none."),
     click.option(
-        "--json", "as_json", is_flag=True, help="Print the outcome as one JSON object on stdout, a line for each sheet."
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print the outcome on standard output: a line for each sheet, a JSON object in each.",
     ),
     click.option("-q", "--quiet", is_flag=True, help="Show nothing unless something is left to do."),
     click.option("-v", "--verbose", is_flag=True, help="Show technical causes and the number of requests too."),
@@ -352,7 +355,9 @@ def account(*, as_json: bool, **options: Any) -> None:
 @main.command(epilog=ENVIRONMENT)
 @click.argument("service")
 @_service_options
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: stdout.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: standard output."
+)
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @click.option(
     "--only", type=click.Path(path_type=Path), metavar="RUN", help="Keep only the mailboxes of this run folder."
@@ -610,12 +615,12 @@ def _show(endings: Sequence[Ending], not_begun: Sequence[str], options: dict[str
     if options["quiet"] and not left:
         return
     stopped = endings[-1].stopped
-    if stopped is not None:
-        console.show_error(stopped, verbose=options["verbose"])
+    above = console.show_error(stopped, verbose=options["verbose"]) if stopped is not None else 0
     console.show_summary(
         [(ending.summary, ending.groups) for ending in endings],
         _next_command([*left, *not_begun], options, checking=checking),
         not_begun=not_begun,
+        above=above,
         checked=checking,
         verbose=options["verbose"],
     )

@@ -213,7 +213,8 @@ class BarProgress:
         return tqdm(
             total=total,
             file=self._stream,
-            bar_format=f"{name:<9}{{bar}} {numbers} ",
+            # The cursor is left within the line: the ^C that a terminal writes there must not begin another.
+            bar_format=f"{name:<9}{{bar}} {numbers}   \x1b[3D",
             dynamic_ncols=True,
             leave=False,
             colour=None,
@@ -240,7 +241,9 @@ def progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:
 
 def show_prospect(prospect: Prospect) -> None:
     """What a run is about to do, before anything is sent."""
-    print("\n".join(_prospect_lines(prospect)), file=sys.stderr)
+    width, _ = _size(sys.stderr)
+    for line in _prospect_lines(prospect):
+        print(textwrap.fill(visible(line), width, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
 
 
 def _prospect_lines(prospect: Prospect) -> Iterator[str]:
@@ -268,12 +271,14 @@ def show_summary(
     command: str,
     *,
     not_begun: Sequence[str] = (),
+    above: int = 0,
     checked: bool = False,
     verbose: bool = False,
 ) -> None:
     """What all the sheets of a call came to, on one screen: counts, what is left by cause, and how to go on.
 
     `command` is what goes on with the rows that are left, or creates the mailboxes of sheets that were checked.
+    `above` is how many lines of the screen are taken already by what must stay in sight.
     """
     stream = sys.stderr
     width, height = _size(stream)
@@ -282,14 +287,17 @@ def show_summary(
     statuses = _added(summaries)
     left = sum(number for status, number in statuses.items() if not status.done)
     groups = _merged(endings)
-    above = [*_heading(summaries, paint), *_counts(statuses, paint), *_logins(summaries)]
-    below = [*_way_on(groups, left, summaries, command, paint, checked=checked), *_files(summaries, left, width)]
+    first = [*_heading(summaries, paint), *_counts(statuses, paint), *_logins(summaries)]
+    last = [
+        *_way_on(groups, left, summaries, command, paint, width=width, checked=checked),
+        *_files(summaries, width),
+    ]
     if verbose:
-        below += [line for text in _requests(summaries) for line in ["", *textwrap.wrap(text, width)]]
+        last += [line for text in _requests(summaries) for line in ["", *textwrap.wrap(text, width)]]
     if not_begun:
-        above += ["", f"Not begun: {', '.join(map(visible, not_begun))}"]
-    room = max(height - len(above) - len(below) - 2, 6) if _is_terminal(stream) else sys.maxsize
-    print("\n".join([*above, *_groups(groups, width, room, paint), *below]), file=stream)
+        first += ["", f"Not begun: {', '.join(map(visible, not_begun))}"]
+    room = max(height - above - len(first) - len(last) - 2, 0) if _is_terminal(stream) else sys.maxsize
+    print("\n".join([*first, *_groups(groups, width, room, paint), *last]), file=stream)
 
 
 def _heading(summaries: Sequence[Summary], paint: _Paint) -> list[str]:
@@ -354,10 +362,12 @@ def _chosen(groups: Sequence[Group], number: int, width: int, paint: _Paint) -> 
 
 
 def _group(group: Group, width: int) -> list[str]:
-    named = "" if group.status is Status.INVALID else f"{group.status}: "
+    named = "" if group.status in (Status.INVALID, Status.UNSENT) else f"{group.status}: "
     indent = " " * 11
     said = group.examples[0].sentence if group.rows == 1 else group.cause
-    cause = textwrap.wrap(visible(named + said), width - len(indent), max_lines=3, placeholder=" …")
+    cause = textwrap.wrap(
+        visible(named + said), width - len(indent), max_lines=3, placeholder=" …", break_on_hyphens=False
+    )
     examples = ", ".join(_example(example) for example in group.examples[:SHOWN_EXAMPLES])
     more = group.rows - min(SHOWN_EXAMPLES, len(group.examples))
     where = f"in {examples}" + (f" and {more:,} more" if more > 0 else "")
@@ -381,6 +391,7 @@ def _way_on(
     command: str,
     paint: _Paint,
     *,
+    width: int,
     checked: bool,
 ) -> list[str]:
     """What to do next, with the command to paste; nothing where all is done."""
@@ -388,16 +399,18 @@ def _way_on(
         return ["", "Create them with:", f"  {paint.bold(command)}"] if checked else []
     files = ", ".join(visible(summary.failures) for summary in summaries if not _is_done(summary))
     actors = {group.actor for group in groups}
+    if not any(summary.to_retry for summary in summaries):
+        return ["", *textwrap.wrap("They were in no file of this run: mend them in your own sheet, and run it.", width)]
     if Actor.SHEET in actors:
-        what = f"Mend them in {files}, save, and go on with:"
+        what = f"Mend them in {files} (its column sheet_row has the row's number), save, and go on with:"
     elif actors == {Actor.SUPPORT}:
         what = f"Give support the task IDs in {files}; afterwards go on with:"
     else:
         what = "Go on with:"
-    return ["", what, f"  {paint.bold(command)}"]
+    return ["", *textwrap.wrap(what, width, break_on_hyphens=False), f"  {paint.bold(command)}"]
 
 
-def _files(summaries: Sequence[Summary], left: int, width: int) -> list[str]:
+def _files(summaries: Sequence[Summary], width: int) -> list[str]:
     if len(summaries) > 1:
         return [
             "",
@@ -405,8 +418,8 @@ def _files(summaries: Sequence[Summary], left: int, width: int) -> list[str]:
         ]
     (summary,) = summaries
     told = [(summary.results, "every row"), (summary.report, "all of this as a page")]
-    if left:
-        told.insert(1, (summary.failures, f"the {count(left, 'row', 'rows')} to mend or to run again"))
+    if summary.to_retry:
+        told.insert(1, (summary.failures, f"the {count(summary.to_retry, 'row', 'rows')} to mend or to run again"))
     longest = max(len(visible(path)) for path, _ in told)
     return ["", *(f"{visible(path):<{longest}}  {what}" for path, what in told)]
 
@@ -456,8 +469,8 @@ def _merged(endings: Sequence[tuple[Summary, Sequence[Group]]]) -> list[Group]:
     return sorted(together.values(), key=lambda group: (order.index(group.actor), -group.rows, group.cause))
 
 
-def show_error(error: ProvisionerError, *, verbose: bool = False) -> None:
-    """The fault, then what to do; the technical cause where that is asked for."""
+def show_error(error: ProvisionerError, *, verbose: bool = False) -> int:
+    """The fault, then what to do; the technical cause where that is asked for. Answers how many lines that took."""
     stream = sys.stderr
     width, _ = _size(stream)
     paint = _Paint(stream)
@@ -466,6 +479,7 @@ def show_error(error: ProvisionerError, *, verbose: bool = False) -> None:
     if verbose:
         lines += [f"Technical cause: {cause}" for cause in _causes(error)]
     print("\n".join(["", *lines]), file=stream)
+    return len(lines) + 1
 
 
 def show_unexpected(error: BaseException, *, verbose: bool = False) -> None:

@@ -319,6 +319,15 @@ class Journal:
         for fields in self._read(query, _DONE):
             yield _line(fields)
 
+    def retriable_count(self) -> int:
+        """How many lines failures.csv has."""
+        query = (
+            "SELECT count(*) FROM lines WHERE file_row IS NOT NULL AND superseded_by IS NULL"  # noqa: S608 - question marks
+            f" AND status NOT IN ({', '.join('?' * len(_DONE))})"
+        )
+        ((number,),) = self._read(query, _DONE)
+        return int(number)
+
     def left(self) -> Iterator[Line]:
         """The lines of results.csv that are not done, by sheet row, those that no sheet holds last."""
         query = (

@@ -498,6 +498,7 @@ def _ending(
         failures=str(folder.failures),
         report=str(folder.report),
         statuses=journal.statuses(),
+        to_retry=journal.retriable_count(),
         requests=requests or RequestCounts(),
         seconds=time.perf_counter() - started,
         logins=logins,

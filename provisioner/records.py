@@ -483,6 +483,8 @@ class Summary:
     report: str
     statuses: Mapping[Status, int]
     """Count by status; a status without rows is absent."""
+    to_retry: int
+    """How many rows failures.csv holds: those that are left, but for rows that the sheet of this run did not hold."""
     requests: RequestCounts
     seconds: float
     logins: LoginCounts | None = None

@@ -74,7 +74,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_bars_never_wrap_nor_touch_a_message(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At any moment each bar stands on the screen once, and every message stays whole above them."""
+    """At any moment each bar stands on the screen once, and every message stays whole above them, Ctrl-C or not."""
     monkeypatch.setattr(console, "STATUS_INTERVAL", 0.0)
     with terminal(columns) as seen:
         bars = console.progress(stream=seen.stream)
@@ -88,7 +88,10 @@ def test_bars_never_wrap_nor_touch_a_message(columns: int, monkeypatch: pytest.M
             if row % 100 == 50:
                 bars.note(LONG)
                 bars.held(30.0, "the service asks to send more slowly")
+                seen.stream.write("^C")  # as a terminal does by itself
+                bars.note("Stopping.")
             shown = seen.lines()
+            assert not any("^C" in line for line in shown), shown
             assert sum(line.startswith("Sent ") for line in shown) == 1, shown
             assert sum(line.startswith("Finished ") for line in shown) == 1, shown
             assert "of 12,000" in next(line for line in shown if line.startswith("Sent "))
@@ -98,7 +101,7 @@ def test_bars_never_wrap_nor_touch_a_message(columns: int, monkeypatch: pytest.M
         assert not any(line.startswith(("Sent ", "Finished ", "Held back")) for line in left)
         told = words(" ".join(left))
         assert told.count(words(LONG)) == 3
-        assert told.startswith("12,000 mailboxes to create. 3 rows were sent earlier")
+        assert told.startswith("Row 17: ")
 
 
 def test_the_bars_count_what_was_sent_and_what_is_finished() -> None:
@@ -155,7 +158,6 @@ def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     plain.note("x\x1b[31my")
     plain.close()
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "10,000 mailboxes to create. 1 row is invalid and will not be sent."
     assert sum("Held back until" in line for line in lines) == 1
     assert 20 < len(lines) < 60, "an hour of progress is neither silence nor a flood"
     assert lines[-1] == "x\\u001b[31my"
@@ -175,7 +177,8 @@ def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 def summary(statuses: dict[Status, int], sheet: str = "acme.csv") -> Summary:
     folder = sheet.replace(".csv", "-run")
     files = (f"{folder}/{name}" for name in ("results.csv", "failures.csv", "report.html"))
-    return Summary(sheet, folder, *files, statuses, RequestCounts(create=3, poll=4), 12.0)
+    left = sum(number for status, number in statuses.items() if not status.done)
+    return Summary(sheet, folder, *files, statuses, left, RequestCounts(create=3, poll=4), 12.0)
 
 
 def causes(number: int) -> list[Group]:
@@ -214,6 +217,17 @@ def test_a_summary_fits_a_screen(columns: int, number: int, monkeypatch: pytest.
         assert "…" in text or number == 2
 
 
+def test_an_error_stays_in_sight_above_the_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why a run was stopped does not scroll away, whatever is left."""
+    with terminal() as seen:
+        monkeypatch.setattr(sys, "stderr", seen.stream)
+        above = console.show_error(SheetError("The service refused the API key (403).", remedy="Check the key."))
+        shown = shown_on(seen, monkeypatch, causes(30), above=above)
+        assert "The service refused the API key (403)." in shown
+        assert "Check the key." in shown
+        assert len(seen.screen.history.top) == 0
+
+
 def test_who_must_act_is_said_over_the_causes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The keeper of the sheet, support, or nobody; each cause with its count and two examples."""
     with terminal(100, 60) as seen:
@@ -222,7 +236,9 @@ def test_who_must_act_is_said_over_the_causes(monkeypatch: pytest.MonkeyPatch) -
     assert "For the next run, nothing to mend: 3 failed: cause 2," in text
     assert "in D2 (user.2), D92 (" in text
     assert "and 1 more" in text
-    assert "Mend them in acme-run/failures.csv, save, and go on with:" in text
+    assert (
+        "Mend them in acme-run/failures.csv (its column sheet_row has the row's number), save, and go on with:" in text
+    )
 
 
 def test_what_comes_next_depends_on_who_must_act(capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,11 +274,11 @@ def test_several_sheets_have_one_summary(capsys: pytest.CaptureFixture[str]) -> 
 def test_colour_can_be_switched_off(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """NO_COLOR, whatever its value, and a dumb terminal get none; the words say all that the colours do."""
     with terminal() as seen:
-        coloured = shown_on(seen, monkeypatch, causes(3))
+        coloured = shown_on(seen, monkeypatch, causes(2))
         assert b"\x1b[" in seen.raw
     monkeypatch.setenv(switch, "dumb")
     with terminal() as seen:
-        plain = shown_on(seen, monkeypatch, causes(3))
+        plain = shown_on(seen, monkeypatch, causes(2))
         assert b"\x1b[" not in seen.raw
     assert [line for line in plain if line] == [line for line in coloured if line]
 

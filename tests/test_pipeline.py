@@ -101,6 +101,39 @@ def test_a_corrected_row_replaces_the_broken_one(
     assert len(service.state.mailboxes) == 4
 
 
+def test_a_twin_that_was_deleted_is_not_missed(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """Of two rows for one mailbox one is deleted from the failures file, as its user is told to: nothing is left."""
+    service = sandbox(**FAST)
+    sheet = write_sheet([(name, "101", "201", "Sheet-Pass-77!", "", "") for name in ("ann", "Ann", "b..b")])
+    first = run(sheet, connection(service))
+    assert first.summary.to_retry == 3
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    lines = failures.read_text("utf-8-sig").splitlines(keepends=True)
+    failures.write_text("".join(line for line in lines if not line.startswith("Ann,")), "utf-8")
+    second = run(failures, connection(service))
+    assert second.summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
+    again = run(sheet, connection(service))
+    assert again.summary.statuses == {Status.CREATED: 1, Status.INVALID: 2}, "the sheet still holds both"
+
+
+def test_a_row_in_no_file_is_left_but_not_to_retry(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """A part of the failures file leaves the other rows in the record, and says that failures.csv lacks them."""
+    service = sandbox(**FAST)
+    sheet = write_sheet([(name, "101", "201", "Sheet-Pass-77!", "", "") for name in ("a..a", "b..b")])
+    run(sheet, connection(service))
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    lines = failures.read_text("utf-8-sig").splitlines(keepends=True)
+    failures.write_text("".join([lines[0], lines[1].replace("a..a", "a.a")]), "utf-8")
+    ending = run(failures, connection(service))
+    assert ending.summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
+    assert ending.summary.to_retry == 0
+    assert read_csv(failures) == []
+
+
 def test_what_exists_already_is_told_apart_from_what_was_made(
     sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
 ) -> None:

@@ -149,6 +149,8 @@ class _Planner:
         self._new_password = new_password
         self._waiting = waiting
         self._next_id = max(known.by_id, default=0) + 1
+        self._ready: dict[str, LineId] = {}
+        """Which line has the address of a row that is ready."""
         self._places: dict[int, LineId] = {}
         """Which line a row of the original sheet has now; kept for a failures file alone."""
         self._under_way: set[str] = set()
@@ -161,6 +163,8 @@ class _Planner:
                 sheet_row = None
             if (line.sheet_row, line.file_row) != (sheet_row, entry.file_row):
                 line = replace(line, sheet_row=sheet_row, file_row=entry.file_row)
+            if entry.request is not None:
+                self._ready[entry.key] = line.id
             yield self._decide(line, entry)
         for line in self._known.by_id.values():
             if line.id not in self._known.taken and line.superseded_by is None:
@@ -245,12 +249,20 @@ class _Planner:
     def _amended(self, line: Line) -> Iterator[Adoption]:
         """A line that a failures file does not hold: corrected by the row in its place, or simply not in the file."""
         heir = self._places.get(line.sheet_row) if line.sheet_row is not None else None
+        if heir is None and line.status is Status.INVALID:
+            heir = self._twin(line)
         if heir is not None and line.status in FORGETTABLE:
             yield Superseded(line.id, heir)
         elif line.status is Status.VALID and self._waiting is not Status.VALID:
             yield Written(replace(line, status=Status.UNSENT))
         else:
             self._follow(line, _request_of(line))
+
+    def _twin(self, line: Line) -> LineId | None:
+        """The line that means the same mailbox, where of two such rows one was deleted, as its user was told to do."""
+        key = address_key(line.email, line.domain)
+        known = self._known.by_key.get(key)
+        return self._ready.get(key) or (known.id if known is not None else None)
 
     def _replaced(self, line: Line) -> Iterator[Adoption]:
         """A line that the whole sheet no longer holds: forgotten only if it was never sent."""

@@ -34,6 +34,7 @@ def summary(statuses: dict[Status, int]) -> Summary:
         failures="clients/acme-run/failures.csv",
         report="clients/acme-run/report.html",
         statuses=statuses,
+        to_retry=3,
         requests=RequestCounts(),
         seconds=61.0,
     )

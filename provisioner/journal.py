@@ -366,12 +366,19 @@ class Journal:
         Whoever comes while a commit is under way shares the next one, so many workers cost few commits.
         """
         batch = self._batch
+        leads = not batch.changes
         batch.changes.extend(changes)
-        async with self._turn:
-            if not batch.settled:
-                self._batch = _Batch()
-                with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(self._commit, batch)
+        if leads:
+            # Not even a cancelled leader leaves the others waiting.
+            with anyio.CancelScope(shield=True):
+                async with self._turn:
+                    self._batch = _Batch()
+                    try:
+                        await anyio.to_thread.run_sync(self._commit, batch)
+                    finally:
+                        batch.settled.set()
+        else:
+            await batch.settled.wait()
         if batch.error is not None:
             raise JournalError(batch.error.message, remedy=batch.error.remedy) from batch.error
 
@@ -380,8 +387,6 @@ class Journal:
             self.apply(batch.changes)
         except JournalError as error:
             batch.error = error
-        finally:
-            batch.settled = True
 
     def _read(self, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows from a snapshot of its own, so that reading never keeps a commit waiting."""
@@ -414,7 +419,7 @@ class _Batch:
     def __init__(self) -> None:
         self.changes: list[Change] = []
         self.error: JournalError | None = None
-        self.settled = False
+        self.settled = anyio.Event()
 
 
 def _prepare(database: sqlite3.Connection, path: Path) -> None:

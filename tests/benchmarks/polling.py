@@ -30,8 +30,8 @@ def _case(folder: Path, count: int, rate: int, median: float) -> Iterator[Figure
     sheet = write_sheet(folder / f"polling-{rate}-{median:g}.csv", count)
     with serve(folder, kept=True, latency=f"{median:g}s", seed=1) as service:
         told = outcome(provision(sheet, service, "--rate", f"{rate}/s"))
-        ends = service.ends()
         arrived = [request["at"] for request in service.requests()]
+    ends = service.ends()
     seen = [(line["finished_at"], *ends[line["task_id"]]) for line in lines(told)]
     late = statistics.median(max(0.0, noticed - end) for noticed, end, _ in seen)
     part = statistics.median(max(0.0, noticed - end) / duration for noticed, end, duration in seen)

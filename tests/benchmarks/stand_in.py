@@ -42,7 +42,7 @@ class Service:
             return json.load(answer)
 
     def ends(self) -> dict[str, tuple[float, float]]:
-        """By task ID: when the task ended on the wall clock, and how long it took."""
+        """By task ID: when the task ended on the wall clock, and how long it took. Only once the stand-in has ended."""
         with contextlib.closing(sqlite3.connect(self.state)) as database:
             made = [json.loads(text) for (text,) in database.execute("SELECT creation FROM creates") if text]
         return {one["task_id"]: (one["due"], one["due"] - one["created"]) for one in made}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import selectors
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +190,9 @@ def check_outputs() -> Callable[[Path], None]:
         assert breaches("failures.yaml", header, failures) == []
         statuses = [Status(row[RESULTS_COLUMNS.index("status")]) for row in results]
         status = FAILURES_COLUMNS.index("status") - len(FAILURES_COLUMNS)
-        assert sorted(row[status] for row in failures) == sorted(status for status in statuses if not status.done)
+        # A run of a part of the failures leaves the other rows in the record alone.
+        left = Counter(row[status] for row in failures)
+        assert left <= Counter(status.value for status in statuses if not status.done)
 
     return check
 

@@ -85,6 +85,9 @@ def share(text: str) -> float:
 @click.option("--slow-by", type=duration, metavar="TIME", default="5s", show_default=True, help="How late those come.")
 @click.option("--html", "html_share", type=share, metavar="SHARE", default="0%", help="Answers replaced by a web page.")
 @click.option(
+    "--keep-passwords/--forget-passwords", default=True, help="Whether the state file holds passwords, in clear."
+)
+@click.option(
     "--seed", type=int, metavar="NUMBER", help="Any number; the same one makes the same things go wrong again."
 )
 @click.option(

@@ -50,7 +50,9 @@ _SHARED_ORIGIN: Final = (
     "the rows {} of this file both say in sheet_row that they mend row {}; clear sheet_row in the one that is new"
 )
 _TELLING_NAMES: Final = 2
-"""A row that names so many columns is a header."""
+"""A row that names so many columns is a header, and one whose cells fit so many is a mailbox."""
+_NO_HEADER: Final = re.compile(r"[0-9@]|.{40}")
+"""What stands in most cells, and in no header that is looked for among the rows."""
 
 _DOUBTS: Final = {
     NUMBER: "{} is a number, of which the spreadsheet program keeps no leading zeros; "
@@ -169,13 +171,17 @@ def _refuse_missing_columns(layout: Layout, required: Sequence[str]) -> None:
 
 def _refuse_rows_above(source: Source, layout: Layout, schema: MailboxSchema) -> None:
     """A sheet that was sorted together with its header has rows above it, which must not pass for a preamble."""
-    ids = [
-        position
+    telling = {
+        position: key
         for key, position in zip(layout.keys, layout.own, strict=True)
-        if key in schema.columns and schema.columns[key].whole_number and schema.columns[key].required
-    ]
+        if key in schema.columns and schema.columns[key].required
+    }
     for record in source.above:
-        if ids and len(record.cells) == layout.width and all(record.cells[position].isdecimal() for position in ids):
+        if (
+            len(record.cells) == layout.width
+            and len(telling) >= _TELLING_NAMES
+            and all(schema.accepts(key, record.cells[position].strip(_BLANKS)) for position, key in telling.items())
+        ):
             raise SheetError(
                 f"Row {record.number} stands above the header (row {layout.header.number}) and looks like a mailbox.",
                 remedy="Move the header to the top of the sheet, above all rows.",
@@ -193,6 +199,8 @@ class _Table:
         self._known = [schema.columns.get(key) for key in layout.keys]
         self._anchor = next(place for place, column in enumerate(self._known) if column)
         self._example = {place: column.example for place, column in enumerate(self._known) if column and column.example}
+        # So many names of columns make a row a header.
+        self._names = min(_TELLING_NAMES, sum(column is not None for column in self._known))
         self._numbers: list[int] = []
         self._broken: dict[int, str] = {}
         self._origins: dict[int, Origin] = {}
@@ -288,10 +296,12 @@ class _Table:
         dropped = set()
         for index in self._suspects(columns):
             cells = [columns[position][index] for position in self._layout.own]
-            if not any(map(_visible, cells)) or self._is_example(cells) or self._is_header(cells):
+            named = [cell for cell in cells if not _NO_HEADER.search(cell)]
+            header = len(named) >= self._names and known_columns(named, self._schema.meaning) >= self._names
+            if not any(map(_visible, cells)) or self._is_example(cells) or (header and self._is_same_header(cells)):
                 dropped.add(index)
                 self._broken.pop(numbers[index], None)
-            elif self._second_header is None and known_columns(cells, self._schema.meaning) >= _TELLING_NAMES:
+            elif header and self._names > 1 and self._second_header is None:
                 self._second_header = numbers[index]
         return dropped
 
@@ -316,12 +326,13 @@ class _Table:
             return False
         return all(cells[place].strip(_BLANKS) == example for place, example in self._example.items())
 
-    def _is_header(self, cells: Sequence[str]) -> bool:
-        """Whether the row is the header once more, under whatever names; a single name must be the same."""
-        places = [place for place, column in enumerate(self._known) if column]
-        if len(places) < _TELLING_NAMES:
+    def _is_same_header(self, cells: Sequence[str]) -> bool:
+        """Whether a row that names columns names those of the header; a single name must be the very same."""
+        if self._names == 1:
             return tuple(cells) == self._layout.headers
-        return all(self._schema.meaning(cells[place]) == self._layout.keys[place] for place in places)
+        return all(
+            self._schema.meaning(cell) == column.name for cell, column in zip(cells, self._known, strict=True) if column
+        )
 
     def _doubted(
         self, numbers: Sequence[int], texts: Sequence[str], place: int, doubts: Mapping[int, Mapping[int, str]]

@@ -678,7 +678,7 @@ def _explained(*, verbose: bool = False) -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit):
         raise
     except (KeyboardInterrupt, click.Abort):
-        console.show_interrupted()
+        console.show_interrupted(_same_command())
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:  # noqa: BLE001 - the last place where a fault can become a sentence
         known = _known(error)
@@ -686,7 +686,17 @@ def _explained(*, verbose: bool = False) -> Iterator[None]:
             console.show_unexpected(error, verbose=verbose)
             raise SystemExit(STOPPED) from None
         console.show_error(known, verbose=verbose)
+        if isinstance(known, StoppedError):
+            console.show_again(_same_command())
         raise SystemExit(UNUSABLE if isinstance(known, UnusableError) else _stop_code_of(known)) from None
+
+
+def _same_command() -> str:
+    """What was called, to be called once more."""
+    from provisioner import console
+
+    program = click.get_current_context().command_path.rpartition(" ")[0].split()
+    return console.command_line(*program, *sys.argv[1:])
 
 
 def _known(error: BaseException) -> ProvisionerError | None:

@@ -508,9 +508,15 @@ def _places(error: BaseException) -> Iterator[str]:
             yield from _places(each)
 
 
-def show_interrupted() -> None:
+def show_interrupted(command: str) -> None:
     """An interruption at a time when nothing had begun that had to be ended gently."""
-    print("\nInterrupted. Run the same command again to go on.", file=sys.stderr)
+    print("\nInterrupted.", file=sys.stderr)
+    show_again(command)
+
+
+def show_again(command: str) -> None:
+    """The command that goes on, where no summary could be shown that says it."""
+    print(f"Go on with:\n  {command}", file=sys.stderr)
 
 
 class Table:

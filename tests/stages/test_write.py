@@ -42,6 +42,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
     assert "cannot be written" in done.stderr
+    assert f"python -m provisioner run {sheet} --rate 400/s" in done.stderr, "the command that goes on is told"
     sent = sum(received.received for received in service.state.creates.values())
     assert sent < 600, "the run went on without its journal"
     again = run(sheet, service.url)

@@ -77,6 +77,8 @@ MIGRATIONS = (
 )
 """Each brings the tables one version up; the version is SQLite's user_version."""
 
+STILL_IN_DOUBT = "an earlier create had no clear answer, and it was not sent again"
+
 SHEET_FACT, DELIMITER_FACT = "sheet", "delimiter"
 """Facts: the path of the whole sheet of the latest run, and what separates the cells of its files."""
 
@@ -365,6 +367,8 @@ class Journal:
 
         Whoever comes while a commit is under way shares the next one, so many workers cost few commits.
         """
+        if not changes:
+            return
         batch = self._batch
         leads = not batch.changes
         batch.changes.extend(changes)
@@ -387,11 +391,22 @@ class Journal:
             self.apply(batch.changes)
         except JournalError as error:
             batch.error = error
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody may believe that the change is stored
+            batch.error = JournalError(
+                f"The journal {self._path} did not take a change ({type(error).__name__}), so nothing more is sent.",
+                remedy="Run again: what was sent is looked up first. If it happens again, ask for help.",
+            )
 
     def _read(self, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows from a snapshot of its own, so that reading never keeps a commit waiting."""
-        with _explained(self._path), closing(sqlite3.connect(self._path)) as database:
-            yield from database.execute(query, values)
+        try:
+            with closing(sqlite3.connect(self._path)) as database:
+                yield from database.execute(query, values)
+        except sqlite3.DatabaseError as error:
+            raise JournalError(
+                f"The journal {self._path} cannot be read ({error}).",
+                remedy="Keep the folder as it is and ask for help: results.csv beside it still holds what was known.",
+            ) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -438,7 +453,7 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """SQLite's and the file system's errors in this program's words."""
+    """What goes wrong at the opening, in this program's words."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -484,7 +499,9 @@ def _apply(database: sqlite3.Connection, change: Change) -> None:
             _sending(database, job, at)
             event = (job.line, at, "sending", "")
         case Withdrawn(line, at):
-            database.execute("UPDATE lines SET status = ?, error = '' WHERE id = ?", (Status.UNSENT, line))
+            # An earlier create of a doubtful row may have been carried out: it is looked up again before it is sent.
+            query = "UPDATE lines SET status = iif(doubtful, ?, ?), error = iif(doubtful, ?, '') WHERE id = ?"
+            database.execute(query, (Status.UNKNOWN, Status.UNSENT, STILL_IN_DOUBT, line))
             event = (line, at, "withdrawn", "")
         case TakenOn(line, task_id, at):
             query = "UPDATE lines SET status = ?, error = '', task_id = ? WHERE id = ?"
@@ -509,13 +526,17 @@ def _sending(database: sqlite3.Connection, job: Job, at: float) -> None:
     request = job.request
     database.execute(
         "UPDATE lines SET status = ?, error = ?, task_id = NULL, finished_at = NULL, submitted_at = ?,"
-        " sends = sends + 1, relay_server = ?, project = ?, reply_to = ?, password_check = ? WHERE id = ?",
+        " sends = sends + 1, doubtful = doubtful OR ?, relay_server = ?, project = ?, reply_to = ?, password_check = ?,"
+        # A password that was made up earlier is kept only if it is the one that is sent.
+        " password = iif(password = ?, password, NULL) WHERE id = ?",
         (
             Status.UNKNOWN,
             "sent, and no answer was seen",
             at,
+            job.doubtful,
             *sent_cells(request),
             password_check(request.password, job.line),
+            request.password.reveal() if request.password else None,
             job.line,
         ),
     )

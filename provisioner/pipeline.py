@@ -268,6 +268,7 @@ class _Reading:
             address=identity.address,
             earlier_status=origin.status if origin else None,
             earlier_task=origin.task_id if origin else None,
+            earlier_error=origin.error if origin else "",
         )
 
     def _problems(self, row: int, cells: Sequence[str], *, ready: bool) -> list[Problem]:

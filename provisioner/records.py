@@ -208,6 +208,7 @@ class Entry:
     earlier_status: Status | None = None
     """What a failures file says of the row."""
     earlier_task: TaskId | None = None
+    earlier_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

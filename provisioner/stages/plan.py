@@ -23,13 +23,15 @@ from provisioner.journal import (
     password_check,
     sent_cells,
 )
-from provisioner.records import Doubt, Entry, Job, LineId, OpenTask, Request, Secret, Status
+from provisioner.records import Doubt, Entry, Job, LineId, OpenTask, Problem, Request, Secret, Status
+from provisioner.wording import why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 FORGETTABLE = frozenset({Status.INVALID, Status.UNSENT, Status.VALID, Status.REJECTED, Status.FAILED})
-"""Of a row in one of these nothing can exist at the service, so its correction may take its place."""
+"""Of a row in one of these, unless an earlier create of it is in doubt, nothing can exist at the service, so its
+correction may take its place."""
 
 
 @dataclass
@@ -86,12 +88,15 @@ class _Known:
         self.by_key: dict[str, Line] = {}
         self.by_address: dict[str, Line] = {}
         self.by_cells: defaultdict[str, list[Line]] = defaultdict(list)
+        self.by_place: dict[int, Line] = {}
         self.taken: set[LineId] = set()
         self.in_sheet: set[str] = set()
         self.corrections = False
         for line in lines:
             self.by_id[line.id] = line
             self.corrections |= line.superseded_by is not None
+            if line.sheet_row is not None and line.superseded_by is None:
+                self.by_place[line.sheet_row] = line
             if line.address_key is not None:
                 self.by_key[line.address_key] = line
                 if line.address:
@@ -156,11 +161,10 @@ class _Planner:
         self._under_way: set[str] = set()
 
     def steps(self, entries: Iterable[Entry], *, is_failures: bool) -> Iterator[Adoption]:
-        for entry in entries:
-            line = self._known.take(entry) or self._new_line(entry)
-            sheet_row = entry.sheet_row
-            if is_failures and sheet_row is not None and self._places.setdefault(sheet_row, line.id) != line.id:
-                sheet_row = None
+        for row in entries:
+            entry, known = self._claim(row) if is_failures else (row, self._known.take(row))
+            line = known or self._new_line(entry)
+            sheet_row = self._place(entry, line, is_new=known is None) if is_failures else entry.sheet_row
             if (line.sheet_row, line.file_row) != (sheet_row, entry.file_row):
                 line = replace(line, sheet_row=sheet_row, file_row=entry.file_row)
             if entry.request is not None:
@@ -169,6 +173,33 @@ class _Planner:
         for line in self._known.by_id.values():
             if line.id not in self._known.taken and line.superseded_by is None:
                 yield from self._amended(line) if is_failures else self._replaced(line)
+
+    def _claim(self, entry: Entry) -> tuple[Entry, Line | None]:
+        """A failures file's row and its line; a row that names a mailbox of another row is invalid, and a new line."""
+        line = self._known.take(entry)
+        if line is None or line.address_key is None or line.sheet_row in (None, entry.sheet_row):
+            return entry, line
+        if _describes(entry, line):
+            return entry, line
+        self._known.taken.discard(line.id)
+        sentence = f"this is the same mailbox as in row {line.sheet_row}; write another username, or delete the row"
+        problem = Problem(None, sentence, "the same mailbox as in another row of the sheet")
+        return replace(entry, request=None, error=sentence, problems=(*entry.problems, problem)), None
+
+    def _place(self, entry: Entry, line: Line, *, is_new: bool) -> int | None:
+        """Which row of the original sheet a failures file's row is; None where it is a new one, or cannot be told.
+
+        A sheet that was sorted since has another row in that place, which must not be taken for the one corrected.
+        """
+        if not is_new and line.sheet_row is not None:
+            self._places[line.sheet_row] = line.id
+            return line.sheet_row
+        there = self._known.by_place.get(entry.sheet_row) if entry.sheet_row is not None else None
+        if there is not None and there.id != line.id and not _describes(entry, there):
+            return None
+        if entry.sheet_row is None or self._places.setdefault(entry.sheet_row, line.id) != line.id:
+            return None
+        return entry.sheet_row
 
     def _decide(self, line: Line, entry: Entry) -> Adoption:
         if line.status in (Status.CREATED, Status.EXISTS):
@@ -201,7 +232,8 @@ class _Planner:
         self.plan.doubts.append(
             Doubt(Job(line.id, request, doubtful=True), self._since(line.submitted_at), line.status, resend=True)
         )
-        return Written(replace(line, password=made_up, address=line.address or entry.address))
+        # If it is found, it has the password that was made up when it was sent, whatever the sheet says now.
+        return Written(replace(line, password=made_up or line.password, address=line.address or entry.address))
 
     def _follow(self, line: Line, request: Request) -> None:
         """See what was begun for a row to its end, without sending it again."""
@@ -251,7 +283,7 @@ class _Planner:
         heir = self._places.get(line.sheet_row) if line.sheet_row is not None else None
         if heir is None and line.status is Status.INVALID:
             heir = self._twin(line)
-        if heir is not None and line.status in FORGETTABLE:
+        if heir is not None and line.status in FORGETTABLE and not line.doubtful:
             yield Superseded(line.id, heir)
         elif line.status is Status.VALID and self._waiting is not Status.VALID:
             yield Written(replace(line, status=Status.UNSENT))
@@ -277,7 +309,11 @@ class _Planner:
         line = LineId(self._next_id)
         self._next_id += 1
         key = entry.key
-        under_way = entry.earlier_status in (Status.UNFINISHED, Status.UNKNOWN) and key not in self._under_way
+        there = self._known.by_place.get(entry.sheet_row) if entry.sheet_row is not None else None
+        # What the file says of a row that the journal knows was begun for that row's mailbox, not for its correction's.
+        told_of_another = there is not None and _describes(entry, there)
+        begun = entry.earlier_status in (Status.UNFINISHED, Status.UNKNOWN)
+        under_way = begun and not told_of_another and key not in self._under_way
         if under_way:
             self._under_way.add(key)
         known_task = entry.earlier_task if entry.earlier_status is Status.UNFINISHED else None
@@ -311,6 +347,12 @@ class _Planner:
         was = (line.relay_server, line.project, line.reply_to, line.password_check)
         if line.was_sent and was != (*sent_cells(entry.request), check):
             self.plan.changed.append((line.sheet_row, line.email))
+
+
+def _describes(entry: Entry, line: Line) -> bool:
+    """Whether what a failures file says of a row's state is what the journal knows of the line."""
+    said = (entry.earlier_status, entry.earlier_task, entry.earlier_error)
+    return said == (line.status, line.task_id, why(line.status, line.error))
 
 
 def _as_in_sheet(line: Line, entry: Entry) -> Line:

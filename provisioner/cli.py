@@ -558,10 +558,12 @@ def _agreement(*, yes: bool, quiet: bool) -> Callable[[Prospect], bool]:
     from provisioner import console
 
     def agree(prospect: Prospect) -> bool:
-        asks = not yes and prospect.to_send > 0 and sys.stdin.isatty() and sys.stderr.isatty()
+        most = prospect.to_send + prospect.to_look_up
+        asks = not yes and most > 0 and sys.stdin.isatty() and sys.stderr.isatty()
         if asks or not quiet:
             console.show_prospect(prospect)
-        return not asks or click.confirm(f"Create {count(prospect.to_send, 'mailbox', 'mailboxes')} now?", err=True)
+        up_to = "up to " if prospect.to_look_up else ""
+        return not asks or click.confirm(f"Create {up_to}{count(most, 'mailbox', 'mailboxes')} now?", err=True)
 
     return agree
 

@@ -257,6 +257,9 @@ def _prospect_lines(prospect: Prospect) -> Iterator[str]:
         yield "No mailbox is to be created."
     if prospect.held_back:
         yield f"{count(prospect.held_back, 'further row is', 'further rows are')} ready, and held back by --limit."
+    if prospect.to_look_up:
+        rows = count(prospect.to_look_up, "row was sent earlier and has", "rows were sent earlier and have")
+        yield f"{rows} no clear answer: looked up first, and sent again only if not there."
     if prospect.to_poll:
         rows = count(prospect.to_poll, "row was", "rows were")
         yield f"{rows} sent earlier and will be followed up, not sent again."
@@ -264,7 +267,7 @@ def _prospect_lines(prospect: Prospect) -> Iterator[str]:
         yield f"{count(prospect.done, 'row is', 'rows are')} done already and will be left alone."
     if prospect.invalid:
         yield f"{count(prospect.invalid, 'row is', 'rows are')} invalid and will not be sent: see {prospect.failures}"
-    if prospect.to_send or prospect.to_poll:
+    if prospect.to_send or prospect.to_poll or prospect.to_look_up:
         yield f"What becomes of each row is written to {prospect.results}"
 
 

@@ -349,6 +349,11 @@ class Journal:
         for line, at, kind in self._read("SELECT line, at, status FROM events WHERE id > ? ORDER BY id", (after,)):
             yield Event(LineId(line), at, kind)
 
+    def slowest(self, since: float) -> float:
+        """Seconds from its create to its end of the slowest row that was created after `since`; 0 where none was."""
+        query = "SELECT coalesce(max(finished_at - submitted_at), 0) FROM lines WHERE status = ? AND finished_at >= ?"
+        return float(next(seconds for (seconds,) in self._read(query, (Status.CREATED, since))))
+
     def adopt(self, steps: Iterable[Adoption]) -> None:
         """Bring the lines in step with a sheet, in one transaction. Raises JournalError."""
         with self._transaction() as database:

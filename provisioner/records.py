@@ -410,6 +410,8 @@ class Prospect:
     """A mailbox each."""
     to_poll: int
     """Sent by an earlier run, to be followed up."""
+    to_look_up: int
+    """Sent by an earlier run without a clear answer: a mailbox each, if they are not there."""
     done: int
     invalid: int
     held_back: int

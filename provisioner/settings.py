@@ -94,7 +94,8 @@ class RunOptions:
     stop_after: int = DEFAULT_STOP_AFTER
     """Stop after so many failures in a row with one cause; 0 never stops for that."""
     settle_after: float = 60.0
-    """A create without an answer may be sent again when it is this old and the service still does not list it."""
+    """Seconds: a create without an answer may be sent again when it is this old, and three times as old as the slowest
+    task that was seen, and the service still does not list it."""
     grace: float = 10.0
     """How long tasks in flight are still polled after an interruption."""
     refresh: float = 5.0

@@ -299,3 +299,43 @@ def test_a_row_in_no_file_is_left_but_not_to_retry(journal: Journal) -> None:
     journal.adopt([Written(new_line(1, "ann", file_row=None)), Written(new_line(2, "bob"))])
     assert [line.email for line in journal.left()] == ["ann", "bob"]
     assert journal.retriable_count() == len(list(journal.retriable())) == 1
+
+
+def test_a_change_that_sqlite_cannot_take_is_told_to_all_who_wait(journal: Journal) -> None:
+    """Whatever the reason, nobody who shared the commit may believe that a change is stored."""
+    errors = []
+
+    async def record(number: int, error: str) -> None:
+        try:
+            await journal.record(Ended(LineId(number), Status.FAILED, 1.0, error))
+        except JournalError as raised:
+            errors.append(raised.message)
+
+    async def both() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(record, 1, "half a character: \ud800")
+            group.start_soon(record, 2, "fine")
+
+    anyio.run(both)
+    assert len(errors) == 2
+    assert status_of(journal, 2) is Status.UNSENT
+
+
+@pytest.mark.anyio
+async def test_recording_nothing_keeps_nobody_waiting(journal: Journal) -> None:
+    """An empty record is no change, whoever records at the same time."""
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            for number in range(10):
+                group.start_soon(journal.record)
+                group.start_soon(journal.record, Ended(LineId(number % 2 + 1), Status.FAILED, 1.0, "no"))
+    assert await anyio.to_thread.run_sync(status_of, journal, 1) is Status.FAILED
+
+
+def test_a_journal_that_breaks_after_its_opening_is_no_unusable_folder(journal: Journal, tmp_path: Path) -> None:
+    """A read that fails later stops the run; it does not say that nothing was sent."""
+    with (tmp_path / "journal.sqlite3").open("r+b") as file:
+        file.write(b"\0" * 4096)
+    (tmp_path / "journal.sqlite3-wal").write_bytes(b"")
+    with pytest.raises(JournalError, match="cannot be read"):
+        list(journal.lines())

@@ -17,7 +17,7 @@ import click
 from provisioner import __version__
 from provisioner.errors import InterruptedRunError, ProvisionerError, SettingsError, StoppedError, UnusableError
 from provisioner.records import Listing, Rate, Secret
-from provisioner.settings import DEFAULT_API_URL, DEFAULT_RATES, GUIDE_CREATE_PATH
+from provisioner.settings import DEFAULT_API_URL, DEFAULT_RATES, DEFAULT_STOP_AFTER, DEFAULT_WORKERS, GUIDE_CREATE_PATH
 from provisioner.wording import count
 
 if TYPE_CHECKING:
@@ -219,7 +219,11 @@ def _spelt_out(error: UnicodeError) -> tuple[str, int]:
     help="Requests at most: 5/s, 200/min or both.",
 )
 @click.option(
-    "--workers", type=click.IntRange(1, 200), default=20, show_default=True, help="Requests under way at most."
+    "--workers",
+    type=click.IntRange(1, 200),
+    default=DEFAULT_WORKERS,
+    show_default=True,
+    help="Requests under way at most.",
 )
 @click.option(
     "--task-timeout",
@@ -233,7 +237,7 @@ def _spelt_out(error: UnicodeError) -> tuple[str, int]:
     "--stop-after",
     type=click.IntRange(min=0),
     metavar="N",
-    default=20,
+    default=DEFAULT_STOP_AFTER,
     show_default=True,
     help="Stop after N failures in a row with one cause; 0: never.",
 )

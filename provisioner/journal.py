@@ -302,7 +302,7 @@ class Journal:
 
     def record_lines(self) -> Iterator[Line]:
         """The lines of results.csv in its order: by sheet row, those that no sheet holds last."""
-        query = f"SELECT {COLUMNS} FROM lines WHERE superseded_by IS NULL ORDER BY sheet_row IS NULL, sheet_row, id"  # noqa: S608 - a constant of this module
+        query = f"SELECT {COLUMNS} FROM lines WHERE superseded_by IS NULL ORDER BY {_SHEET_ORDER}"  # noqa: S608 - constants of this module
         for fields in self._read(query):
             yield _line(fields)
 
@@ -314,28 +314,19 @@ class Journal:
 
     def retriable(self) -> Iterator[Line]:
         """The lines of failures.csv, in the order of the file of the latest run."""
-        query = (
-            f"SELECT {COLUMNS} FROM lines WHERE file_row IS NOT NULL AND superseded_by IS NULL"  # noqa: S608 - a constant of this module
-            f" AND status NOT IN ({', '.join('?' * len(_DONE))}) ORDER BY file_row"
-        )
+        query = f"SELECT {COLUMNS} FROM lines WHERE {_LEFT} AND file_row IS NOT NULL ORDER BY file_row"  # noqa: S608 - constants of this module
         for fields in self._read(query, _DONE):
             yield _line(fields)
 
     def retriable_count(self) -> int:
         """How many lines failures.csv has."""
-        query = (
-            "SELECT count(*) FROM lines WHERE file_row IS NOT NULL AND superseded_by IS NULL"  # noqa: S608 - question marks
-            f" AND status NOT IN ({', '.join('?' * len(_DONE))})"
-        )
+        query = f"SELECT count(*) FROM lines WHERE {_LEFT} AND file_row IS NOT NULL"  # noqa: S608 - a constant of this module
         ((number,),) = self._read(query, _DONE)
         return int(number)
 
     def left(self) -> Iterator[Line]:
         """The lines of results.csv that are not done, by sheet row, those that no sheet holds last."""
-        query = (
-            f"SELECT {COLUMNS} FROM lines WHERE superseded_by IS NULL"  # noqa: S608 - a constant of this module
-            f" AND status NOT IN ({', '.join('?' * len(_DONE))}) ORDER BY sheet_row IS NULL, sheet_row, id"
-        )
+        query = f"SELECT {COLUMNS} FROM lines WHERE {_LEFT} ORDER BY {_SHEET_ORDER}"  # noqa: S608 - constants of this module
         for fields in self._read(query, _DONE):
             yield _line(fields)
 
@@ -475,6 +466,9 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 _DONE = tuple(status.value for status in Status if status.done)
+_LEFT = f"superseded_by IS NULL AND status NOT IN ({', '.join('?' * len(_DONE))})"
+"""Of the rows that are not done; its values are `_DONE`."""
+_SHEET_ORDER = "sheet_row IS NULL, sheet_row, id"
 _FIELDS = COLUMNS.split(", ")
 _STATUS, _DOUBTFUL, _PASSWORD, _PROBLEMS, *_LOGINS = map(
     _FIELDS.index, ("status", "doubtful", "password", "problems", "imap", "smtp")

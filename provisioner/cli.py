@@ -616,7 +616,11 @@ def _typed(option: str) -> bool:
 def _show(endings: Sequence[Ending], not_begun: Sequence[str], options: dict[str, Any], *, checking: bool) -> None:
     from provisioner import console
 
-    left = [ending.summary.failures for ending in endings if _code(ending) != DONE]
+    left = [
+        ending.summary.failures if ending.summary.to_retry else ending.summary.original
+        for ending in endings
+        if _code(ending) != DONE
+    ]
     if options["quiet"] and not left:
         return
     stopped = endings[-1].stopped

@@ -407,7 +407,8 @@ def _way_on(
     files = ", ".join(visible(summary.failures) for summary in summaries if not _is_done(summary))
     actors = {group.actor for group in groups}
     if not any(summary.to_retry for summary in summaries):
-        return ["", *textwrap.wrap("They were in no file of this run: mend them in your own sheet, and run it.", width)]
+        told = textwrap.wrap("They were not in the file of this run; see to them in your own sheet, and run it:", width)
+        return ["", *told, f"  {paint.bold(command)}"]
     if Actor.SHEET in actors:
         what = f"Mend them in {files} (its column sheet_row has the row's number), save, and go on with:"
     elif actors == {Actor.SUPPORT}:

@@ -312,16 +312,24 @@ class Journal:
         counted = {Status(status): count for status, count in self._read(query)}
         return {status: counted[status] for status in Status if status in counted}
 
-    def retriable(self) -> Iterator[Line]:
-        """The lines of failures.csv, in the order of the file of the latest run."""
+    def open_corrections(self) -> bool:
+        """Whether a row that was mended in a failures file is not done: no other file holds what is to be sent."""
+        query = f"SELECT 1 FROM lines WHERE {_LEFT} AND id IN (SELECT superseded_by FROM lines) LIMIT 1"  # noqa: S608 - a constant of this module
+        return any(True for _ in self._read(query, _DONE))
+
+    def retriable(self, *, of_failures: bool) -> Iterator[Line]:
+        """The lines of failures.csv, in the order of the file of the latest run.
+
+        `of_failures`: that was a failures file, whose rows stay in it until they are made: no other file has them.
+        """
         query = f"SELECT {COLUMNS} FROM lines WHERE {_LEFT} AND file_row IS NOT NULL ORDER BY file_row"  # noqa: S608 - constants of this module
-        for fields in self._read(query, _DONE):
+        for fields in self._read(query, _MADE if of_failures else _DONE):
             yield _line(fields)
 
-    def retriable_count(self) -> int:
+    def retriable_count(self, *, of_failures: bool) -> int:
         """How many lines failures.csv has."""
         query = f"SELECT count(*) FROM lines WHERE {_LEFT} AND file_row IS NOT NULL"  # noqa: S608 - a constant of this module
-        ((number,),) = self._read(query, _DONE)
+        ((number,),) = self._read(query, _MADE if of_failures else _DONE)
         return int(number)
 
     def left(self) -> Iterator[Line]:
@@ -465,9 +473,10 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-_DONE = tuple(status.value for status in Status if status.done)
-_LEFT = f"superseded_by IS NULL AND status NOT IN ({', '.join('?' * len(_DONE))})"
-"""Of the rows that are not done; its values are `_DONE`."""
+_DONE = (Status.CREATED.value, Status.EXISTS.value, Status.VALID.value)
+_MADE = (Status.CREATED.value, Status.EXISTS.value, Status.CREATED.value)
+_LEFT = "superseded_by IS NULL AND status NOT IN (?, ?, ?)"
+"""Of the rows that are left; its values are `_DONE`, or `_MADE` where a valid row is left too."""
 _SHEET_ORDER = "sheet_row IS NULL, sheet_row, id"
 _FIELDS = COLUMNS.split(", ")
 _STATUS, _DOUBTFUL, _PASSWORD, _PROBLEMS, *_LOGINS = map(

@@ -50,6 +50,7 @@ from provisioner.stages.validate import Checked, validate
 from provisioner.stages.verify import gather, servers, verify
 from provisioner.stages.verify import passwords as passwords_of
 from provisioner.stages.write import set_aside_edited, write
+from provisioner.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -95,6 +96,7 @@ def check(options: SheetOptions, listener: Listener) -> Ending:
     loaded = Loaded(options)
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
         _tell_kept(set_aside_edited(journal, loaded.folder, sheet=options.sheet), listener)
+        loaded.remember(journal)
         loaded.plan(journal, listener, None, time.time, checking=True)
         write(journal, loaded.sheet, loaded.folder)
         ending = _ending(loaded, journal, started)
@@ -215,6 +217,9 @@ class Loaded:
         )
         for row, problem in self.checked.warnings:
             listener.note(f"Row {self.sheet.number(row) or row}, {problem}")
+        if made.mended:
+            rows = count(made.mended, "row was", "rows were")
+            listener.note(f"{rows} mended in a failures file and not in this sheet: nothing is sent for them now.")
         for sheet_row, email in made.changed:
             listener.note(
                 f"Row {sheet_row}: {email} was sent earlier with other values than the sheet has now; "
@@ -502,7 +507,9 @@ class _Run:
 def _tell_kept(kept: Path | None, listener: Listener) -> None:
     """Say where corrections are that nobody ran; None: there are none."""
     if kept is not None:
-        listener.note(f"failures.csv was changed and not run before it had to be replaced: it is kept as {kept}.")
+        listener.note(
+            f"failures.csv held corrections that are not done and not in the new one: it is kept as {kept}. Run it too."
+        )
 
 
 def _ending(
@@ -522,7 +529,8 @@ def _ending(
         failures=str(folder.failures),
         report=str(folder.report),
         statuses=journal.statuses(),
-        to_retry=journal.retriable_count(),
+        to_retry=journal.retriable_count(of_failures=loaded.sheet.is_failures),
+        original=journal.fact(SHEET_FACT) or str(loaded.sheet.path),
         requests=requests or RequestCounts(),
         seconds=time.perf_counter() - started,
         logins=logins,

@@ -492,6 +492,8 @@ class Summary:
     seconds: float
     logins: LoginCounts | None = None
     """None where no mailbox was logged in to."""
+    original: str = ""
+    """The sheet that the latest failures file came from, or this one."""
 
     @property
     def rows(self) -> int:

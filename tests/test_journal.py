@@ -122,9 +122,9 @@ def test_record_lines_come_in_sheet_order_without_superseded_ones(journal: Journ
 def test_retriable_lines_follow_the_file_of_the_latest_run(journal: Journal) -> None:
     """failures.csv holds what is left of the file that was run, in its order, and nothing that is done."""
     journal.adopt([Moved(LineId(1), 2, 9), Moved(LineId(2), 3, 4), Written(new_line(3, "cid", status=Status.CREATED))])
-    assert [line.email for line in journal.retriable()] == ["bob", "ann"]
+    assert [line.email for line in journal.retriable(of_failures=False)] == ["bob", "ann"]
     journal.adopt([Moved(LineId(2), 3, 2)])
-    assert [line.email for line in journal.retriable()] == ["bob"]
+    assert [line.email for line in journal.retriable(of_failures=False)] == ["bob"]
 
 
 def test_only_generated_passwords_are_in_the_file(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_a_row_in_no_file_is_left_but_not_to_retry(journal: Journal) -> None:
     """What a part of a failures file does not hold stays in the record, and is not counted for failures.csv."""
     journal.adopt([Written(new_line(1, "ann", file_row=None)), Written(new_line(2, "bob"))])
     assert [line.email for line in journal.left()] == ["ann", "bob"]
-    assert journal.retriable_count() == len(list(journal.retriable())) == 1
+    assert journal.retriable_count(of_failures=False) == len(list(journal.retriable(of_failures=False))) == 1
 
 
 def test_a_change_that_sqlite_cannot_take_is_told_to_all_who_wait(journal: Journal) -> None:

@@ -386,3 +386,54 @@ def test_trouble_with_the_journal_while_files_are_refreshed_ends_the_run_gently(
     assert isinstance(ending.stopped, JournalError)
     assert ending.summary.statuses[Status.UNSENT] > 50
     assert Status.UNKNOWN not in ending.summary.statuses
+
+
+def cells_by_sheet_row(path: Path, read_csv: Any) -> dict[str, tuple[str, str]]:
+    return {line["sheet_row"]: (line["email"], line["password"]) for line in read_csv(path)}
+
+
+def test_mended_rows_survive_every_check(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any, listener: Any
+) -> None:
+    """Whoever mends failures.csv row by row, checking in between, loses no row and no cell, and makes every mailbox."""
+    rows = [(f"user{n}", "101", "201", "Sheet-Pass-77!", "", "") for n in range(3)]
+    sheet = write_sheet(
+        [*rows, ("frail.one", "102", "202", "weak-one", "", ""), ("frail.two", "102", "202", "weak2", "", "")]
+    )
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    pipeline.check(SheetOptions(sheet=sheet), listener)
+    for broken, mended in (("weak-one", "Better-Pass-1!"), ("weak2", "Better-Pass-2!")):
+        failures.write_text(failures.read_text("utf-8-sig").replace(broken, mended), "utf-8")
+        pipeline.check(SheetOptions(sheet=failures), listener)
+    assert cells_by_sheet_row(failures, read_csv) == {
+        "5": ("frail.one", "Better-Pass-1!"),
+        "6": ("frail.two", "Better-Pass-2!"),
+    }
+    service = sandbox(**FAST)
+    ending = run(failures, connection(service))
+    assert ending.summary.statuses == {Status.CREATED: 2, Status.UNSENT: 3}
+    assert ending.summary.to_retry == 0
+    assert ending.summary.original == str(sheet)
+    assert run(sheet, connection(service)).summary.statuses == {Status.CREATED: 5}
+    made = {mailbox.username: mailbox.password for mailbox in service.state.mailboxes}
+    assert (made["frail.one"], made["frail.two"]) == ("Better-Pass-1!", "Better-Pass-2!")
+
+
+def test_a_mended_row_that_failed_is_not_undone_by_running_the_sheet(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """The record keeps the correction in its place, and the file that alone holds it is kept."""
+    sheet = write_sheet(
+        [("ann", "101", "201", "Sheet-Pass-77!", "", ""), ("b..b", "101", "201", "Sheet-Pass-77!", "", "")]
+    )
+    failing, service = sandbox(**FAST, fail_share=1.0), sandbox(**FAST)
+    run(sheet, connection(service))
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    failures.write_text(failures.read_text("utf-8-sig").replace("b..b,", "b.b,"), "utf-8")
+    run(failures, connection(failing))
+    ending = run(sheet, connection(service))
+    assert ending.summary.statuses == {Status.CREATED: 1, Status.FAILED: 1}
+    lines = read_csv(sheet.parent / "acme-run" / "results.csv")
+    assert [(line["sheet_row"], line["email"]) for line in lines] == [("2", "ann"), ("3", "b.b")]
+    (kept,) = failures.parent.glob("failures-edited-*.csv")
+    assert run(kept, connection(service)).summary.statuses == {Status.CREATED: 2}

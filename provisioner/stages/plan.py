@@ -45,6 +45,8 @@ class Plan:
     invalid: int = 0
     open: int = 0
     """Rows that could not be understood without the service, which was not asked."""
+    mended: int = 0
+    """Rows that were mended in a failures file and are not done; the sheet still has them as they were."""
     changed: list[tuple[int | None, str]] = field(default_factory=list)
     """Rows that are done and whose sheet says something else now: their sheet row and username."""
 
@@ -121,15 +123,15 @@ class _Known:
         lookalikes = [line for key in keys for line in self.by_cells.get(key, ()) if line.id not in self.taken]
         # Rows without an address of their own may look alike; then the place decides.
         line = min(lookalikes, key=lambda line: line.sheet_row != entry.sheet_row, default=None)
-        return self._heir(line) if line is not None else None
+        return self._heir(line, entry) if line is not None else None
 
-    def _heir(self, line: Line) -> Line:
-        """The line that stands for this one after every correction, if its mailbox may exist by now."""
+    def _heir(self, line: Line, entry: Entry) -> Line:
+        """The line that stands for this one after every correction; the row itself where it was mended in the sheet."""
         heir = line
         while heir.superseded_by is not None and heir.superseded_by in self.by_id:
             heir = self.by_id[heir.superseded_by]
         free = heir.id not in self.taken and heir.address_key not in self.in_sheet
-        return heir if free and heir.status not in FORGETTABLE else line
+        return heir if free and (heir.status not in FORGETTABLE or entry.request is None) else line
 
 
 def _keys(entry: Entry) -> tuple[str, ...]:
@@ -202,6 +204,10 @@ class _Planner:
         return entry.sheet_row
 
     def _decide(self, line: Line, entry: Entry) -> Adoption:
+        if line.address_key not in (None, *_keys(entry)) and line.status in FORGETTABLE:
+            # The row was mended in a failures file, which alone holds what is to be sent.
+            self.plan.mended += 1
+            return Moved(line.id, line.sheet_row, None)
         if line.status in (Status.CREATED, Status.EXISTS):
             return self._leave(line, entry)
         if line.status is Status.UNFINISHED and line.task_id is not None:
@@ -286,7 +292,7 @@ class _Planner:
         if heir is not None and line.status in FORGETTABLE and not line.doubtful:
             yield Superseded(line.id, heir)
         elif line.status is Status.VALID and self._waiting is not Status.VALID:
-            yield Written(replace(line, status=Status.UNSENT))
+            yield Written(replace(line, status=Status.UNSENT, file_row=None))
         else:
             self._follow(line, _request_of(line))
 

@@ -44,17 +44,18 @@ def write_results(journal: Journal, folder: RunFolder, *, delimiter: str) -> Non
 
 
 def set_aside_edited(journal: Journal, folder: RunFolder, *, sheet: Path | None = None) -> Path | None:
-    """Keep corrections that somebody wrote into failures.csv and then did not run: it is about to be replaced.
+    """Keep corrections that stand in failures.csv alone, not run or not done yet: it is about to be replaced.
 
     The file is renamed, and its new path answered; None where there is nothing to keep. `sheet` was read just now: if
-    it is failures.csv itself, what it says is being run. Raises FilesError, JournalError.
+    it is failures.csv itself, what it says is being run; None: nothing was read. Raises FilesError, JournalError.
     """
     try:
         changed = folder.failures.stat().st_mtime_ns
-        if str(changed) == journal.fact(FAILURES_FACT):
-            return None
         if sheet is not None and sheet.samefile(folder.failures):
             journal.set_fact(FAILURES_FACT, str(changed))
+            return None
+        edited = str(changed) != journal.fact(FAILURES_FACT)
+        if not edited and (sheet is None or not journal.open_corrections()):
             return None
         kept = folder.failures.with_name(f"failures-edited-{changed // 10**9}.csv")
         folder.failures.replace(kept)
@@ -95,7 +96,7 @@ def _result(line: Line) -> tuple[str, ...]:
 
 
 def _failures(journal: Journal, sheet: Sheet) -> Iterator[tuple[str, ...]]:
-    for line in journal.retriable():
+    for line in journal.retriable(of_failures=sheet.is_failures):
         assert line.file_row is not None
         yield (
             *sheet.own_cells(line.file_row),

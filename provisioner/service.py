@@ -10,7 +10,7 @@ import json
 import random
 import re
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urljoin, urlsplit
@@ -207,12 +207,13 @@ class Service:
         after each of them nothing was made.
         """
         body = {key: value for key, value in _body(request) if value is not None}
-        reply = await self._send("create", Lane.CREATE, "POST", self._connection.create_path, body=body, grant=grant)
+        path, hide = self._connection.create_path, request.redact
+        reply = await self._send("create", Lane.CREATE, "POST", path, body=body, grant=grant, hide=hide)
         if isinstance(reply, _NoAnswer):
             return Lost(reply.reason)
-        self._check_key(reply)
+        self._check_key(reply, hide)
         if 300 <= reply.status < 400 or (reply.status in (404, 405) and not reply.is_json):
-            raise self._wrong_service(reply)
+            raise self._wrong_service(reply, hide)
         if 200 <= reply.status < 300:
             return _accepted(reply)
         if reply.status == 408 or reply.status >= 500:
@@ -225,11 +226,11 @@ class Service:
 
         Raises KeyRefusedError, ServiceDownError and LaneClosedError.
         """
-        path = TASK_PATH.format(quote(task.task_id, safe=""))
-        reply = await self._send("poll", Lane.ASK, "GET", path, grant=grant)
+        path, hide = TASK_PATH.format(quote(task.task_id, safe="")), task.job.request.redact
+        reply = await self._send("poll", Lane.ASK, "GET", path, grant=grant, hide=hide)
         if isinstance(reply, _NoAnswer):
             return Pending()
-        self._check_key(reply)
+        self._check_key(reply, hide)
         if reply.status != 200 or not isinstance(reply.body, dict):
             return Pending()
         state = str(reply.body.get("status") or reply.body.get("state") or "").lower()
@@ -355,8 +356,12 @@ class Service:
         *,
         body: Mapping[str, Any] | None = None,
         grant: Grant | None = None,
+        hide: Callable[[str], str] = str,
     ) -> _Reply | _NoAnswer:
-        """Send one request, again only where it certainly was not carried out, and answer what came of it."""
+        """Send one request, again only where it certainly was not carried out, and answer what came of it.
+
+        `hide` takes what the request holds out of the reasons.
+        """
         content = json.dumps(body).encode() if body is not None else None
         attempt = 0
         while True:
@@ -367,6 +372,8 @@ class Service:
             attempt += 1
             began = anyio.current_time()
             reply = await self._exchange(method, path, content, grant)
+            if not isinstance(reply, _Reply):
+                reply = replace(reply, reason=hide(reply.reason))
             self._tell(method, path, reply, anyio.current_time() - began)
             if isinstance(reply, _NeverConnected):
                 self._hold_unreached(reply.reason, grant)
@@ -487,17 +494,17 @@ class Service:
         self._strikes += 1
         return wait * random.uniform(0.75, 1.0)  # noqa: S311 - spreads load, guards nothing
 
-    def _check_key(self, reply: _Reply) -> None:
+    def _check_key(self, reply: _Reply, hide: Callable[[str], str] = str) -> None:
         if reply.status in (401, 403):
-            said = self._sentences(reply)
+            said = self._sentences(reply, hide)
             raise KeyRefusedError(
                 f"The service refused the API key ({reply.status}{': ' + said if said else ''}).",
                 remedy="Check the key with whoever manages the account at Mission Inbox, then run again.",
             )
 
-    def _wrong_service(self, reply: _Reply) -> WrongServiceError:
+    def _wrong_service(self, reply: _Reply, hide: Callable[[str], str] = str) -> WrongServiceError:
         if 300 <= reply.status < 400:
-            where = self._hide(reply.location)[:REASON_LENGTH]
+            where = self._hide(hide(reply.location))[:REASON_LENGTH]
             what = f"redirects to {where or 'another address'}, which is not followed"
         elif reply.status == 404:
             what = "has no such page (404)"

@@ -10,6 +10,7 @@ import time
 import traceback
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import anyio
 import httpx
@@ -773,8 +774,12 @@ async def test_a_long_reason_is_cut_after_it_was_masked(server: Any, connection:
         (reply(301, b"", Location="https://x.example/?key=a-key-of-the-tests"), create),
         (reply(500, b""), account),
         (CUT, account),
+        (reply(401, {"detail": f"{PASSWORD} came with an unknown key"}), create),
+        (reply(403, {"password": [f"“{PASSWORD}” is not allowed"]}), create),
+        (reply(403, {"detail": f"{PASSWORD} of this task is secret"}), ask),
+        (reply(302, b"", Location=f"https://x.example/?password={quote(PASSWORD)}"), create),
     ],
-    ids=range(4),
+    ids=range(8),
 )
 async def test_no_error_holds_a_secret(server: Any, connection: Any, listener: Any, answer: bytes, call: Any) -> None:
     """Message, remedy, repr and traceback of what ends a run are free of the key and the password."""
@@ -783,7 +788,17 @@ async def test_no_error_holds_a_secret(server: Any, connection: Any, listener: A
         await call(to, listener)
     text = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + caught.value.remedy + repr(to)
     assert "a-key" not in text
-    assert PASSWORD not in text
+    assert "<Pass" not in text
+    assert "Pass%3E" not in text
+
+
+async def test_garbage_that_repeats_the_password_is_masked(server: Any, connection: Any, listener: Any) -> None:
+    """What the network's own errors quote of an answer shows no password, in the reason and to whoever listens."""
+    password = "Secure-4711-Password"
+    request = Request("jane", 101, 201, Secret(password), None, None)
+    came = await create(connection(server(f"NOT HTTP {password}\r\n\r\n".encode()).url), listener, request)
+    assert isinstance(came, Lost)
+    assert password not in repr(came) + repr(listener.all("answered"))
 
 
 async def test_what_the_client_logs_holds_no_secret(

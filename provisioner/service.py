@@ -242,7 +242,10 @@ class Service:
         return Pending()
 
     async def mailboxes(self) -> AsyncIterator[Mailbox]:
-        """Every mailbox of the account. Raises ListingUnavailableError, and as `account` does."""
+        """Every mailbox of the account, each with a name to know it by.
+
+        Raises ListingUnavailableError, also for an item without such a name, and as `account` does.
+        """
         async for page in self.pages(Listing.MAILBOXES):
             for item in page:
                 yield _mailbox(item)
@@ -255,20 +258,27 @@ class Service:
     async def pages(self, listing: Listing) -> AsyncGenerator[list[Mapping[str, Any]], None]:
         """A list page by page as the service gives it; a bare array is one page. Pages elsewhere are not followed.
 
-        Raises ListingUnavailableError, and as `account` does.
+        Raises ListingUnavailableError, also at the end of a list that was not given or not understood whole, and as
+        `account` does.
         """
         seen: set[str] = set()
+        given = 0
         following: str | None = LISTING_PATHS[listing]
         while following is not None:
             if following in seen:
                 raise ListingUnavailableError("the service's list goes round in a circle")
             seen.add(following)
             body = await self._page(following)
-            items = body if isinstance(body, list) else body.get("results") if isinstance(body, dict) else None
-            if not isinstance(items, list):
-                raise ListingUnavailableError("the service's list has a form that this program does not know")
-            yield [item for item in items if isinstance(item, dict)]
-            following = self._next_page(following, body.get("next") if isinstance(body, dict) else None)
+            page = body if isinstance(body, dict) else {"results": body}
+            items = page.get("results")
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+                raise ListingUnavailableError(_UNKNOWN_FORM)
+            yield items
+            given += len(items)
+            following = self._next_page(following, page.get("next"))
+        count = page.get("count")
+        if isinstance(count, int) and given < count:
+            raise ListingUnavailableError(f"the service's list is not whole: {given} of {count}")
 
     def _next_page(self, path: str, following: object) -> str | None:
         """Path and query of the next page; the key goes to the configured origin alone, whatever the link says."""
@@ -534,6 +544,8 @@ class Service:
 
 _TRY_LATER = "Run again in a few minutes; if it stays so, ask Mission Inbox's support."
 
+_UNKNOWN_FORM = "the service's list has a form that this program does not know"
+
 NEVER_CONNECTED = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -637,15 +649,21 @@ def _holding(item: Mapping[str, Any]) -> Holding | None:
 
 
 def _mailbox(item: Mapping[str, Any]) -> Mailbox:
+    """Raises ListingUnavailableError where the item does not say which mailbox it is."""
     domain = item.get("domain")
     nested = domain if isinstance(domain, dict) else {}
     number = nested.get("id", domain)
     if isinstance(number, str) and number.isascii() and number.isdecimal():
         number = int(number)
+    texts = (text for key in ("email", "address", "username") if isinstance(text := item.get(key), str))
+    email = next((text for text in texts if text.strip()), None)
+    if email is None:
+        # Whoever looks for a mailbox must not take it for missing because it could not be read.
+        raise ListingUnavailableError(_UNKNOWN_FORM)
     name = item.get("domain_name") or nested.get("name") or (number if isinstance(number, str) else None)
     return Mailbox(
         id=str(item["id"]) if item.get("id") is not None else None,
-        email=str(item.get("email") or item.get("address") or item.get("username") or ""),
+        email=email,
         domain=number if isinstance(number, int) else None,
         domain_name=str(name) if name else None,
     )

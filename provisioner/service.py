@@ -569,7 +569,9 @@ def _body(request: Request) -> Iterator[tuple[str, object]]:
 
 def _read(response: httpx.Response) -> _Reply:
     try:
-        body = response.json()
+        # JSON can spell halves of characters, which no file and no database takes: they become question marks.
+        text = json.dumps(response.json(), ensure_ascii=False)
+        body = json.loads(text.encode(errors="replace"))
     except (ValueError, RecursionError):
         body = None
     return _Reply(

@@ -656,6 +656,31 @@ async def test_a_question_without_an_answer_is_asked_again_later(
     assert await ask(connection(server(answer).url), listener) == Pending()
 
 
+HALF = "\ud800"
+"""Half of a character, as JSON can spell it: no text that could be stored or sent."""
+
+
+@pytest.mark.parametrize(
+    ("answer", "call", "expected"),
+    [
+        (reply(202, {"task_id": f"t{HALF}"}), create, Accepted(TaskId("t?"))),
+        (reply(201, {"id": f"5{HALF}"}), create, Created("5?")),
+        (reply(400, {HALF: [f"Bad {HALF}."]}), create, Refused("?: Bad ?.")),
+        (reply(400, b'{"detail": "Bad \xed\xa0\x80."}'), create, Refused("Bad ?.")),
+        (reply(200, {"status": "failure", "error": {"detail": HALF}}), ask, Failed("?")),
+        (reply(200, {"status": "success", "result": {"id": HALF}}), ask, Created("?")),
+        (reply(200, [{"email": f"a{HALF}@b.example"}]), mailboxes, [Mailbox(None, "a?@b.example", None, None)]),
+        (reply(200, {"name": "Zo\u00eb \U0001f600"}), account, Account({"name": "Zo\u00eb \U0001f600"}, None, None)),
+    ],
+    ids=range(8),
+)
+async def test_whatever_the_service_says_can_be_stored(
+    server: Any, connection: Any, listener: Any, answer: bytes, call: Any, expected: object
+) -> None:
+    """Halves of characters become question marks in every text and ID; whole ones stay as they are."""
+    assert await call(connection(server(answer).url), listener) == expected
+
+
 async def test_a_strange_task_id_stays_within_its_path(server: Any, connection: Any, listener: Any) -> None:
     """A task ID from the service cannot turn the request into another one."""
     running = server(reply(200, {"status": "pending"}))

@@ -211,7 +211,7 @@ class Service:
         reply = await self._send("create", Lane.CREATE, "POST", path, body=body, grant=grant, hide=hide)
         if isinstance(reply, _NoAnswer):
             return Lost(reply.reason)
-        self._check_key(reply, hide)
+        await self._check_key_elsewhere(reply, hide)
         if 300 <= reply.status < 400 or (reply.status in (404, 405) and not reply.is_json):
             raise self._wrong_service(reply, hide)
         if 200 <= reply.status < 300:
@@ -230,7 +230,7 @@ class Service:
         reply = await self._send("poll", Lane.ASK, "GET", path, grant=grant, hide=hide)
         if isinstance(reply, _NoAnswer):
             return Pending()
-        self._check_key(reply, hide)
+        await self._check_key_elsewhere(reply, hide)
         if reply.status != 200 or not isinstance(reply.body, dict):
             return Pending()
         state = str(reply.body.get("status") or reply.body.get("state") or "").lower()
@@ -511,6 +511,14 @@ class Service:
                 f"The service refused the API key ({reply.status}{': ' + said if said else ''}).",
                 remedy="Check the key with whoever manages the account at Mission Inbox, then run again.",
             )
+
+    async def _check_key_elsewhere(self, reply: _Reply, hide: Callable[[str], str]) -> None:
+        """As `_check_key`; but a 403 forbids this request alone if the account's page is still given for the key."""
+        if reply.status == 403 and self._met:
+            page = await self._send("other", Lane.ASK, "GET", ACCOUNT_PATH)
+            if isinstance(page, _Reply) and page.is_json and page.status in (200, 404):
+                return
+        self._check_key(reply, hide)
 
     def _wrong_service(self, reply: _Reply, hide: Callable[[str], str] = str) -> WrongServiceError:
         if 300 <= reply.status < 400:

@@ -393,6 +393,44 @@ async def test_a_refused_key_stops_the_run(server: Any, connection: Any, listene
     assert len(running.requests) == 1
 
 
+FORBIDDEN = reply(403, {"detail": "You do not have permission to use this domain."})
+
+
+async def test_what_is_forbidden_to_a_good_key_stops_one_row_alone(server: Any, connection: Any, listener: Any) -> None:
+    """403 while the account's page is still given refuses the one create, and says nothing of the one task."""
+    running = server(reply(200, ACCOUNT), FORBIDDEN, reply(200, ACCOUNT), FORBIDDEN, reply(200, ACCOUNT))
+    to = connection(running.url)
+    pace = Pace(to.rates)
+    async with Service(to, pace, listener) as service:
+        await service.account()
+        refused = await service.create(JANE, await pace.grant(Lane.CREATE))
+        task = OpenTask(Job(LineId(1), JANE), TaskId("t"))
+        asked = await service.task(task, await pace.grant(Lane.ASK))
+        counts = service.counts
+    assert refused == Refused("You do not have permission to use this domain.")
+    assert asked == Pending()
+    assert (counts.create, counts.poll, counts.other) == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    "account_page",
+    [reply(401), reply(403, {"detail": "No."}), reply(502, b"<html>"), reply(302, b"", Location="/login/"), CUT],
+    ids=range(5),
+)
+async def test_a_key_that_is_refused_everywhere_stops_the_run(
+    server: Any, connection: Any, listener: Any, account_page: bytes
+) -> None:
+    """403 to a create, and no account's page either: the key was good before, and is not any more."""
+    running = server(reply(200, ACCOUNT), FORBIDDEN, account_page)
+    to = connection(running.url)
+    pace = Pace(to.rates)
+    async with Service(to, pace, listener) as service:
+        await service.account()
+        with pytest.raises(KeyRefusedError, match="403: You do not have permission"):
+            await service.create(JANE, await pace.grant(Lane.CREATE))
+    assert len(running.requests) == 3
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_never_followed(server: Any, connection: Any, listener: Any, status: int) -> None:
     """Neither a create nor the first look at the account goes where a redirect points, and the key does not either."""

@@ -27,6 +27,7 @@ from provisioner.records import (
     Created,
     Exchange,
     Failed,
+    Gone,
     Holding,
     Listing,
     Lost,
@@ -231,6 +232,8 @@ class Service:
         if isinstance(reply, _NoAnswer):
             return Pending()
         await self._check_key_elsewhere(reply, hide)
+        if reply.status == 404:
+            return Gone()
         if reply.status != 200 or not isinstance(reply.body, dict):
             return Pending()
         state = str(reply.body.get("status") or reply.body.get("state") or "").lower()

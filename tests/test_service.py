@@ -26,6 +26,7 @@ from provisioner.records import (
     CreateAnswer,
     Created,
     Failed,
+    Gone,
     Holding,
     Job,
     LineId,
@@ -228,15 +229,15 @@ async def test_a_duplicate_is_told_from_other_refusals(sandbox: Any, connection:
     assert wrong.reason.startswith("domain: ")
 
 
-@pytest.mark.parametrize("state", ["", "x" * 5])
-async def test_a_task_that_has_not_ended_or_is_not_known_is_pending(
-    sandbox: Any, connection: Any, listener: Any, state: str
+async def test_a_task_that_has_not_ended_is_pending_and_one_that_is_not_known_gone(
+    sandbox: Any, connection: Any, listener: Any
 ) -> None:
-    """A running task is pending, and so is one that the service does not know, or not yet."""
+    """A running task is told from one that the service does not know."""
     to = connection(sandbox(latency=60.0))
     accepted = await create(to, listener)
     assert isinstance(accepted, Accepted)
-    assert await ask(to, listener, accepted.task_id + state) == Pending()
+    assert await ask(to, listener, accepted.task_id) == Pending()
+    assert await ask(to, listener, accepted.task_id + "x") == Gone()
 
 
 async def test_a_failed_task_says_why(sandbox: Any, connection: Any, listener: Any) -> None:
@@ -685,7 +686,7 @@ async def test_how_a_task_stands(server: Any, connection: Any, listener: Any, bo
 
 
 @pytest.mark.parametrize(
-    "answer", [CUT, reply(404, b"<html>"), reply(500, b""), reply(502, b"<html>"), reply(200, b"<html>"), reply(204)]
+    "answer", [CUT, reply(405, b"<html>"), reply(500, b""), reply(502, b"<html>"), reply(200, b"<html>"), reply(204)]
 )
 async def test_a_question_without_an_answer_is_asked_again_later(
     server: Any, connection: Any, listener: Any, answer: bytes
@@ -717,6 +718,14 @@ async def test_whatever_the_service_says_can_be_stored(
 ) -> None:
     """Halves of characters become question marks in every text and ID; whole ones stay as they are."""
     assert await call(connection(server(answer).url), listener) == expected
+
+
+@pytest.mark.parametrize("answer", [reply(404, b"<html>"), reply(404, {"detail": "Not found."}), reply(404)])
+async def test_a_task_that_the_service_does_not_know_is_gone(
+    server: Any, connection: Any, listener: Any, answer: bytes
+) -> None:
+    """404, in whatever words, says that there is no such task."""
+    assert await ask(connection(server(answer).url), listener) == Gone()
 
 
 async def test_a_strange_task_id_stays_within_its_path(server: Any, connection: Any, listener: Any) -> None:

@@ -19,7 +19,7 @@ import anyio
 import httpx
 
 from provisioner.errors import KeyRefusedError, ServiceDownError, SettingsError, WrongServiceError
-from provisioner.pace import Grant, Lane, Pace
+from provisioner.pace import Grant, Lane, LaneClosedError, Pace
 from provisioner.records import (
     Accepted,
     Account,
@@ -382,9 +382,14 @@ class Service:
                 grant = await self._pace.grant(lane)
             self._counts[purpose] += 1
             self._counts["retried"] += attempt > 0
-            attempt += 1
             began = anyio.current_time()
-            reply = await self._exchange(method, path, content, grant)
+            try:
+                reply = await self._exchange(method, path, content, grant, lane)
+            except LaneClosedError:
+                self._counts[purpose] -= 1
+                self._counts["retried"] -= attempt > 0
+                raise
+            attempt += 1
             if not isinstance(reply, _Reply):
                 reply = replace(reply, reason=hide(reply.reason))
             self._tell(method, path, reply, anyio.current_time() - began)
@@ -404,11 +409,14 @@ class Service:
         self._listener.answered(Exchange(method, path, status, seconds, fault))
 
     async def _exchange(
-        self, method: str, path: str, content: bytes | None, grant: Grant
+        self, method: str, path: str, content: bytes | None, grant: Grant, lane: Lane
     ) -> _Reply | _NoAnswer | _NeverConnected:
-        """One request on one connection of its own, and httpx's errors in this program's words."""
+        """One request on one connection of its own, and httpx's errors in this program's words.
+
+        Raises LaneClosedError where a connection had to be opened for so long that the lane was closed: nothing left.
+        """
         wire = self._idle.pop() if self._idle else self._new_wire()
-        extensions = self._extensions if wire.is_open() else {**self._extensions, "trace": self._delayed(grant)}
+        extensions = self._extensions if wire.is_open() else {**self._extensions, "trace": self._delayed(grant, lane)}
         try:
             request = httpx.Request(
                 method, self._origin + path, headers=self._headers, content=content, extensions=extensions
@@ -426,7 +434,7 @@ class Service:
             self._idle.append(wire)
         return _read(response)
 
-    def _delayed(self, grant: Grant) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+    def _delayed(self, grant: Grant, lane: Lane) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
         """Has the pace count a request from when it leaves, where a connection must be opened for it first.
 
         Else the first requests would reach the service late, and bunched with those behind them.
@@ -436,7 +444,7 @@ class Service:
         async def trace(event: str, _details: Mapping[str, Any]) -> None:
             nonlocal latest
             if event.endswith(".send_request_headers.started"):
-                latest = self._pace.delay(latest)
+                latest = await self._pace.delay(latest, lane)
 
         return trace
 

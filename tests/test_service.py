@@ -942,6 +942,34 @@ async def test_a_slow_handshake_does_not_bunch_requests(
     assert min(later - sooner for sooner, later in zip(arrived, arrived[5:], strict=False)) >= 1.0
 
 
+async def test_a_create_whose_connection_came_too_late_is_not_sent(
+    server: Any,
+    connection: Any,
+    listener: Any,
+    authority: trustme.CA,
+    encrypted: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its room at the pace went to another while it connected, and then the lane closed: not a byte of it leaves."""
+    with authority.cert_pem.tempfile() as path:
+        monkeypatch.setenv("SSL_CERT_FILE", path)
+        running = server(reply(202, {"task_id": "t"}), context=encrypted, handshake=0.5)
+        to = connection(running.url, rates=(Rate(1, 0.1),))
+        pace = Pace(to.rates)
+        async with Service(to, pace, listener) as service, anyio.create_task_group() as group:
+
+            async def use_up_and_close() -> None:
+                await pace.grant(Lane.CREATE)
+                pace.close(Lane.CREATE)
+
+            grant = await pace.grant(Lane.CREATE)
+            group.start_soon(use_up_and_close)
+            with pytest.raises(LaneClosedError):
+                await service.create(JANE, grant)
+            assert service.counts.create == 0
+    assert running.requests == []
+
+
 async def test_an_impostor_gets_no_request(
     server: Any, connection: Any, listener: Any, encrypted: ssl.SSLContext
 ) -> None:

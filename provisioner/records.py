@@ -289,7 +289,12 @@ class Failed:
     """The service says that the address is taken already."""
 
 
-TaskAnswer = Pending | Created | Failed
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The service does not know the task, or not yet."""
+
+
+TaskAnswer = Pending | Created | Failed | Gone
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import codecs
 import importlib
 import os
 import re
+import shutil
 import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from provisioner.runfolder import RunFolder
     from provisioner.settings import Connection, SheetOptions, VerifyOptions
 
+PROGRAM = "provisioner"
 DONE, ROWS_LEFT, UNUSABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes; of several sheets the greatest counts."""
 
@@ -275,7 +277,7 @@ def run(
         )
         connect = _connector(options, rate)
         pace = Pace(rate)
-        agree = _agreement(yes=yes, quiet=options["quiet"])
+        agree = _agreement(yes=yes or options["sandbox"], quiet=options["quiet"])
         _work_through(
             options, lambda sheet, listener: pipeline.run(sheet, how, connect, listener, agree=agree, pace=pace)
         )
@@ -492,9 +494,9 @@ def template(path: Path, schema: Path | None) -> None:
         from provisioner import console, pipeline
 
         pipeline.template(path, schema)
-        program = click.get_current_context().command_path.rpartition(" ")[0]
+        program = _program()
         click.echo(f"Fill in {path}, then check it with:", err=True)
-        click.echo(f"  {console.command_line(*program.split(), 'check', str(path))}", err=True)
+        click.echo(f"  {console.command_line(*program, 'check', str(path))}", err=True)
 
 
 def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
@@ -642,7 +644,7 @@ def _next_command(sheets: Sequence[str], options: dict[str, Any], *, checking: b
     context = click.get_current_context()
     command = context.command
     assert isinstance(command, _SheetCommand)
-    program = context.command_path.rpartition(" ")[0].split()
+    program = _program()
     if checking and not sheets:
         given = [*map(str, options["sheets"]), *command.again(without=ONCE)]
         return console.command_line(*program, "run", *given)
@@ -705,8 +707,16 @@ def _same_command() -> str:
     """What was called, to be called once more."""
     from provisioner import console
 
-    program = click.get_current_context().command_path.rpartition(" ")[0].split()
-    return console.command_line(*program, *sys.argv[1:])
+    return console.command_line(*_program(), *sys.argv[1:])
+
+
+def _program() -> list[str]:
+    """How the program was called, to be pasted once more: by its path where the shell does not find it by its name."""
+    called = Path(sys.argv[0])
+    if called.stem != PROGRAM or not called.exists():
+        return click.get_current_context().command_path.rpartition(" ")[0].split()
+    found = shutil.which(PROGRAM)
+    return [PROGRAM] if found is not None and called.samefile(found) else [sys.argv[0]]
 
 
 def _known(error: BaseException) -> ProvisionerError | None:

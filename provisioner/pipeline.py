@@ -50,7 +50,7 @@ from provisioner.stages.validate import Checked, validate
 from provisioner.stages.verify import gather, servers, verify
 from provisioner.stages.verify import passwords as passwords_of
 from provisioner.stages.write import set_aside_edited, write
-from provisioner.wording import count
+from provisioner.wording import count, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +63,8 @@ if TYPE_CHECKING:
 WRITE_SHARE = 20
 """Refreshing the files takes at most one part in so many of the time, however long the sheet."""
 
+LONG_WAIT = 30.0
+"""Seconds without anything to send after which is said what is waited for."""
 SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
 """The sheet's columns that results.csv repeats."""
 EXAMPLES = 500
@@ -428,11 +430,23 @@ class _Run:
         submitter = Submitter(*shared, wall_clock=clock, stop_after=stop_after, accepted=poller.follow)
         for task in tasks:
             poller.resume(task)
-        async with anyio.create_task_group() as group:
-            group.start_soon(lambda: poller.poll(workers=self._how.workers))
-            await submitter.submit(jobs, workers=self._how.workers)
-            poller.no_more()
+        async with anyio.create_task_group() as watch:
+            async with anyio.create_task_group() as group:
+                group.start_soon(lambda: poller.poll(workers=self._how.workers))
+                await submitter.submit(jobs, workers=self._how.workers)
+                poller.no_more()
+                watch.start_soon(self._tell_of_waiting, poller)
+            watch.cancel_scope.cancel()
         return [*submitter.doubts, *poller.doubts]
+
+    async def _tell_of_waiting(self, poller: Poller) -> None:
+        """Say once what is waited for, where nothing is left to send and it takes long."""
+        await anyio.sleep(LONG_WAIT)
+        left = duration(max(0.0, self._how.task_timeout - LONG_WAIT))
+        self._listener.note(
+            f"Everything is sent; {count(poller.open, 'mailbox is', 'mailboxes are')} not done yet, and asked about "
+            f"for up to {left} more. Ctrl-C is safe: the next run asks again."
+        )
 
     async def _second_look(self, doubts: Sequence[Doubt], service: Service, began: float) -> list[Job]:
         """Look up what this run left in doubt, waiting until a row that is not there is old enough to be sent again."""

@@ -28,7 +28,7 @@ NEEDS_NO_REMEDY = {
     # What was interrupted is told to go on by the command that is printed below it.
     "The run was interrupted.",
 }
-SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER TABLE|PRAGMA)\b")
+SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER TABLE|PRAGMA|IS NULL)\b")
 SENTENCE = 4
 """A text of so many words is meant for people."""
 JARGON = re.compile(

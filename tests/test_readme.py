@@ -36,8 +36,8 @@ def first_run() -> str:
         )
     assert done.returncode == 1, done.stderr
     lines = [line for line in done.stderr.splitlines() if " sent; " not in line]
-    # The words to paste begin as the command itself was called.
-    return fenced("\n".join(lines).replace("python -m provisioner", "provisioner"))
+    # The words to paste begin as the command itself was called, which is not on this shell's path.
+    return fenced("\n".join(lines).replace(str(program), ".venv/bin/provisioner"))
 
 
 def columns() -> str:

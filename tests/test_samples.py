@@ -22,7 +22,7 @@ EXPECTED = {
             27: ["D27: .*8 to 255", "D27: .*upper-case", "D27: .*special"],
             28: ["A28: .*row 29 too"],
             29: ["A29: .*row 28 too"],
-            30: ["B30: the domain's ID is missing"],
+            30: ["B30: the domain is missing"],
             31: ["A31: .*dot"],
             32: ["C32: “202.5” is not a plain whole number", "F32: “dora.klein” is not an e-mail address"],
         },

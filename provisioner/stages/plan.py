@@ -7,6 +7,7 @@ corrects.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ from provisioner.wording import why
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+QUOTED = re.compile("“[^”]*”")
 FORGETTABLE = frozenset({Status.INVALID, Status.UNSENT, Status.VALID, Status.REJECTED, Status.FAILED})
 """Of a row in one of these, unless an earlier create of it is in doubt, nothing can exist at the service, so its
 correction may take its place."""
@@ -357,8 +359,10 @@ class _Planner:
 
 def _describes(entry: Entry, line: Line) -> bool:
     """Whether what a failures file says of a row's state is what the journal knows of the line."""
-    said = (entry.earlier_status, entry.earlier_task, entry.earlier_error)
-    return said == (line.status, line.task_id, why(line.status, line.error))
+    if (entry.earlier_status, entry.earlier_task) != (line.status, line.task_id):
+        return False
+    # Whoever mends a value with “replace all” mends it in the sentence that quotes it too.
+    return QUOTED.sub("", entry.earlier_error) == QUOTED.sub("", why(line.status, line.error))
 
 
 def _as_in_sheet(line: Line, entry: Entry) -> Line:

@@ -208,6 +208,11 @@ class Poller:
         """Take on a task that was accepted in an earlier run, how long ago does not matter."""
         self._take_on(task, fresh=False)
 
+    @property
+    def open(self) -> int:
+        """How many tasks have not ended."""
+        return self._open
+
     def no_more(self) -> None:
         """No further task will be taken on: `poll` ends with the last one that is open."""
         self._complete = True

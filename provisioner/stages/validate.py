@@ -7,6 +7,7 @@ called one at a time instead: each gives a mask, and no cell leaves the sheet bu
 from __future__ import annotations
 
 import operator
+import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 _NAMED_TWINS: Final = 5
 """So many of the other rows are named where a mailbox stands in the sheet more than once."""
 _A_PAIR: Final = 2
-_UNREADABLE: Final = "the row could not be read with certainty"
 _TWIN: Final = "the same username stands with the same domain in another row too; keep one of them and delete the rest"
 _LOOKED_AT: Final = 10_000
 
@@ -116,7 +116,7 @@ def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = F
     broken = np.fromiter(map(sheet.position, sheet.broken), dtype=np.int64, count=len(sheet.broken))
     whole[broken] = False
     findings = [
-        _Finding(None, lambda position: [Fault(sheet.broken[int(sheet.rows[position])], _UNREADABLE)], np.sort(broken))
+        _Finding(None, lambda position: [_unreadable(sheet.broken[int(sheet.rows[position])])], np.sort(broken))
     ]
     warnings = []
     known = [name for name in sheet.keys if name in schema.columns]
@@ -129,6 +129,11 @@ def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = F
         if column.secret and name in known:
             warnings.append(_blank_ends(sheet, name, whole))
     return Checked(sheet, findings, warnings)
+
+
+def _unreadable(sentence: str) -> Fault:
+    """Why a row could not be read with certainty; the cause is that sentence without its cells and numbers."""
+    return Fault(sentence, re.sub(r"\b[A-Z]{0,3}[0-9]+\b", "…", sentence))
 
 
 def _findings(

@@ -16,6 +16,8 @@ TaskId = NewType("TaskId", str)
 """What the service calls a task; opaque."""
 LineId = NewType("LineId", int)
 """What the journal calls a row: stable over runs, whatever the sheet's order."""
+SMTPS_PORT, IMAPS_PORT = 465, 993
+"""Where mail servers speak TLS from the first byte on (https://www.rfc-editor.org/rfc/rfc8314)."""
 MASK = "•••"
 HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 """As the standard library's `html` does it, which takes longer to import than all of this module."""

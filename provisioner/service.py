@@ -21,6 +21,8 @@ import httpx
 from provisioner.errors import KeyRefusedError, ServiceDownError, SettingsError, WrongServiceError
 from provisioner.pace import Grant, Lane, LaneClosedError, Pace
 from provisioner.records import (
+    IMAPS_PORT,
+    SMTPS_PORT,
     Accepted,
     Account,
     CreateAnswer,
@@ -68,7 +70,6 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
 LONGEST_THROTTLE = 15 * 60.0
 """Seconds the service may keep every request waiting before the run is better continued later."""
 LISTING_TRIES = 4
-SMTPS_PORT, IMAPS_PORT = 465, 993
 SECRET_NAME = re.compile(r"pass|secret|key|token", re.IGNORECASE)
 """Fields that are never shown."""
 REASON_LENGTH = 500

@@ -154,8 +154,8 @@ def proxy_url(text: str) -> str:
     if not is_host or port == 0 or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url:
         raise SettingsError(
             "HTTPS_PROXY is not the address of a proxy that this program can use.",
-            remedy="Write it like proxy.example:3128, or remove HTTPS_PROXY to connect directly. Whoever keeps your "
-            "office's network knows the address.",
+            remedy="Write its name and port, like proxy.example:3128, or remove HTTPS_PROXY to connect directly. A "
+            "SOCKS proxy cannot be used. Whoever keeps your office's network knows the address.",
         )
     return url
 

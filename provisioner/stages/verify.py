@@ -19,6 +19,8 @@ from provisioner.errors import SettingsError
 from provisioner.journal import Journal, Line, LoggedIn, password_check
 from provisioner.mail import imap_login, smtp_login
 from provisioner.records import (
+    IMAPS_PORT,
+    SMTPS_PORT,
     Account,
     LoginAnswer,
     LoginCounts,
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 
 WORKERS = 8
 """Mailboxes that are logged in to at once: mail servers count connections from one address."""
-IMAPS_PORT, SMTPS_PORT = 993, 465
 FRESH = 15 * 60.0
 """Seconds after its creation in which a refused mailbox is tried again."""
 FIRST_PAUSE = 5.0

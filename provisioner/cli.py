@@ -17,7 +17,7 @@ import click
 from provisioner import __version__
 from provisioner.errors import InterruptedRunError, ProvisionerError, SettingsError, StoppedError, UnusableError
 from provisioner.records import Listing, Rate, Secret
-from provisioner.settings import DEFAULT_API_URL, DEFAULT_RATES, GUIDE_CREATE_PATH
+from provisioner.settings import DEFAULT_API_URL, DEFAULT_RATES, DEFAULT_STOP_AFTER, DEFAULT_WORKERS, GUIDE_CREATE_PATH
 from provisioner.wording import count
 
 if TYPE_CHECKING:
@@ -219,7 +219,11 @@ def _spelt_out(error: UnicodeError) -> tuple[str, int]:
     help="Requests at most: 5/s, 200/min or both.",
 )
 @click.option(
-    "--workers", type=click.IntRange(1, 200), default=20, show_default=True, help="Requests under way at most."
+    "--workers",
+    type=click.IntRange(1, 200),
+    default=DEFAULT_WORKERS,
+    show_default=True,
+    help="Requests under way at most.",
 )
 @click.option(
     "--task-timeout",
@@ -233,7 +237,7 @@ def _spelt_out(error: UnicodeError) -> tuple[str, int]:
     "--stop-after",
     type=click.IntRange(min=0),
     metavar="N",
-    default=20,
+    default=DEFAULT_STOP_AFTER,
     show_default=True,
     help="Stop after N failures in a row with one cause; 0: never.",
 )
@@ -558,10 +562,12 @@ def _agreement(*, yes: bool, quiet: bool) -> Callable[[Prospect], bool]:
     from provisioner import console
 
     def agree(prospect: Prospect) -> bool:
-        asks = not yes and prospect.to_send > 0 and sys.stdin.isatty() and sys.stderr.isatty()
+        most = prospect.to_send + prospect.to_look_up
+        asks = not yes and most > 0 and sys.stdin.isatty() and sys.stderr.isatty()
         if asks or not quiet:
             console.show_prospect(prospect)
-        return not asks or click.confirm(f"Create {count(prospect.to_send, 'mailbox', 'mailboxes')} now?", err=True)
+        up_to = "up to " if prospect.to_look_up else ""
+        return not asks or click.confirm(f"Create {up_to}{count(most, 'mailbox', 'mailboxes')} now?", err=True)
 
     return agree
 
@@ -610,7 +616,11 @@ def _typed(option: str) -> bool:
 def _show(endings: Sequence[Ending], not_begun: Sequence[str], options: dict[str, Any], *, checking: bool) -> None:
     from provisioner import console
 
-    left = [ending.summary.failures for ending in endings if _code(ending) != DONE]
+    left = [
+        ending.summary.failures if ending.summary.to_retry else ending.summary.original
+        for ending in endings
+        if _code(ending) != DONE
+    ]
     if options["quiet"] and not left:
         return
     stopped = endings[-1].stopped

@@ -257,6 +257,9 @@ def _prospect_lines(prospect: Prospect) -> Iterator[str]:
         yield "No mailbox is to be created."
     if prospect.held_back:
         yield f"{count(prospect.held_back, 'further row is', 'further rows are')} ready, and held back by --limit."
+    if prospect.to_look_up:
+        rows = count(prospect.to_look_up, "row was sent earlier and has", "rows were sent earlier and have")
+        yield f"{rows} no clear answer: looked up first, and sent again only if not there."
     if prospect.to_poll:
         rows = count(prospect.to_poll, "row was", "rows were")
         yield f"{rows} sent earlier and will be followed up, not sent again."
@@ -264,7 +267,7 @@ def _prospect_lines(prospect: Prospect) -> Iterator[str]:
         yield f"{count(prospect.done, 'row is', 'rows are')} done already and will be left alone."
     if prospect.invalid:
         yield f"{count(prospect.invalid, 'row is', 'rows are')} invalid and will not be sent: see {prospect.failures}"
-    if prospect.to_send or prospect.to_poll:
+    if prospect.to_send or prospect.to_poll or prospect.to_look_up:
         yield f"What becomes of each row is written to {prospect.results}"
 
 
@@ -404,7 +407,8 @@ def _way_on(
     files = ", ".join(visible(summary.failures) for summary in summaries if not _is_done(summary))
     actors = {group.actor for group in groups}
     if not any(summary.to_retry for summary in summaries):
-        return ["", *textwrap.wrap("They were in no file of this run: mend them in your own sheet, and run it.", width)]
+        told = textwrap.wrap("They were not in the file of this run; see to them in your own sheet, and run it:", width)
+        return ["", *told, f"  {paint.bold(command)}"]
     if Actor.SHEET in actors:
         what = f"Mend them in {files} (its column sheet_row has the row's number), save, and go on with:"
     elif actors == {Actor.SUPPORT}:

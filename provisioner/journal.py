@@ -77,6 +77,8 @@ MIGRATIONS = (
 )
 """Each brings the tables one version up; the version is SQLite's user_version."""
 
+STILL_IN_DOUBT = "an earlier create had no clear answer, and it was not sent again"
+
 SHEET_FACT, DELIMITER_FACT = "sheet", "delimiter"
 """Facts: the path of the whole sheet of the latest run, and what separates the cells of its files."""
 
@@ -300,7 +302,7 @@ class Journal:
 
     def record_lines(self) -> Iterator[Line]:
         """The lines of results.csv in its order: by sheet row, those that no sheet holds last."""
-        query = f"SELECT {COLUMNS} FROM lines WHERE superseded_by IS NULL ORDER BY sheet_row IS NULL, sheet_row, id"  # noqa: S608 - a constant of this module
+        query = f"SELECT {COLUMNS} FROM lines WHERE superseded_by IS NULL ORDER BY {_SHEET_ORDER}"  # noqa: S608 - constants of this module
         for fields in self._read(query):
             yield _line(fields)
 
@@ -310,30 +312,29 @@ class Journal:
         counted = {Status(status): count for status, count in self._read(query)}
         return {status: counted[status] for status in Status if status in counted}
 
-    def retriable(self) -> Iterator[Line]:
-        """The lines of failures.csv, in the order of the file of the latest run."""
-        query = (
-            f"SELECT {COLUMNS} FROM lines WHERE file_row IS NOT NULL AND superseded_by IS NULL"  # noqa: S608 - a constant of this module
-            f" AND status NOT IN ({', '.join('?' * len(_DONE))}) ORDER BY file_row"
-        )
-        for fields in self._read(query, _DONE):
+    def open_corrections(self) -> bool:
+        """Whether a row that was mended in a failures file is not done: no other file holds what is to be sent."""
+        query = f"SELECT 1 FROM lines WHERE {_LEFT} AND id IN (SELECT superseded_by FROM lines) LIMIT 1"  # noqa: S608 - a constant of this module
+        return any(True for _ in self._read(query, _DONE))
+
+    def retriable(self, *, of_failures: bool) -> Iterator[Line]:
+        """The lines of failures.csv, in the order of the file of the latest run.
+
+        `of_failures`: that was a failures file, whose rows stay in it until they are made: no other file has them.
+        """
+        query = f"SELECT {COLUMNS} FROM lines WHERE {_LEFT} AND file_row IS NOT NULL ORDER BY file_row"  # noqa: S608 - constants of this module
+        for fields in self._read(query, _MADE if of_failures else _DONE):
             yield _line(fields)
 
-    def retriable_count(self) -> int:
+    def retriable_count(self, *, of_failures: bool) -> int:
         """How many lines failures.csv has."""
-        query = (
-            "SELECT count(*) FROM lines WHERE file_row IS NOT NULL AND superseded_by IS NULL"  # noqa: S608 - question marks
-            f" AND status NOT IN ({', '.join('?' * len(_DONE))})"
-        )
-        ((number,),) = self._read(query, _DONE)
+        query = f"SELECT count(*) FROM lines WHERE {_LEFT} AND file_row IS NOT NULL"  # noqa: S608 - a constant of this module
+        ((number,),) = self._read(query, _MADE if of_failures else _DONE)
         return int(number)
 
     def left(self) -> Iterator[Line]:
         """The lines of results.csv that are not done, by sheet row, those that no sheet holds last."""
-        query = (
-            f"SELECT {COLUMNS} FROM lines WHERE superseded_by IS NULL"  # noqa: S608 - a constant of this module
-            f" AND status NOT IN ({', '.join('?' * len(_DONE))}) ORDER BY sheet_row IS NULL, sheet_row, id"
-        )
+        query = f"SELECT {COLUMNS} FROM lines WHERE {_LEFT} ORDER BY {_SHEET_ORDER}"  # noqa: S608 - constants of this module
         for fields in self._read(query, _DONE):
             yield _line(fields)
 
@@ -346,6 +347,11 @@ class Journal:
         """What happened since the event of that number, in order."""
         for line, at, kind in self._read("SELECT line, at, status FROM events WHERE id > ? ORDER BY id", (after,)):
             yield Event(LineId(line), at, kind)
+
+    def slowest(self, since: float) -> float:
+        """Seconds from its create to its end of the slowest row that was created after `since`; 0 where none was."""
+        query = "SELECT coalesce(max(finished_at - submitted_at), 0) FROM lines WHERE status = ? AND finished_at >= ?"
+        return float(next(seconds for (seconds,) in self._read(query, (Status.CREATED, since))))
 
     def adopt(self, steps: Iterable[Adoption]) -> None:
         """Bring the lines in step with a sheet, in one transaction. Raises JournalError."""
@@ -365,6 +371,8 @@ class Journal:
 
         Whoever comes while a commit is under way shares the next one, so many workers cost few commits.
         """
+        if not changes:
+            return
         batch = self._batch
         leads = not batch.changes
         batch.changes.extend(changes)
@@ -387,11 +395,22 @@ class Journal:
             self.apply(batch.changes)
         except JournalError as error:
             batch.error = error
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody may believe that the change is stored
+            batch.error = JournalError(
+                f"The journal {self._path} did not take a change ({type(error).__name__}), so nothing more is sent.",
+                remedy="Run again: what was sent is looked up first. If it happens again, ask for help.",
+            )
 
     def _read(self, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows from a snapshot of its own, so that reading never keeps a commit waiting."""
-        with _explained(self._path), closing(sqlite3.connect(self._path)) as database:
-            yield from database.execute(query, values)
+        try:
+            with closing(sqlite3.connect(self._path)) as database:
+                yield from database.execute(query, values)
+        except sqlite3.DatabaseError as error:
+            raise JournalError(
+                f"The journal {self._path} cannot be read ({error}).",
+                remedy="Keep the folder as it is and ask for help: results.csv beside it still holds what was known.",
+            ) from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -438,7 +457,7 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """SQLite's and the file system's errors in this program's words."""
+    """What goes wrong at the opening, in this program's words."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -454,7 +473,11 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-_DONE = tuple(status.value for status in Status if status.done)
+_DONE = (Status.CREATED.value, Status.EXISTS.value, Status.VALID.value)
+_MADE = (Status.CREATED.value, Status.EXISTS.value, Status.CREATED.value)
+_LEFT = "superseded_by IS NULL AND status NOT IN (?, ?, ?)"
+"""Of the rows that are left; its values are `_DONE`, or `_MADE` where a valid row is left too."""
+_SHEET_ORDER = "sheet_row IS NULL, sheet_row, id"
 _FIELDS = COLUMNS.split(", ")
 _STATUS, _DOUBTFUL, _PASSWORD, _PROBLEMS, *_LOGINS = map(
     _FIELDS.index, ("status", "doubtful", "password", "problems", "imap", "smtp")
@@ -484,7 +507,9 @@ def _apply(database: sqlite3.Connection, change: Change) -> None:
             _sending(database, job, at)
             event = (job.line, at, "sending", "")
         case Withdrawn(line, at):
-            database.execute("UPDATE lines SET status = ?, error = '' WHERE id = ?", (Status.UNSENT, line))
+            # An earlier create of a doubtful row may have been carried out: it is looked up again before it is sent.
+            query = "UPDATE lines SET status = iif(doubtful, ?, ?), error = iif(doubtful, ?, '') WHERE id = ?"
+            database.execute(query, (Status.UNKNOWN, Status.UNSENT, STILL_IN_DOUBT, line))
             event = (line, at, "withdrawn", "")
         case TakenOn(line, task_id, at):
             query = "UPDATE lines SET status = ?, error = '', task_id = ? WHERE id = ?"
@@ -509,13 +534,17 @@ def _sending(database: sqlite3.Connection, job: Job, at: float) -> None:
     request = job.request
     database.execute(
         "UPDATE lines SET status = ?, error = ?, task_id = NULL, finished_at = NULL, submitted_at = ?,"
-        " sends = sends + 1, relay_server = ?, project = ?, reply_to = ?, password_check = ? WHERE id = ?",
+        " sends = sends + 1, doubtful = doubtful OR ?, relay_server = ?, project = ?, reply_to = ?, password_check = ?,"
+        # A password that was made up earlier is kept only if it is the one that is sent.
+        " password = iif(password = ?, password, NULL) WHERE id = ?",
         (
             Status.UNKNOWN,
             "sent, and no answer was seen",
             at,
+            job.doubtful,
             *sent_cells(request),
             password_check(request.password, job.line),
+            request.password.reveal() if request.password else None,
             job.line,
         ),
     )

@@ -43,7 +43,7 @@ class Lane(Enum):
 
 
 class LaneClosedError(Exception):
-    """The lane was closed while a grant was waited for: the request must not be sent."""
+    """The lane is closed, or was while a grant was waited for: the request must not be sent."""
 
 
 class _Waiter:
@@ -66,11 +66,12 @@ class _Window:
         self.spacing = (rate.seconds + margin) / rate.count
         self.grants: deque[float] = deque(maxlen=rate.count)
 
-    def move(self, grant: Grant, now: float) -> None:
-        """Count a grant from now on as one of this moment."""
-        if grant in self.grants:
+    def drop(self, grant: Grant) -> bool:
+        """Count a grant no more. Answers whether it was counted still: if not, others have its room by now."""
+        counted = grant in self.grants
+        if counted:
             self.grants.remove(grant)
-            self.grants.append(now)
+        return counted
 
     def free_at(self) -> float:
         """When the window next has room."""
@@ -127,11 +128,18 @@ class Pace:
                 self._queues[lane].remove(waiter)
             self._pass_lead_from(waiter)
 
-    def delay(self, grant: Grant) -> Grant:
-        """The request with this grant leaves only now: opening a connection took its time. Answers its new grant."""
+    async def delay(self, grant: Grant, lane: Lane) -> Grant:
+        """The request with this grant leaves only now: opening a connection took its time. Answers its new grant.
+
+        A request that took so long that its room in a window went to others waits for another grant. Raises
+        LaneClosedError when the lane is or becomes closed meanwhile.
+        """
+        counted = [window.drop(grant) for window in self._windows]
+        if not all(counted):
+            return await self.grant(lane)
         now = Grant(self._clock())
         for window in self._windows:
-            window.move(grant, now)
+            window.grants.append(now)
         return now
 
     def hold(self, seconds: float) -> bool:

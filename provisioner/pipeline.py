@@ -50,6 +50,7 @@ from provisioner.stages.validate import Checked, validate
 from provisioner.stages.verify import gather, servers, verify
 from provisioner.stages.verify import passwords as passwords_of
 from provisioner.stages.write import set_aside_edited, write
+from provisioner.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -94,7 +95,8 @@ def check(options: SheetOptions, listener: Listener) -> Ending:
     started = time.perf_counter()
     loaded = Loaded(options)
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
-        set_aside_edited(journal, loaded.folder, options.sheet, listener)
+        _tell_kept(set_aside_edited(journal, loaded.folder, sheet=options.sheet), listener)
+        loaded.remember(journal)
         loaded.plan(journal, listener, None, time.time, checking=True)
         write(journal, loaded.sheet, loaded.folder)
         ending = _ending(loaded, journal, started)
@@ -134,7 +136,7 @@ def run(
         before = journal.latest_event()
         with connect(folder) as connection:
             journal.belong_to(service_name(connection.api_url))
-            set_aside_edited(journal, folder, options.sheet, listener)
+            _tell_kept(set_aside_edited(journal, folder, sheet=options.sheet), listener)
             loaded.remember(journal)
             pace = pace or Pace(connection.rates)
             pace.open()
@@ -144,9 +146,11 @@ def run(
             holdings = anyio.run(work.ask) if loaded.any_ready else None
             todo = loaded.plan(journal, listener, holdings, wall_clock)
             write(journal, loaded.sheet, folder)
-            work.begin(todo, agree)
-            logins = work.verify() if how.verify is not None and work.halt_reason is None else None
-        write(journal, loaded.sheet, folder)
+            try:
+                work.begin(todo, agree)
+                logins = work.verify() if how.verify is not None and work.halt_reason is None else None
+            finally:
+                _tell_kept(write(journal, loaded.sheet, folder), listener)
         ending = _ending(loaded, journal, started, requests=work.requests, stopped=work.halt_reason, logins=logins)
         log.end(ending.summary, ending.stopped)
         _report(ending, journal, listener, after=before, held=log.held_back, finished_at=wall_clock())
@@ -213,6 +217,9 @@ class Loaded:
         )
         for row, problem in self.checked.warnings:
             listener.note(f"Row {self.sheet.number(row) or row}, {problem}")
+        if made.mended:
+            rows = count(made.mended, "row was", "rows were")
+            listener.note(f"{rows} mended in a failures file and not in this sheet: nothing is sent for them now.")
         for sheet_row, email in made.changed:
             listener.note(
                 f"Row {sheet_row}: {email} was sent earlier with other values than the sheet has now; "
@@ -268,6 +275,7 @@ class _Reading:
             address=identity.address,
             earlier_status=origin.status if origin else None,
             earlier_task=origin.task_id if origin else None,
+            earlier_error=origin.error if origin else "",
         )
 
     def _problems(self, row: int, cells: Sequence[str], *, ready: bool) -> list[Problem]:
@@ -351,11 +359,23 @@ class _Run:
         patience = self._how.verify.patience
         return anyio.run(lambda: verify(mailboxes, both, self._journal, self._listener, patience=patience))
 
+    def _limited(self, todo: Plan) -> tuple[list[Job], list[Doubt]]:
+        """What may be sent: rows in doubt, and then the first that are ready, together within the limit."""
+        left = len(todo.to_send) + len(todo.doubts) if self._how.limit is None else self._how.limit
+        doubts = []
+        for doubt in todo.doubts:
+            resend = doubt.resend and left > 0
+            left -= resend
+            doubts.append(replace(doubt, resend=resend))
+        return todo.to_send[:left], doubts
+
     def _prospect(self, todo: Plan) -> Prospect:
-        to_send = len(todo.to_send[: self._how.limit])
+        jobs, doubts = self._limited(todo)
+        to_send, to_look_up = len(jobs), sum(doubt.resend for doubt in doubts)
         return Prospect(
             to_send=to_send,
-            to_poll=len(todo.open_tasks) + len(todo.doubts),
+            to_poll=len(todo.open_tasks) + len(doubts) - to_look_up,
+            to_look_up=to_look_up,
             done=todo.done,
             invalid=todo.invalid,
             held_back=len(todo.to_send) - to_send,
@@ -384,19 +404,19 @@ class _Run:
         self.halt_reason = self._halt.reason
 
     async def _work(self, todo: Plan, service: Service) -> None:
-        jobs = todo.to_send[: self._how.limit]
+        began = self._wall_clock()
+        jobs, doubts = self._limited(todo)
         self._listener.planned(
-            to_send=len(jobs), to_poll=len(todo.open_tasks) + len(todo.doubts), done=todo.done, invalid=todo.invalid
+            to_send=len(jobs), to_poll=len(todo.open_tasks) + len(doubts), done=todo.done, invalid=todo.invalid
         )
-        if not (jobs or todo.open_tasks or todo.doubts):
+        if not (jobs or todo.open_tasks or doubts):
             return
         if not service.met:
             await service.account()
-        missing = await self._settle(todo.doubts, service)
-        resend = [doubt.job for doubt in missing if self._wait_for(doubt) <= 0]
-        young = [doubt for doubt in missing if self._wait_for(doubt) > 0]
-        doubts = young + await self._send_and_poll([*resend, *jobs], todo.open_tasks, service)
-        resend = await self._second_look(doubts, service)
+        # What is not there yet is sent again at the end: by then it is known how long the service takes.
+        missing = await self._settle(doubts, service)
+        doubts = missing + await self._send_and_poll(jobs, todo.open_tasks, service)
+        resend = await self._second_look(doubts, service, began)
         doubts = await self._send_and_poll(resend, [], service)
         await self._settle([replace(doubt, resend=False) for doubt in doubts], service)
 
@@ -414,10 +434,14 @@ class _Run:
             poller.no_more()
         return [*submitter.doubts, *poller.doubts]
 
-    async def _second_look(self, doubts: Sequence[Doubt], service: Service) -> list[Job]:
+    async def _second_look(self, doubts: Sequence[Doubt], service: Service, began: float) -> list[Job]:
         """Look up what this run left in doubt, waiting until a row that is not there is old enough to be sent again."""
         missing = await self._settle(doubts, service)
-        wait = max((self._wait_for(doubt) for doubt in missing), default=0.0)
+        if not missing:
+            return []
+        slowest = await anyio.to_thread.run_sync(self._journal.slowest, began)
+        old_enough = max(self._how.settle_after, min(3 * slowest, self._how.task_timeout))
+        wait = max(doubt.since for doubt in missing) + old_enough - anyio.current_time()
         if wait > 0:
             self._listener.held(wait, f"{len(missing)} rows without a clear answer are looked up once more")
             with anyio.move_on_after(wait):
@@ -431,10 +455,6 @@ class _Run:
             doubts = []
         missing = await settle(doubts, service, self._journal, self._listener, wall_clock=self._wall_clock)
         return missing if self._halt.reason is None else []
-
-    def _wait_for(self, doubt: Doubt) -> float:
-        """Seconds until a row that the service does not list is old enough to be sent again."""
-        return doubt.since + self._how.settle_after - anyio.current_time()
 
     def _stop_sending(self, reason: StoppedError) -> None:
         """Halted: nothing new is sent; what is in flight is followed as long as that makes sense."""
@@ -475,10 +495,21 @@ class _Run:
             await anyio.sleep(pause)
             began = anyio.current_time()
             try:
-                await anyio.to_thread.run_sync(write, self._journal, self._loaded.sheet, self._loaded.folder)
+                kept = await anyio.to_thread.run_sync(write, self._journal, self._loaded.sheet, self._loaded.folder)
+                _tell_kept(kept, self._listener)
             except FilesError as error:
                 self._listener.note(f"{error.message} The run goes on and tries again.")
+            except StoppedError as error:
+                self._halt.call(error)
             pause = max(self._how.refresh, (anyio.current_time() - began) * WRITE_SHARE)
+
+
+def _tell_kept(kept: Path | None, listener: Listener) -> None:
+    """Say where corrections are that nobody ran; None: there are none."""
+    if kept is not None:
+        listener.note(
+            f"failures.csv held corrections that are not done and not in the new one: it is kept as {kept}. Run it too."
+        )
 
 
 def _ending(
@@ -498,7 +529,8 @@ def _ending(
         failures=str(folder.failures),
         report=str(folder.report),
         statuses=journal.statuses(),
-        to_retry=journal.retriable_count(),
+        to_retry=journal.retriable_count(of_failures=loaded.sheet.is_failures),
+        original=journal.fact(SHEET_FACT) or str(loaded.sheet.path),
         requests=requests or RequestCounts(),
         seconds=time.perf_counter() - started,
         logins=logins,

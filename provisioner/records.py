@@ -208,6 +208,7 @@ class Entry:
     earlier_status: Status | None = None
     """What a failures file says of the row."""
     earlier_task: TaskId | None = None
+    earlier_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +289,12 @@ class Failed:
     """The service says that the address is taken already."""
 
 
-TaskAnswer = Pending | Created | Failed
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The service does not know the task, or not yet."""
+
+
+TaskAnswer = Pending | Created | Failed | Gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +415,8 @@ class Prospect:
     """A mailbox each."""
     to_poll: int
     """Sent by an earlier run, to be followed up."""
+    to_look_up: int
+    """Sent by an earlier run without a clear answer: a mailbox each, if they are not there."""
     done: int
     invalid: int
     held_back: int
@@ -489,6 +497,8 @@ class Summary:
     seconds: float
     logins: LoginCounts | None = None
     """None where no mailbox was logged in to."""
+    original: str = ""
+    """The sheet that the latest failures file came from, or this one."""
 
     @property
     def rows(self) -> int:

@@ -10,7 +10,7 @@ import json
 import random
 import re
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urljoin, urlsplit
@@ -19,7 +19,7 @@ import anyio
 import httpx
 
 from provisioner.errors import KeyRefusedError, ServiceDownError, SettingsError, WrongServiceError
-from provisioner.pace import Grant, Lane, Pace
+from provisioner.pace import Grant, Lane, LaneClosedError, Pace
 from provisioner.records import (
     Accepted,
     Account,
@@ -27,6 +27,7 @@ from provisioner.records import (
     Created,
     Exchange,
     Failed,
+    Gone,
     Holding,
     Listing,
     Lost,
@@ -207,12 +208,13 @@ class Service:
         after each of them nothing was made.
         """
         body = {key: value for key, value in _body(request) if value is not None}
-        reply = await self._send("create", Lane.CREATE, "POST", self._connection.create_path, body=body, grant=grant)
+        path, hide = self._connection.create_path, request.redact
+        reply = await self._send("create", Lane.CREATE, "POST", path, body=body, grant=grant, hide=hide)
         if isinstance(reply, _NoAnswer):
             return Lost(reply.reason)
-        self._check_key(reply)
+        await self._check_key_elsewhere(reply, hide)
         if 300 <= reply.status < 400 or (reply.status in (404, 405) and not reply.is_json):
-            raise self._wrong_service(reply)
+            raise self._wrong_service(reply, hide)
         if 200 <= reply.status < 300:
             return _accepted(reply)
         if reply.status == 408 or reply.status >= 500:
@@ -225,11 +227,13 @@ class Service:
 
         Raises KeyRefusedError, ServiceDownError and LaneClosedError.
         """
-        path = TASK_PATH.format(quote(task.task_id, safe=""))
-        reply = await self._send("poll", Lane.ASK, "GET", path, grant=grant)
+        path, hide = TASK_PATH.format(quote(task.task_id, safe="")), task.job.request.redact
+        reply = await self._send("poll", Lane.ASK, "GET", path, grant=grant, hide=hide)
         if isinstance(reply, _NoAnswer):
             return Pending()
-        self._check_key(reply)
+        await self._check_key_elsewhere(reply, hide)
+        if reply.status == 404:
+            return Gone()
         if reply.status != 200 or not isinstance(reply.body, dict):
             return Pending()
         state = str(reply.body.get("status") or reply.body.get("state") or "").lower()
@@ -241,7 +245,10 @@ class Service:
         return Pending()
 
     async def mailboxes(self) -> AsyncIterator[Mailbox]:
-        """Every mailbox of the account. Raises ListingUnavailableError, and as `account` does."""
+        """Every mailbox of the account, each with a name to know it by.
+
+        Raises ListingUnavailableError, also for an item without such a name, and as `account` does.
+        """
         async for page in self.pages(Listing.MAILBOXES):
             for item in page:
                 yield _mailbox(item)
@@ -254,20 +261,27 @@ class Service:
     async def pages(self, listing: Listing) -> AsyncGenerator[list[Mapping[str, Any]], None]:
         """A list page by page as the service gives it; a bare array is one page. Pages elsewhere are not followed.
 
-        Raises ListingUnavailableError, and as `account` does.
+        Raises ListingUnavailableError, also at the end of a list that was not given or not understood whole, and as
+        `account` does.
         """
         seen: set[str] = set()
+        given = 0
         following: str | None = LISTING_PATHS[listing]
         while following is not None:
             if following in seen:
                 raise ListingUnavailableError("the service's list goes round in a circle")
             seen.add(following)
             body = await self._page(following)
-            items = body if isinstance(body, list) else body.get("results") if isinstance(body, dict) else None
-            if not isinstance(items, list):
-                raise ListingUnavailableError("the service's list has a form that this program does not know")
-            yield [item for item in items if isinstance(item, dict)]
-            following = self._next_page(following, body.get("next") if isinstance(body, dict) else None)
+            page = body if isinstance(body, dict) else {"results": body}
+            items = page.get("results")
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+                raise ListingUnavailableError(_UNKNOWN_FORM)
+            yield items
+            given += len(items)
+            following = self._next_page(following, page.get("next"))
+        count = page.get("count")
+        if isinstance(count, int) and given < count:
+            raise ListingUnavailableError(f"the service's list is not whole: {given} of {count}")
 
     def _next_page(self, path: str, following: object) -> str | None:
         """Path and query of the next page; the key goes to the configured origin alone, whatever the link says."""
@@ -355,8 +369,12 @@ class Service:
         *,
         body: Mapping[str, Any] | None = None,
         grant: Grant | None = None,
+        hide: Callable[[str], str] = str,
     ) -> _Reply | _NoAnswer:
-        """Send one request, again only where it certainly was not carried out, and answer what came of it."""
+        """Send one request, again only where it certainly was not carried out, and answer what came of it.
+
+        `hide` takes what the request holds out of the reasons.
+        """
         content = json.dumps(body).encode() if body is not None else None
         attempt = 0
         while True:
@@ -364,9 +382,16 @@ class Service:
                 grant = await self._pace.grant(lane)
             self._counts[purpose] += 1
             self._counts["retried"] += attempt > 0
-            attempt += 1
             began = anyio.current_time()
-            reply = await self._exchange(method, path, content, grant)
+            try:
+                reply = await self._exchange(method, path, content, grant, lane)
+            except LaneClosedError:
+                self._counts[purpose] -= 1
+                self._counts["retried"] -= attempt > 0
+                raise
+            attempt += 1
+            if not isinstance(reply, _Reply):
+                reply = replace(reply, reason=hide(reply.reason))
             self._tell(method, path, reply, anyio.current_time() - began)
             if isinstance(reply, _NeverConnected):
                 self._hold_unreached(reply.reason, grant)
@@ -384,11 +409,14 @@ class Service:
         self._listener.answered(Exchange(method, path, status, seconds, fault))
 
     async def _exchange(
-        self, method: str, path: str, content: bytes | None, grant: Grant
+        self, method: str, path: str, content: bytes | None, grant: Grant, lane: Lane
     ) -> _Reply | _NoAnswer | _NeverConnected:
-        """One request on one connection of its own, and httpx's errors in this program's words."""
+        """One request on one connection of its own, and httpx's errors in this program's words.
+
+        Raises LaneClosedError where a connection had to be opened for so long that the lane was closed: nothing left.
+        """
         wire = self._idle.pop() if self._idle else self._new_wire()
-        extensions = self._extensions if wire.is_open() else {**self._extensions, "trace": self._delayed(grant)}
+        extensions = self._extensions if wire.is_open() else {**self._extensions, "trace": self._delayed(grant, lane)}
         try:
             request = httpx.Request(
                 method, self._origin + path, headers=self._headers, content=content, extensions=extensions
@@ -406,7 +434,7 @@ class Service:
             self._idle.append(wire)
         return _read(response)
 
-    def _delayed(self, grant: Grant) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+    def _delayed(self, grant: Grant, lane: Lane) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
         """Has the pace count a request from when it leaves, where a connection must be opened for it first.
 
         Else the first requests would reach the service late, and bunched with those behind them.
@@ -416,7 +444,7 @@ class Service:
         async def trace(event: str, _details: Mapping[str, Any]) -> None:
             nonlocal latest
             if event.endswith(".send_request_headers.started"):
-                latest = self._pace.delay(latest)
+                latest = await self._pace.delay(latest, lane)
 
         return trace
 
@@ -487,17 +515,25 @@ class Service:
         self._strikes += 1
         return wait * random.uniform(0.75, 1.0)  # noqa: S311 - spreads load, guards nothing
 
-    def _check_key(self, reply: _Reply) -> None:
+    def _check_key(self, reply: _Reply, hide: Callable[[str], str] = str) -> None:
         if reply.status in (401, 403):
-            said = self._sentences(reply)
+            said = self._sentences(reply, hide)
             raise KeyRefusedError(
                 f"The service refused the API key ({reply.status}{': ' + said if said else ''}).",
                 remedy="Check the key with whoever manages the account at Mission Inbox, then run again.",
             )
 
-    def _wrong_service(self, reply: _Reply) -> WrongServiceError:
+    async def _check_key_elsewhere(self, reply: _Reply, hide: Callable[[str], str]) -> None:
+        """As `_check_key`; but a 403 forbids this request alone if the account's page is still given for the key."""
+        if reply.status == 403 and self._met:
+            page = await self._send("other", Lane.ASK, "GET", ACCOUNT_PATH)
+            if isinstance(page, _Reply) and page.is_json and page.status in (200, 404):
+                return
+        self._check_key(reply, hide)
+
+    def _wrong_service(self, reply: _Reply, hide: Callable[[str], str] = str) -> WrongServiceError:
         if 300 <= reply.status < 400:
-            where = self._hide(reply.location)[:REASON_LENGTH]
+            where = self._hide(hide(reply.location))[:REASON_LENGTH]
             what = f"redirects to {where or 'another address'}, which is not followed"
         elif reply.status == 404:
             what = "has no such page (404)"
@@ -527,6 +563,8 @@ class Service:
 
 _TRY_LATER = "Run again in a few minutes; if it stays so, ask Mission Inbox's support."
 
+_UNKNOWN_FORM = "the service's list has a form that this program does not know"
+
 NEVER_CONNECTED = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -550,7 +588,9 @@ def _body(request: Request) -> Iterator[tuple[str, object]]:
 
 def _read(response: httpx.Response) -> _Reply:
     try:
-        body = response.json()
+        # JSON can spell halves of characters, which no file and no database takes: they become question marks.
+        text = json.dumps(response.json(), ensure_ascii=False)
+        body = json.loads(text.encode(errors="replace"))
     except (ValueError, RecursionError):
         body = None
     return _Reply(
@@ -630,15 +670,21 @@ def _holding(item: Mapping[str, Any]) -> Holding | None:
 
 
 def _mailbox(item: Mapping[str, Any]) -> Mailbox:
+    """Raises ListingUnavailableError where the item does not say which mailbox it is."""
     domain = item.get("domain")
     nested = domain if isinstance(domain, dict) else {}
     number = nested.get("id", domain)
     if isinstance(number, str) and number.isascii() and number.isdecimal():
         number = int(number)
+    texts = (text for key in ("email", "address", "username") if isinstance(text := item.get(key), str))
+    email = next((text for text in texts if text.strip()), None)
+    if email is None:
+        # Whoever looks for a mailbox must not take it for missing because it could not be read.
+        raise ListingUnavailableError(_UNKNOWN_FORM)
     name = item.get("domain_name") or nested.get("name") or (number if isinstance(number, str) else None)
     return Mailbox(
         id=str(item["id"]) if item.get("id") is not None else None,
-        email=str(item.get("email") or item.get("address") or item.get("username") or ""),
+        email=email,
         domain=number if isinstance(number, int) else None,
         domain_name=str(name) if name else None,
     )

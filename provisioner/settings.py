@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ DEFAULT_WORKERS = 20
 DEFAULT_TASK_TIMEOUT = 15 * 60.0
 DEFAULT_VERIFY_TIMEOUT = 60.0
 DEFAULT_STOP_AFTER = 20
+HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?")
+"""In lower case; numbers and a name's finer rules are the network's to judge."""
 PRACTICE = "practice"
 """What every service on this computer counts as."""
 
@@ -35,7 +38,7 @@ class Connection:
     rates: tuple[Rate, ...] = DEFAULT_RATES
     """All of them are kept at once."""
     proxy: str | None = field(default=None, repr=False)
-    """Of an https proxy; None connects directly. It may hold credentials."""
+    """Address of the proxy for https; None connects directly. Without a scheme it means http. May hold credentials."""
     create_path: str = GUIDE_CREATE_PATH
     """Where mailboxes are created. The service's API reference has another one, which answers without a task."""
     answer_timeout: float = 30.0
@@ -51,6 +54,8 @@ class Connection:
                 remedy=f"Write it like {GUIDE_CREATE_PATH}, with a slash at both ends.",
             )
         check_api_key(self.api_key)
+        if self.proxy is not None:
+            object.__setattr__(self, "proxy", proxy_url(self.proxy))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +99,8 @@ class RunOptions:
     stop_after: int = DEFAULT_STOP_AFTER
     """Stop after so many failures in a row with one cause; 0 never stops for that."""
     settle_after: float = 60.0
-    """A create without an answer may be sent again when it is this old and the service still does not list it."""
+    """Seconds: a create without an answer may be sent again when it is this old, and three times as old as the slowest
+    task that was seen, and the service still does not list it."""
     grace: float = 10.0
     """How long tasks in flight are still polled after an interruption."""
     refresh: float = 5.0
@@ -133,6 +139,25 @@ def check_api_key(key: Secret) -> None:
             "The API key is empty, or holds a space, a line break or another character that no key has.",
             remedy="Copy the key once more, and nothing before or after it.",
         )
+
+
+def proxy_url(text: str) -> str:
+    """The address of a proxy with its scheme. Raises SettingsError, which does not show it, for anything else."""
+    text = text.strip()
+    url = text if "://" in text else f"http://{text}"
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname or ""
+        is_host = bool(HOST_NAME.fullmatch(host) or ip_address(host))
+    except ValueError:
+        is_host = False
+    if not is_host or port == 0 or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url:
+        raise SettingsError(
+            "HTTPS_PROXY is not the address of a proxy that this program can use.",
+            remedy="Write it like http://proxy.example:3128, with http:// or https:// in front; or remove HTTPS_PROXY "
+            "to connect directly. Whoever keeps your office's network knows the address.",
+        )
+    return url
 
 
 def service_name(url: str) -> str:

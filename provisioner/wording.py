@@ -29,7 +29,7 @@ class Words:
 WORDS: Final[Mapping[Status, Words]] = {
     Status.CREATED: Words("confirmed by the service"),
     Status.EXISTS: Words("there before this run asked"),
-    Status.VALID: Words("ready to be created"),
+    Status.VALID: Words("ready to be created", why="checked, and not sent yet", remedy="Run it"),
     Status.INVALID: Words("against a rule of the sheet, never sent", remedy="Fix the sheet"),
     Status.REJECTED: Words("refused by the service", remedy="Fix the sheet"),
     Status.FAILED: Words(

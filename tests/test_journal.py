@@ -122,9 +122,9 @@ def test_record_lines_come_in_sheet_order_without_superseded_ones(journal: Journ
 def test_retriable_lines_follow_the_file_of_the_latest_run(journal: Journal) -> None:
     """failures.csv holds what is left of the file that was run, in its order, and nothing that is done."""
     journal.adopt([Moved(LineId(1), 2, 9), Moved(LineId(2), 3, 4), Written(new_line(3, "cid", status=Status.CREATED))])
-    assert [line.email for line in journal.retriable()] == ["bob", "ann"]
+    assert [line.email for line in journal.retriable(of_failures=False)] == ["bob", "ann"]
     journal.adopt([Moved(LineId(2), 3, 2)])
-    assert [line.email for line in journal.retriable()] == ["bob"]
+    assert [line.email for line in journal.retriable(of_failures=False)] == ["bob"]
 
 
 def test_only_generated_passwords_are_in_the_file(tmp_path: Path) -> None:
@@ -298,4 +298,44 @@ def test_a_row_in_no_file_is_left_but_not_to_retry(journal: Journal) -> None:
     """What a part of a failures file does not hold stays in the record, and is not counted for failures.csv."""
     journal.adopt([Written(new_line(1, "ann", file_row=None)), Written(new_line(2, "bob"))])
     assert [line.email for line in journal.left()] == ["ann", "bob"]
-    assert journal.retriable_count() == len(list(journal.retriable())) == 1
+    assert journal.retriable_count(of_failures=False) == len(list(journal.retriable(of_failures=False))) == 1
+
+
+def test_a_change_that_sqlite_cannot_take_is_told_to_all_who_wait(journal: Journal) -> None:
+    """Whatever the reason, nobody who shared the commit may believe that a change is stored."""
+    errors = []
+
+    async def record(number: int, error: str) -> None:
+        try:
+            await journal.record(Ended(LineId(number), Status.FAILED, 1.0, error))
+        except JournalError as raised:
+            errors.append(raised.message)
+
+    async def both() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(record, 1, "half a character: \ud800")
+            group.start_soon(record, 2, "fine")
+
+    anyio.run(both)
+    assert len(errors) == 2
+    assert status_of(journal, 2) is Status.UNSENT
+
+
+@pytest.mark.anyio
+async def test_recording_nothing_keeps_nobody_waiting(journal: Journal) -> None:
+    """An empty record is no change, whoever records at the same time."""
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            for number in range(10):
+                group.start_soon(journal.record)
+                group.start_soon(journal.record, Ended(LineId(number % 2 + 1), Status.FAILED, 1.0, "no"))
+    assert await anyio.to_thread.run_sync(status_of, journal, 1) is Status.FAILED
+
+
+def test_a_journal_that_breaks_after_its_opening_is_no_unusable_folder(journal: Journal, tmp_path: Path) -> None:
+    """A read that fails later stops the run; it does not say that nothing was sent."""
+    with (tmp_path / "journal.sqlite3").open("r+b") as file:
+        file.write(b"\0" * 4096)
+    (tmp_path / "journal.sqlite3-wal").write_bytes(b"")
+    with pytest.raises(JournalError, match="cannot be read"):
+        list(journal.lines())

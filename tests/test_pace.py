@@ -262,12 +262,99 @@ def test_a_request_that_left_late_counts_from_then(in_virtual_time: Run) -> None
         pace = Pace([Rate(2, 1.0)])
         first = await pace.grant(Lane.CREATE)
         await anyio.sleep(0.5)
-        late = pace.delay(first)
+        late = await pace.delay(first, Lane.CREATE)
         assert late - first == pytest.approx(0.5)
         return [await pace.grant(Lane.CREATE) - first for _ in range(3)]
 
     times = in_virtual_time(delay)
     assert times == pytest.approx([0.5075, 1.51, 2.0175], abs=0.001)
+
+
+@given(
+    rates=st.lists(
+        st.builds(Rate, st.integers(1, 8), st.sampled_from([1.0, 7.0])), min_size=1, max_size=2, unique=True
+    ),
+    requests=st.lists(
+        st.tuples(st.sampled_from([0.0, 0.0, 0.05, 0.3]), st.sampled_from([0.0, 0.0, 0.1, 0.9, 1.1, 3.0, 10.0])),
+        min_size=1,
+        max_size=60,
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_however_long_connections_take_no_window_holds_more(
+    in_virtual_time: Run, rates: list[Rate], requests: list[tuple[float, float]]
+) -> None:
+    """With warm connections and slow ones mixed, what leaves in any window is never more than the rate allows."""
+    left: list[float] = []
+
+    async def one(pace: Pace, connecting: float) -> None:
+        grant = await pace.grant(Lane.CREATE)
+        if connecting:
+            await anyio.sleep(connecting)
+            await pace.delay(grant, Lane.CREATE)
+        left.append(anyio.current_time())
+
+    async def arrive() -> None:
+        pace = Pace(rates)
+        async with anyio.create_task_group() as group:
+            for pause, connecting in requests:
+                await anyio.sleep(pause)
+                group.start_soon(one, pace, connecting)
+
+    in_virtual_time(arrive)
+    assert len(left) == len(requests)
+    for rate in rates:
+        assert busiest(sorted(left), rate.seconds) <= rate.count
+
+
+def test_a_request_whose_room_went_to_others_waits_for_more(in_virtual_time: Run) -> None:
+    """Five that connected for two seconds and those that did not meet at the door: they do not leave in one second."""
+    left: list[float] = []
+
+    async def connect(pace: Pace) -> None:
+        grant = await pace.grant(Lane.CREATE)
+        await anyio.sleep(2.0)
+        await pace.delay(grant, Lane.CREATE)
+        left.append(anyio.current_time())
+
+    async def mix() -> None:
+        pace = Pace([Rate(5, 1.0)])
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(connect, pace)
+            await anyio.sleep(1.0)
+            left.extend([await pace.grant(Lane.CREATE) for _ in range(10)])
+
+    in_virtual_time(mix)
+    assert busiest(sorted(left), 1.0) <= 5
+
+
+@pytest.mark.parametrize("closed_first", [True, False])
+def test_a_request_whose_room_went_to_others_is_not_sent_into_a_closed_lane(
+    in_virtual_time: Run, *, closed_first: bool
+) -> None:
+    """Closed while it connected, or while it waited once more: it is told so. One that still has its room may go."""
+
+    async def close() -> None:
+        pace = Pace([Rate(1, 1.0)])
+        late = await pace.grant(Lane.CREATE)
+        await anyio.sleep(2.0)
+        in_time = await pace.grant(Lane.CREATE)
+        async with anyio.create_task_group() as group:
+            if closed_first:
+                pace.close(Lane.CREATE)
+            else:
+                group.start_soon(_close_later, pace)
+            with pytest.raises(LaneClosedError):
+                await pace.delay(late, Lane.CREATE)
+        assert await pace.delay(in_time, Lane.CREATE) >= in_time
+
+    in_virtual_time(close)
+
+
+async def _close_later(pace: Pace) -> None:
+    await anyio.sleep(0.5)
+    pace.close(Lane.CREATE)
 
 
 def test_closing_a_lane_tells_whoever_waits(in_virtual_time: Run) -> None:

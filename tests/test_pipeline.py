@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from provisioner import pipeline
-from provisioner.errors import KeyRefusedError, RunFolderError, SameFailureError, ServiceDownError, WrongServiceError
+from provisioner.errors import (
+    JournalError,
+    KeyRefusedError,
+    RunFolderError,
+    SameFailureError,
+    ServiceDownError,
+    WrongServiceError,
+)
 from provisioner.records import Rate, Secret, Status
 from provisioner.runfolder import RunFolder, hold
 from provisioner.settings import RunOptions, SheetOptions
@@ -30,13 +37,19 @@ def run(listener: Any, check_outputs: Callable[[Path], None]) -> Callable[..., E
     """Run a sheet against a service, and hold both files that come of it against their schemas."""
 
     def start(
-        sheet: Path, connection: Connection, *, sheet_options: dict[str, Any] | None = None, **how: Any
+        sheet: Path,
+        connection: Connection,
+        *,
+        sheet_options: dict[str, Any] | None = None,
+        agree: Callable[[Any], bool] = lambda _: True,
+        **how: Any,
     ) -> Ending:
         ending = pipeline.run(
             SheetOptions(sheet=sheet, **(sheet_options or {})),
             RunOptions(**{"settle_after": 0.2, "task_timeout": 20.0, "grace": 0.5, **how}),
             lambda _: nullcontext(connection),
             listener,
+            agree=agree,
         )
         check_outputs(Path(ending.summary.run_folder))
         return ending
@@ -312,3 +325,115 @@ def test_a_clock_that_jumps_sends_nothing_too_early(
     assert ending.summary.statuses == {Status.CREATED: 40}
     assert ending.summary.seconds < 30
     assert all(received.carried_out == 1 for received in service.state.creates.values())
+
+
+def test_a_trial_run_counts_rows_in_doubt(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
+    """`--limit` bounds what may be made, rows in doubt among it, and the question tells both numbers."""
+    broken = sandbox(**FAST, lost_share=1.0, no_listing=True)
+    sheet = write_sheet(6)
+    first = run(sheet, connection(broken), limit=3)
+    assert first.summary.statuses[Status.UNKNOWN] == 3
+    asked = []
+    service = sandbox(**FAST)
+
+    def agree(prospect: Any) -> bool:
+        asked.append((prospect.to_send, prospect.to_look_up, prospect.held_back))
+        return True
+
+    run(sheet, connection(service), limit=4, agree=agree)
+    assert asked == [(1, 3, 2)]
+    assert sum(received.received for received in service.state.creates.values()) == 4
+
+
+def test_corrections_made_during_a_run_are_kept(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, listener: Any
+) -> None:
+    """Whoever mends failures.csv while the run goes on finds the mended file beside the new one."""
+    service = sandbox(latency=1.0, latency_spread=0.0)
+    sheet = write_sheet(
+        [("b..b", "101", "201", "Sheet-Pass-77!", "", ""), ("ann", "101", "201", "Sheet-Pass-77!", "", "")]
+    )
+    failures = sheet.parent / "acme-run" / "failures.csv"
+
+    def agree(_: Any) -> bool:
+        failures.write_text(failures.read_text("utf-8-sig").replace("b..b,", "b.b,"), "utf-8")
+        return True
+
+    run(sheet, connection(service), agree=agree)
+    (kept,) = failures.parent.glob("failures-edited-*.csv")
+    assert "b.b," in kept.read_text("utf-8")
+    assert any(str(kept) in sentence for (sentence,) in listener.all("note"))
+
+
+def test_trouble_with_the_journal_while_files_are_refreshed_ends_the_run_gently(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in flight is recorded, and the files are written in the end: an error of the refresher halts, no more."""
+    service = sandbox(**FAST)
+    calls = 0
+    write = pipeline.write
+
+    def failing(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise JournalError("The journal cannot be read.")
+        return write(*arguments)
+
+    # No fault of the disk strikes this one moment by itself.
+    monkeypatch.setattr(pipeline, "write", failing)
+    ending = run(write_sheet(100), connection(service, rates=(Rate(40, 1.0),)), refresh=0.3)
+    assert isinstance(ending.stopped, JournalError)
+    assert ending.summary.statuses[Status.UNSENT] > 50
+    assert Status.UNKNOWN not in ending.summary.statuses
+
+
+def cells_by_sheet_row(path: Path, read_csv: Any) -> dict[str, tuple[str, str]]:
+    return {line["sheet_row"]: (line["email"], line["password"]) for line in read_csv(path)}
+
+
+def test_mended_rows_survive_every_check(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any, listener: Any
+) -> None:
+    """Whoever mends failures.csv row by row, checking in between, loses no row and no cell, and makes every mailbox."""
+    rows = [(f"user{n}", "101", "201", "Sheet-Pass-77!", "", "") for n in range(3)]
+    sheet = write_sheet(
+        [*rows, ("frail.one", "102", "202", "weak-one", "", ""), ("frail.two", "102", "202", "weak2", "", "")]
+    )
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    pipeline.check(SheetOptions(sheet=sheet), listener)
+    for broken, mended in (("weak-one", "Better-Pass-1!"), ("weak2", "Better-Pass-2!")):
+        failures.write_text(failures.read_text("utf-8-sig").replace(broken, mended), "utf-8")
+        pipeline.check(SheetOptions(sheet=failures), listener)
+    assert cells_by_sheet_row(failures, read_csv) == {
+        "5": ("frail.one", "Better-Pass-1!"),
+        "6": ("frail.two", "Better-Pass-2!"),
+    }
+    service = sandbox(**FAST)
+    ending = run(failures, connection(service))
+    assert ending.summary.statuses == {Status.CREATED: 2, Status.UNSENT: 3}
+    assert ending.summary.to_retry == 0
+    assert ending.summary.original == str(sheet)
+    assert run(sheet, connection(service)).summary.statuses == {Status.CREATED: 5}
+    made = {mailbox.username: mailbox.password for mailbox in service.state.mailboxes}
+    assert (made["frail.one"], made["frail.two"]) == ("Better-Pass-1!", "Better-Pass-2!")
+
+
+def test_a_mended_row_that_failed_is_not_undone_by_running_the_sheet(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """The record keeps the correction in its place, and the file that alone holds it is kept."""
+    sheet = write_sheet(
+        [("ann", "101", "201", "Sheet-Pass-77!", "", ""), ("b..b", "101", "201", "Sheet-Pass-77!", "", "")]
+    )
+    failing, service = sandbox(**FAST, fail_share=1.0), sandbox(**FAST)
+    run(sheet, connection(service))
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    failures.write_text(failures.read_text("utf-8-sig").replace("b..b,", "b.b,"), "utf-8")
+    run(failures, connection(failing))
+    ending = run(sheet, connection(service))
+    assert ending.summary.statuses == {Status.CREATED: 1, Status.FAILED: 1}
+    lines = read_csv(sheet.parent / "acme-run" / "results.csv")
+    assert [(line["sheet_row"], line["email"]) for line in lines] == [("2", "ann"), ("3", "b.b")]
+    (kept,) = failures.parent.glob("failures-edited-*.csv")
+    assert run(kept, connection(service)).summary.statuses == {Status.CREATED: 2}

@@ -10,6 +10,7 @@ import time
 import traceback
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import anyio
 import httpx
@@ -25,6 +26,7 @@ from provisioner.records import (
     CreateAnswer,
     Created,
     Failed,
+    Gone,
     Holding,
     Job,
     LineId,
@@ -227,15 +229,15 @@ async def test_a_duplicate_is_told_from_other_refusals(sandbox: Any, connection:
     assert wrong.reason.startswith("domain: ")
 
 
-@pytest.mark.parametrize("state", ["", "x" * 5])
-async def test_a_task_that_has_not_ended_or_is_not_known_is_pending(
-    sandbox: Any, connection: Any, listener: Any, state: str
+async def test_a_task_that_has_not_ended_is_pending_and_one_that_is_not_known_gone(
+    sandbox: Any, connection: Any, listener: Any
 ) -> None:
-    """A running task is pending, and so is one that the service does not know, or not yet."""
+    """A running task is told from one that the service does not know."""
     to = connection(sandbox(latency=60.0))
     accepted = await create(to, listener)
     assert isinstance(accepted, Accepted)
-    assert await ask(to, listener, accepted.task_id + state) == Pending()
+    assert await ask(to, listener, accepted.task_id) == Pending()
+    assert await ask(to, listener, accepted.task_id + "x") == Gone()
 
 
 async def test_a_failed_task_says_why(sandbox: Any, connection: Any, listener: Any) -> None:
@@ -390,6 +392,44 @@ async def test_a_refused_key_stops_the_run(server: Any, connection: Any, listene
     with pytest.raises(KeyRefusedError, match=f"{status}: Authentication credentials were not provided"):
         await call(connection(running.url), listener)
     assert len(running.requests) == 1
+
+
+FORBIDDEN = reply(403, {"detail": "You do not have permission to use this domain."})
+
+
+async def test_what_is_forbidden_to_a_good_key_stops_one_row_alone(server: Any, connection: Any, listener: Any) -> None:
+    """403 while the account's page is still given refuses the one create, and says nothing of the one task."""
+    running = server(reply(200, ACCOUNT), FORBIDDEN, reply(200, ACCOUNT), FORBIDDEN, reply(200, ACCOUNT))
+    to = connection(running.url)
+    pace = Pace(to.rates)
+    async with Service(to, pace, listener) as service:
+        await service.account()
+        refused = await service.create(JANE, await pace.grant(Lane.CREATE))
+        task = OpenTask(Job(LineId(1), JANE), TaskId("t"))
+        asked = await service.task(task, await pace.grant(Lane.ASK))
+        counts = service.counts
+    assert refused == Refused("You do not have permission to use this domain.")
+    assert asked == Pending()
+    assert (counts.create, counts.poll, counts.other) == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    "account_page",
+    [reply(401), reply(403, {"detail": "No."}), reply(502, b"<html>"), reply(302, b"", Location="/login/"), CUT],
+    ids=range(5),
+)
+async def test_a_key_that_is_refused_everywhere_stops_the_run(
+    server: Any, connection: Any, listener: Any, account_page: bytes
+) -> None:
+    """403 to a create, and no account's page either: the key was good before, and is not any more."""
+    running = server(reply(200, ACCOUNT), FORBIDDEN, account_page)
+    to = connection(running.url)
+    pace = Pace(to.rates)
+    async with Service(to, pace, listener) as service:
+        await service.account()
+        with pytest.raises(KeyRefusedError, match="403: You do not have permission"):
+            await service.create(JANE, await pace.grant(Lane.CREATE))
+    assert len(running.requests) == 3
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -646,13 +686,46 @@ async def test_how_a_task_stands(server: Any, connection: Any, listener: Any, bo
 
 
 @pytest.mark.parametrize(
-    "answer", [CUT, reply(404, b"<html>"), reply(500, b""), reply(502, b"<html>"), reply(200, b"<html>"), reply(204)]
+    "answer", [CUT, reply(405, b"<html>"), reply(500, b""), reply(502, b"<html>"), reply(200, b"<html>"), reply(204)]
 )
 async def test_a_question_without_an_answer_is_asked_again_later(
     server: Any, connection: Any, listener: Any, answer: bytes
 ) -> None:
     """Nothing that goes wrong with a question is taken for the task's end."""
     assert await ask(connection(server(answer).url), listener) == Pending()
+
+
+HALF = "\ud800"
+"""Half of a character, as JSON can spell it: no text that could be stored or sent."""
+
+
+@pytest.mark.parametrize(
+    ("answer", "call", "expected"),
+    [
+        (reply(202, {"task_id": f"t{HALF}"}), create, Accepted(TaskId("t?"))),
+        (reply(201, {"id": f"5{HALF}"}), create, Created("5?")),
+        (reply(400, {HALF: [f"Bad {HALF}."]}), create, Refused("?: Bad ?.")),
+        (reply(400, b'{"detail": "Bad \xed\xa0\x80."}'), create, Refused("Bad ?.")),
+        (reply(200, {"status": "failure", "error": {"detail": HALF}}), ask, Failed("?")),
+        (reply(200, {"status": "success", "result": {"id": HALF}}), ask, Created("?")),
+        (reply(200, [{"email": f"a{HALF}@b.example"}]), mailboxes, [Mailbox(None, "a?@b.example", None, None)]),
+        (reply(200, {"name": "Zo\u00eb \U0001f600"}), account, Account({"name": "Zo\u00eb \U0001f600"}, None, None)),
+    ],
+    ids=range(8),
+)
+async def test_whatever_the_service_says_can_be_stored(
+    server: Any, connection: Any, listener: Any, answer: bytes, call: Any, expected: object
+) -> None:
+    """Halves of characters become question marks in every text and ID; whole ones stay as they are."""
+    assert await call(connection(server(answer).url), listener) == expected
+
+
+@pytest.mark.parametrize("answer", [reply(404, b"<html>"), reply(404, {"detail": "Not found."}), reply(404)])
+async def test_a_task_that_the_service_does_not_know_is_gone(
+    server: Any, connection: Any, listener: Any, answer: bytes
+) -> None:
+    """404, in whatever words, says that there is no such task."""
+    assert await ask(connection(server(answer).url), listener) == Gone()
 
 
 async def test_a_strange_task_id_stays_within_its_path(server: Any, connection: Any, listener: Any) -> None:
@@ -702,8 +775,15 @@ async def test_a_next_page_is_asked_at_the_configured_origin(
         (reply(200, b"<html>"), "answered 200"),
         (reply(500, b""), "answered 500"),
         (CUT, "disconnected"),
+        (reply(200, [{"email": "a@b.example"}, "a sentence"]), "form"),
+        (reply(200, {"results": [None], "next": None}), "form"),
+        (reply(200, [{"email": "a@b.example"}, {"id": 1, "mailbox": "jane@b.example"}]), "form"),
+        (reply(200, [{"email": {"local": "jane"}}]), "form"),
+        (reply(200, [{"email": " "}]), "form"),
+        (reply(200, {"results": [{"email": "a@b.example"}], "count": 2, "next": None}), "1 of 2"),
+        (reply(200, {"results": [], "count": 1}), "0 of 1"),
     ],
-    ids=range(8),
+    ids=range(15),
 )
 async def test_a_list_that_is_not_whole_is_no_list(
     server: Any, connection: Any, listener: Any, answer: bytes, words: str
@@ -728,15 +808,15 @@ async def test_a_list_that_fails_now_and_then_is_asked_again(server: Any, connec
         ({"id": 1, "email": "a", "domain": {"id": 5, "name": "b.example"}}, Mailbox("1", "a", 5, "b.example")),
         ({"email": "a", "domain_name": "b.example"}, Mailbox(None, "a", None, "b.example")),
         ({"username": "a"}, Mailbox(None, "a", None, None)),
-        ({}, Mailbox(None, "", None, None)),
+        ({"address": "a@b.example", "email": None}, Mailbox(None, "a@b.example", None, None)),
     ],
     ids=range(7),
 )
 async def test_a_mailbox_is_known_however_it_is_listed(
     server: Any, connection: Any, listener: Any, item: object, expected: Mailbox
 ) -> None:
-    """The domain as a number, a text, a name or an object; the address whole or in parts; other entries passed over."""
-    assert await mailboxes(connection(server(reply(200, [item, "?", None])).url), listener) == [expected]
+    """The domain as a number, a text, a name or an object; the address whole or in parts."""
+    assert await mailboxes(connection(server(reply(200, [item])).url), listener) == [expected]
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------
@@ -773,8 +853,12 @@ async def test_a_long_reason_is_cut_after_it_was_masked(server: Any, connection:
         (reply(301, b"", Location="https://x.example/?key=a-key-of-the-tests"), create),
         (reply(500, b""), account),
         (CUT, account),
+        (reply(401, {"detail": f"{PASSWORD} came with an unknown key"}), create),
+        (reply(403, {"password": [f"“{PASSWORD}” is not allowed"]}), create),
+        (reply(403, {"detail": f"{PASSWORD} of this task is secret"}), ask),
+        (reply(302, b"", Location=f"https://x.example/?password={quote(PASSWORD)}"), create),
     ],
-    ids=range(4),
+    ids=range(8),
 )
 async def test_no_error_holds_a_secret(server: Any, connection: Any, listener: Any, answer: bytes, call: Any) -> None:
     """Message, remedy, repr and traceback of what ends a run are free of the key and the password."""
@@ -783,7 +867,17 @@ async def test_no_error_holds_a_secret(server: Any, connection: Any, listener: A
         await call(to, listener)
     text = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + caught.value.remedy + repr(to)
     assert "a-key" not in text
-    assert PASSWORD not in text
+    assert "<Pass" not in text
+    assert "Pass%3E" not in text
+
+
+async def test_garbage_that_repeats_the_password_is_masked(server: Any, connection: Any, listener: Any) -> None:
+    """What the network's own errors quote of an answer shows no password, in the reason and to whoever listens."""
+    password = "Secure-4711-Password"
+    request = Request("jane", 101, 201, Secret(password), None, None)
+    came = await create(connection(server(f"NOT HTTP {password}\r\n\r\n".encode()).url), listener, request)
+    assert isinstance(came, Lost)
+    assert password not in repr(came) + repr(listener.all("answered"))
 
 
 async def test_what_the_client_logs_holds_no_secret(
@@ -846,6 +940,34 @@ async def test_a_slow_handshake_does_not_bunch_requests(
     arrived = sorted(running.arrived)
     assert len(arrived) == 9
     assert min(later - sooner for sooner, later in zip(arrived, arrived[5:], strict=False)) >= 1.0
+
+
+async def test_a_create_whose_connection_came_too_late_is_not_sent(
+    server: Any,
+    connection: Any,
+    listener: Any,
+    authority: trustme.CA,
+    encrypted: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its room at the pace went to another while it connected, and then the lane closed: not a byte of it leaves."""
+    with authority.cert_pem.tempfile() as path:
+        monkeypatch.setenv("SSL_CERT_FILE", path)
+        running = server(reply(202, {"task_id": "t"}), context=encrypted, handshake=0.5)
+        to = connection(running.url, rates=(Rate(1, 0.1),))
+        pace = Pace(to.rates)
+        async with Service(to, pace, listener) as service, anyio.create_task_group() as group:
+
+            async def use_up_and_close() -> None:
+                await pace.grant(Lane.CREATE)
+                pace.close(Lane.CREATE)
+
+            grant = await pace.grant(Lane.CREATE)
+            group.start_soon(use_up_and_close)
+            with pytest.raises(LaneClosedError):
+                await service.create(JANE, grant)
+            assert service.counts.create == 0
+    assert running.requests == []
 
 
 async def test_an_impostor_gets_no_request(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+
+import httpx
 import pytest
 
 from provisioner.errors import SettingsError
@@ -70,6 +73,52 @@ def test_the_key_and_the_proxy_are_not_shown() -> None:
     shown = repr(Connection(api_key=Secret("k3y"), proxy="http://me:s3cret@proxy.example"))
     assert "k3y" not in shown
     assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("proxy.office:3128", "http://proxy.office:3128"),
+        ("proxy", "http://proxy"),
+        (" proxy.office:3128 ", "http://proxy.office:3128"),
+        ("10.0.0.1:8080", "http://10.0.0.1:8080"),
+        ("me:s3cret@proxy.office:3128", "http://me:s3cret@proxy.office:3128"),
+        ("http://proxy.office:3128/", "http://proxy.office:3128/"),
+        ("HTTPS://me:s3cret@Proxy.office", "HTTPS://me:s3cret@Proxy.office"),
+        ("http://[::1]:3128", "http://[::1]:3128"),
+        ("[::1]:3128", "http://[::1]:3128"),
+    ],
+)
+def test_a_proxy_is_taken_as_it_is_usually_written(written: str, meant: str) -> None:
+    """With http or https in front, or with nothing, which means http; and the network's library can use it."""
+    proxy = Connection(api_key=Secret("k3y"), proxy=written).proxy
+    assert proxy == meant
+    assert httpx.Proxy(proxy).url.host
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5://me:s3cret@proxy.office:1080",
+        "http://me:s3cret@proxy.office:port",
+        "http://me:s3cret@proxy.office:99999",
+        "http://me:s3cret@proxy.office:0",
+        "http://me:s3cret@:3128",
+        "http://me:s3cret@[::1",
+        "http://me:s3cret@proxy office:3128",
+        "http://me:s3cret@proxy.office\n:3128",
+        "http:///me:s3cret@proxy.office",
+        "ftp://s3cret",
+        "://s3cret",
+        "s3cret:s3cret",
+        "",
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_told_at_once_and_not_shown(proxy: str) -> None:
+    """Another scheme, no host or a bad port is a fault of the settings, in words that name the variable alone."""
+    with pytest.raises(SettingsError, match="HTTPS_PROXY") as caught:
+        Connection(api_key=Secret("k3y"), proxy=proxy)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value)) + caught.value.remedy
 
 
 def test_practice_is_one_service_wherever_it_is_served() -> None:

@@ -36,6 +36,8 @@ class Origin:
     """The task that was accepted for it; None where there was none."""
     status: Status | None = None
     """Where the row stood; None where the file does not say it in our words."""
+    error: str = ""
+    """What was wrong with the row."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,13 +23,15 @@ from provisioner.journal import (
     password_check,
     sent_cells,
 )
-from provisioner.records import Doubt, Entry, Job, LineId, OpenTask, Request, Secret, Status
+from provisioner.records import Doubt, Entry, Job, LineId, OpenTask, Problem, Request, Secret, Status
+from provisioner.wording import why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 FORGETTABLE = frozenset({Status.INVALID, Status.UNSENT, Status.VALID, Status.REJECTED, Status.FAILED})
-"""Of a row in one of these nothing can exist at the service, so its correction may take its place."""
+"""Of a row in one of these, unless an earlier create of it is in doubt, nothing can exist at the service, so its
+correction may take its place."""
 
 
 @dataclass
@@ -43,6 +45,8 @@ class Plan:
     invalid: int = 0
     open: int = 0
     """Rows that could not be understood without the service, which was not asked."""
+    mended: int = 0
+    """Rows that were mended in a failures file and are not done; the sheet still has them as they were."""
     changed: list[tuple[int | None, str]] = field(default_factory=list)
     """Rows that are done and whose sheet says something else now: their sheet row and username."""
 
@@ -86,12 +90,15 @@ class _Known:
         self.by_key: dict[str, Line] = {}
         self.by_address: dict[str, Line] = {}
         self.by_cells: defaultdict[str, list[Line]] = defaultdict(list)
+        self.by_place: dict[int, Line] = {}
         self.taken: set[LineId] = set()
         self.in_sheet: set[str] = set()
         self.corrections = False
         for line in lines:
             self.by_id[line.id] = line
             self.corrections |= line.superseded_by is not None
+            if line.sheet_row is not None and line.superseded_by is None:
+                self.by_place[line.sheet_row] = line
             if line.address_key is not None:
                 self.by_key[line.address_key] = line
                 if line.address:
@@ -116,15 +123,15 @@ class _Known:
         lookalikes = [line for key in keys for line in self.by_cells.get(key, ()) if line.id not in self.taken]
         # Rows without an address of their own may look alike; then the place decides.
         line = min(lookalikes, key=lambda line: line.sheet_row != entry.sheet_row, default=None)
-        return self._heir(line) if line is not None else None
+        return self._heir(line, entry) if line is not None else None
 
-    def _heir(self, line: Line) -> Line:
-        """The line that stands for this one after every correction, if its mailbox may exist by now."""
+    def _heir(self, line: Line, entry: Entry) -> Line:
+        """The line that stands for this one after every correction; the row itself where it was mended in the sheet."""
         heir = line
         while heir.superseded_by is not None and heir.superseded_by in self.by_id:
             heir = self.by_id[heir.superseded_by]
         free = heir.id not in self.taken and heir.address_key not in self.in_sheet
-        return heir if free and heir.status not in FORGETTABLE else line
+        return heir if free and (heir.status not in FORGETTABLE or entry.request is None) else line
 
 
 def _keys(entry: Entry) -> tuple[str, ...]:
@@ -156,11 +163,10 @@ class _Planner:
         self._under_way: set[str] = set()
 
     def steps(self, entries: Iterable[Entry], *, is_failures: bool) -> Iterator[Adoption]:
-        for entry in entries:
-            line = self._known.take(entry) or self._new_line(entry)
-            sheet_row = entry.sheet_row
-            if is_failures and sheet_row is not None and self._places.setdefault(sheet_row, line.id) != line.id:
-                sheet_row = None
+        for row in entries:
+            entry, known = self._claim(row) if is_failures else (row, self._known.take(row))
+            line = known or self._new_line(entry)
+            sheet_row = self._place(entry, line, is_new=known is None) if is_failures else entry.sheet_row
             if (line.sheet_row, line.file_row) != (sheet_row, entry.file_row):
                 line = replace(line, sheet_row=sheet_row, file_row=entry.file_row)
             if entry.request is not None:
@@ -170,7 +176,38 @@ class _Planner:
             if line.id not in self._known.taken and line.superseded_by is None:
                 yield from self._amended(line) if is_failures else self._replaced(line)
 
+    def _claim(self, entry: Entry) -> tuple[Entry, Line | None]:
+        """A failures file's row and its line; a row that names a mailbox of another row is invalid, and a new line."""
+        line = self._known.take(entry)
+        if line is None or line.address_key is None or line.sheet_row in (None, entry.sheet_row):
+            return entry, line
+        if _describes(entry, line):
+            return entry, line
+        self._known.taken.discard(line.id)
+        sentence = f"this is the same mailbox as in row {line.sheet_row}; write another username, or delete the row"
+        problem = Problem(None, sentence, "the same mailbox as in another row of the sheet")
+        return replace(entry, request=None, error=sentence, problems=(*entry.problems, problem)), None
+
+    def _place(self, entry: Entry, line: Line, *, is_new: bool) -> int | None:
+        """Which row of the original sheet a failures file's row is; None where it is a new one, or cannot be told.
+
+        A sheet that was sorted since has another row in that place, which must not be taken for the one corrected.
+        """
+        if not is_new and line.sheet_row is not None:
+            self._places[line.sheet_row] = line.id
+            return line.sheet_row
+        there = self._known.by_place.get(entry.sheet_row) if entry.sheet_row is not None else None
+        if there is not None and there.id != line.id and not _describes(entry, there):
+            return None
+        if entry.sheet_row is None or self._places.setdefault(entry.sheet_row, line.id) != line.id:
+            return None
+        return entry.sheet_row
+
     def _decide(self, line: Line, entry: Entry) -> Adoption:
+        if line.address_key not in (None, *_keys(entry)) and line.status in FORGETTABLE:
+            # The row was mended in a failures file, which alone holds what is to be sent.
+            self.plan.mended += 1
+            return Moved(line.id, line.sheet_row, None)
         if line.status in (Status.CREATED, Status.EXISTS):
             return self._leave(line, entry)
         if line.status is Status.UNFINISHED and line.task_id is not None:
@@ -201,7 +238,8 @@ class _Planner:
         self.plan.doubts.append(
             Doubt(Job(line.id, request, doubtful=True), self._since(line.submitted_at), line.status, resend=True)
         )
-        return Written(replace(line, password=made_up, address=line.address or entry.address))
+        # If it is found, it has the password that was made up when it was sent, whatever the sheet says now.
+        return Written(replace(line, password=made_up or line.password, address=line.address or entry.address))
 
     def _follow(self, line: Line, request: Request) -> None:
         """See what was begun for a row to its end, without sending it again."""
@@ -251,10 +289,10 @@ class _Planner:
         heir = self._places.get(line.sheet_row) if line.sheet_row is not None else None
         if heir is None and line.status is Status.INVALID:
             heir = self._twin(line)
-        if heir is not None and line.status in FORGETTABLE:
+        if heir is not None and line.status in FORGETTABLE and not line.doubtful:
             yield Superseded(line.id, heir)
         elif line.status is Status.VALID and self._waiting is not Status.VALID:
-            yield Written(replace(line, status=Status.UNSENT))
+            yield Written(replace(line, status=Status.UNSENT, file_row=None))
         else:
             self._follow(line, _request_of(line))
 
@@ -277,7 +315,11 @@ class _Planner:
         line = LineId(self._next_id)
         self._next_id += 1
         key = entry.key
-        under_way = entry.earlier_status in (Status.UNFINISHED, Status.UNKNOWN) and key not in self._under_way
+        there = self._known.by_place.get(entry.sheet_row) if entry.sheet_row is not None else None
+        # What the file says of a row that the journal knows was begun for that row's mailbox, not for its correction's.
+        told_of_another = there is not None and _describes(entry, there)
+        begun = entry.earlier_status in (Status.UNFINISHED, Status.UNKNOWN)
+        under_way = begun and not told_of_another and key not in self._under_way
         if under_way:
             self._under_way.add(key)
         known_task = entry.earlier_task if entry.earlier_status is Status.UNFINISHED else None
@@ -311,6 +353,12 @@ class _Planner:
         was = (line.relay_server, line.project, line.reply_to, line.password_check)
         if line.was_sent and was != (*sent_cells(entry.request), check):
             self.plan.changed.append((line.sheet_row, line.email))
+
+
+def _describes(entry: Entry, line: Line) -> bool:
+    """Whether what a failures file says of a row's state is what the journal knows of the line."""
+    said = (entry.earlier_status, entry.earlier_task, entry.earlier_error)
+    return said == (line.status, line.task_id, why(line.status, line.error))
 
 
 def _as_in_sheet(line: Line, entry: Entry) -> Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,7 +14,7 @@ from provisioner.errors import StoppedError
 from provisioner.halt import Streak
 from provisioner.journal import Ended, Journal
 from provisioner.pace import Grant, Lane, LaneClosedError
-from provisioner.records import Created, Doubt, Failed, OpenTask, Pending, Status, TaskAnswer
+from provisioner.records import Created, Doubt, Failed, Gone, OpenTask, Pending, Status, TaskAnswer
 from provisioner.wording import duration
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ NOTHING_KNOWN, SPREAD, DRIFT = 1.4, 0.5, 0.02
 """As differences of logarithms: how far off the typical duration may be before anything is learned, how far from it a
 task's duration usually is, and how far it moves from one answer to the next. Simulated with medians of 0.5 to
 60 s and spreads of 0.3 to 0.6, neither half nor double of any changes the outcome by more than a few percent."""
+
+GONE_AFTER = 60.0
+"""Seconds for which a task that the service does not know is waited for: a fresh one may not be known everywhere."""
 
 
 class TypicalAge:
@@ -172,8 +175,12 @@ class Poller:
         wall_clock: Callable[[], float],
         stop_after: int,
         task_timeout: float,
+        gone_after: float = GONE_AFTER,
     ) -> None:
-        """`task_timeout` is how many seconds a task may take in this run before it is left `unfinished`."""
+        """`task_timeout` is how many seconds a task may take in this run before it is left `unfinished`.
+
+        One that the service does not know after `gone_after` seconds is given up, and its row is in doubt.
+        """
         self._service = service
         self._pace = pace
         self._journal = journal
@@ -182,6 +189,7 @@ class Poller:
         self._listener = listener
         self._now = wall_clock
         self._task_timeout = task_timeout
+        self._gone_after = gone_after
         self._agenda = Agenda(task_timeout, pace.spacing)
         self._open = 0
         self._complete = False
@@ -258,7 +266,7 @@ class Poller:
 
     async def _take(self, followed: Followed, answer: TaskAnswer) -> None:
         now = anyio.current_time()
-        request = followed.task.job.request
+        job = followed.task.job
         match answer:
             case Created(mailbox_id):
                 self._agenda.ended(followed, now)
@@ -267,16 +275,20 @@ class Poller:
             case Failed(reason, duplicate):
                 self._agenda.ended(followed, now)
                 if duplicate:
-                    await self._doubt(followed, Status.FAILED, reason)
+                    # After an unseen answer the address may be taken by our own create, still under way.
+                    await self._doubt(followed, Status.UNKNOWN if job.doubtful else Status.FAILED, reason)
                 else:
                     await self._end(followed, Status.FAILED, reason)
-                    self._streak.failed(request.anonymous(reason))
-            case Pending() if followed.age(now) >= self._task_timeout:
+                    self._streak.failed(job.request.anonymous(reason))
+            case Gone() if followed.age(now) >= self._gone_after:
+                self._agenda.ended(followed, now)
+                await self._doubt(followed, Status.UNKNOWN, "the service no longer knows its task", resend=True)
+            case Pending() | Gone() if followed.age(now) >= self._task_timeout:
                 waited = duration(self._task_timeout)
                 await self._doubt(followed, Status.UNFINISHED, f"accepted, and not done after {waited}")
-            case Pending() if self._given_up:
+            case Pending() | Gone() if self._given_up:
                 self._leave()
-            case Pending():
+            case Pending() | Gone():
                 self._agenda.pending(followed, now)
                 self._wake_if_sooner()
 
@@ -285,10 +297,11 @@ class Poller:
         self._listener.ended(status)
         self._close_one()
 
-    async def _doubt(self, followed: Followed, status: Status, error: str) -> None:
-        """The status holds unless the service's list says better."""
-        await self._journal.record(Ended(followed.task.job.line, status, self._now(), error))
-        self.doubts.append(Doubt(followed.task.job, followed.since, status))
+    async def _doubt(self, followed: Followed, status: Status, error: str, *, resend: bool = False) -> None:
+        """The status holds unless the service's list says better; only then may it be sent again, if at all."""
+        job = replace(followed.task.job, doubtful=True) if resend else followed.task.job
+        await self._journal.record(Ended(job.line, status, self._now(), error))
+        self.doubts.append(Doubt(job, followed.since, status, resend))
         self._close_one()
 
     def _take_on(self, task: OpenTask, *, fresh: bool) -> None:

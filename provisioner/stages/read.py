@@ -281,7 +281,7 @@ class _Table:
             numbers = [numbers[index] for index in kept]
             columns = [[column[index] for index in kept] for column in columns]
         if self._layout.added:
-            block = (columns[self._layout.added[name]] for name in ("sheet_row", "task_id", "status"))
+            block = (columns[self._layout.added[name]] for name in ("sheet_row", "task_id", "status", "error"))
             self._origins.update(zip(numbers, map(_origin, *block), strict=True))
         for place, position in enumerate(self._layout.own):
             texts = [unguard(text) for text in columns[position]] if self._layout.added else columns[position]
@@ -411,11 +411,12 @@ def _visible(text: str) -> bool:
     return bool(text.strip(_BLANKS))
 
 
-def _origin(sheet_row: str, task_id: str, status: str) -> Origin:
+def _origin(sheet_row: str, task_id: str, status: str, error: str) -> Origin:
     row, word = _WHOLE.sub(r"\1", sheet_row.strip(_BLANKS)), status.strip(_BLANKS).lower()
     task = unguard(task_id).strip(_BLANKS)
     return Origin(
         sheet_row=int(row) if row.isascii() and row.isdecimal() else None,
         task_id=TaskId(task) if task else None,
         status=Status(word) if word in list(Status) else None,
+        error=unguard(error),
     )

@@ -71,7 +71,11 @@ async def _look_up(doubts: Sequence[Doubt], service: Service) -> tuple[dict[Line
     names = await _domain_names(service)
     wanted = _Wanted(doubts, names)
     there: dict[LineId, Mailbox] = {}
-    unclear: dict[LineId, str] = {}
+    unclear = {
+        doubt.job.line: "it is not known which of the account's domains it is in"
+        for doubt in doubts
+        if not doubt.job.request.domain
+    }
     async for mailbox in service.mailboxes():
         for doubt in wanted.by_username.get(mailbox.username.casefold(), ()):
             same = wanted.is_same_domain(doubt, mailbox)

@@ -14,21 +14,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from provisioner.journal import Journal, Line
-    from provisioner.progress import Listener
     from provisioner.runfolder import RunFolder
 
 FAILURES_FACT = "failures.csv as it was written"
 
 
-def write(journal: Journal, sheet: Sheet, folder: RunFolder) -> None:
-    """Replace both files by what the journal says now, each in one step. Raises FilesError, JournalError."""
+def write(journal: Journal, sheet: Sheet, folder: RunFolder) -> Path | None:
+    """Replace both files by what the journal says now, each in one step. Raises FilesError, JournalError.
+
+    Answers where a failures.csv is kept that somebody has changed since it was written; None: nobody has.
+    """
     write_results(journal, folder, delimiter=sheet.delimiter)
+    kept = set_aside_edited(journal, folder)
     try:
         header = (*sheet.headers, *FAILURES_COLUMNS)
         write_table(folder.failures, header, _failures(journal, sheet), delimiter=sheet.delimiter)
         journal.set_fact(FAILURES_FACT, str(folder.failures.stat().st_mtime_ns))
     except OSError as error:
         raise _files_error(folder, error) from error
+    return kept
 
 
 def write_results(journal: Journal, folder: RunFolder, *, delimiter: str) -> None:
@@ -39,24 +43,27 @@ def write_results(journal: Journal, folder: RunFolder, *, delimiter: str) -> Non
         raise _files_error(folder, error) from error
 
 
-def set_aside_edited(journal: Journal, folder: RunFolder, sheet: Path, listener: Listener) -> None:
-    """Keep corrections that somebody wrote into failures.csv and then did not run: it is about to be replaced.
+def set_aside_edited(journal: Journal, folder: RunFolder, *, sheet: Path | None = None) -> Path | None:
+    """Keep corrections that stand in failures.csv alone, not run or not done yet: it is about to be replaced.
 
-    The file is renamed beside its place, and the listener is told. Raises FilesError.
+    The file is renamed, and its new path answered; None where there is nothing to keep. `sheet` was read just now: if
+    it is failures.csv itself, what it says is being run; None: nothing was read. Raises FilesError, JournalError.
     """
     try:
         changed = folder.failures.stat().st_mtime_ns
-        if str(changed) == journal.fact(FAILURES_FACT) or sheet.samefile(folder.failures):
-            return
+        if sheet is not None and sheet.samefile(folder.failures):
+            journal.set_fact(FAILURES_FACT, str(changed))
+            return None
+        edited = str(changed) != journal.fact(FAILURES_FACT)
+        if not edited and (sheet is None or not journal.open_corrections()):
+            return None
         kept = folder.failures.with_name(f"failures-edited-{changed // 10**9}.csv")
         folder.failures.replace(kept)
     except FileNotFoundError:
-        return
+        return None
     except OSError as error:
         raise _files_error(folder, error) from error
-    listener.note(
-        f"failures.csv was changed after the last run and is not the sheet of this one: it is kept as {kept}."
-    )
+    return kept
 
 
 def _files_error(folder: RunFolder, error: OSError) -> FilesError:
@@ -89,7 +96,7 @@ def _result(line: Line) -> tuple[str, ...]:
 
 
 def _failures(journal: Journal, sheet: Sheet) -> Iterator[tuple[str, ...]]:
-    for line in journal.retriable():
+    for line in journal.retriable(of_failures=sheet.is_failures):
         assert line.file_row is not None
         yield (
             *sheet.own_cells(line.file_row),

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from provisioner.journal import Ended, Journal, Line, Sending, TakenOn, address_key
+from provisioner.journal import Ended, Journal, Line, Sending, TakenOn, Withdrawn, address_key
 from provisioner.records import Entry, Job, LineId, Request, Secret, Status, TaskId
 from provisioner.stages.plan import Plan, plan
+from provisioner.wording import why
 
 
 def entry(row: int, email: str, *, domain: str = "101", ready: bool = True, **more: object) -> Entry:
@@ -39,7 +41,18 @@ def since(sent_at: float | None) -> float:
 
 
 def adopt(journal: Journal, *entries: Entry, failures: bool = False, checking: bool = False) -> Plan:
+    if failures:
+        entries = tuple(as_told(journal, entry) for entry in entries)
     return plan(entries, journal, is_failures=failures, new_password=None, since=since, checking=checking)
+
+
+def as_told(journal: Journal, entry: Entry) -> Entry:
+    """The entry with what failures.csv says of the row that stands in its place."""
+    there = next((line for line in journal.record_lines() if line.sheet_row == entry.sheet_row), None)
+    if there is None or entry.earlier_status is not None:
+        return entry
+    told = why(there.status, there.error)
+    return replace(entry, earlier_status=there.status, earlier_task=there.task_id, earlier_error=told)
 
 
 def by_email(journal: Journal) -> dict[str, Line]:
@@ -266,3 +279,64 @@ def test_line_ids_are_never_used_twice(journal: Journal) -> None:
     adopt(journal, entry(2, "ab"), entry(3, "cd"))
     assert len({line.id for line in journal.lines()}) == len(list(journal.lines()))
     assert LineId(1) in {line.id for line in journal.lines()}
+
+
+def test_a_correction_that_names_another_rows_mailbox_is_told(journal: Journal) -> None:
+    """Two people never share a mailbox by a slip: the done row keeps its place, the correction is invalid."""
+    john, jhon = adopt(journal, entry(2, "john"), entry(3, "jhon")).to_send
+    end(journal, john, Status.CREATED)
+    end(journal, jhon, Status.REJECTED)
+    made = adopt(journal, entry(2, "john", sheet_row=3), failures=True)
+    assert not made.to_send
+    assert [(line.sheet_row, line.email, line.status) for line in journal.record_lines()] == [
+        (2, "john", Status.CREATED),
+        (3, "john", Status.INVALID),
+    ]
+    assert "row 2" in list(journal.record_lines())[1].error
+
+
+def test_a_row_added_by_hand_that_is_done_already_is_told(journal: Journal) -> None:
+    """A mailbox that another row has is not taken away from that row."""
+    (john,) = adopt(journal, entry(2, "john")).to_send
+    end(journal, john, Status.CREATED)
+    adopt(journal, entry(2, "john", sheet_row=None), failures=True)
+    assert [(line.sheet_row, line.status) for line in journal.record_lines()] == [
+        (2, Status.CREATED),
+        (None, Status.INVALID),
+    ]
+
+
+def test_a_correction_from_before_the_sheet_was_sorted_replaces_no_other_row(journal: Journal) -> None:
+    """Another row that stands in the corrected row's old place is not taken for it."""
+    jobs = adopt(journal, entry(2, "bob"), entry(3, "jhon")).to_send
+    journal.apply([Sending(jobs[0], 1.0), Ended(jobs[0].line, Status.REJECTED, 2.0, "no bobs")])
+    journal.apply([Sending(jobs[1], 1.0), Ended(jobs[1].line, Status.REJECTED, 2.0, "a slip")])
+    old = entry(2, "john", sheet_row=3, earlier_status=Status.REJECTED, earlier_error="a slip")
+    end(journal, adopt(journal, entry(2, "jhon"), entry(3, "bob")).to_send[1], Status.REJECTED)
+    adopt(journal, old, failures=True)
+    assert {line.email for line in journal.record_lines()} == {"jhon", "bob", "john"}
+
+
+def test_a_row_in_doubt_stays_so_when_its_second_create_is_taken_back(journal: Journal) -> None:
+    """A create that was announced and not sent does not make an earlier one certain."""
+    (job,) = adopt(journal, entry(2, "ann")).to_send
+    journal.apply([Sending(job, 100.0)])
+    (doubt,) = adopt(journal, entry(2, "ann")).doubts
+    journal.apply([Sending(doubt.job, 200.0), Withdrawn(job.line, 201.0)])
+    made = adopt(journal, entry(2, "ann"))
+    assert not made.to_send
+    assert len(made.doubts) == 1
+    adopt(journal, entry(2, "anna", sheet_row=2), failures=True)
+    assert {line.email for line in journal.record_lines()} == {"ann", "anna"}
+
+
+def test_a_made_up_password_is_not_forgotten_for_one_in_the_sheet(journal: Journal) -> None:
+    """If the row was made with it, it is in the record; once another is sent, it is not."""
+    blank = Request("ann", 101, 201, None, None, None)
+    entries = [entry(2, "ann", request=blank)]
+    made = plan(entries, journal, is_failures=False, new_password=lambda: Secret("Made-Up-1!"), since=since)
+    journal.apply([Sending(made.to_send[0], 100.0)])
+    (doubt,) = adopt(journal, entry(2, "ann")).doubts
+    assert by_email(journal)["ann"].password == Secret("Made-Up-1!")
+    journal.apply([Sending(doubt.job, 200.0)])
+    assert by_email(journal)["ann"].password is None

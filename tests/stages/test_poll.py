@@ -6,7 +6,7 @@ import math
 import statistics
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from provisioner.errors import KeyRefusedError, SameFailureError
 from provisioner.halt import Halt
 from provisioner.pace import Lane, Pace
-from provisioner.records import Accepted, Job, LineId, OpenTask, Rate, Request, Secret, Status, TaskId
+from provisioner.records import Accepted, Failed, Job, LineId, OpenTask, Rate, Request, Secret, Status, TaskId
 from provisioner.service import Service
 from provisioner.stages.poll import YOUNGEST, Agenda, Followed, Poller, TypicalAge
 
@@ -361,7 +361,7 @@ async def test_a_stuck_task_is_left_unfinished_in_time(
 async def test_a_task_that_the_service_does_not_know_is_waited_for(
     sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any, unknown_task: str
 ) -> None:
-    """A 404, or Celery's pending for what it never saw, counts as not ended until the time is up."""
+    """A 404 to a fresh task, or Celery's pending for what it never saw, counts as not ended until the time is up."""
     running = sandbox(unknown_task=unknown_task)
     async with working(connection(running), journal, listener, task_timeout=1.2) as work:
         (job,) = await jobs(1)
@@ -370,6 +370,42 @@ async def test_a_task_that_the_service_does_not_know_is_waited_for(
         await work.poller.poll(workers=2)
     assert statuses(stored) == [Status.UNFINISHED]
     assert sum(request.kind == "task" for request in running.state.requests) >= 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("taken_on", ["follow", "resume"])
+async def test_a_task_that_is_gone_for_good_may_be_sent_again_after_a_look(
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any, taken_on: str
+) -> None:
+    """Not known for long enough: it ends as a doubt that allows another create, as one in doubt."""
+    running = sandbox()
+    async with working(connection(running), journal, listener, gone_after=1.2) as work:
+        (job,) = await jobs(1)
+        started = anyio.current_time()
+        getattr(work.poller, taken_on)(OpenTask(job, TaskId("nobody-knows-it")))
+        work.poller.no_more()
+        await work.poller.poll(workers=2)
+        assert 1.2 <= anyio.current_time() - started < 4
+    (doubt,) = work.poller.doubts
+    assert (doubt.job, doubt.status, doubt.resend) == (replace(job, doubtful=True), Status.UNKNOWN, True)
+    assert statuses(stored) == [Status.UNKNOWN]
+    assert stored()[0]["error"] == "the service no longer knows its task"
+    assert sum(request.kind == "task" for request in running.state.requests) >= 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("doubtful", "status"), [(False, Status.FAILED), (True, Status.UNKNOWN)])
+async def test_a_task_that_finds_its_address_taken_is_in_doubt(
+    connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any, *, doubtful: bool, status: Status
+) -> None:
+    """The list decides; until then it failed, or is unknown where an unseen create of ours may have taken it."""
+    async with working(connection("http://127.0.0.1:9"), journal, listener) as work:
+        (job,) = await jobs(1)
+        task = OpenTask(replace(job, doubtful=doubtful), TaskId("t"))
+        await work.poller._take(Followed(task, anyio.current_time(), fresh=True), Failed("taken", duplicate=True))
+    (doubt,) = work.poller.doubts
+    assert (doubt.status, doubt.resend) == (status, False)
+    assert statuses(stored) == [status]
 
 
 @pytest.mark.anyio

@@ -61,8 +61,8 @@ class _Window:
 
     def __init__(self, rate: Rate) -> None:
         margin = min(rate.seconds * MARGIN, LARGEST_MARGIN)
-        # Half of the margin is left to the clock: grants that come late must not make all later ones late for good.
-        self._length = rate.seconds + margin / 2
+        # A third of the margin is left to the clock: grants that come late must not make all later ones late for good.
+        self._length = rate.seconds + margin * 2 / 3
         self.spacing = (rate.seconds + margin) / rate.count
         self.grants: deque[float] = deque(maxlen=rate.count)
 

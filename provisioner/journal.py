@@ -508,7 +508,10 @@ def _apply(database: sqlite3.Connection, change: Change) -> None:
             event = (job.line, at, "sending", "")
         case Withdrawn(line, at):
             # An earlier create of a doubtful row may have been carried out: it is looked up again before it is sent.
-            query = "UPDATE lines SET status = iif(doubtful, ?, ?), error = iif(doubtful, ?, '') WHERE id = ?"
+            query = (
+                "UPDATE lines SET status = iif(doubtful, ?, ?), error = iif(doubtful, ?, ''), sends = sends - 1,"
+                " submitted_at = iif(sends > 1, submitted_at, NULL) WHERE id = ?"
+            )
             database.execute(query, (Status.UNKNOWN, Status.UNSENT, STILL_IN_DOUBT, line))
             event = (line, at, "withdrawn", "")
         case TakenOn(line, task_id, at):

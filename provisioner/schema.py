@@ -42,6 +42,8 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The checks that a schema may use, and what each must be given."""
 
+# libyaml's, which PyYAML nearly always comes with, is ten times as fast as the one in Python.
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OWN_KEYS: Final = ("names", "blank", "secret", "whole_number", "example", "explanations")
 _SHOWN_LENGTH: Final = 60
 # Takes “Reply” for a slip in “Reply To”, and “Campaign Name” for another header than “Campaign”.
@@ -295,8 +297,8 @@ class _SchemaFile:
 
     def _document(self, text: str) -> yaml.Node:
         try:
-            aliases = [event for event in yaml.parse(text) if isinstance(event, yaml.AliasEvent)]
-            document = yaml.compose(text, Loader=yaml.SafeLoader)
+            aliases = [event for event in yaml.parse(text, Loader=_LOADER) if isinstance(event, yaml.AliasEvent)]
+            document = yaml.compose(text, Loader=_LOADER)
         except yaml.MarkedYAMLError as error:
             self._refuse(error.problem_mark, f"this is not YAML: {error.problem}")
         except yaml.YAMLError as error:

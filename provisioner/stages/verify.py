@@ -51,8 +51,9 @@ GIVE_UP = 3
 """After so many mailboxes in a row that found a server out of reach, it is left alone until the next round."""
 
 UNKNOWN_ADDRESS = "not tried: the full address is not known; run the sheet again, then verify"
-UNKNOWN_PASSWORD = "not tried: its password is neither in the sheet nor made up by this program"  # noqa: S105 - a sentence
-OTHER_PASSWORD = "not tried: the sheet's password is not the one that the mailbox was created with"  # noqa: S105 - a sentence
+SEE_EXPORT = "the service's export may hold it (provisioner export)"
+UNKNOWN_PASSWORD = f"not tried: its password is neither in the sheet nor made up by this program; {SEE_EXPORT}"  # noqa: S105 - a sentence
+OTHER_PASSWORD = f"not tried: the sheet's password is not that of the mailbox's creation; {SEE_EXPORT}"  # noqa: S105 - a sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,8 @@ GIVE_UP = 3
 
 UNKNOWN_ADDRESS = "not tried: the full address is not known; run the sheet again, then verify"
 SEE_EXPORT = "the service's export may hold it (provisioner export)"
-UNKNOWN_PASSWORD = f"not tried: its password is neither in the sheet nor made up by this program; {SEE_EXPORT}"  # noqa: S105 - a sentence
-OTHER_PASSWORD = f"not tried: the sheet's password is not that of the mailbox's creation; {SEE_EXPORT}"  # noqa: S105 - a sentence
+UNKNOWN_PASSWORD = f"not tried: its password is neither in the sheet nor made up by this program; {SEE_EXPORT}"
+OTHER_PASSWORD = f"not tried: the sheet's password is not that of the mailbox's creation; {SEE_EXPORT}"
 
 
 @dataclass(frozen=True, slots=True)

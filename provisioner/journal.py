@@ -315,7 +315,7 @@ class Journal:
     def open_corrections(self) -> bool:
         """Whether a row that was mended in a failures file is not done: no other file holds what is to be sent."""
         query = f"SELECT 1 FROM lines WHERE {_LEFT} AND id IN (SELECT superseded_by FROM lines) LIMIT 1"  # noqa: S608 - a constant of this module
-        return any(True for _ in self._read(query, _DONE))
+        return any(True for _ in self._read(query, (False,)))
 
     def retriable(self, *, of_failures: bool) -> Iterator[Line]:
         """The lines of failures.csv, in the order of the file of the latest run.
@@ -323,19 +323,19 @@ class Journal:
         `of_failures`: that was a failures file, whose rows stay in it until they are made: no other file has them.
         """
         query = f"SELECT {COLUMNS} FROM lines WHERE {_LEFT} AND file_row IS NOT NULL ORDER BY file_row"  # noqa: S608 - constants of this module
-        for fields in self._read(query, _MADE if of_failures else _DONE):
+        for fields in self._read(query, (of_failures,)):
             yield _line(fields)
 
     def retriable_count(self, *, of_failures: bool) -> int:
         """How many lines failures.csv has."""
         query = f"SELECT count(*) FROM lines WHERE {_LEFT} AND file_row IS NOT NULL"  # noqa: S608 - a constant of this module
-        ((number,),) = self._read(query, _MADE if of_failures else _DONE)
+        ((number,),) = self._read(query, (of_failures,))
         return int(number)
 
     def left(self) -> Iterator[Line]:
         """The lines of results.csv that are not done, by sheet row, those that no sheet holds last."""
         query = f"SELECT {COLUMNS} FROM lines WHERE {_LEFT} ORDER BY {_SHEET_ORDER}"  # noqa: S608 - constants of this module
-        for fields in self._read(query, _DONE):
+        for fields in self._read(query, (False,)):
             yield _line(fields)
 
     def latest_event(self) -> int:
@@ -473,10 +473,11 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-_DONE = (Status.CREATED.value, Status.EXISTS.value, Status.VALID.value)
-_MADE = (Status.CREATED.value, Status.EXISTS.value, Status.CREATED.value)
-_LEFT = "superseded_by IS NULL AND status NOT IN (?, ?, ?)"
-"""Of the rows that are left; its values are `_DONE`, or `_MADE` where a valid row is left too."""
+_LEFT = (
+    f"superseded_by IS NULL AND status NOT IN ('{Status.CREATED}', '{Status.EXISTS}')"
+    f" AND (status <> '{Status.VALID}' OR ?)"
+)
+"""Of the rows that are left; its value says whether those that were found valid are among them."""
 _SHEET_ORDER = "sheet_row IS NULL, sheet_row, id"
 _FIELDS = COLUMNS.split(", ")
 _STATUS, _DOUBTFUL, _PASSWORD, _PROBLEMS, *_LOGINS = map(

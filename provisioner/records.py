@@ -234,6 +234,8 @@ class Doubt:
     """Where it stands if it is not there."""
     resend: bool = False
     """Whether it may be sent again if it is not there."""
+    refusal: str = ""
+    """Why its create was refused, where the address was said to be taken: if it is not there, it is `rejected`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ def _outcome(doubt: Doubt, mailbox: Mailbox | None, unclear: str | None, now: fl
         ours = doubt.job.doubtful or doubt.status is Status.UNFINISHED
         status = Status.CREATED if ours else Status.EXISTS
         return Ended(line, status, now, "", mailbox.id, mailbox.address or "")
+    if doubt.refusal:
+        return Ended(line, Status.REJECTED, now, doubt.refusal)
     if doubt.status is Status.UNKNOWN:
         return Ended(line, doubt.status, now, LOOKED_UP if unclear is None else f"{NOT_LOOKED_UP}: {unclear}")
     return None

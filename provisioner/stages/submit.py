@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from provisioner.progress import Listener
     from provisioner.service import Service
 
+TAKEN = "the service says that it exists already; it was not looked up before the run ended"
+"""Of a row whose refusal is still to be looked up."""
 LEAD = 0.05
 """Seconds: more than it takes to store an intent. A create is announced so long before its turn and no longer, since
 each that was announced and not answered is a row in doubt for whoever comes after a killed process."""
@@ -121,9 +123,11 @@ class Submitter:
                 await self._end(job, Status.CREATED, mailbox_id=mailbox_id)
                 self._streak.succeeded()
             case Refused(reason, duplicate):
-                if duplicate:
+                if duplicate and job.doubtful:
                     # After an unseen answer the address may be taken by our own create, still under way.
-                    await self._doubt(job, Status.UNKNOWN if job.doubtful else Status.REJECTED, reason)
+                    await self._doubt(job, Status.UNKNOWN, reason)
+                elif duplicate:
+                    await self._doubt(job, Status.UNSENT, TAKEN, refusal=reason)
                 else:
                     await self._end(job, Status.REJECTED, reason)
                     self._streak.failed(job.request.anonymous(reason))
@@ -136,7 +140,7 @@ class Submitter:
         await self._journal.record(Ended(job.line, status, self._now(), error, mailbox_id))
         self._listener.ended(status)
 
-    async def _doubt(self, job: Job, status: Status, error: str, *, resend: bool = False) -> None:
+    async def _doubt(self, job: Job, status: Status, error: str, *, resend: bool = False, refusal: str = "") -> None:
         """The status holds unless the service's list says better."""
         await self._journal.record(Ended(job.line, status, self._now(), error))
-        self.doubts.append(Doubt(job, anyio.current_time(), status, resend))
+        self.doubts.append(Doubt(job, anyio.current_time(), status, resend, refusal))

@@ -38,9 +38,11 @@ def line(number: int, email: str, status: Status) -> Line:
     )
 
 
-def doubt(number: int, email: str, status: Status, *, doubtful: bool = False, resend: bool = False) -> Doubt:
+def doubt(
+    number: int, email: str, status: Status, *, doubtful: bool = False, resend: bool = False, refusal: str = ""
+) -> Doubt:
     job = Job(LineId(number), Request(email, 101, 201, Secret("x"), None, None), doubtful)
-    return Doubt(job, 0.0, status, resend)
+    return Doubt(job, 0.0, status, resend, refusal)
 
 
 @pytest.fixture
@@ -72,9 +74,9 @@ def test_found_and_missing_are_told_apart(
         connection(service),
         listener,
         doubt(1, "INFO", Status.UNKNOWN, doubtful=True, resend=True),
-        doubt(2, "sales", Status.REJECTED),
+        doubt(2, "sales", Status.UNSENT, refusal="already exists"),
         doubt(3, "nobody", Status.UNKNOWN, doubtful=True, resend=True),
-        doubt(4, "other", Status.REJECTED),
+        doubt(4, "other", Status.UNSENT, refusal="already exists"),
         doubt(5, "slow", Status.UNFINISHED),
     )
     assert {email: (found.status, found.address) for email, found in lines.items()} == {
@@ -85,7 +87,7 @@ def test_found_and_missing_are_told_apart(
         "slow": (Status.UNFINISHED, ""),
     }
     assert resend == ["nobody"]
-    assert lines["other"].error == "as it was"
+    assert lines["other"].error == "already exists"
     assert "looked up" in lines["nobody"].error
     ended = [status for (status,) in listener.all("ended")]
     assert ended == [Status.CREATED, Status.EXISTS, Status.REJECTED, Status.UNFINISHED]

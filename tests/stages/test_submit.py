@@ -208,14 +208,15 @@ async def test_lost_creates_are_in_doubt_and_sent_once(
 async def test_a_duplicate_is_looked_up_and_not_sent_again(
     sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
 ) -> None:
-    """The service says the address is taken: by whom, its list must tell; until then the row is rejected."""
+    """The service says the address is taken: by whom, its list must tell; until then the row is unsent."""
     running = sandbox()
     todo = await jobs(1)
     async with working(connection(running), journal, listener) as work:
         await work.submit(todo, workers=1)
         await work.submit(todo, workers=1)
     (doubt,) = work.submitter.doubts
-    assert (doubt.status, doubt.resend) == (Status.REJECTED, False)
+    assert (doubt.status, doubt.resend) == (Status.UNSENT, False)
+    assert "exists" in doubt.refusal
     assert listener.all("ended") == []
 
 

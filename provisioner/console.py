@@ -594,12 +594,24 @@ def print_account_json(account: Account) -> None:
 
 
 def show_logins(counts: LoginCounts, bad: Sequence[Line]) -> None:
-    """How many mailboxes could be logged in to, and why the first others could not."""
+    """How many mailboxes could be logged in to, and why the others could not: by reason, each with two examples."""
+    width, _ = _size(sys.stderr)
+    by_reason: dict[str, list[str]] = {}
+    for line in bad:
+        by_reason.setdefault(line.login_error or "not tried", []).append(line.address or line.email)
     lines = ["", *_login_lines(counts)]
-    lines += [
-        f"{'':11}{visible(line.address or line.email)}: {visible(line.login_error or 'not tried')}" for line in bad
-    ]
+    for reason, addresses in sorted(by_reason.items(), key=lambda item: -len(item[1]))[:SHOWN_GROUPS]:
+        more = len(addresses) - SHOWN_EXAMPLES
+        where = ", ".join(addresses[:SHOWN_EXAMPLES]) + (f" and {more:,} more" if more > 0 else "")
+        lines += ["", *_indented(f"{len(addresses):>9,}  {visible(reason)}", width), *_indented(visible(where), width)]
     print("\n".join(lines), file=sys.stderr)
+
+
+def _indented(text: str, width: int) -> list[str]:
+    """`text` under the column of numbers, which it may itself begin with."""
+    indent = " " * 11
+    first = "" if text.startswith(" ") else indent
+    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def say(sentence: str) -> None:

@@ -6,7 +6,6 @@ import time
 from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
     from provisioner.runfolder import RunFolder
     from provisioner.settings import Connection, VerifyOptions
 
-SHOWN = 10
-"""How many of the mailboxes that are not good an answer holds."""
-
 
 @dataclass(frozen=True)
 class Verified:
@@ -43,7 +39,7 @@ class Verified:
     counts: LoginCounts
     results: Path
     bad: Sequence[Line]
-    """The first mailboxes that could not be logged in to, or were not tried."""
+    """The mailboxes that could not be logged in to, or were not tried."""
 
 
 def verify_run(
@@ -74,9 +70,9 @@ def verify_run(
 
 
 def bad_lines(journal: Journal) -> list[Line]:
-    """The first created mailboxes that were not logged in to over both protocols."""
+    """The created mailboxes that were not logged in to over both protocols."""
     created = (line for line in journal.record_lines() if line.status is Status.CREATED)
-    return list(islice((line for line in created if {line.imap, line.smtp} != {LoginState.OK}), SHOWN))
+    return [line for line in created if {line.imap, line.smtp} != {LoginState.OK}]
 
 
 def _account(

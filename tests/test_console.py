@@ -15,7 +15,8 @@ import pytest
 
 from provisioner import console
 from provisioner.errors import JournalError, SheetError
-from provisioner.records import Actor, Example, Exchange, Group, RequestCounts, Status, Summary
+from provisioner.journal import Line
+from provisioner.records import Actor, Example, Exchange, Group, LineId, LoginCounts, RequestCounts, Status, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -354,3 +355,20 @@ def test_a_printed_command_can_be_pasted(word: str) -> None:
 def test_a_command_is_quoted_for_windows(word: str, quoted: str) -> None:
     """PowerShell and the command prompt read the word back: blanks, ampersands and dollar signs are no syntax."""
     assert console.command_line(word, windows=True) == quoted
+
+
+def test_log_ins_that_did_not_work_are_told_by_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    """Many mailboxes with one reason are one entry with its count, two examples, and how many more there are."""
+    reason = "127.0.0.1 port 993 cannot be reached: Connection refused"
+
+    def line(number: int, error: str) -> Line:
+        cells = (f"user{number}", "101", "201", "", "")
+        return Line(LineId(number), number, number, None, *cells, f"user{number}@acme.example", login_error=error)
+
+    bad = [*(line(number, reason) for number in range(1, 5)), line(5, "not tried: the address is not known")]
+    console.show_logins(LoginCounts(2, 4, 1), bad)
+    shown = capsys.readouterr().err
+    assert shown.count("port 993") == 1
+    assert "user1@acme.example, user2@acme.example and 2 more" in shown
+    assert "user5@acme.example\n" in shown
+    assert all(len(row) <= 100 for row in shown.splitlines())

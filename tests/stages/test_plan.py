@@ -340,3 +340,10 @@ def test_a_made_up_password_is_not_forgotten_for_one_in_the_sheet(journal: Journ
     assert by_email(journal)["ann"].password == Secret("Made-Up-1!")
     journal.apply([Sending(doubt.job, 200.0)])
     assert by_email(journal)["ann"].password is None
+
+
+def test_a_row_that_the_file_does_not_hold_has_no_place_in_it(journal: Journal) -> None:
+    """failures.csv never shows another row's cells: a waiting row of the sheet is not in the file that was run."""
+    adopt(journal, entry(2, "ann"), entry(3, "b ob", ready=False), checking=True)
+    adopt(journal, entry(2, "bob", sheet_row=3), failures=True)
+    assert [(line.file_row, line.email) for line in journal.retriable(of_failures=True)] == [(2, "bob")]

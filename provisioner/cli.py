@@ -6,20 +6,16 @@ import codecs
 import importlib
 import os
 import re
-import shutil
 import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from provisioner import __version__
+from provisioner.defaults import API_URL, CREATE_PATH, RATE, STOP_AFTER, WORKERS
 from provisioner.errors import InterruptedRunError, ProvisionerError, SettingsError, StoppedError, UnusableError
-from provisioner.records import Listing, Rate, Secret
-from provisioner.settings import DEFAULT_API_URL, DEFAULT_RATES, DEFAULT_STOP_AFTER, DEFAULT_WORKERS, GUIDE_CREATE_PATH
-from provisioner.wording import count
 
 if TYPE_CHECKING:
     # Loaded by the commands themselves: the help must not wait for it.
@@ -27,7 +23,7 @@ if TYPE_CHECKING:
 
     from provisioner.keys import Login
     from provisioner.pipeline import Ending
-    from provisioner.records import Prospect
+    from provisioner.records import Prospect, Rate
     from provisioner.runfolder import RunFolder
     from provisioner.settings import Connection, SheetOptions, VerifyOptions
 
@@ -43,7 +39,7 @@ ENVIRONMENT = f"""
 Environment:
   {KEY_VARIABLE}      the API key
   {URL_VARIABLE}          address of the service, if not the usual one
-  MISSION_INBOX_CREATE_PATH  where mailboxes are created, if not {GUIDE_CREATE_PATH}
+  MISSION_INBOX_CREATE_PATH  where mailboxes are created, if not {CREATE_PATH}
   HTTPS_PROXY                proxy through which the service is reached
   NO_COLOR                   set to anything: no colours
 """
@@ -54,6 +50,8 @@ To have options and file names completed by the Tab key, add to ~/.bashrc:
 or to ~/.zshrc, with zsh_source in place of bash_source.
 """
 STDIN = Path("-")
+LISTINGS = ("mailboxes", "domains", "relay-servers", "projects")
+"""The values of `records.Listing`, for a help that does not wait for it."""
 ONCE = frozenset({"as_json", "quiet", "verbose"})
 """Options that the command to paste next does not repeat."""
 OF_THE_SHEET = frozenset({"out", "limit", "fill", "encoding", "sheet_name"})
@@ -74,6 +72,8 @@ class _Commands(click.Group):
 
 
 def _rates(text: str) -> tuple[Rate, ...]:
+    from provisioner.records import Rate
+
     try:
         return tuple(Rate.parse(part) for part in text.split(","))
     except ValueError as error:
@@ -179,7 +179,7 @@ _create_path = click.option(
     envvar="MISSION_INBOX_CREATE_PATH",
     show_envvar=True,
     metavar="PATH",
-    default=GUIDE_CREATE_PATH,
+    default=CREATE_PATH,
     show_default=True,
     help="Where mailboxes are created; /mailbox/ is the form of the service's API reference.",
 )
@@ -216,14 +216,14 @@ def _spelt_out(error: UnicodeError) -> tuple[str, int]:
     "--rate",
     type=_rates,
     metavar="RATE",
-    default="5/s",
+    default=RATE,
     show_default=True,
     help="Requests at most: 5/s, 200/min or both.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1, 200),
-    default=DEFAULT_WORKERS,
+    default=WORKERS,
     show_default=True,
     help="Requests under way at most.",
 )
@@ -239,7 +239,7 @@ def _spelt_out(error: UnicodeError) -> tuple[str, int]:
     "--stop-after",
     type=click.IntRange(min=0),
     metavar="N",
-    default=DEFAULT_STOP_AFTER,
+    default=STOP_AFTER,
     show_default=True,
     help="Stop after N failures in a row with one cause; 0: never.",
 )
@@ -324,7 +324,7 @@ def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **option
 
 
 @main.command("list", epilog=ENVIRONMENT)
-@click.argument("what", type=click.Choice([str(listing) for listing in Listing]))
+@click.argument("what", type=click.Choice(LISTINGS))
 @_service_options
 @click.option("--csv", "form", flag_value="csv", help="Print it for a spreadsheet.")
 @click.option("--json", "form", flag_value="json", help="Print it for another program.")
@@ -332,6 +332,8 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
     """List what the account has: mailboxes, domains, relay-servers or projects."""
     with _explained(), _progress(quiet=False) as listener:
         from provisioner import console, inquiries
+        from provisioner.records import Listing
+        from provisioner.wording import count
 
         listing = Listing(what)
         columns = inquiries.COLUMNS[listing]
@@ -374,6 +376,7 @@ def export(*, service: str, output: Path | None, force: bool, only: Path | None,
     """
     with _explained(), _progress(quiet=False) as listener:
         from provisioner import console, inquiries, runfolder
+        from provisioner.wording import count
 
         if output is not None and output.exists() and not force:
             raise SettingsError(f"There is a file {output} already.", remedy="Name another, or add --force.")
@@ -402,7 +405,7 @@ def login(*, profile: str | None, api_url: str | None) -> None:
             text = click.prompt("API key (it is not shown)", hide_input=True, err=True)
         else:
             text = sys.stdin.readline()
-        entry = keys.Login(api_url or DEFAULT_API_URL, keys.check(text.strip()))
+        entry = keys.Login(api_url or API_URL, keys.check(text.strip()))
         proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
         known = inquiries.account(Connection(api_url=entry.api_url, api_key=entry.api_key, proxy=proxy), listener)
         keys.keep(profile or keys.DEFAULT_PROFILE, entry)
@@ -463,6 +466,8 @@ def _files(sheets: Sequence[Path], out: Path | None) -> Iterator[list[Path]]:
         raise SettingsError(
             "A sheet from standard input has no folder of its own.", remedy="Name its run folder with --out."
         )
+    from tempfile import TemporaryDirectory
+
     with TemporaryDirectory() as folder:
         content = Path(folder) / "standard input"
         content.write_bytes(sys.stdin.buffer.read())
@@ -521,22 +526,24 @@ def _read_verify_options(options: dict[str, Any]) -> VerifyOptions:
 
 
 def _connector(
-    options: dict[str, Any], rate: tuple[Rate, ...] = DEFAULT_RATES
+    options: dict[str, Any], rate: tuple[Rate, ...] | None = None
 ) -> Callable[[RunFolder | None], AbstractContextManager[Connection]]:
     """What tells a command where its service is: the given address and key, or a sandbox of its own.
 
-    It is handed the run's folder, or None where the command belongs to no run.
+    It is handed the run's folder, or None where the command belongs to no run. A `rate` of None is the usual one.
     """
+    from provisioner.records import Secret
     from provisioner.settings import Connection
 
+    rates = rate or _rates(RATE)
     if not options["sandbox"]:
         login = _login(options)
         connection = Connection(
             api_url=login.api_url,
             api_key=login.api_key,
-            rates=rate,
+            rates=rates,
             proxy=os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"),
-            create_path=options.get("create_path", GUIDE_CREATE_PATH),
+            create_path=options.get("create_path", CREATE_PATH),
         )
         return lambda _: nullcontext(connection)
     if (options["api_url"] and _typed("api_url")) or options["profile"]:
@@ -551,10 +558,10 @@ def _connector(
 
         # It remembers its mailboxes beside the journal, as the service itself would, so that a second run can go on.
         state = folder.path / "sandbox.sqlite3" if folder else None
-        create_path = options.get("create_path", GUIDE_CREATE_PATH)
-        form: Any = "guide" if create_path == GUIDE_CREATE_PATH else "reference"
+        create_path = options.get("create_path", CREATE_PATH)
+        form: Any = "guide" if create_path == CREATE_PATH else "reference"
         with serve(SandboxOptions(state=state, keep_passwords=False, create_form=form)) as sandbox:
-            yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), rates=rate, create_path=create_path)
+            yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), rates=rates, create_path=create_path)
 
     return sandboxed
 
@@ -562,6 +569,7 @@ def _connector(
 def _agreement(*, yes: bool, quiet: bool) -> Callable[[Prospect], bool]:
     """What says what a run is about to do and, where somebody sits at the terminal, asks once whether it shall."""
     from provisioner import console
+    from provisioner.wording import count
 
     def agree(prospect: Prospect) -> bool:
         most = prospect.to_send + prospect.to_look_up
@@ -581,7 +589,7 @@ def _login(options: dict[str, Any]) -> Login:
     profile, url, file = options["profile"], options["api_url"], options["api_key_file"]
     in_environment = os.environ.get(KEY_VARIABLE, "").strip()
     if profile is None and in_environment:
-        return keys.Login(url or DEFAULT_API_URL, keys.check(in_environment))
+        return keys.Login(url or API_URL, keys.check(in_environment))
     kept = keys.load(profile or keys.DEFAULT_PROFILE, required=profile is not None)
     in_file = keys.read(file) if file is not None else None
     if kept is None:
@@ -596,7 +604,7 @@ def _login(options: dict[str, Any]) -> Login:
                 remedy=f"Run provisioner login once, or set {KEY_VARIABLE}, or name a file that holds the key with "
                 "--api-key-file. To practise without a key, add --sandbox.",
             )
-        return keys.Login(url or DEFAULT_API_URL, in_file)
+        return keys.Login(url or API_URL, in_file)
     if in_file not in (None, kept.api_key):
         raise SettingsError(
             f"The keyring and the file {file} hold different API keys, so it is not certain which account is meant.",
@@ -712,6 +720,8 @@ def _same_command() -> str:
 
 def _program() -> list[str]:
     """How the program was called, to be pasted once more: by its path where the shell does not find it by its name."""
+    import shutil
+
     called = Path(sys.argv[0])
     if called.stem != PROGRAM or not called.exists():
         return click.get_current_context().command_path.rpartition(" ")[0].split()

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from provisioner.defaults import API_URL, CREATE_PATH, RATE, STOP_AFTER, TASK_TIMEOUT, VERIFY_TIMEOUT, WORKERS
 from provisioner.errors import SettingsError
 from provisioner.records import Rate, Secret
 
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-DEFAULT_API_URL = "https://api-v2.missioninbox.com"
-GUIDE_CREATE_PATH = "/api/mailboxes/"
-DEFAULT_RATES = (Rate(5, 1.0),)
-DEFAULT_WORKERS = 20
-DEFAULT_TASK_TIMEOUT = 15 * 60.0
-DEFAULT_VERIFY_TIMEOUT = 60.0
-DEFAULT_STOP_AFTER = 20
 HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?")
 """In lower case; numbers and a name's finer rules are the network's to judge."""
 PRACTICE = "practice"
@@ -32,14 +26,14 @@ PRACTICE = "practice"
 class Connection:
     """Where the service is and how to speak to it."""
 
-    api_url: str = DEFAULT_API_URL
+    api_url: str = API_URL
     """Scheme, host and port alone; https, or http on loopback."""
     api_key: Secret
-    rates: tuple[Rate, ...] = DEFAULT_RATES
+    rates: tuple[Rate, ...] = (Rate.parse(RATE),)
     """All of them are kept at once."""
     proxy: str | None = field(default=None, repr=False)
     """Address of the proxy for https; None connects directly. Without a scheme it means http. May hold credentials."""
-    create_path: str = GUIDE_CREATE_PATH
+    create_path: str = CREATE_PATH
     """Where mailboxes are created. The service's API reference has another one, which answers without a task."""
     answer_timeout: float = 30.0
     """Seconds to wait for an answer before it counts as lost."""
@@ -51,7 +45,7 @@ class Connection:
         if not (self.create_path.startswith("/") and self.create_path.endswith("/") and self.create_path.isprintable()):
             raise SettingsError(
                 f"“{self.create_path}” is not a path of the service.",
-                remedy=f"Write it like {GUIDE_CREATE_PATH}, with a slash at both ends.",
+                remedy=f"Write it like {CREATE_PATH}, with a slash at both ends.",
             )
         check_api_key(self.api_key)
         if self.proxy is not None:
@@ -80,7 +74,7 @@ class SheetOptions:
 class VerifyOptions:
     """How created mailboxes are logged in to. None takes what the account names."""
 
-    patience: float = DEFAULT_VERIFY_TIMEOUT
+    patience: float = VERIFY_TIMEOUT
     """Seconds within which a mailbox that is very new, or a server that is out of reach, is tried again."""
     imap_host: str | None = None
     imap_port: int | None = None
@@ -94,9 +88,9 @@ class RunOptions:
 
     limit: int | None = None
     """Send so many rows at most; None sends all."""
-    workers: int = DEFAULT_WORKERS
-    task_timeout: float = DEFAULT_TASK_TIMEOUT
-    stop_after: int = DEFAULT_STOP_AFTER
+    workers: int = WORKERS
+    task_timeout: float = TASK_TIMEOUT
+    stop_after: int = STOP_AFTER
     """Stop after so many failures in a row with one cause; 0 never stops for that."""
     settle_after: float = 60.0
     """Seconds: a create without an answer may be sent again when it is this old, and three times as old as the slowest
@@ -119,11 +113,11 @@ def check_api_url(url: str) -> None:
     if "@" in url or parts.query or parts.fragment or parts.path not in ("", "/"):
         raise SettingsError(
             "The service's address may hold a scheme, a host and a port, and nothing else.",
-            remedy=f"Write it like {DEFAULT_API_URL}; the key is given separately.",
+            remedy=f"Write it like {API_URL}; the key is given separately.",
         )
     if parts.scheme not in ("http", "https") or not host:
         raise SettingsError(
-            f"“{url}” is not the address of a service.", remedy=f"Write it like {DEFAULT_API_URL}, with https://."
+            f"“{url}” is not the address of a service.", remedy=f"Write it like {API_URL}, with https://."
         )
     if parts.scheme == "http" and not _is_loopback(host):
         raise SettingsError(

@@ -11,6 +11,7 @@ import provisioner
 
 ROOT = Path(provisioner.__file__).parent
 LEVELS = {
+    "defaults": 0,
     "errors": 0,
     "records": 0,
     "settings": 1,

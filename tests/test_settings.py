@@ -7,16 +7,17 @@ import traceback
 import httpx
 import pytest
 
+from provisioner.defaults import API_URL
 from provisioner.errors import SettingsError
 from provisioner.records import Secret
-from provisioner.settings import DEFAULT_API_URL, Connection, check_api_url, service_name
+from provisioner.settings import Connection, check_api_url, service_name
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        DEFAULT_API_URL,
-        DEFAULT_API_URL + "/",
+        API_URL,
+        API_URL + "/",
         "HTTPS://api.example:8443",
         "http://127.0.0.1:8000",
         "http://localhost:1",

@@ -1,0 +1,15 @@
+"""What holds where nothing else is said. Apart from the rest, so that the help need not wait for it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+API_URL: Final = "https://api-v2.missioninbox.com"
+CREATE_PATH: Final = "/api/mailboxes/"
+"""As the service's guide has it."""
+RATE: Final = "5/s"
+WORKERS: Final = 20
+STOP_AFTER: Final = 20
+TASK_TIMEOUT: Final = 15 * 60.0
+VERIFY_TIMEOUT: Final = 60.0
+"""Seconds, both of them."""

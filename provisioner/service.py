@@ -7,13 +7,14 @@ it is read as Django REST framework and Celery behave. A field or status that is
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, urljoin, urlsplit
+from typing import TYPE_CHECKING, Any, Self, cast
+from urllib.parse import quote
 
 import anyio
 import httpx
@@ -48,6 +49,8 @@ from provisioner.trust import trusted
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+
+    import httpcore
 
     from provisioner.progress import Listener
     from provisioner.settings import Connection
@@ -89,8 +92,8 @@ class _Reply:
     status: int
     body: object
     """The decoded JSON; None where it is none."""
-    retry_after: float | None
-    location: str
+    retry_after: float | None = None
+    location: str = ""
 
     @property
     def is_json(self) -> bool:
@@ -111,17 +114,37 @@ class _NeverConnected:
     reason: str
 
 
-@dataclass(slots=True)
 class _Wire:
-    """A transport of httpx that holds one connection."""
+    """One connection to the service, opened anew where it was closed.
 
-    transport: httpx.AsyncHTTPTransport
-    used_at: float = float("-inf")
-    """When its latest answer came, on the event loop's clock."""
+    It takes the place of the transport's own pool, which looks through its connections before and after each request
+    and so costs half as much again as the request. The pool only makes the connections.
+    """
 
-    def is_open(self) -> bool:
-        """Whether its connection is kept still, unless the service has closed it."""
-        return anyio.current_time() - self.used_at < KEEPALIVE
+    def __init__(self, transport: httpx.AsyncHTTPTransport) -> None:
+        self.transport = transport
+        self._pool = transport._pool  # noqa: SLF001 - httpx names no other way to it
+        self._connection: httpcore.AsyncConnectionInterface | None = None
+        transport._pool = cast("Any", self)  # noqa: SLF001
+
+    async def is_open(self) -> bool:
+        """Whether the next request finds a connection; one that was closed, or idle for too long, is let go."""
+        connection = self._connection
+        if connection is not None and (not connection.is_idle() or connection.has_expired()):
+            await self.aclose()
+        return self._connection is not None
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request, for the transport."""
+        if self._connection is None:
+            self._connection = self._pool.create_connection(request.url.origin)
+        return await self._connection.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the connection, if there is one; the next request opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
 
 
 class ListingUnavailableError(Exception):
@@ -150,8 +173,7 @@ class Service:
                 "User-Agent": "provisioner",
             }
         )
-        timeout = httpx.Timeout(connection.answer_timeout, connect=CONNECT_TIMEOUT)
-        self._extensions = {"timeout": timeout.as_dict()}
+        self._url = httpx.URL(self._origin)
         self._wires: list[_Wire] = []
         self._idle: list[_Wire] = []
         self._counts = dict.fromkeys(asdict(RequestCounts()), 0)
@@ -288,16 +310,15 @@ class Service:
         """Path and query of the next page; the key goes to the configured origin alone, whatever the link says."""
         if not following:
             return None
-        here = self._origin + path
         try:
-            target = urlsplit(urljoin(here, str(following)))
+            target = httpx.URL(self._origin + path).join(str(following))
             # Behind a proxy that speaks TLS for it, the service writes http:// into its own links.
-            elsewhere = target.hostname != urlsplit(here).hostname
-        except ValueError:
+            elsewhere = target.host != self._url.host
+        except (ValueError, httpx.InvalidURL):
             elsewhere = True
         if elsewhere:
             raise ListingUnavailableError("the service's list goes on at another address, which is not followed")
-        return target.path + (f"?{target.query}" if target.query else "")
+        return target.raw_path.decode("ascii")
 
     async def download(self, export: str) -> AsyncGenerator[bytes, None]:
         """The CSV made for a sending service, in pieces as it arrives.
@@ -309,7 +330,7 @@ class Service:
             "GET",
             self._origin + EXPORT_PATH.format(quote(export, safe="")),
             headers={**self._headers, "Accept": "text/csv, */*"},
-            extensions=self._extensions,
+            extensions={"timeout": httpx.Timeout(self._connection.answer_timeout, connect=CONNECT_TIMEOUT).as_dict()},
         )
         while True:
             grant = await self._pace.grant(Lane.ASK)
@@ -417,17 +438,20 @@ class Service:
         Raises LaneClosedError where a connection had to be opened for so long that the lane was closed: nothing left.
         """
         wire = self._idle.pop() if self._idle else self._new_wire()
-        extensions = self._extensions if wire.is_open() else {**self._extensions, "trace": self._delayed(grant, lane)}
+        extensions: dict[str, Any] = {"target": path.encode("ascii")}
         try:
-            request = httpx.Request(
-                method, self._origin + path, headers=self._headers, content=content, extensions=extensions
-            )
-            response = await wire.transport.handle_async_request(request)
-            await response.aread()
-            wire.used_at = anyio.current_time()
+            is_open = await wire.is_open()
+            with anyio.fail_after(self._connection.answer_timeout if is_open else None) as limit:
+                if not is_open:
+                    extensions |= {"timeout": {"connect": CONNECT_TIMEOUT}, "trace": self._leaving(grant, lane, limit)}
+                request = httpx.Request(
+                    method, self._url, headers=self._headers, content=content, extensions=extensions
+                )
+                response = await wire.transport.handle_async_request(request)
+                await response.aread()
         except NEVER_CONNECTED as error:
             return _NeverConnected(self._technical(error))
-        except httpx.ReadTimeout:
+        except TimeoutError:
             return _NoAnswer(f"no answer within {self._connection.answer_timeout:g} seconds")
         except NO_ANSWER as error:
             return _NoAnswer(self._technical(error))
@@ -435,8 +459,10 @@ class Service:
             self._idle.append(wire)
         return _read(response)
 
-    def _delayed(self, grant: Grant, lane: Lane) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
-        """Has the pace count a request from when it leaves, where a connection must be opened for it first.
+    def _leaving(
+        self, grant: Grant, lane: Lane, limit: anyio.CancelScope
+    ) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+        """Counts a request, and its time-out, from when it leaves, where a connection must be opened for it first.
 
         Else the first requests would reach the service late, and bunched with those behind them.
         """
@@ -445,21 +471,20 @@ class Service:
         async def trace(event: str, _details: Mapping[str, Any]) -> None:
             nonlocal latest
             if event.endswith(".send_request_headers.started"):
+                limit.deadline = math.inf
                 latest = await self._pace.delay(latest, lane)
+                limit.deadline = anyio.current_time() + self._connection.answer_timeout
 
         return trace
 
     def _new_wire(self) -> _Wire:
-        """One connection: a pool of httpx rescans all of its connections for each request.
-
-        No client stands above it: that would keep cookies, follow redirects if told so, and cost a fifth of the time.
-        """
+        """No client stands above it: that would keep cookies, follow redirects if told so, and cost a fifth more."""
         transport = httpx.AsyncHTTPTransport(
             verify=self._ssl,
             # The environment is the command line's to read; a proxy would see a loopback request's key in clear.
             trust_env=False,
             proxy=self._connection.proxy if self._ssl else None,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE),
+            limits=httpx.Limits(keepalive_expiry=KEEPALIVE),
         )
         self._wires.append(_Wire(transport))
         return self._wires[-1]
@@ -589,17 +614,16 @@ def _body(request: Request) -> Iterator[tuple[str, object]]:
 
 def _read(response: httpx.Response) -> _Reply:
     try:
-        # JSON can spell halves of characters, which no file and no database takes: they become question marks.
-        text = json.dumps(response.json(), ensure_ascii=False)
-        body = json.loads(text.encode(errors="replace"))
+        body = json.loads(response.content)
+        if b"\\" in response.content or not response.content.isascii():
+            # JSON can spell halves of characters, which no file and no database takes: they become question marks.
+            body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         body = None
-    return _Reply(
-        status=response.status_code,
-        body=body,
-        retry_after=_retry_after(response.headers),
-        location=response.headers.get("location", ""),
-    )
+    if 200 <= response.status_code < 300:
+        return _Reply(response.status_code, body)
+    location = response.headers.get("location", "")
+    return _Reply(response.status_code, body, _retry_after(response.headers), location)
 
 
 def _is_file(response: httpx.Response) -> bool:

@@ -42,7 +42,7 @@ class Connection:
 
     def __post_init__(self) -> None:
         check_api_url(self.api_url)
-        if not (self.create_path.startswith("/") and self.create_path.endswith("/") and self.create_path.isprintable()):
+        if not re.fullmatch(r"/([!-~]*/)?", self.create_path):
             raise SettingsError(
                 f"“{self.create_path}” is not a path of the service.",
                 remedy=f"Write it like {CREATE_PATH}, with a slash at both ends.",

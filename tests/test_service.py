@@ -58,6 +58,16 @@ CUT = b"cut"
 """In place of a reply: the connection is closed once the request was read."""
 HANG = b"hang"
 """In place of a reply: nothing is ever said."""
+
+
+class Dripping(bytes):
+    """A reply of which a letter comes every twentieth of a second."""
+
+
+class Last(bytes):
+    """A reply after which the connection is closed, without a word that it will be."""
+
+
 ACCOUNT = {"id": 1, "ibx_smtp": "smtp.example", "api_key": "never to be shown"}
 KNOWN = Account({"id": "1", "ibx_smtp": "smtp.example"}, smtp=MailServer("smtp.example", 465), imap=None)
 
@@ -88,6 +98,8 @@ class Scripted:
         self.requests: list[str] = []
         self.arrived: list[float] = []
         self.connections = 0
+        self.closed = threading.Event()
+        """A connection was closed from this side."""
         host, port = self._listener.getsockname()
         self.url = f"{'https' if context else 'http'}://{'localhost' if context else host}:{port}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -122,9 +134,16 @@ class Scripted:
                     answer = answer(said)
                 if answer == CUT:
                     break
-                if answer != HANG:
+                if isinstance(answer, Dripping):
+                    for letter in answer:
+                        connection.sendall(bytes([letter]))
+                        time.sleep(0.05)
+                elif answer != HANG:
                     connection.sendall(answer)
+                if isinstance(answer, Last):
+                    break
             connection.close()
+            self.closed.set()
 
     @staticmethod
     def _read(connection: socket.socket) -> str | None:
@@ -374,6 +393,34 @@ async def test_an_answer_that_says_nothing_is_a_create_lost_and_not_sent_again(
     assert isinstance(came, Lost)
     assert came.reason
     assert len(running.requests) == 1
+
+
+async def test_an_answer_that_drips_is_a_create_lost(server: Any, connection: Any, listener: Any) -> None:
+    """The time-out is for the whole answer: one that comes letter by letter holds nobody up."""
+    whole = reply(200, ACCOUNT)
+    running = server(whole, Dripping(reply(202, {"task_id": "t"})), whole)
+    to = connection(running.url, answer_timeout=0.5)
+    pace = Pace(to.rates)
+    async with Service(to, pace, listener) as service:
+        await service.account()
+        with anyio.fail_after(5):
+            answer = await service.create(JANE, await pace.grant(Lane.CREATE))
+        assert answer == Lost("no answer within 0.5 seconds")
+        await service.account()
+    assert running.connections == 2
+
+
+async def test_a_connection_that_the_service_closed_is_opened_anew(server: Any, connection: Any, listener: Any) -> None:
+    """A service that closes what is idle costs no request: the next one finds out before it is sent."""
+    running = server(reply(200, ACCOUNT), Last(reply(200, ACCOUNT)), reply(202, {"task_id": "t"}))
+    to = connection(running.url)
+    pace = Pace(to.rates)
+    async with Service(to, pace, listener) as service:
+        await service.account()
+        await service.account()
+        await anyio.to_thread.run_sync(running.closed.wait, 5)
+        assert await service.create(JANE, await pace.grant(Lane.CREATE)) == Accepted(TaskId("t"))
+    assert (running.connections, len(running.requests)) == (2, 3)
 
 
 async def test_an_answer_that_never_comes_is_a_create_lost(server: Any, connection: Any, listener: Any) -> None:

@@ -127,3 +127,10 @@ def test_practice_is_one_service_wherever_it_is_served() -> None:
     assert service_name("http://127.0.0.1:5000") == service_name("http://localhost:6000") == "practice"
     assert service_name("https://API.example") == service_name("https://api.example") == "https://api.example"
     assert service_name("https://api.example") != service_name("https://api.example:8443")
+
+
+@pytest.mark.parametrize("path", ["mailbox/", "/mailbox", "", "/mail box/", "/mäilbox/", "/mailbox/\n"])
+def test_a_path_that_no_request_can_name_is_refused(path: str) -> None:
+    """Where mailboxes are created is known to be a path before anything is sent."""
+    with pytest.raises(SettingsError, match="is not a path of the service"):
+        Connection(api_key=Secret("key"), create_path=path)

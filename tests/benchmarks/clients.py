@@ -20,6 +20,8 @@ import httpx
 HEADERS = {"Authorization": "Api-Key sandbox-key", "Content-Type": "application/json"}
 EVERY, TIMES = 5.0, 30
 """The vendor's guide asks about a task every five seconds, thirty times at most."""
+EXTENSIONS = {"timeout": httpx.Timeout(30.0).as_dict()}
+"""Whoever waits for an answer for ever loses a run; the clients below have time-outs of their own."""
 Send = Callable[[str, str, bytes | None], Awaitable[Any]]
 
 
@@ -57,7 +59,7 @@ async def transports(url: str, count: int, connections: int) -> int:
         async with httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits) as transport:
 
             async def send(method: str, path: str, content: bytes | None) -> Any:
-                request = httpx.Request(method, url + path, headers=HEADERS, content=content)
+                request = httpx.Request(method, url + path, headers=HEADERS, content=content, extensions=EXTENSIONS)
                 response = await transport.handle_async_request(request)
                 await response.aread()
                 return response.json()

@@ -22,6 +22,7 @@ import pandas as pd
 import pandera.pandas as pa
 import yaml
 from pandera.api.extensions import register_check_method
+from pandera.io.pandas_io import deserialize_schema
 
 from provisioner.errors import SchemaError
 
@@ -266,7 +267,10 @@ def read_schema(path: Path) -> MailboxSchema:
         ) from error
     columns = _SchemaFile(path).columns(text)
     _register_checks()
-    return MailboxSchema(path, pa.DataFrameSchema.from_yaml(text), columns)
+    # As pandera's `from_yaml` does it, but for the loader, which is as safe.
+    serialized = yaml.load(text, Loader=_LOADER)  # noqa: S506
+    frame = deserialize_schema(serialized)  # type: ignore[no-untyped-call]  # pandera's
+    return MailboxSchema(path, frame, columns)
 
 
 class _SchemaFile:

@@ -45,7 +45,6 @@ from provisioner.stages.report import report
 from provisioner.stages.resolve import Fault, Resolver, take_stock, twins, written_plainly
 from provisioner.stages.settle import settle
 from provisioner.stages.submit import Submitter
-from provisioner.stages.template import template as make_template
 from provisioner.stages.validate import Checked, validate
 from provisioner.stages.verify import gather, servers, verify
 from provisioner.stages.verify import passwords as passwords_of
@@ -85,11 +84,6 @@ class Ending:
 def load(options: SheetOptions) -> Loaded:
     """Read and validate a sheet, and do nothing else. Raises UnusableError."""
     return Loaded(options)
-
-
-def template(path: Path, schema_file: Path | None) -> None:
-    """Write an empty sheet with the columns of a schema; None is the built-in one. Raises UnusableError."""
-    make_template(path, schema.load(schema_file))
 
 
 def check(options: SheetOptions, listener: Listener) -> Ending:

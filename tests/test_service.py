@@ -17,7 +17,6 @@ import httpx
 import pytest
 import trustme
 
-from provisioner import service as service_module
 from provisioner.errors import KeyRefusedError, ServiceDownError, StoppedError, WrongServiceError
 from provisioner.pace import Grant, Lane, LaneClosedError, Pace
 from provisioner.records import (
@@ -44,6 +43,7 @@ from provisioner.records import (
     TaskId,
 )
 from provisioner.service import ListingUnavailableError, Service
+from provisioner.service import client as service_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -306,11 +306,11 @@ async def test_connections_are_reused_and_no_more_than_needed(sandbox: Any, conn
     async with Service(to, pace, listener) as service:
         for _ in range(5):
             await service.account()
-        assert len(service._wires) == 1
+        assert service._wires.opened == 1
         async with anyio.create_task_group() as group:
             for _ in range(20):
                 group.start_soon(service.account)
-        assert len(service._wires) == 20
+        assert service._wires.opened == 20
 
 
 # --- what a create comes to -------------------------------------------------------------------------------------------
@@ -591,7 +591,7 @@ async def test_refused_connections_are_tried_again_then_end_the_run(
     async with Service(to, pace, listener) as service:
         await service.account()
         running.close()
-        service._idle[0] = service._new_wire()
+        await service._wires.aclose()
         with pytest.raises(ServiceDownError, match="Nothing answers at"):
             await service.create(JANE, await pace.grant(Lane.CREATE))
         assert service.counts.retried >= 3
@@ -609,7 +609,7 @@ async def test_a_service_that_comes_back_gets_the_create_once(
     async with Service(to, pace, listener) as service:
         await service.account()
         running.close()
-        service._idle[0] = service._new_wire()
+        await service._wires.aclose()
         answers: list[CreateAnswer] = []
 
         async def one() -> None:

@@ -24,6 +24,7 @@ LEVELS = {
     "wording": 1,
     "sheets": 1,
     "schema": 1,
+    "sieve": 1,
     "trust": 1,
     "keys": 1,
     "mail": 1,
@@ -38,6 +39,8 @@ LEVELS = {
     "__main__": 6,
 }
 WITHIN_ONE_LEVEL = {
+    # The sieve knows nothing of schemas: a column's rules are made into one.
+    "schema": {"sieve"},
     # The client speaks at the pace, to the listener, with the connection's settings: it is what brings them together.
     "service": {"pace", "progress", "settings", "trust"},
     # The log shows texts as every other place does.

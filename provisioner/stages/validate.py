@@ -145,7 +145,7 @@ def _findings(
             yield _Finding(column.name, lambda _: blank, np.flatnonzero(whole))
         return
     texts = sheet.texts(column.name)
-    filled = whole & np.fromiter(map(operator.is_not, texts, repeat(None)), dtype=np.bool_, count=len(texts))
+    filled = whole & _filled(texts)
     if not blank_ok:
         yield _Finding(column.name, lambda _: blank, np.flatnonzero(whole & ~filled))
     positions = np.flatnonzero(filled)
@@ -156,6 +156,10 @@ def _findings(
         lambda position: column.faults(texts[position]),
         positions[broken if back is None else broken[back]],
     )
+
+
+def _filled(texts: Texts) -> Mask:
+    return np.fromiter(map(operator.is_not, texts, repeat(None)), dtype=np.bool_, count=len(texts))
 
 
 def _distinct(texts: Texts) -> tuple[pd.Series[str], Positions | None]:
@@ -171,12 +175,15 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
     """The rows of which several mean one mailbox: the same username, whatever its case, and the same domain."""
     if "email" not in sheet.keys or "domain" not in sheet.keys:
         return
-    frame = pd.DataFrame({"email": sheet.frame["email"].str.casefold(), "domain": sheet.frame["domain"]})[
-        whole
-    ].dropna()
+    emails, domains = sheet.texts("email"), sheet.texts("domain")
+    named = np.flatnonzero(whole & _filled(emails) & _filled(domains))
+    usernames = list(map(str.casefold, emails[named]))
+    if len(set(usernames)) == len(usernames):
+        return
+    frame = pd.DataFrame({"email": usernames, "domain": domains[named]}, index=named, dtype=object)
     frame = frame[frame["email"].duplicated(keep=False)]
     frame = frame[frame.duplicated(keep=False)]
-    positions = sheet.rows.searchsorted(frame.index.to_numpy())
+    positions = frame.index.to_numpy()
     mailbox = frame.groupby(["email", "domain"], sort=False).ngroup().to_numpy()
     together = positions[np.argsort(mailbox, kind="stable")]
     starts = np.concatenate([[0], np.cumsum(np.bincount(mailbox))]) if len(mailbox) else np.zeros(1, np.int64)

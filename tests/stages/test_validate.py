@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from provisioner import schema
 from provisioner.records import Row, Secret
+from provisioner.sieve import Sieve
 from provisioner.stages.read import read
 from provisioner.stages.validate import Checked, validate
 
@@ -134,14 +135,17 @@ def test_no_problem_holds_a_password(tmp_path: Path, password: str) -> None:
     assert password not in repr(list(checked.ready())) + repr(checked)
 
 
-def test_a_traceback_from_within_holds_no_password(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even a defect in a rule shows no cell."""
+@pytest.mark.parametrize(("place", "name"), [(schema.Rule, "unbroken"), (Sieve, "passes")])
+def test_a_traceback_from_within_holds_no_password(
+    check: Check, monkeypatch: pytest.MonkeyPatch, place: type, name: str
+) -> None:
+    """Even a defect in a rule, or in what stands before it, shows no cell."""
 
     def fail(*_: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(schema.Rule, "unbroken", fail)
-    password = "!1terceS-yreV"[::-1]
+    monkeypatch.setattr(place, name, fail)
+    password = "terceS-yreV"[::-1]
     try:
         check(f"a,101,201,{password},,")
     except RuntimeError:

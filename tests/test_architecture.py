@@ -31,12 +31,14 @@ LEVELS = {
     "service": 1,
     "journal": 1,
     "stages": 2,
-    "pipeline": 3,
-    "inquiries": 3,
-    "verification": 3,
-    "console": 4,
-    "cli": 5,
-    "__main__": 6,
+    "preparation": 3,
+    "delivery": 4,
+    "pipeline": 5,
+    "inquiries": 5,
+    "verification": 5,
+    "console": 6,
+    "cli": 7,
+    "__main__": 8,
 }
 WITHIN_ONE_LEVEL = {
     # The sieve knows nothing of schemas: a column's rules are made into one.
@@ -125,21 +127,18 @@ def test_only_the_top_prints_exits_or_reads_the_environment() -> None:
                 assert node.attr not in ("environ", "getenv", "_exit"), name
 
 
+def loaded_after(code: str) -> set[str]:
+    """The modules that a new interpreter has loaded after some code."""
+    command = [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
 def test_the_help_loads_no_heavy_library() -> None:
     """Importing the command line loads neither pandas nor pandera, httpx, anyio or the server."""
-    code = "import sys, provisioner.cli; print(*sys.modules)"
-    loaded = set(
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    )
-    assert not loaded & {
-        "pandas",
-        "pandera",
-        "numpy",
-        "httpx",
-        "anyio",
-        "starlette",
-        "uvicorn",
-        "tqdm",
-        "sqlite3",
-        "keyring",
-    }
+    heavy = {"pandas", "pandera", "numpy", "httpx", "anyio", "starlette", "uvicorn", "tqdm", "sqlite3", "keyring"}
+    assert not loaded_after("import provisioner.cli") & heavy
+
+
+def test_a_check_waits_for_nothing_that_only_a_run_needs() -> None:
+    """What validates a sheet loads no client, no mail library and no writer of workbooks."""
+    assert not loaded_after("import provisioner.pipeline") & {"httpx", "imaplib", "smtplib", "xlsxwriter"}

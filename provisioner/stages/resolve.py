@@ -13,32 +13,15 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from provisioner.journal import address_key
-from provisioner.records import Holding, Holdings, Listing, Request, Row
-from provisioner.service import ListingUnavailableError
+from provisioner.records import Holding, Holdings, Request, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-    from provisioner.progress import Listener
-    from provisioner.service import Service
 
 ID = re.compile(r"[1-9][0-9]{0,17}")
 ADDRESS = re.compile(r"([^@\s<>]+)@([^@\s<>]+)")
 NAMED = 3
 """So many of the account's own are named beside one that it lacks."""
-
-
-async def take_stock(service: Service, listener: Listener) -> Holdings:
-    """List what the account has, each kind once; a list that cannot be had is noted. Raises StoppedError."""
-    found: dict[Listing, tuple[Holding, ...] | None] = {}
-    for listing in (Listing.DOMAINS, Listing.RELAY_SERVERS, Listing.PROJECTS):
-        try:
-            found[listing] = await service.holdings(listing)
-        except ListingUnavailableError as error:
-            found[listing] = None
-            what = listing.replace("-", " ")
-            listener.note(f"The account's {what} could not be looked up beforehand, so the service decides: {error}.")
-    return Holdings(found[Listing.DOMAINS], found[Listing.RELAY_SERVERS], found[Listing.PROJECTS])
 
 
 class Fault(NamedTuple):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from provisioner.pace import Pace
 from provisioner.records import Holding, Holdings, Row, Secret
 from provisioner.service import Service
-from provisioner.stages.resolve import Resolver, take_stock, twins
+from provisioner.stages.resolve import Resolver, twins
+from provisioner.stages.stock import take_stock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

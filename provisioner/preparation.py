@@ -1,0 +1,158 @@
+"""From a sheet to what is to be done with each of its rows: read, validate, resolve, and compare with the journal."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from provisioner import passwords, runfolder, schema
+from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal
+from provisioner.records import Entry, Holdings, Problem, Row, Secret
+from provisioner.stages.plan import Plan, plan
+from provisioner.stages.read import read
+from provisioner.stages.resolve import Fault, Resolver, twins, written_plainly
+from provisioner.stages.validate import Checked, validate
+from provisioner.wording import count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from provisioner.progress import Listener
+    from provisioner.runfolder import RunFolder
+    from provisioner.schema import MailboxSchema
+    from provisioner.settings import SheetOptions
+    from provisioner.sheets import Sheet
+
+SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
+"""The sheet's columns that results.csv repeats."""
+
+
+class Loaded:
+    """A sheet that was read and validated, and the folder of its run."""
+
+    def __init__(self, options: SheetOptions) -> None:
+        self.schema: MailboxSchema = schema.load(options.schema)
+        self.sheet: Sheet = read(
+            options.sheet,
+            self.schema,
+            encoding=options.encoding,
+            sheet_name=options.sheet_name,
+            fill=options.fill,
+            blank_password_ok=options.generate_passwords,
+        )
+        self.checked: Checked = validate(self.sheet, self.schema, blank_password_ok=options.generate_passwords)
+        self.folder: RunFolder = runfolder.locate(options.sheet, options.out)
+        self._generate = options.generate_passwords
+
+    @property
+    def any_ready(self) -> bool:
+        return next(self.checked.ready(), None) is not None
+
+    def remember(self, journal: Journal) -> None:
+        """Where the sheet is, for a verification that comes later."""
+        if not self.sheet.is_failures:
+            journal.set_fact(SHEET_FACT, str(self.sheet.path.resolve()))
+            journal.set_fact(DELIMITER_FACT, self.sheet.delimiter)
+
+    def plan(
+        self,
+        journal: Journal,
+        listener: Listener,
+        holdings: Holdings | None,
+        wall_clock: Callable[[], float],
+        *,
+        checking: bool = False,
+    ) -> Plan:
+        """Bring the journal in step with the sheet, and tell the listener of what is worth a warning.
+
+        `holdings`: what the account has; None where the service was not asked.
+        """
+
+        def since(sent_at: float | None) -> float:
+            # A clock that was set back must not make a row wait for longer than one that was sent just now.
+            return time.monotonic() - max(0.0, wall_clock() - sent_at if sent_at is not None else 0.0)
+
+        made = plan(
+            _Reading(self.sheet, self.checked, Resolver(holdings)).entries(),
+            journal,
+            is_failures=self.sheet.is_failures,
+            new_password=self._new_password(),
+            since=since,
+            checking=checking,
+        )
+        for row, problem in self.checked.warnings:
+            listener.note(f"Row {self.sheet.number(row) or row}, {problem}")
+        if made.mended:
+            rows = count(made.mended, "row was", "rows were")
+            listener.note(f"{rows} mended in a failures file and not in this sheet: nothing is sent for them now.")
+        for sheet_row, email in made.changed:
+            listener.note(
+                f"Row {sheet_row}: {email} was sent earlier with other values than the sheet has now; "
+                "the mailbox is left as it is. Change it at Mission Inbox, not here."
+            )
+        return made
+
+    def _new_password(self) -> Callable[[], Secret] | None:
+        if not self._generate:
+            return None
+        return passwords.generator(lambda text: self.schema.accepts("password", text))
+
+
+class _Reading:
+    """A sheet's rows as the run takes them, each with its request or with all that is wrong with it."""
+
+    def __init__(self, sheet: Sheet, checked: Checked, resolver: Resolver) -> None:
+        self._sheet = sheet
+        self._checked = checked
+        self._resolver = resolver
+        # Rows that write one mailbox alike were found when they were validated.
+        alike = all(written_plainly(*cells) for _, cells in sheet.cells("email", "domain"))
+        self._twins = {} if alike else twins(sheet.cells("email", "domain"), resolver)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every row of the sheet in its order."""
+        ready = self._checked.ready()
+        upcoming = next(ready, None)
+        for row, cells in self._sheet.cells(*SHOWN_COLUMNS):
+            if upcoming is not None and upcoming.sheet_row == row:
+                yield self._entry(row, cells, upcoming)
+                upcoming = next(ready, None)
+            else:
+                yield self._entry(row, cells, None)
+
+    def _entry(self, row: int, cells: Sequence[str], ready: Row | None) -> Entry:
+        problems = self._problems(row, cells, ready=ready is not None)
+        origin = self._sheet.origins.get(row)
+        email, domain, relay_server, project, reply_to = cells
+        identity = self._resolver.identity(email, domain)
+        return Entry(
+            file_row=row,
+            sheet_row=self._sheet.number(row),
+            key=identity.key,
+            email=email,
+            domain=domain,
+            relay_server=relay_server,
+            project=project,
+            reply_to=reply_to,
+            request=self._resolver.request(ready) if ready and not problems else None,
+            error="; ".join(map(str, problems)),
+            problems=tuple(problems),
+            address=identity.address,
+            earlier_status=origin.status if origin else None,
+            earlier_task=origin.task_id if origin else None,
+            earlier_error=origin.error if origin else "",
+        )
+
+    def _problems(self, row: int, cells: Sequence[str], *, ready: bool) -> list[Problem]:
+        """All that is wrong with a row: what breaks the schema, then what the account lacks; a cell is named once."""
+        problems = [] if ready else list(self._checked.problems(row))
+        told = {problem.cell for problem in problems}
+        if None in told:
+            return problems
+        faults = self._resolver.faults(*cells[:4])
+        if row in self._twins:
+            others = ", ".join(str(self._sheet.number(twin) or twin) for twin in self._twins[row] if twin != row)
+            sentence = f"this is the same mailbox as in row {others}; keep one of them and delete the rest"
+            faults.append(Fault("email", sentence, "the same mailbox in several rows, written differently"))
+        found = [Problem(self._sheet.cell_name(row, fault.column), fault.sentence, fault.cause) for fault in faults]
+        return problems + [problem for problem in found if problem.cell not in told]

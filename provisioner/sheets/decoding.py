@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
@@ -60,16 +61,18 @@ def find_encoding(data: bytes, named: str | None = None) -> Encoding:
 
 def lines(data: bytes, encoding: Encoding) -> Iterator[str]:
     """The lines without their ends, whichever of CR LF, LF and CR end them."""
+    return chain.from_iterable(_batches(data, encoding))
+
+
+def _batches(data: bytes, encoding: Encoding) -> Iterator[list[str]]:
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding.name)(), translate=True)
     source = io.BytesIO(data)
     begun = ""
     while piece := source.read(_PIECE):
         *whole, begun = (begun + decoder.decode(piece)).split("\n")
-        yield from whole
+        yield whole
     *whole, begun = (begun + decoder.decode(b"", final=True)).split("\n")
-    yield from whole
-    if begun:
-        yield begun
+    yield [*whole, begun] if begun else whole
 
 
 def _named(data: bytes, name: str) -> Encoding:

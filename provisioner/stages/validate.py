@@ -177,7 +177,7 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
         return
     emails, domains = sheet.texts("email"), sheet.texts("domain")
     named = np.flatnonzero(whole & _filled(emails) & _filled(domains))
-    usernames = list(map(str.casefold, emails[named]))
+    usernames = _folded(emails[named])
     if len(set(usernames)) == len(usernames):
         return
     frame = pd.DataFrame({"email": usernames, "domain": domains[named]}, index=named, dtype=object)
@@ -202,6 +202,12 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
         return [Fault(sentence, _TWIN)]
 
     yield _Finding("email", faults, positions)
+
+
+def _folded(texts: Texts) -> Texts | list[str]:
+    """The texts without their case; they themselves, where it does not matter in any of them."""
+    together = "".join(texts)
+    return texts if together == together.casefold() else list(map(str.casefold, texts))
 
 
 def _blank_ends(sheet: Sheet, name: str, whole: Mask) -> _Finding:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sandbox-key"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "MISSION_INBOX_API_KEY": KEY, "NO_COLOR": "1"}
+# Users have their modules compiled, by pip or by the first start.
+ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)
 MEGABYTE = 1024**2 if sys.platform == "darwin" else 1024
 """What the system counts the memory of a process in."""
 

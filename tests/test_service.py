@@ -98,6 +98,8 @@ class Scripted:
         self.requests: list[str] = []
         self.arrived: list[float] = []
         self.connections = 0
+        self.pieces: list[int] = []
+        """In how many pieces each request arrived."""
         self.closed = threading.Event()
         """A connection was closed from this side."""
         host, port = self._listener.getsockname()
@@ -145,21 +147,24 @@ class Scripted:
             connection.close()
             self.closed.set()
 
-    @staticmethod
-    def _read(connection: socket.socket) -> str | None:
+    def _read(self, connection: socket.socket) -> str | None:
         """A whole request; None at the end of the connection."""
         said = b""
+        pieces = 0
         while b"\r\n\r\n" not in said:
             more = connection.recv(65536)
             if not more:
                 return None
             said += more
+            pieces += 1
         head, _, body = said.partition(b"\r\n\r\n")
         length = next(
             (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
         )
         while len(body) < length:
             body += connection.recv(65536)
+            pieces += 1
+        self.pieces.append(pieces)
         return (head + b"\r\n\r\n" + body).decode()
 
 
@@ -311,6 +316,33 @@ async def test_connections_are_reused_and_no_more_than_needed(sandbox: Any, conn
             for _ in range(20):
                 group.start_soon(service.account)
         assert service._wires.opened == 20
+
+
+async def test_a_create_leaves_in_one_piece(server: Any, connection: Any, listener: Any) -> None:
+    """Head and body go together, so that a service that reads the head does not wait for the rest."""
+    running = server(reply(202, {"task_id": "t"}))
+    to = connection(running.url)
+    pace = Pace(to.rates)
+    async with Service(to, pace, listener) as service:
+        for _ in range(5):
+            await service.create(JANE, await pace.grant(Lane.CREATE))
+    assert running.pieces == [1] * 5
+
+
+async def test_a_download_that_stands_still_is_told(server: Any, connection: Any, listener: Any) -> None:
+    """An export of which nothing more comes ends when an answer's time is over, not never."""
+    half = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: 100\r\n\r\na,b\r\n"
+    to = connection(server(half).url, answer_timeout=0.2)
+    pieces: list[bytes] = []
+
+    async def download() -> None:
+        async with Service(to, Pace(to.rates), listener) as service:
+            async for piece in service.download("smartlead"):
+                pieces.append(piece)  # noqa: PERF401 - what came before the error is looked at
+
+    with anyio.fail_after(5), pytest.raises(ServiceDownError, match="broke off"):
+        await download()
+    assert b"".join(pieces) == b"a,b\r\n"
 
 
 # --- what a create comes to -------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SEARCHED_ROWS: Final = 100
 """How far down the header is looked for."""
+TELLING_NAMES: Final = 2
+"""A row that names so many columns is a header."""
 
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
@@ -57,6 +59,9 @@ def text_source(data: bytes, encoding: str | None, meaning: Meaning) -> Source:
     found, delimiter = candidates[best], delimiters[best]
     if found.header is None:
         raise no_header()
+    for other in candidates:
+        if other.known >= TELLING_NAMES and other.header and other.header.number + 1 < found.header.number:
+            raise two_tables(other.header, found.header)
     rest = chain(top[found.lines :], source)
     body = runs(
         rest,
@@ -93,6 +98,15 @@ def find_header(rows: Iterable[Record], meaning: Meaning) -> Found:
             best = Found(record, known, consumed, tuple(seen))
         seen.append(record)
     return best
+
+
+def two_tables(first: Record, second: Record) -> SheetError:
+    """What to say of a sheet with two headers and rows between them: either table would be lost without a word."""
+    return SheetError(
+        f"Row {first.number} and row {second.number} are both headers, with rows between them, "
+        "so it is not certain which table is meant.",
+        remedy="Put each table into a sheet of its own, or bring all rows below one header.",
+    )
 
 
 def no_header() -> SheetError:

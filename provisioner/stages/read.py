@@ -17,7 +17,7 @@ from provisioner.sheets import TEXT, UNCERTAIN, Origin, Sheet, column_letters, u
 from provisioner.sheets.blindspots import ERROR, HIDDEN
 from provisioner.sheets.delimited import Record, Run
 from provisioner.sheets.headers import known_columns, lay_out
-from provisioner.sheets.source import text_source
+from provisioner.sheets.source import TELLING_NAMES, text_source, two_tables
 from provisioner.sheets.workbook import DATE, MERGED, NUMBER, TRUTH, is_workbook, workbook_source
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _BLANKS: Final = " \t\n\r\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\u200b\u200c\
     map(chr, range(0x2000, 0x200B))
 )
 _ASCII_BLANKS: Final = tuple(filter(str.isascii, _BLANKS))
+_EDGES: Final = _BLANKS + '"'
 _WHOLE: Final = re.compile(r"([0-9]+)\.0+")
 _BATCH: Final = 1024
 _KEPT_ONCE: Final = 10_000
@@ -49,8 +50,10 @@ _SECOND_TABLE: Final = (
 _SHARED_ORIGIN: Final = (
     "the rows {} of this file both say in sheet_row that they mend row {}; clear sheet_row in the one that is new"
 )
-_TELLING_NAMES: Final = 2
-"""A row that names so many columns is a header, and one whose cells fit so many is a mailbox."""
+_TELLING_CELLS: Final = 2
+"""A row above the header whose cells fit so many columns is a mailbox."""
+_TELLING_ID: Final = re.compile(r"[0-9]+|\S+\.\S+")
+"""What of an ID's column no line of a preamble is likely to hold; nearly any word may be a relay server's name."""
 _NO_HEADER: Final = re.compile(r"[0-9@]|.{40}")
 """What stands in most cells, and in no header that is looked for among the rows."""
 
@@ -95,6 +98,7 @@ def read(
     layout = lay_out(source.header, schema.meaning)
     _refuse_near_misses(layout, schema)
     _refuse_missing_columns(layout, [name for name in schema.columns if name in required])
+    _refuse_tables_above(source, schema)
     _refuse_rows_above(source, layout, schema)
     table = _Table(layout, schema, filled, certain=source.certain)
     table.add_all(source.rows)
@@ -169,23 +173,43 @@ def _refuse_missing_columns(layout: Layout, required: Sequence[str]) -> None:
         )
 
 
+def _refuse_tables_above(source: Source, schema: MailboxSchema) -> None:
+    """A table above the one whose header names the most columns must not pass for a preamble."""
+    rows_between = False
+    for record in reversed(source.above):
+        if known_columns(record.cells, schema.meaning) < TELLING_NAMES:
+            rows_between |= any(map(_visible, record.cells))
+        elif rows_between:
+            raise two_tables(record, source.header)
+
+
 def _refuse_rows_above(source: Source, layout: Layout, schema: MailboxSchema) -> None:
     """A sheet that was sorted together with its header has rows above it, which must not pass for a preamble."""
     telling = {
-        position: key
+        key: position
         for key, position in zip(layout.keys, layout.own, strict=True)
         if key in schema.columns and schema.columns[key].required
     }
     for record in source.above:
-        if (
-            len(record.cells) == layout.width
-            and len(telling) >= _TELLING_NAMES
-            and all(schema.accepts(key, record.cells[position].strip(_BLANKS)) for position, key in telling.items())
-        ):
+        cells = {key: record.cells[position] for key, position in telling.items() if position < len(record.cells)}
+        if _looks_like_a_mailbox(cells, schema):
             raise SheetError(
                 f"Row {record.number} stands above the header (row {layout.header.number}) and looks like a mailbox.",
-                remedy="Move the header to the top of the sheet, above all rows.",
+                remedy="Move the header above all rows; if the row is no mailbox, delete it.",
             )
+
+
+def _looks_like_a_mailbox(cells: Mapping[str, str], schema: MailboxSchema) -> bool:
+    """Whether cells, by their columns, are so like a mailbox's that it may be one, whatever else is wrong with it."""
+    good: set[str] = set()
+    identified = False
+    for key, cell in cells.items():
+        column = schema.columns[key]
+        (text,) = _cleaned([cell.strip(_EDGES)], column, None)
+        if text is not None and schema.accepts(key, text):
+            good.add(key)
+            identified |= column.whole_number and _TELLING_ID.fullmatch(text) is not None
+    return len(good) >= _TELLING_CELLS and (identified or {"email", "password"} <= good)
 
 
 class _Table:
@@ -200,7 +224,7 @@ class _Table:
         self._anchor = next(place for place, column in enumerate(self._known) if column)
         self._example = {place: column.example for place, column in enumerate(self._known) if column and column.example}
         # So many names of columns make a row a header.
-        self._names = min(_TELLING_NAMES, sum(column is not None for column in self._known))
+        self._names = min(TELLING_NAMES, sum(column is not None for column in self._known))
         self._numbers: list[int] = []
         self._broken: dict[int, str] = {}
         self._origins: dict[int, Origin] = {}

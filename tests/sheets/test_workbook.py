@@ -74,6 +74,16 @@ def test_blank_rows_and_columns_before_the_table_do_not_shift_it(save: Save) -> 
     assert sheet.cell_name(8, "password") == "F8"
 
 
+def test_a_first_table_does_not_vanish_above_a_second(save: Save) -> None:
+    """Nor does a mailbox above the only header."""
+    shorter = HEADER[:4]
+    path = save(Mailboxes=table(shorter, ["eve", 101, 201, "Abcdef1!"], [], HEADER[::-1], GOOD[::-1]))
+    with pytest.raises(SheetError, match="Row 1 and row 4 are both headers"):
+        read(path, MAILBOX)
+    with pytest.raises(SheetError, match="Row 1 stands above the header"):
+        read(save(Mailboxes=table(["eve", 101, "", "short"], HEADER, GOOD)), MAILBOX)
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [

@@ -88,6 +88,47 @@ def test_rows_above_the_header_are_not_taken_for_a_preamble(sheet: Sheets) -> No
         sheet(f"\n{GOOD}\n{HEADER}\njane{GOOD[4:]}")
 
 
+@pytest.mark.parametrize("second", ["email,domain,relay_server,password,project", "Project,Password,Relay,Domain,User"])
+def test_a_first_table_does_not_vanish_above_a_second_that_names_more(sheet: Sheets, second: str) -> None:
+    """Two headers with rows between them leave it open which table is meant, in whatever order their columns are."""
+    first = "email,domain,relay_server,password\njohn,101,201,Abcdef1!\neve,x,,"
+    with pytest.raises(SheetError, match="Row 1 and row 5 are both headers") as refusal:
+        sheet(f"{first}\n\n{second}\nanna,101,201,Abcdef1!,789")
+    assert "sheet of its own" in refusal.value.remedy
+    with pytest.raises(SheetError, match="Row 1 and row 5 are both headers"):
+        sheet(f"{first.replace(',', ';')}\n\n{second}\nanna,101,201,Abcdef1!,789")
+
+
+def test_two_header_lines_under_each_other_are_one_header(sheet: Sheets) -> None:
+    """Blank rows at most stand between them, so nothing is lost by taking the one that names more."""
+    for between in ("\n", "\n,,,,\n\n"):
+        text = f"Mailbox,Domain,,Password,{between}{HEADER}\n{GOOD}"
+        assert [email for _, email in ready(sheet(text))] == ["john"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "a0,101,201,short",
+        "a0,101,201,Pass,w0rd!x,,",
+        'a0,101,201,"Passw0rd!x',
+        "a0,,,Passw0rd!x,",
+        "b0,101.0,201,Passw0rd!x,",
+        "b 0,acme.com,,Passw0rd!x,",
+    ],
+)
+def test_a_faulty_mailbox_above_the_header_does_not_vanish(sheet: Sheets, row: str) -> None:
+    """However short or long its row, and whatever else is wrong with it."""
+    with pytest.raises(SheetError, match=r"Row 1 stands above the header \(row 2\)"):
+        sheet(f"{row}\n{HEADER}\n{GOOD}")
+
+
+@pytest.mark.parametrize("line", ["Client: Acme", "Report of 2024-01-01", "Client,,Acme", "Acme,Summer,Main office,,"])
+def test_a_line_of_a_preamble_is_no_mailbox(sheet: Sheets, line: str) -> None:
+    """A word may be a username or the name of a relay server, and is no sign of either."""
+    assert ready(sheet(f"{line}\n{HEADER}\n{GOOD}")) == [(3, "john")]
+
+
 def test_a_separator_line_may_name_a_tab(sheet: Sheets) -> None:
     """What is invisible at its end is what it says."""
     assert ready(sheet(f"sep=\t\n{HEADER}\n{GOOD}\n".replace(",", "\t"))) == [(2, "john")]

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 TEXT: Final = pd.StringDtype("python", na_value=np.nan)
 """The type of every cell: pandas' own default for text, the same whether pyarrow is installed or not."""
 
-UNCERTAIN: Final = "⟨?⟩"
+UNCERTAIN: Final = "[unclear]"
 """Stands in a cell that could not be read with certainty, also in failures.csv. While it stands there the row is
-refused, so that what was doubtful once is not taken for certain when the file is read again."""
+refused, so that what was doubtful once is not taken for certain when the file is read again. It is plain ASCII, which
+no program garbles that saves the file."""
 
 
 @dataclass(frozen=True, slots=True)

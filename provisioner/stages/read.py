@@ -320,9 +320,10 @@ class _Table:
         dropped = set()
         for index in self._suspects(columns):
             cells = [columns[position][index] for position in self._layout.own]
-            named = [cell for cell in cells if not _NO_HEADER.search(cell)]
-            header = len(named) >= self._names and known_columns(named, self._schema.meaning) >= self._names
-            if not any(map(_visible, cells)) or self._is_example(cells) or (header and self._is_same_header(cells)):
+            names = [cell.replace(UNCERTAIN, "") for cell in cells]
+            likely = [name for name in names if not _NO_HEADER.search(name)]
+            header = len(likely) >= self._names and known_columns(likely, self._schema.meaning) >= self._names
+            if not any(map(_visible, cells)) or self._is_example(cells) or (header and self._is_same_header(names)):
                 dropped.add(index)
                 self._broken.pop(numbers[index], None)
             elif header and self._names > 1 and self._second_header is None:
@@ -364,12 +365,13 @@ class _Table:
         """`texts`, marked where they are not certain; the rows that then hold a mark are noted as broken."""
         column = self._known[place]
         why: dict[int, str] = {}
-        ascii_only = "".join(texts).isascii()
+        together = "".join(texts)
+        ascii_only = together.isascii()
         if column:
             if not (ascii_only or self._certain):
                 why = {number: _GUESSED for number, text in zip(numbers, texts, strict=True) if not text.isascii()}
             why |= self._why_uncertain(numbers, column, place, doubts)
-        if ascii_only and not why:
+        if UNCERTAIN not in together and not why:
             return texts
         marked = []
         for number, text in zip(numbers, texts, strict=True):

@@ -88,7 +88,7 @@ def test_any_proper_csv_file_comes_back(
 
 
 @settings(max_examples=150)
-@given(st.text("ab,;\"'\n=\t 1⟨é", max_size=80), st.sampled_from(["utf-8", "cp1252"]))
+@given(st.text("ab,;\"'\n=\t 1[é", max_size=80), st.sampled_from(["utf-8", "cp1252"]))
 @example('a,1,1,"x\nb,1,1,y\nc,1,1,z"', "utf-8")
 @example("a,1,1,é", "cp1252")
 @example("a,1,1", "utf-8")
@@ -115,6 +115,16 @@ def test_any_workbook_comes_back(tmp_path_factory: pytest.TempPathFactory, rows:
     path = tmp_path_factory.mktemp("round") / "sheet.xlsx"
     path.write_bytes(out.getvalue())
     round_trip(path)
+
+
+def test_a_doubt_outlives_a_save_in_any_encoding(tmp_path: Path) -> None:
+    """A spreadsheet program that saves as ANSI turns what it cannot write into question marks; not the mark."""
+    path = tmp_path / "sheet.csv"
+    path.write_bytes("email,domain,relay_server,password\njohn,101,201,Pässwort1!\n".encode("cp1252"))
+    failures = failures_of(read(path, MAILBOX), tmp_path / "failures.csv")
+    for encoding in ("ascii", "cp1252", "mac-roman", "cp437"):
+        failures.write_bytes(failures.read_text(encoding="utf-8-sig").encode(encoding, "replace"))
+        assert list(read(failures, MAILBOX).broken) == [2]
 
 
 def test_a_doubt_ends_when_somebody_mends_it(tmp_path: Path) -> None:

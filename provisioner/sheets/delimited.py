@@ -1,7 +1,7 @@
 """From lines of text to records: rows of cells between delimiters, some of the cells in quotation marks.
 
 A quotation mark that is not closed, or stands where none may stand, costs its own row only: the record is marked, and
-the lines after it are read for themselves.
+the lines after it are read for themselves. Where lines may be rows as well as a cell of several lines, each is marked.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ NO_DOUBTS: Final[Mapping[int, str]] = {}
 _TAKEN_AT_ONCE: Final = 1024
 
 STRAY_QUOTE: Final = "a quotation mark opens or closes where it cannot, so its cells cannot be told apart"
+ROWS_OR_A_CELL: Final = (
+    "lines between two quotation marks look like rows, so it is not certain whether they are rows or one cell; "
+    "if they are rows, take the quotation marks away, if they are a cell, write it on one line"
+)
 
 
 class Record(NamedTuple):
@@ -111,7 +115,7 @@ def records(lines: Iterable[str], delimiter: str, *, width: int | None = None, f
     """The rows of a file one by one, blank ones too, counted from `first`.
 
     A quoted cell may hold line breaks. Where it could also be a stray quotation mark that has swallowed rows of
-    `width` cells, those rows are taken for rows.
+    `width` cells, each of its lines is a row that is not certain.
     """
     return _records(deque(), iter(lines), delimiter, width, first, written_by_us=False)
 
@@ -120,19 +124,26 @@ def _records(
     ahead: deque[str], source: Iterator[str], delimiter: str, width: int | None, number: int, *, written_by_us: bool
 ) -> Iterator[Record]:
     grammar = _grammar(delimiter)
+    doubtful = 0
     while (line := ahead.popleft() if ahead else next(source, None)) is not None:
-        if '"' not in line:
+        if doubtful:
+            record = Record(number, line.split(delimiter), ROWS_OR_A_CELL)
+            doubtful -= 1
+        elif '"' not in line:
             record = Record(number, line.split(delimiter))
         elif grammar.whole.fullmatch(line):
             record = _parsed(number, [line], delimiter)
         else:
             block = _quoted_block(line, ahead, source, grammar) if grammar.opens.fullmatch(line) else []
-            if block and (written_by_us or not _swallows_rows(block, delimiter, width)):
+            if not block:
+                record = Record(number, line.split(delimiter), STRAY_QUOTE)
+            elif written_by_us or not _swallows_rows(block, delimiter, width):
                 for _ in block[1:]:
                     ahead.popleft()
                 record = _parsed(number, block, delimiter)
             else:
-                record = Record(number, line.split(delimiter), STRAY_QUOTE)
+                record = Record(number, line.split(delimiter), ROWS_OR_A_CELL)
+                doubtful = len(block) - 1
         yield record
         number += 1
 
@@ -157,7 +168,7 @@ def _quoted_block(line: str, ahead: deque[str], source: Iterator[str], grammar: 
 def _swallows_rows(block: list[str], delimiter: str, width: int | None) -> bool:
     """Whether a quoted cell over several lines holds what looks like rows of their own."""
     complete = [line.count(delimiter) + 1 == width for line in block]
-    return any(complete[1:-1]) or all(complete)
+    return any(complete[1:-1]) or (complete[0] and complete[-1])
 
 
 def _parsed(number: int, block: list[str], delimiter: str) -> Record:

@@ -53,25 +53,24 @@ def test_a_stray_quote_anywhere_costs_its_own_row_only(place: int) -> None:
     assert rest == [(3, ["7", "8", "9"], True), (4, ["x", "y, z", "w"], True)]
 
 
-def test_two_stray_quotes_do_not_swallow_the_rows_between_them() -> None:
-    """What could be one cell over four lines is four rows where each is as long as the header says."""
+def test_lines_that_may_be_rows_or_a_cell_are_neither() -> None:
+    """Two stray quotes, or one cell over four lines: none of them is certain, and the row after them is."""
     text = '1,2,"x\n4,5,6\n7,8,9\n0,1,y"\n2,3,4'
     assert [(number, certain) for number, _, certain in rows_of(text, 3)] == [
         (1, False),
-        (2, True),
-        (3, True),
+        (2, False),
+        (3, False),
         (4, False),
         (5, True),
     ]
 
 
-def test_a_row_within_a_quoted_cell_is_taken_for_a_row() -> None:
-    """Even where the lines around it are none: a quote that slipped in must not make a mailbox vanish."""
-    assert [(number, certain) for number, _, certain in rows_of('1,2,"x\n4,5,6\n7"', 3)] == [
-        (1, False),
-        (2, True),
-        (3, False),
-    ]
+@pytest.mark.parametrize("text", ['1,2,"x\n4,5,6\n7"', '1,2,"x\nsee\n4,5,6"', '1,2,"x\n"",,\n"'])
+def test_what_looks_like_a_row_within_a_quoted_cell_is_not_taken_for_one(text: str) -> None:
+    """Nor for a part of the cell: a quote that slipped in must not make a mailbox vanish, nor a note make one."""
+    rows = rows_of(f"{text}\n2,3,4", 3)
+    assert [certain for _, _, certain in rows] == [False, False, False, True]
+    assert rows[1][1] == text.split("\n")[1].split(",")
 
 
 def test_two_rows_with_a_stray_quote_each_are_two_rows() -> None:

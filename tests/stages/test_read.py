@@ -245,6 +245,14 @@ def test_a_row_that_is_not_certain_costs_itself_only(sheet: Sheets, line: str, s
     assert UNCERTAIN in "".join(read_sheet.own_cells(3))
 
 
+def test_a_line_of_a_note_is_not_taken_for_a_mailbox(sheet: Sheets) -> None:
+    """Nor is a mailbox between two stray quotes for a line of a note: none of these lines is sent."""
+    read_sheet = sheet(f'{HEADER}\njohn,101,201,Abcdef1!,"see\nanna{GOOD[4:]}\nend"\neve{GOOD[4:]}')
+    assert ready(read_sheet) == [(5, "eve")]
+    assert sorted(read_sheet.broken) == [2, 3, 4]
+    assert "whether they are rows or one cell" in read_sheet.broken[3]
+
+
 def test_a_header_that_comes_again_is_no_row(sheet: Sheets) -> None:
     """Tables pasted below one another under the same header are read as one."""
     text = "\n".join(

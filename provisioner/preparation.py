@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
 """The sheet's columns that results.csv repeats."""
+OPTIONAL = ("project", "reply_to")
 
 
 class Loaded:
@@ -105,6 +106,8 @@ class _Reading:
         self._sheet = sheet
         self._checked = checked
         self._resolver = resolver
+        keys = list(sheet.keys)
+        self._after_password = set(keys[keys.index("password") :]) if "password" in keys else set[str]()
         # Rows that write one mailbox alike were found when they were validated.
         alike = all(written_plainly(*cells) for _, cells in sheet.cells("email", "domain"))
         self._twins = {} if alike else twins(sheet.cells("email", "domain"), resolver)
@@ -123,7 +126,7 @@ class _Reading:
     def _entry(self, row: int, cells: Sequence[str], ready: Row | None) -> Entry:
         problems = self._problems(row, cells, ready=ready is not None)
         origin = self._sheet.origins.get(row)
-        email, domain, relay_server, project, reply_to = cells
+        email, domain, relay_server, project, reply_to = self._shown(row, cells, problems)
         identity = self._resolver.identity(email, domain)
         return Entry(
             file_row=row,
@@ -143,6 +146,20 @@ class _Reading:
             earlier_error=origin.error if origin else "",
         )
 
+    def _shown(self, row: int, cells: Sequence[str], problems: Sequence[Problem]) -> Sequence[str]:
+        """The cells, without those that may be what a delimiter cut off the row's password."""
+        if not self._is_cut(row, problems):
+            return cells
+        cut = self._after_password.intersection(OPTIONAL)
+        return ["" if name in cut else cell for name, cell in zip(SHOWN_COLUMNS, cells, strict=True)]
+
+    def _is_cut(self, row: int, problems: Sequence[Problem]) -> bool:
+        """Whether something is wrong with the row's password, so that a piece of it may stand to its right."""
+        if not problems or not self._after_password:
+            return False
+        password = self._sheet.cell_name(row, "password")
+        return any(problem.cell == password for problem in problems)
+
     def _problems(self, row: int, cells: Sequence[str], *, ready: bool) -> list[Problem]:
         """All that is wrong with a row: what breaks the schema, then what the account lacks; a cell is named once."""
         problems = [] if ready else list(self._checked.problems(row))
@@ -150,6 +167,8 @@ class _Reading:
         if None in told:
             return problems
         faults = self._resolver.faults(*cells[:4])
+        if self._is_cut(row, problems):
+            faults = [fault for fault in faults if fault.column not in self._after_password]
         if row in self._twins:
             others = ", ".join(str(self._sheet.number(twin) or twin) for twin in self._twins[row] if twin != row)
             sentence = f"this is the same mailbox as in row {others}; keep one of them and delete the rest"

@@ -419,6 +419,42 @@ def test_mended_rows_survive_every_check(
     assert (made["frail.one"], made["frail.two"]) == ("Better-Pass-1!", "Better-Pass-2!")
 
 
+def test_rows_whose_cells_could_not_be_told_apart_keep_their_places(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any, listener: Any
+) -> None:
+    """However often they are checked before they are mended, though nothing is shown to know them by."""
+    rows = ["Sheet,Pass-77!,ann,101,201", "Sheet-Pass-77!,eve,102,201", "Ab,c,bob,,"]
+    sheet = write_sheet(2)
+    sheet.write_text("\n".join(["password,email,domain,relay_server", *rows]), encoding="utf-8")
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    results = sheet.parent / "acme-run" / "results.csv"
+    for path in (sheet, failures, failures):
+        pipeline.check(SheetOptions(sheet=path), listener)
+        assert [line["sheet_row"] for line in read_csv(results)] == ["2", "3", "4"]
+        assert [line["sheet_row"] for line in read_csv(failures)] == ["2", "4"]
+    text = failures.read_text("utf-8-sig")
+    text = text.replace("Sheet,Pass-77!,ann,101[unclear]201", '"Sheet,Pass-77!",ann,101,201')
+    failures.write_text(text, encoding="utf-8")
+    service = sandbox(**FAST)
+    assert run(failures, connection(service)).summary.statuses == {
+        Status.CREATED: 1,
+        Status.INVALID: 1,
+        Status.UNSENT: 1,
+    }
+    assert [line["email"] for line in read_csv(results)] == ["ann", "eve", ""]
+    assert [mailbox.password for mailbox in service.state.mailboxes][-1] == "Sheet,Pass-77!"
+
+
+def test_what_a_comma_may_have_cut_off_a_password_is_not_looked_up(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any
+) -> None:
+    """The sentence that the account has no such project would show it."""
+    sheet = write_sheet([("ann", "101", "201", "Sheet", "Pass-77!", "")])
+    ending = run(sheet, connection(sandbox(**FAST)))
+    assert ending.summary.statuses == {Status.INVALID: 1}
+    assert "Pass-77!" not in str(ending)
+
+
 def test_a_mended_row_that_failed_is_not_undone_by_running_the_sheet(
     sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
 ) -> None:

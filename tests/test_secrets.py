@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provisioner.records import Request, Secret
-from provisioner.settings import Connection
+from provisioner import pipeline
+from provisioner.records import Request, Secret, Status
+from provisioner.settings import Connection, SheetOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +80,49 @@ def test_a_noisy_run_shows_no_secret(sandbox: Any, write_sheet: Any, tmp_path: P
             assert PASSWORD.encode() not in content, name
         if name not in ("results.csv", "journal.sqlite3", "journal.sqlite3-wal"):
             assert not [password for password in generated if password.encode() in content], name
+
+
+TABLE = "email,domain,relay_server,password,project,reply_to"
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "username"),
+    [
+        (TABLE, "ann,101,201,Nobody,May-See-4711!,,", "ann"),
+        (TABLE, "ann,101,201,May-See-4711!,,,,,", "ann"),
+        (TABLE, 'ann,101,201,"May-See-4711!,,', "ann"),
+        (TABLE, 'ann,101,201,May-See-4711!",,,', "ann"),
+        (TABLE, "ann,May-See-4711!,201", ""),
+        (TABLE, "May-See-4711!", ""),
+        (TABLE, "ann,101,201,Nobody,May-See-4711!,", "ann"),
+        (TABLE, "ann,101,201,Nobody,x,May-See-4711!", "ann"),
+        (TABLE, "ann,101,201,,May-See-4711!,May-See-4711!", "ann"),
+        ("password,email,domain,relay_server", "Nobody,May-See-4711!,ann,101,201", ""),
+        ("password,project,domain,relay_server,email", "Nobody,May-See-4711!,x,y,ann", "ann"),
+        (TABLE, "relay_server,password,domain,email,project,reply_to\n201,May-See-4711!,101,ann,,", ""),
+        ("domain,email,relay_server,password", "password,email,domain,relay\nMay-See-4711!,ann,101,201", ""),
+        ("domain,email,password,relay_server", "email,password,domain,relay\nann,May-See-4711!,101,201", ""),
+        (TABLE, 'bob,101,201,May-See-4711!,"x\nMay-See-4711!,101,201,Abcdef1!,,\ny",', ""),
+    ],
+)
+def test_a_piece_of_a_password_stands_in_failures_csv_alone(
+    tmp_path: Path, header: str, line: str, username: str, listener: Any, read_csv: Any
+) -> None:
+    """Where a row's cells cannot be told apart, what is shown of it is its place, and its username if that is certain.
+
+    So it is when its failures file is read, where a mark is all that is left of the doubt.
+    """
+    sheet = tmp_path / "acme.csv"
+    sheet.write_text(f"{header}\n{line}\n", encoding="utf-8")
+    for path in (sheet, tmp_path / "acme-run" / "failures.csv"):
+        ending = pipeline.check(SheetOptions(sheet=path), listener)
+        assert ending.summary.statuses.keys() == {Status.INVALID}
+        assert "May-See-4711!" not in f"{ending} {vars(listener)}"
+        for name, content in contents(tmp_path / "acme-run").items():
+            assert (b"May-See-4711!" in content) == (name == "failures.csv"), name
+        last = read_csv(tmp_path / "acme-run" / "results.csv")[-1]
+        assert last["email"] in (username, "")
+    assert not {"project", "reply_to"}.intersection(name for name, cell in last.items() if cell)
 
 
 def test_a_service_that_repeats_a_password_is_masked() -> None:

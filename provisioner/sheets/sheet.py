@@ -57,6 +57,9 @@ class Sheet:
     """What failures.csv is to be separated by."""
     broken: Mapping[int, str] = field(default_factory=dict)
     """The rows that could not be read with certainty, and the sentence that says why."""
+    misaligned: Mapping[int, str] = field(default_factory=dict)
+    """Those of them whose cells may stand under wrong headers, a piece of the password under any: their usernames,
+    empty where even that is not certain."""
     origins: Mapping[int, Origin] = field(default_factory=dict)
     """Of each row, where the sheet is a failures file of ours; empty otherwise."""
     is_failures: bool = False
@@ -75,9 +78,12 @@ class Sheet:
         return [texts[position] or "" for texts in map(self.texts, self.keys)]
 
     def cells(self, *columns: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Every row's number in the file and its cells of these columns; a blank cell or a missing column is empty."""
+        """Every row's number in the file and its cells of these columns; a blank cell or a missing column is empty.
+
+        Of a misaligned row there is its username alone: what else it has may be a piece of its password.
+        """
         absent = [""] * len(self.rows)
-        texts = [self.texts(column) if column in self.keys else absent for column in columns]
+        texts = [self._aligned(column) if column in self.keys else absent for column in columns]
         for row, *cells in zip(self.rows.tolist(), *texts, strict=True):
             yield row, tuple(cell or "" for cell in cells)
 
@@ -92,6 +98,15 @@ class Sheet:
             cells[self.frame[key].isna()] = None
             self._texts[key] = cells
         return self._texts[key]
+
+    def _aligned(self, key: str) -> Texts:
+        """As `texts`, without what is not certain to belong there."""
+        if not self.misaligned:
+            return self.texts(key)
+        texts = self.texts(key).copy()
+        positions = self.rows.searchsorted(list(self.misaligned))
+        texts[positions] = list(self.misaligned.values()) if key == "email" else None
+        return texts
 
     @cached_property
     def rows(self) -> Positions:

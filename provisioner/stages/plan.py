@@ -123,6 +123,9 @@ class _Known:
                 if line is not None and line.id not in self.taken:
                     return line
         lookalikes = [line for key in keys for line in self.by_cells.get(key, ()) if line.id not in self.taken]
+        if not (entry.email or entry.domain):
+            # A row that tells nothing of its mailbox is known by its place alone.
+            lookalikes = [line for line in lookalikes if line.sheet_row == entry.sheet_row]
         # Rows without an address of their own may look alike; then the place decides.
         line = min(lookalikes, key=lambda line: line.sheet_row != entry.sheet_row, default=None)
         return self._heir(line, entry) if line is not None else None

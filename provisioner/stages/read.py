@@ -6,6 +6,7 @@ Nothing is guessed. A row that cannot be read with certainty is kept and marked,
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from provisioner.errors import SheetError
 from provisioner.records import Status, TaskId
 from provisioner.sheets import TEXT, UNCERTAIN, Origin, Sheet, column_letters, unguard
 from provisioner.sheets.blindspots import ERROR, HIDDEN
-from provisioner.sheets.delimited import Record, Run
+from provisioner.sheets.delimited import ROWS_OR_A_CELL, Record, Run
 from provisioner.sheets.headers import known_columns, lay_out
 from provisioner.sheets.source import TELLING_NAMES, text_source, two_tables
 from provisioner.sheets.workbook import DATE, MERGED, NUMBER, TRUTH, is_workbook, workbook_source
@@ -57,6 +58,7 @@ _TELLING_ID: Final = re.compile(r"[0-9]+|\S+\.\S+")
 _NO_HEADER: Final = re.compile(r"[0-9@]|.{40}")
 """What stands in most cells, and in no header that is looked for among the rows."""
 
+_DELIMITER_NAMES: Final = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 _DOUBTS: Final = {
     NUMBER: "{} is a number, of which the spreadsheet program keeps no leading zeros; "
     "format the column as text, and type the cell again",
@@ -100,9 +102,9 @@ def read(
     _refuse_missing_columns(layout, [name for name in schema.columns if name in required])
     _refuse_tables_above(source, schema)
     _refuse_rows_above(source, layout, schema)
-    table = _Table(layout, schema, filled, certain=source.certain)
+    table = _Table(source, layout, schema, filled)
     table.add_all(source.rows)
-    return table.sheet(path, source.delimiter)
+    return table.sheet(path)
 
 
 def _open(
@@ -215,18 +217,22 @@ def _looks_like_a_mailbox(cells: Mapping[str, str], schema: MailboxSchema) -> bo
 class _Table:
     """Gathers the rows of a source column by column."""
 
-    def __init__(self, layout: Layout, schema: MailboxSchema, fill: Mapping[str, str], *, certain: bool) -> None:
+    def __init__(self, source: Source, layout: Layout, schema: MailboxSchema, fill: Mapping[str, str]) -> None:
         self._layout = layout
+        self._delimiter = source.delimiter
         self._schema = schema
         self._fill = fill
-        self._certain = certain
+        self._certain = source.certain
         self._known = [schema.columns.get(key) for key in layout.keys]
-        self._anchor = next(place for place, column in enumerate(self._known) if column)
+        place = {column.name: place for place, column in enumerate(self._known) if column}
+        self._email, self._password = place.get("email"), place.get("password")
+        self._anchor = self._email if self._email is not None else min(place.values())
         self._example = {place: column.example for place, column in enumerate(self._known) if column and column.example}
         # So many names of columns make a row a header.
         self._names = min(TELLING_NAMES, sum(column is not None for column in self._known))
         self._numbers: list[int] = []
         self._broken: dict[int, str] = {}
+        self._misaligned: set[int] = set()
         self._origins: dict[int, Origin] = {}
         self._columns: list[list[str | None]] = [[] for _ in layout.own]
         self._once: list[dict[str | None, str | None]] = [{} for _ in layout.own]
@@ -246,7 +252,7 @@ class _Table:
         if pending:
             self._add_records(pending)
 
-    def sheet(self, path: Path, delimiter: str) -> Sheet:
+    def sheet(self, path: Path) -> Sheet:
         """What was gathered. It is handed over: this object is of no use afterwards."""
         if not self._numbers:
             raise SheetError(
@@ -254,6 +260,7 @@ class _Table:
                 remedy="Write a row for each mailbox, and save the sheet.",
             )
         self._refuse_shared_origins()
+        misaligned = {number: self._username(number) for number in sorted(self._misaligned & self._broken.keys())}
         index = pd.Index(self._numbers, dtype="int64")
         headers, keys = list(self._layout.headers), list(self._layout.keys)
         while not _visible(headers[-1]) and not any(self._columns[len(headers) - 1]):
@@ -266,11 +273,24 @@ class _Table:
             frame=pd.DataFrame(cells, index=index, copy=False),
             headers=(*headers, *added),
             keys=(*keys, *added),
-            delimiter=delimiter,
+            delimiter=self._delimiter,
             broken=self._broken,
+            misaligned=misaligned,
             origins=self._origins,
             is_failures=bool(self._layout.added),
         )
+
+    def _username(self, number: int) -> str:
+        """The username of a misaligned row, where no piece of its password can stand in its place; else nothing."""
+        if self._email is None:
+            return ""
+        position = bisect_left(self._numbers, number)
+        username = self._columns[self._email][position] or ""
+        if self._password is not None and (
+            self._password < self._email or self._columns[self._password][position] == UNCERTAIN
+        ):
+            return ""
+        return username if self._schema.accepts("email", username) else ""
 
     def _add_records(self, batch: Sequence[Record]) -> None:
         batch = [record for record in batch if any(map(_visible, record.cells))]
@@ -285,8 +305,11 @@ class _Table:
         if record.fault is None and len(cells) == width:
             return cells
         have = len(cells)
-        self._broken[record.number] = record.fault or _miscounted(have, width)
-        if record.fault:
+        self._misaligned.add(record.number)
+        self._broken[record.number] = record.fault or _miscounted(have, width, self._delimiter)
+        if record.fault == ROWS_OR_A_CELL:
+            cells = [UNCERTAIN + cell for cell in cells]
+        elif record.fault:
             cells = [UNCERTAIN + cell if '"' in cell else cell for cell in cells]
             cells[0] = cells[0] if any(UNCERTAIN in cell for cell in cells) else UNCERTAIN + cells[0]
         if have > width:
@@ -375,6 +398,9 @@ class _Table:
             return texts
         marked = []
         for number, text in zip(numbers, texts, strict=True):
+            if UNCERTAIN in text:
+                # Of a row that was not certain in an earlier reading it is not known any more what of it was.
+                self._misaligned.add(number)
             if UNCERTAIN in text or number in why:
                 origin = self._origins.get(number)
                 cell = f"{column_letters(place)}{(origin and origin.sheet_row) or number}"
@@ -393,7 +419,9 @@ class _Table:
                 why[number] = _DOUBTS[kind]
         if self._second_header and place == self._anchor:
             after = _SECOND_TABLE.format(self._second_header)
-            why |= {number: after for number in numbers if number >= self._second_header}
+            below = [number for number in numbers if number >= self._second_header]
+            why |= dict.fromkeys(below, after)
+            self._misaligned.update(below)
         return why
 
     def _refuse_shared_origins(self) -> None:
@@ -426,10 +454,11 @@ def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> S
 
 
 @cache  # One text for however many rows.
-def _miscounted(have: int, width: int) -> str:
+def _miscounted(have: int, width: int, delimiter: str) -> str:
     return (
         f"the row has {have} cell{'' if have == 1 else 's'} where the header has {width}, "
-        "so it is not certain which cell belongs to which column"
+        "so it is not certain which cell belongs to which column; "
+        f"a password that holds {_DELIMITER_NAMES.get(delimiter, 'the delimiter')} must stand in quotation marks"
     )
 
 

@@ -139,8 +139,8 @@ def twins(cells: Iterable[tuple[int, tuple[str, ...]]], resolver: Resolver) -> d
 
 
 def written_plainly(email: str, domain: str) -> bool:
-    """Whether the cells are a username alone and an ID, so that equal mailboxes are equal texts."""
-    return "@" not in email and domain.isdecimal()
+    """Whether the cells are a username alone and an ID or nothing, so that equal mailboxes are equal texts."""
+    return "@" not in email and (domain.isdecimal() or not domain)
 
 
 class _Kind:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import re
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 
@@ -119,14 +119,18 @@ def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = F
         _Finding(None, lambda position: [_unreadable(sheet.broken[int(sheet.rows[position])])], np.sort(broken))
     ]
     warnings = []
+    cut = np.zeros(len(sheet.frame), dtype=np.bool_)
     known = [name for name in sheet.keys if name in schema.columns]
     for name in (*known, *(name for name in schema.columns if name not in known)):
         column = schema.columns[name]
         blank_ok = column.nullable or (name == "password" and blank_password_ok)
-        findings += _findings(sheet, schema, column, whole, blank_ok=blank_ok)
+        found = list(_findings(sheet, schema, column, whole, blank_ok=blank_ok))
+        findings += [_nameless(finding, cut) for finding in found]
         if name == "email":
             findings += _twins(sheet, whole)
         if column.secret and name in known:
+            for finding in found:
+                cut[finding.positions] = True
             warnings.append(_blank_ends(sheet, name, whole))
     return Checked(sheet, findings, warnings)
 
@@ -160,6 +164,21 @@ def _findings(
 
 def _filled(texts: Texts) -> Mask:
     return np.fromiter(map(operator.is_not, texts, repeat(None)), dtype=np.bool_, count=len(texts))
+
+
+def _nameless(finding: _Finding, cut: Mask) -> _Finding:
+    """The finding without what cells hold in the rows of `cut`.
+
+    There a secret cell to the left of this one is wrong: what a delimiter cut off it may stand here.
+    """
+    if not cut.any():
+        return finding
+
+    def faults(position: int) -> Iterable[Fault]:
+        found = finding.faults(position)
+        return [Fault(fault.cause, fault.cause) for fault in found] if cut[position] else found
+
+    return replace(finding, faults=faults)
 
 
 def _distinct(texts: Texts) -> tuple[pd.Series[str], Positions | None]:

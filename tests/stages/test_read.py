@@ -227,6 +227,7 @@ def test_blank_rows_are_skipped_and_counted(sheet: Sheets) -> None:
     [
         ("jane,101,201,Abcdef1!", "has 4 cells where the header has 5"),
         ("jane", "has 1 cell where the header has 5"),
+        ("jane,101,201,Abcdef1!", "a password that holds a comma must stand in quotation marks"),
         ("jane,101,201,Abcdef1!,789,", "has 6 cells where the header has 5"),
         ("jane,101,201,Abc,def1!,789", "has 6 cells where the header has 5"),
         ('jane,101,201,"Abcdef1!,789', "quotation mark"),

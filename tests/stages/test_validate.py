@@ -109,6 +109,15 @@ def test_a_row_that_could_not_be_read_has_that_problem_alone(check: Check) -> No
     assert "5 cells where the header has 6" in said(checked, 2)[0]
 
 
+def test_what_stands_right_of_a_bad_password_is_not_named(check: Check) -> None:
+    """It may be what a comma cut off the password, in a row that is short of a blank cell at its end."""
+    weak, good = "x y,101,201,Abc,0x1,d f", "x y,101,201,Abcdef1!,0x1,d f"
+    checked = check(weak, good, weak.replace("Abc", ""), header=HEADER)
+    named = {row: " ".join(said(checked, row)) for row in (2, 3, 4)}
+    assert ["0x1" in named[row] and "d f" in named[row] for row in (2, 3, 4)] == [False, True, False]
+    assert all("x y" in sentences and "E" in sentences and "F" in sentences for sentences in named.values())
+
+
 def test_a_password_with_a_blank_at_its_end_is_a_warning(check: Check) -> None:
     """It is sent as it stands, and the person is told."""
     checked = check("a,101,201,Abcdef1! ,,", "b,101,201,weak ,,", "c,101,201,Abcdef1!,,")

@@ -2,7 +2,7 @@
 
 A lookup that failed in an optional column must not pass for a blank cell, nor a row that nobody sees for one that is
 meant. In XLSX their places are found; in XLS and ODS only whether there are any. Merged cells calamine tells of XLSX
-and XLS itself, of ODS it does not.
+and XLS itself, of ODS it does not; of ODS it also leaves out some of the characters within a cell.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import re
 import zipfile
 import zlib
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
@@ -25,16 +26,35 @@ COMPOUND_FILE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 _PIECE: Final = 1 << 20
 _LONGEST_TAG: Final = 1000
+_TRUE: Final = ("1", "true")
 
-# A cell that holds an error, and a formula whose result is one: BIFF8's records BoolErr and Formula.
+_KINDS: Final = {
+    "error": "cells that show an error, such as #REF! or #N/A, or a formula that was never worked out",
+    "merged": "merged cells",
+    "hidden": "hidden rows or columns",
+    "broken": "cells with a tab or a line break in them",
+}
+"""By the groups of the patterns below, what a workbook has that nobody can tell the place of."""
+
+# BIFF8's records BoolErr and Formula where they hold an error, Row and ColInfo where they say that it is hidden.
 # https://learn.microsoft.com/en-us/openspecs/office_file_formats/ms-xls/
-_XLS_ERRORS: Final = re.compile(
-    rb"\x05\x02\x08\x00.{6}[\x00\x07\x0f\x17\x1d\x24\x2a]\x01"
-    rb"|\x06\x00.\x00.{6}\x02.[\x00\x07\x0f\x17\x1d\x24\x2a].{3}\xff\xff",
+_HIDDEN_ROW: Final = bytes(flags for flags in range(0x100) if flags & 0x20)
+_HIDDEN_COLUMN: Final = bytes(range(1, 0x100, 2))
+_XLS_SUSPECT: Final = re.compile(
+    rb"(?P<error>\x05\x02\x08\x00.{6}[\x00\x07\x0f\x17\x1d\x24\x2a]\x01"
+    rb"|\x06\x00.\x00.{6}\x02.[\x00\x07\x0f\x17\x1d\x24\x2a].{3}\xff\xff)"
+    rb"|(?P<hidden>\x08\x02\x10\x00.{12}[" + re.escape(_HIDDEN_ROW) + rb"]\x01"
+    rb"|\x7d\x00\x0c\x00.{8}[" + re.escape(_HIDDEN_COLUMN) + rb"])",
     re.DOTALL,
 )
+# An error may be written as a number, or as a text without a type, which calamine takes for a blank cell.
 _ODS_SUSPECT: Final = re.compile(
-    rb"""value-type=["']error["']|<table:table-row\s[^>]*table:visibility=["'](?:filter|collapse)|<table:covered-table-cell"""
+    rb"""(?P<error>value-type=["']error["']|<text:p>(?:Err:[0-9]+|\#(?:REF!|N/A|NAME\?|VALUE!|DIV/0!|NUM!|NULL!))</text:p>
+    |<table:table-cell(?:\s(?![^>]*\boffice:value-type=)[^>]*)?(?:>\s*<text:p>[^<]|(?<=\s)table:formula=))
+    |(?P<merged><table:covered-table-cell)
+    |(?P<hidden><table:table-(?:row|column)\s[^>]*table:visibility=["'](?:filter|collapse))
+    |(?P<broken><text:(?:tab|line-break)\b|<!\[CDATA\[)""",
+    re.VERBOSE,
 )
 _XLSX_SUSPECT: Final = re.compile(rb"""\bt=["']e["']|<(?:\w+:)?f[\s/>]|\bhidden=["'](?:1|true)""")
 
@@ -48,8 +68,14 @@ class Blind(NamedTuple):
     """What a person sees; empty where calamine tells it."""
 
 
-BlindSpots = dict[int, dict[int, Blind]]
-"""By the row's number and the cell's position, which counts from 0."""
+@dataclass(frozen=True)
+class BlindSpots:
+    """What calamine does not tell of a sheet."""
+
+    cells: dict[int, dict[int, Blind]] = field(default_factory=dict)
+    """By the row's number and the cell's position, which counts from 0."""
+    hidden_columns: list[range] = field(default_factory=list)
+    """Their positions."""
 
 
 def blind_spots(data: bytes, name: str) -> BlindSpots:
@@ -59,17 +85,15 @@ def blind_spots(data: bytes, name: str) -> BlindSpots:
         SheetError: There are blind spots in a kind of workbook that does not tell where, or it is damaged.
     """
     if data.startswith(COMPOUND_FILE):
-        if _XLS_ERRORS.search(data):
-            _refuse_errors()
-        return {}
+        _refuse_suspect(_XLS_SUSPECT.search(data))
+        return BlindSpots()
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if "content.xml" in archive.namelist():
-                if _holds(archive, "content.xml", _ODS_SUSPECT):
-                    _refuse_errors()
-                return {}
+                _refuse_suspect(_found(archive, "content.xml", _ODS_SUSPECT))
+                return BlindSpots()
             part = _part_of(archive, name)
-            return _PageParser().parse(archive, part) if _holds(archive, part, _XLSX_SUSPECT) else {}
+            return _PageParser().parse(archive, part) if _found(archive, part, _XLSX_SUSPECT) else BlindSpots()
     except (zipfile.BadZipFile, zlib.error, ET.ParseError, expat.ExpatError, OSError, LookupError, ValueError) as error:
         refuse_damaged(error)
     except NotImplementedError as error:  # A way of compressing that zipfile does not know.
@@ -84,22 +108,23 @@ def refuse_damaged(error: Exception) -> NoReturn:
     ) from error
 
 
-def _refuse_errors() -> NoReturn:
+def _refuse_suspect(found: re.Match[bytes] | None) -> None:
+    if found is None:
+        return
     raise SheetError(
-        "The workbook has cells that show an error (such as #REF! or #N/A), merged cells or hidden rows, and in this "
-        "kind of workbook these cannot be told from blank cells and ordinary rows.",
+        f"The workbook has {_KINDS[found.lastgroup or '']}, and in a workbook of this kind it cannot be told where.",
         remedy="Mend them, or save the workbook as .xlsx, where only the rows that have them are refused.",
     )
 
 
-def _holds(archive: zipfile.ZipFile, part: str, pattern: re.Pattern[bytes]) -> bool:
+def _found(archive: zipfile.ZipFile, part: str, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
     overlap = b""
     with archive.open(part) as file:
         while piece := file.read(_PIECE):
-            if pattern.search(overlap + piece):
-                return True
+            if found := pattern.search(overlap + piece):
+                return found
             overlap = piece[-_LONGEST_TAG:]
-    return False
+    return None
 
 
 def _part_of(archive: zipfile.ZipFile, name: str) -> str:
@@ -121,7 +146,7 @@ class _PageParser:
     """Goes through one sheet of an XLSX workbook, of which only the odd cells are kept."""
 
     def __init__(self) -> None:
-        self._spots: BlindSpots = {}
+        self._spots = BlindSpots()
         self._row = self._column = 0
         self._hidden = False
         self._kind: str | None = None
@@ -149,9 +174,11 @@ class _PageParser:
         elif tag in ("f", "v"):
             self._open = tag
             self._texts[tag] = ""
+        elif tag == "col" and attributes.get("hidden") in _TRUE:
+            self._spots.hidden_columns.append(range(int(attributes["min"]) - 1, int(attributes["max"])))
         elif tag == "row":
             self._row, self._column = int(attributes.get("r", self._row + 1)), 0
-            self._hidden = attributes.get("hidden") in ("1", "true")
+            self._hidden = attributes.get("hidden") in _TRUE
 
     def _read(self, text: str) -> None:
         if self._open:
@@ -163,7 +190,7 @@ class _PageParser:
             shown = self._error()
             if shown or self._hidden:
                 kind = ERROR if shown else HIDDEN
-                self._spots.setdefault(self._row, {})[self._column - 1] = Blind(kind, shown)
+                self._spots.cells.setdefault(self._row, {})[self._column - 1] = Blind(kind, shown)
 
     def _error(self) -> str:
         """What the cell shows that holds an error, or a formula that was never worked out; empty for any other."""

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import python_calamine as calamine
 
 from provisioner.errors import SheetError
-from provisioner.sheets.blindspots import COMPOUND_FILE, ZIP, blind_spots, refuse_damaged
+from provisioner.sheets.blindspots import COMPOUND_FILE, ZIP, BlindSpots, blind_spots, refuse_damaged
 from provisioner.sheets.delimited import NO_DOUBTS, Record
+from provisioner.sheets.sheet import column_letters
 from provisioner.sheets.source import SEARCHED_ROWS, Found, Source, find_header, no_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from provisioner.sheets.blindspots import BlindSpots
     from provisioner.sheets.headers import Meaning
 
 NUMBER: Final = "number"
@@ -54,9 +54,21 @@ def workbook_source(data: bytes, sheet_name: str | None, meaning: Meaning, enoug
     header = page.found.header
     if header is None:
         raise no_header()
-    rows = _records(page.sheet, blind_spots(data, page.sheet.name))
+    blind = blind_spots(data, page.sheet.name)
+    _refuse_hidden_columns(header, blind, meaning)
+    rows = _records(page.sheet, blind)
     below = (record for record in rows if record.number > header.number)
     return Source(header, below, ",", certain=True, above=page.found.above)
+
+
+def _refuse_hidden_columns(header: Record, blind: BlindSpots, meaning: Meaning) -> None:
+    for position, name in enumerate(header.cells):
+        if meaning(name) and any(position in hidden for hidden in blind.hidden_columns):
+            raise SheetError(
+                f"The column “{name.strip()}” ({column_letters(position)}) is hidden in the workbook, "
+                "so it is not certain that it is meant.",
+                remedy="Show it, or delete it, and save the workbook.",
+            )
 
 
 @dataclass(frozen=True)
@@ -117,7 +129,7 @@ def _page(book: calamine.CalamineWorkbook, name: str, meaning: Meaning) -> _Page
     except calamine.CalamineError as error:
         refuse_damaged(error)
     visible = {sheet.name: sheet.visible for sheet in book.sheets_metadata}[name] == calamine.SheetVisibleEnum.Visible
-    return _Page(sheet, find_header(islice(_records(sheet, {}), SEARCHED_ROWS), meaning), visible)
+    return _Page(sheet, find_header(islice(_records(sheet, BlindSpots()), SEARCHED_ROWS), meaning), visible)
 
 
 def _records(sheet: calamine.CalamineSheet, blind: BlindSpots) -> Iterator[Record]:
@@ -132,7 +144,7 @@ def _records(sheet: calamine.CalamineSheet, blind: BlindSpots) -> Iterator[Recor
             cells.append(text)
             if kind:
                 doubts[position] = kind
-        for position, spot in blind.get(number, {}).items():
+        for position, spot in blind.cells.get(number, {}).items():
             doubts[position] = spot.kind
             if spot.shown and position < len(cells):
                 cells[position] = spot.shown

@@ -191,6 +191,21 @@ def test_a_hidden_row_is_not_sent(save: Save) -> None:
     assert "hidden" in sheet.broken[2]
 
 
+def test_a_hidden_column_is_not_sent(save: Save) -> None:
+    """A project that nobody sees may be an old one; a column that is not sent may be hidden."""
+
+    def hiding(first: int, last: int) -> Callable[[Any, Any], None]:
+        def fill(book: Any, sheet: Any) -> None:
+            table(HEADER, GOOD)(book, sheet)
+            sheet.set_column(first, last, None, None, {"hidden": True})
+
+        return fill
+
+    with pytest.raises(SheetError, match=r"“relay_server” \(C\) is hidden"):
+        read(save(Mailboxes=hiding(2, 4)), MAILBOX)
+    assert cells(read(save(Mailboxes=hiding(5, 9)), MAILBOX), 2)[5] == "hello"
+
+
 def test_the_only_sheet_with_mailboxes_is_taken(save: Save) -> None:
     """Instructions and lists beside it are no obstacle."""
     path = save(
@@ -288,27 +303,71 @@ def test_an_opendocument_sheet_is_read(tmp_path: Path) -> None:
     assert cells(read(path, MAILBOX), 2) == ["john", "101", "201", "Abcdef1!"]
 
 
+def cell(content: str, attributes: str = 'office:value-type="string"') -> str:
+    return f"<table:table-cell {attributes}>{content}</table:table-cell>"
+
+
 @pytest.mark.parametrize(
-    "odd",
+    ("odd", "said"),
     [
-        '<table:table-cell office:value-type="string" office:string-value="" calcext:value-type="error"/>',
-        "<table:covered-table-cell/>",
-        '</table:table-row><table:table-row table:visibility="filter"><table:table-cell/>',
+        (cell("", 'office:value-type="string" office:string-value="" calcext:value-type="error"'), "show an error"),
+        (cell("<text:p>Err:508</text:p>", 'table:formula="of:=x"'), "show an error"),
+        (cell("<text:p>#DIV/0!</text:p>", 'office:value-type="float" office:value="0"'), "show an error"),
+        *((cell(f"<text:p>{error}</text:p>"), "show an error") for error in ("#REF!", "#N/A", "#NAME?", "#VALUE!")),
+        (cell("<text:p>789</text:p>", 'table:style-name="ce1"'), "show an error"),
+        ('<table:table-cell table:style-name="ce1" table:formula="of:=A1"/>', "never worked out"),
+        ("<table:covered-table-cell/>", "merged cells"),
+        ('</table:table-row><table:table-row table:visibility="filter"><table:table-cell/>', "hidden rows"),
+        ('</table:table-row><table:table-column table:visibility="collapse"/><table:table-row>', "hidden rows"),
+        (cell("<text:p>Abc<text:tab/>def1!</text:p>"), "a tab or a line break"),
+        (cell("<text:p>Abc<text:line-break/>def1!</text:p>"), "a tab or a line break"),
+        (cell("<text:p>Abc<![CDATA[x]]>def1!</text:p>"), "a tab or a line break"),
     ],
 )
-def test_what_cannot_be_told_in_an_opendocument_sheet_refuses_it(tmp_path: Path, odd: str) -> None:
-    """Errors and merged cells look blank there, and hidden rows like others: the sheet as a whole is not certain."""
+def test_what_cannot_be_told_in_an_opendocument_sheet_refuses_it(tmp_path: Path, odd: str, said: str) -> None:
+    """Errors and merged cells look blank there, hidden rows like others, and tabs and line breaks are left out."""
     path = tmp_path / "sheet.ods"
     rows = ods_row("email", "domain", "relay_server", "password") + ods_row("john", "101", "201", more=odd)
     path.write_bytes(ods(rows))
-    with pytest.raises(SheetError, match="show an error"):
+    with pytest.raises(SheetError, match=said):
         read(path, MAILBOX)
+
+
+def test_what_an_opendocument_sheet_may_hold_is_read(tmp_path: Path) -> None:
+    """Formulas with their results, blank cells, comments and blanks within a text are nothing odd."""
+    path = tmp_path / "sheet.ods"
+    formula = cell("<text:p>201</text:p>", 'table:formula="of:=A1" office:value-type="float" office:value="201"')
+    password = cell('<text:p>Abc <text:s text:c="2"/><text:span>def1!</text:span></text:p>')
+    note = "<table:table-cell><office:annotation><text:p>#REF! once</text:p></office:annotation></table:table-cell>"
+    header = ods_row("email", "domain", "relay_server", "password", "project", "Notes")
+    path.write_bytes(ods(header + ods_row("john", "101", more=formula + password + "<table:table-cell/>" + note)))
+    assert cells(read(path, MAILBOX), 2) == ["john", "101", "201", "Abc   def1!", "", ""]
 
 
 def test_an_error_in_an_old_workbook_refuses_it() -> None:
     """Excel 97's files hold errors that the reader shows as blank cells, and nobody can tell where."""
     with pytest.raises(SheetError, match="show an error"):
         read(Path(__file__).with_name("errors.xls"), MAILBOX)
+
+
+def test_a_hidden_row_or_column_in_an_old_workbook_refuses_it(tmp_path: Path) -> None:
+    """The reader shows them like others. One that is only formatted or folded up is seen."""
+    path = tmp_path / "sheet.xls"
+    data = (Path(__file__).parent.parent.parent / "sample_csvs" / "excel_97.xls").read_bytes()
+    second_row = data.index(b"\x08\x02\x10\x00\x01\x00")
+    flags, column = second_row + 4 + 12, b"\x7d\x00\x0c\x00\x00\x00\x00\x00\x00\x0f\x0f\x00"
+    for number in (0x00, 0x07, 0x10, 0x40, 0x80):
+        path.write_bytes(data[:flags] + bytes([number]) + data[flags + 1 :])
+        assert read(path, MAILBOX).rows.tolist() == [2, 3]
+    for number in (0x20, 0x27, 0x30, 0xE0):
+        path.write_bytes(data[:flags] + bytes([number]) + data[flags + 1 :])
+        with pytest.raises(SheetError, match="hidden rows or columns"):
+            read(path, MAILBOX)
+    path.write_bytes(data + column + b"\x02\x00\x00\x00")
+    assert read(path, MAILBOX).rows.tolist() == [2, 3]
+    path.write_bytes(data + column + b"\x01\x00\x00\x00")
+    with pytest.raises(SheetError, match="hidden rows or columns"):
+        read(path, MAILBOX)
 
 
 def workbook() -> bytes:

@@ -51,6 +51,8 @@ To have options and file names completed by the Tab key, add to ~/.bashrc:
 or to ~/.zshrc, with zsh_source in place of bash_source.
 """
 STDIN = Path("-")
+SANDBOX_STATE = "sandbox.sqlite3"
+"""In a run folder, what --sandbox remembers of it."""
 LISTINGS = ("mailboxes", "domains", "relay-servers", "projects")
 """The values of `records.Listing`, for a help that does not wait for it."""
 ONCE = frozenset({"as_json", "quiet", "verbose"})
@@ -522,6 +524,7 @@ def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
 
     return SheetOptions(
         sheet=sheet,
+        shown="" if sheet in options["sheets"] else "standard input",
         out=options["out"],
         schema=options["schema"],
         generate_passwords=options["generate_passwords"],
@@ -570,7 +573,7 @@ def _connector(
         from provisioner.sandbox.server import serve
 
         # It remembers its mailboxes beside the journal, as the service itself would, so that a second run can go on.
-        state = folder.path / "sandbox.sqlite3" if folder else None
+        state = folder.path / SANDBOX_STATE if folder else None
         create_path = options.get("create_path", CREATE_PATH)
         form: Any = "guide" if create_path == CREATE_PATH else "reference"
         with serve(SandboxOptions(state=state, keep_passwords=False, create_form=form)) as sandbox:
@@ -601,10 +604,17 @@ def _login(options: dict[str, Any]) -> Login:
 
     profile, url, file = options["profile"], options["api_url"], options["api_key_file"]
     in_environment = os.environ.get(KEY_VARIABLE, "").strip()
-    if profile is None and in_environment:
-        return keys.Login(url or API_URL, keys.check(in_environment))
-    kept = keys.load(profile or keys.DEFAULT_PROFILE, required=profile is not None)
     in_file = keys.read(file) if file is not None else None
+    if profile is None and in_environment:
+        key = keys.check(in_environment)
+        if in_file not in (None, key):
+            raise SettingsError(
+                f"{KEY_VARIABLE} and the file {file} hold different API keys, so it is not certain which account is "
+                "meant.",
+                remedy=f"Leave out --api-key-file, or remove {KEY_VARIABLE}.",
+            )
+        return keys.Login(url or API_URL, key)
+    kept = keys.load(profile or keys.DEFAULT_PROFILE, required=profile is not None)
     if kept is None:
         if profile is not None:
             raise SettingsError(
@@ -650,7 +660,7 @@ def _show(endings: Sequence[Ending], not_begun: Sequence[str], options: dict[str
     above = console.show_error(stopped, verbose=options["verbose"]) if stopped is not None else 0
     console.show_summary(
         [(ending.summary, ending.groups) for ending in endings],
-        _next_command([*left, *not_begun], options, checking=checking),
+        _next_command([*left, *not_begun], endings, options, checking=checking),
         not_begun=not_begun,
         above=above,
         checked=checking,
@@ -658,19 +668,24 @@ def _show(endings: Sequence[Ending], not_begun: Sequence[str], options: dict[str
     )
 
 
-def _next_command(sheets: Sequence[str], options: dict[str, Any], *, checking: bool) -> str:
-    """What to paste to go on with what is left; after a check that found nothing wrong, what creates the mailboxes."""
+def _next_command(sheets: Sequence[str], endings: Sequence[Ending], options: dict[str, Any], *, checking: bool) -> str:
+    """What to paste to go on with what is left; after a check that left nothing to mend, what creates the mailboxes."""
     from provisioner import console
+    from provisioner.records import Actor
 
     context = click.get_current_context()
     command = context.command
     assert isinstance(command, _SheetCommand)
-    program = _program()
-    if checking and not sheets:
-        given = [*map(str, options["sheets"]), *command.again(without=ONCE)]
-        return console.command_line(*program, "run", *given)
-    again = command.again(without=ONCE | OF_THE_SHEET)
-    return console.command_line(*program, context.info_name or "", *sheets, *again)
+    name = context.info_name or ""
+    to_mend = any(group.actor is Actor.SHEET for ending in endings for group in ending.groups)
+    practice = any((Path(ending.summary.run_folder) / SANDBOX_STATE).exists() for ending in endings)
+    if checking and not to_mend:
+        name = "run"
+    given = sheets or [str(sheet) for sheet in options["sheets"]]
+    again = [*command.again(without=ONCE | OF_THE_SHEET if sheets else ONCE)]
+    # A check knows no service; what was practised is gone on with in practice.
+    again += ["--sandbox"] if checking and name == "run" and practice else []
+    return console.command_line(*_program(), name, *given, *again)
 
 
 def _code(ending: Ending) -> int:
@@ -710,8 +725,8 @@ def _explained(*, verbose: bool = False) -> Iterator[None]:
         raise SystemExit(DONE) from None
     except (click.ClickException, click.exceptions.Exit):
         raise
-    except (KeyboardInterrupt, click.Abort):
-        console.show_interrupted(_same_command())
+    except (KeyboardInterrupt, click.Abort) as error:
+        console.show_interrupted(_same_command(), before=isinstance(error, click.Abort))
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:  # noqa: BLE001 - the last place where a fault can become a sentence
         known = _known(error)

@@ -53,7 +53,7 @@ WORKED = frozenset({Status.CREATED, Status.EXISTS})
 
 
 TELL_TIME = 10.0
-"""Seconds from which on it is worth saying how long sending takes."""
+"""Seconds from which on it is worth saying how long it takes."""
 
 
 class _Tally:
@@ -250,7 +250,7 @@ def show_prospect(prospect: Prospect) -> None:
 
 def _prospect_lines(prospect: Prospect) -> Iterator[str]:
     if prospect.to_send:
-        takes = f"; sending takes {duration(prospect.seconds)} or more" if prospect.seconds >= TELL_TIME else ""
+        takes = f"; that takes {duration(round(prospect.seconds))} or more" if prospect.seconds >= TELL_TIME else ""
         where = "for practice" if prospect.practice else f"at {prospect.service}"
         yield f"{count(prospect.to_send, 'mailbox', 'mailboxes')} to create {where}{takes}."
     else:
@@ -299,17 +299,22 @@ def show_summary(
     ]
     if verbose:
         last += [line for text in _requests(summaries) for line in ["", *textwrap.wrap(text, width)]]
+    if checked:
+        asked = "Whether the account has these domains, relay servers and projects is looked up by run."
+        first += ["", *textwrap.wrap(asked, width)]
     if not_begun:
         first += ["", f"Not begun: {', '.join(map(visible, not_begun))}"]
     room = max(height - above - len(first) - len(last) - 2, 0) if _is_terminal(stream) else sys.maxsize
-    print("\n".join([*first, *_groups(groups, width, room, paint), *last]), file=stream)
+    print("\n".join([*first, *_groups(groups, _headings(groups, left), width, room, paint), *last]), file=stream)
 
 
 def _heading(summaries: Sequence[Summary], paint: _Paint) -> list[str]:
-    rows, seconds = sum(summary.rows for summary in summaries), sum(summary.seconds for summary in summaries)
+    rows, seconds = sum(summary.read for summary in summaries), sum(summary.seconds for summary in summaries)
     took = f"{count(rows, 'row', 'rows')} in {duration(seconds)}"
     if len(summaries) == 1:
-        return ["", paint.bold(f"{visible(summaries[0].sheet)}: {took}")]
+        whole = summaries[0].rows
+        record = [] if whole == rows else [f"Of the whole sheet's {count(whole, 'row', 'rows')} are now:"]
+        return ["", paint.bold(f"{visible(summaries[0].sheet)}: {took}"), *record]
     names = [visible(summary.sheet) for summary in summaries]
     longest = max(map(len, names))
     own = (", ".join(f"{number:,} {status}" for status, number in summary.statuses.items()) for summary in summaries)
@@ -346,23 +351,33 @@ def _login_lines(counts: LoginCounts) -> list[str]:
     return [f"{number:>9,}  {words}" for number, words in told if number]
 
 
-def _groups(groups: Sequence[Group], width: int, room: int, paint: _Paint) -> list[str]:
+def _groups(groups: Sequence[Group], headings: Mapping[Actor, str], width: int, room: int, paint: _Paint) -> list[str]:
     """What is left by cause; where there is not room for all of it, the causes with the most rows."""
     lines: list[str] = []
     chosen: list[Group] = []
     for group in sorted(groups, key=lambda group: -group.rows)[:SHOWN_GROUPS]:
         more = [each for each in groups if each in (*chosen, group)]
-        longer = _chosen(more, len(groups), width, paint)
+        longer = _chosen(more, len(groups), headings, width, paint)
         if lines and len(longer) > room:
             break
         lines, chosen = longer, more
     return lines
 
 
-def _chosen(groups: Sequence[Group], number: int, width: int, paint: _Paint) -> list[str]:
+def _headings(groups: Sequence[Group], left: int) -> dict[Actor, str]:
+    """What stands over the causes of which each must act; `left` is how many rows there are in all."""
+    several = sum(group.rows for group in groups) > left
+    more = " (a row with several faults stands under each)" if several else ""
+    return {**TASKS, Actor.SHEET: TASKS[Actor.SHEET] + more}
+
+
+def _chosen(
+    groups: Sequence[Group], number: int, headings: Mapping[Actor, str], width: int, paint: _Paint
+) -> list[str]:
     lines = []
     for actor, own in groupby(groups, key=attrgetter("actor")):
-        lines += ["", paint.bold(f"{TASKS[actor]}:"), *(line for group in own for line in _group(group, width))]
+        lines += ["", *map(paint.bold, textwrap.wrap(f"{headings[actor]}:", width))]
+        lines += [line for group in own for line in _group(group, width)]
     if number > len(groups):
         lines.append(f"{'':11}and {count(number - len(groups), 'more cause', 'more causes')}, in report.html")
     return lines
@@ -410,7 +425,8 @@ def _way_on(
         told = textwrap.wrap("They were not in the file of this run; see to them in your own sheet, and run it:", width)
         return ["", *told, f"  {paint.bold(command)}"]
     if Actor.SHEET in actors:
-        what = f"Mend them in {files} (its column sheet_row has the row's number), save, and go on with:"
+        them = "it" if left == 1 else "them"
+        what = f"Mend {them} in {files} (its column sheet_row has the row's number), save, and go on with:"
     elif actors == {Actor.SUPPORT}:
         what = f"Give support the task IDs in {files}; afterwards go on with:"
     else:
@@ -427,7 +443,8 @@ def _files(summaries: Sequence[Summary], width: int) -> list[str]:
     (summary,) = summaries
     told = [(summary.results, "every row"), (summary.report, "all of this as a page")]
     if summary.to_retry:
-        told.insert(1, (summary.failures, f"the {count(summary.to_retry, 'row', 'rows')} to mend or to run again"))
+        ready = "ready to run" if _is_done(summary) else "to mend or to run again"
+        told.insert(1, (summary.failures, f"the {count(summary.to_retry, 'row', 'rows')} {ready}"))
     longest = max(len(visible(path)) for path, _ in told)
     return ["", *(f"{visible(path):<{longest}}  {what}" for path, what in told)]
 
@@ -512,9 +529,9 @@ def _places(error: BaseException) -> Iterator[str]:
             yield from _places(each)
 
 
-def show_interrupted(command: str) -> None:
-    """An interruption at a time when nothing had begun that had to be ended gently."""
-    print("\nInterrupted.", file=sys.stderr)
+def show_interrupted(command: str, *, before: bool) -> None:
+    """An interruption at a time when nothing had begun that had to be ended gently; `before`: while it was asked."""
+    print("\nInterrupted before anything was sent." if before else "\nInterrupted.", file=sys.stderr)
     show_again(command)
 
 

@@ -11,6 +11,7 @@ import anyio.to_thread
 
 from provisioner.errors import DeclinedError, FilesError, InterruptedRunError, SameFailureError, StoppedError
 from provisioner.halt import Halt
+from provisioner.journal import Ended, Journal
 from provisioner.pace import Lane, LaneClosedError, Pace
 from provisioner.records import (
     Account,
@@ -22,6 +23,7 @@ from provisioner.records import (
     OpenTask,
     Prospect,
     RequestCounts,
+    Status,
 )
 from provisioner.service import Service
 from provisioner.settings import PRACTICE, Connection, RunOptions, service_name
@@ -31,12 +33,11 @@ from provisioner.stages.settle import settle
 from provisioner.stages.stock import take_stock
 from provisioner.stages.submit import Submitter
 from provisioner.stages.verify import gather, passwords, servers, verify
-from provisioner.wording import count, duration
+from provisioner.wording import HELD_BACK, count, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from provisioner.journal import Journal
     from provisioner.preparation import Loaded
     from provisioner.progress import Listener
     from provisioner.stages.plan import Plan
@@ -102,7 +103,9 @@ class Delivery:
             # Nothing is lost by a service that cannot be reached.
             self.halt_reason = None
         if self.halt_reason is None and not agree(self._prospect(todo)):
-            self.halt_reason = DeclinedError("Nothing was sent.", remedy="Run again when it is to be sent.")
+            self.halt_reason = DeclinedError(
+                "Nothing was sent.", remedy="Run again when the mailboxes are to be created."
+            )
         if self.halt_reason is None:
             anyio.run(self._go, todo)
 
@@ -132,6 +135,7 @@ class Delivery:
     def _prospect(self, todo: Plan) -> Prospect:
         jobs, doubts = self._limited(todo)
         to_send, to_look_up = len(jobs), sum(doubt.resend for doubt in doubts)
+        most = to_send + to_look_up
         return Prospect(
             to_send=to_send,
             to_poll=len(todo.open_tasks) + len(doubts) - to_look_up,
@@ -141,7 +145,8 @@ class Delivery:
             held_back=len(todo.to_send) - to_send,
             service=self._connection.api_url,
             practice=service_name(self._connection.api_url) == PRACTICE,
-            seconds=max(to_send * rate.seconds / rate.count for rate in self._connection.rates),
+            # A create and a question each.
+            seconds=max(2 * most * rate.seconds / rate.count for rate in self._connection.rates),
             results=str(self._loaded.folder.results),
             failures=str(self._loaded.folder.failures),
         )
@@ -166,6 +171,8 @@ class Delivery:
     async def _work(self, todo: Plan, service: Service) -> None:
         began = self._wall_clock()
         jobs, doubts = self._limited(todo)
+        held_back = todo.to_send[len(jobs) :]
+        await self._journal.record(*(Ended(job.line, Status.UNSENT, began, HELD_BACK) for job in held_back))
         self._listener.planned(
             to_send=len(jobs), to_poll=len(todo.open_tasks) + len(doubts), done=todo.done, invalid=todo.invalid
         )

@@ -20,7 +20,7 @@ import anyio
 import anyio.to_thread
 
 from provisioner.errors import JournalError, RunFolderError
-from provisioner.records import Job, LineId, LoginState, Problem, Request, Secret, Status, TaskId
+from provisioner.records import Actor, Job, LineId, LoginState, Problem, Request, Secret, Status, TaskId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,6 +74,9 @@ MIGRATIONS = (
     ALTER TABLE lines ADD COLUMN smtp TEXT;
     ALTER TABLE lines ADD COLUMN login_error TEXT;  -- why that is not ok
     """,
+    """
+    ALTER TABLE lines ADD COLUMN amended INTEGER NOT NULL DEFAULT 0;  -- what was sent stands in a failures file
+    """,
 )
 """Each brings the tables one version up; the version is SQLite's user_version."""
 
@@ -85,7 +88,7 @@ SHEET_FACT, DELIMITER_FACT = "sheet", "delimiter"
 COLUMNS = (
     "id, sheet_row, file_row, address_key, email, domain, relay_server, project, reply_to, address, status, error,"
     " task_id, mailbox_id, password, password_check, sends, doubtful, superseded_by, submitted_at, finished_at,"
-    " problems, imap, smtp, login_error"
+    " problems, imap, smtp, login_error, amended"
 )
 
 
@@ -127,6 +130,15 @@ class Line:
     smtp: LoginState | None = None
     login_error: str | None = None
     """Why a log-in is not ok, or was not tried."""
+    amended: bool = False
+    """What was sent last came from a failures file, so the sheet may still say something else."""
+
+    @property
+    def actor(self) -> Actor:
+        """Who must act before the row can be created; of no meaning where it is done."""
+        if self.status in (Status.INVALID, Status.REJECTED):
+            return Actor.SHEET
+        return Actor.SUPPORT if self.status is Status.FAILED and self.sends > 1 else Actor.NEXT_RUN
 
     @property
     def was_sent(self) -> bool:
@@ -480,8 +492,8 @@ _LEFT = (
 """Of the rows that are left; its value says whether those that were found valid are among them."""
 _SHEET_ORDER = "sheet_row IS NULL, sheet_row, id"
 _FIELDS = COLUMNS.split(", ")
-_STATUS, _DOUBTFUL, _PASSWORD, _PROBLEMS, *_LOGINS = map(
-    _FIELDS.index, ("status", "doubtful", "password", "problems", "imap", "smtp")
+_STATUS, _DOUBTFUL, _AMENDED, _PASSWORD, _PROBLEMS, *_LOGINS = map(
+    _FIELDS.index, ("status", "doubtful", "amended", "password", "problems", "imap", "smtp")
 )
 _all_fields = attrgetter(*_FIELDS)
 _WRITE = (
@@ -564,6 +576,7 @@ def _line(fields: tuple[Any, ...]) -> Line:
     values = list(fields)
     values[_STATUS] = Status(values[_STATUS])
     values[_DOUBTFUL] = bool(values[_DOUBTFUL])
+    values[_AMENDED] = bool(values[_AMENDED])
     if values[_PASSWORD] is not None:
         values[_PASSWORD] = Secret(values[_PASSWORD])
     problems = values[_PROBLEMS]

@@ -150,14 +150,15 @@ def _ending(
 ) -> Ending:
     folder = loaded.folder
     summary = Summary(
-        sheet=str(loaded.sheet.path),
+        sheet=loaded.name,
         run_folder=str(folder.path),
         results=str(folder.results),
         failures=str(folder.failures),
         report=str(folder.report),
         statuses=journal.statuses(),
         to_retry=journal.retriable_count(of_failures=loaded.sheet.is_failures),
-        original=journal.fact(SHEET_FACT) or str(loaded.sheet.path),
+        original=journal.fact(SHEET_FACT) or loaded.name,
+        read=len(loaded.sheet.rows),
         requests=requests or RequestCounts(),
         seconds=time.perf_counter() - started,
         logins=logins,

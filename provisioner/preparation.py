@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
 """The sheet's columns that results.csv repeats."""
 OPTIONAL = ("project", "reply_to")
+NAMED = 2
+"""So many rows are named in a note about many."""
 
 
 class Loaded:
@@ -43,6 +45,8 @@ class Loaded:
         )
         self.checked: Checked = validate(self.sheet, self.schema, blank_password_ok=options.generate_passwords)
         self.folder: RunFolder = runfolder.locate(options.sheet, options.out)
+        self.name = options.shown or str(options.sheet)
+        self._is_kept = not options.shown
         self._generate = options.generate_passwords
 
     @property
@@ -52,8 +56,9 @@ class Loaded:
     def remember(self, journal: Journal) -> None:
         """Where the sheet is, for a verification that comes later."""
         if not self.sheet.is_failures:
-            journal.set_fact(SHEET_FACT, str(self.sheet.path.resolve()))
             journal.set_fact(DELIMITER_FACT, self.sheet.delimiter)
+            if self._is_kept:
+                journal.set_fact(SHEET_FACT, str(self.sheet.path.resolve()))
 
     def plan(
         self,
@@ -86,17 +91,25 @@ class Loaded:
         if made.mended:
             rows = count(made.mended, "row was", "rows were")
             listener.note(f"{rows} mended in a failures file and not in this sheet: nothing is sent for them now.")
-        for sheet_row, email in made.changed:
-            listener.note(
-                f"Row {sheet_row}: {email} was sent earlier with other values than the sheet has now; "
-                "the mailbox is left as it is. Change it at Mission Inbox, not here."
-            )
+        if made.changed:
+            listener.note(_changed(made.changed))
         return made
 
     def _new_password(self) -> Callable[[], Secret] | None:
         if not self._generate:
             return None
         return passwords.generator(lambda text: self.schema.accepts("password", text))
+
+
+def _changed(rows: Sequence[tuple[int | None, str]]) -> str:
+    """What to say of rows that were sent with other values than the sheet has now: sheet row and username of each."""
+    named = " and ".join(f"{email} (row {row})" if row else email for row, email in rows[:NAMED])
+    were = count(len(rows), "mailbox was", "mailboxes were")
+    such = f", such as {named}" if len(rows) > NAMED else f": {named}"
+    return (
+        f"{were} created with other values than the sheet has now{such}. They are left as they are: change them at "
+        "Mission Inbox, not here."
+    )
 
 
 class _Reading:

@@ -430,7 +430,7 @@ class Prospect:
     practice: bool
     """It is on this computer: nothing costs money."""
     seconds: float
-    """Sending alone takes at least so long."""
+    """It takes at least so long to create them and to ask about each once."""
     results: str
     failures: str
 
@@ -503,6 +503,8 @@ class Summary:
     """None where no mailbox was logged in to."""
     original: str = ""
     """The sheet that the latest failures file came from, or this one."""
+    read: int = 0
+    """How many rows the file has that was read, which may be a failures file."""
 
     @property
     def rows(self) -> int:

@@ -57,6 +57,8 @@ class SheetOptions:
     """Which sheet, read how, and where its files go."""
 
     sheet: Path
+    shown: str = ""
+    """What the sheet is called where its path says nothing to anybody; else empty."""
     out: Path | None = None
     """The run folder; None puts it beside the sheet."""
     schema: Path | None = None

@@ -30,8 +30,8 @@ WORDS: Final[Mapping[Status, Words]] = {
     Status.CREATED: Words("confirmed by the service"),
     Status.EXISTS: Words("there before this run asked"),
     Status.VALID: Words("ready to be created", why="checked, and not sent yet", remedy="Run it"),
-    Status.INVALID: Words("against a rule of the sheet, never sent", remedy="Fix the sheet"),
-    Status.REJECTED: Words("refused by the service", remedy="Fix the sheet"),
+    Status.INVALID: Words("against a rule of the sheet, never sent", remedy="Mend the row, here or in the sheet"),
+    Status.REJECTED: Words("refused by the service", remedy="Mend the row, here or in the sheet"),
     Status.FAILED: Words(
         "accepted, but not created by the service",
         remedy="Run again; if it fails again, ask Mission Inbox's support",
@@ -44,15 +44,24 @@ WORDS: Final[Mapping[Status, Words]] = {
     Status.UNKNOWN: Words(
         "sent, and no clear answer came", remedy="Run again: it is looked up before anything is sent"
     ),
-    Status.UNSENT: Words("not sent yet", why="not sent: the run ended before its turn", remedy="Run again"),
+    Status.UNSENT: Words("not created yet", why="not sent: the run ended before its turn", remedy="Run again"),
 }
 
 TASKS: Final[Mapping[Actor, str]] = {
     Actor.SHEET: "For you to mend in the sheet",
     Actor.SUPPORT: "For Mission Inbox's support, as it failed more than once",
-    Actor.NEXT_RUN: "For the next run, nothing to mend",
+    Actor.NEXT_RUN: "For the next run, with nothing to mend in these rows",
 }
 """The heading over what one of them must do."""
+
+
+HELD_BACK: Final = "not sent: held back by --limit"
+SUPPORT: Final = "Give the task ID to Mission Inbox's support"
+
+
+def remedy(status: Status, actor: Actor) -> str:
+    """What to do about a row; empty where nothing is left to do."""
+    return SUPPORT if actor is Actor.SUPPORT else WORDS[status].remedy
 
 
 def why(status: Status, error: str) -> str:

@@ -378,6 +378,25 @@ def test_after_a_good_check_comes_the_run(command: Any, write_sheet: Any) -> Non
     assert words == ["run", str(sheet), "--out", "here", "--set", "project=789", "--generate-passwords"]
 
 
+def test_after_practice_a_check_goes_on_in_practice(command: Any, write_sheet: Any, tmp_path: Path) -> None:
+    """Rows held back by --limit are told so; a check of them prints the run that makes them, still for practice."""
+    sheet = write_sheet(3)
+    first = command("run", sheet, "--sandbox", "--rate", "100/s", "--limit", "1")
+    assert "held back by --limit" in first.err.partition("For the next run")[2]
+    failures = tmp_path / "acme-run" / "failures.csv"
+    assert failures.read_text("utf-8-sig").count("held back by --limit") == 2
+    said = command("check", failures)
+    assert (said.code, pasted(said)) == (0, ["run", str(failures), "--sandbox"])
+    last = command(*pasted(said), "--rate", "100/s")
+    assert last.code == 0, last.err
+    assert "2 rows in" in last.err
+    assert "3  created" in last.err
+    # Of a failures file without rows nothing is left, which is no fault.
+    again = command(*pasted(said))
+    assert again.code == 0, again.err
+    assert "3  created" in again.err
+
+
 def test_several_sheets_keep_one_rate_and_have_one_summary(
     command: Any, sandbox: Any, write_sheet: Any, tmp_path: Path
 ) -> None:
@@ -423,7 +442,7 @@ def test_a_sheet_comes_from_standard_input(command: Any, write_sheet: Any, tmp_p
     assert "--out" in command("run", "-", "--sandbox", stdin=text).err
     said = command("run", "-", "--out", "here", "--sandbox", "--rate", "100/s", stdin=text)
     assert said.code == 1, said.err
-    assert "standard input: 3 rows" in said.err
+    assert "\nstandard input: 3 rows" in said.err
     assert str(tmp_path) not in said.err.replace(str(tmp_path / "here"), "")
     assert pasted(said)[:2] == ["run", "here/failures.csv"]
 

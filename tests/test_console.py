@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -179,7 +180,8 @@ def summary(statuses: dict[Status, int], sheet: str = "acme.csv") -> Summary:
     folder = sheet.replace(".csv", "-run")
     files = (f"{folder}/{name}" for name in ("results.csv", "failures.csv", "report.html"))
     left = sum(number for status, number in statuses.items() if not status.done)
-    return Summary(sheet, folder, *files, statuses, left, RequestCounts(create=3, poll=4), 12.0)
+    read = sum(statuses.values())
+    return Summary(sheet, folder, *files, statuses, left, RequestCounts(create=3, poll=4), 12.0, read=read)
 
 
 def causes(number: int) -> list[Group]:
@@ -242,12 +244,29 @@ def test_who_must_act_is_said_over_the_causes(monkeypatch: pytest.MonkeyPatch) -
     with terminal(100, 60) as seen:
         text = words(" ".join(shown_on(seen, monkeypatch, causes(3))))
     assert "For you to mend in the sheet: 2 cause 1," in text
-    assert "For the next run, nothing to mend: 3 failed: cause 2," in text
+    assert "For the next run, with nothing to mend in these rows: 3 failed: cause 2," in text
     assert "in D2 (user.2), D92 (" in text
     assert "and 1 more" in text
     assert (
         "Mend them in acme-run/failures.csv (its column sheet_row has the row's number), save, and go on with:" in text
     )
+
+
+def test_rows_under_several_causes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the causes count more rows than are left, it is said why; where they do not, nothing is."""
+    with terminal(100, 60) as seen:
+        assert "under each" not in " ".join(shown_on(seen, monkeypatch, causes(3)))
+    with terminal(100, 60) as seen:
+        text = words(" ".join(shown_on(seen, monkeypatch, [replace(causes(2)[0], rows=90)])))
+    assert "For you to mend in the sheet (a row with several faults stands under each):" in text
+
+
+def test_a_failures_files_rows_are_told_from_the_whole_sheets(capsys: pytest.CaptureFixture[str]) -> None:
+    """The heading counts the file that was read; the statuses are those of every row that the sheet had."""
+    part = replace(summary({Status.CREATED: 20, Status.INVALID: 5}), read=7)
+    console.show_summary([(part, ())], "COMMAND")
+    told = words(capsys.readouterr().err)
+    assert "acme.csv: 7 rows in 12 seconds Of the whole sheet's 25 rows are now: 20 created" in told
 
 
 def test_what_comes_next_depends_on_who_must_act(capsys: pytest.CaptureFixture[str]) -> None:

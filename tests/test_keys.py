@@ -93,7 +93,7 @@ def test_each_profile_has_its_key_and_address(command: Any, sandbox: Any) -> Non
 
 
 def test_a_kept_key_goes_to_its_own_address_alone(command: Any, sandbox: Any, tmp_path: Path) -> None:
-    """Another address, or another key in a file, is a question and not a guess; the environment's key comes first."""
+    """Another address, or two keys that differ, is a question and not a guess; the environment's key comes first."""
     service, other = sandbox(api_key="kept-key"), sandbox(api_key="other-key", imap_host="other.example")
     command("login", "--api-url", service.url, typed="kept-key\n")
     for more in ({"MISSION_INBOX_URL": other.url}, {}):
@@ -107,6 +107,13 @@ def test_a_kept_key_goes_to_its_own_address_alone(command: Any, sandbox: Any, tm
     assert not any(request.status == 403 for request in other.state.requests)
     said = command("account", MISSION_INBOX_API_KEY="other-key", MISSION_INBOX_URL=other.url)
     assert "other.example" in said.stdout
+    environment = {"MISSION_INBOX_API_KEY": "kept-key", "MISSION_INBOX_URL": service.url}
+    said = command("account", "--api-key-file", str(file), **environment)
+    assert (said.returncode, "different API keys" in said.stderr) == (2, True)
+    file.write_text("kept-key")
+    assert command("account", "--api-key-file", str(file), **environment).returncode == 0
+    said = command("account", "--api-key-file", str(tmp_path / "nowhere"), **environment)
+    assert (said.returncode, "nowhere" in said.stderr) == (2, True)
 
 
 def test_a_machine_without_a_keyring_says_what_to_do(command: Any, sandbox: Any, tmp_path: Path) -> None:

@@ -26,14 +26,14 @@ def group(lines: Iterable[Line], *, keep: int) -> tuple[Group, ...]:
     """
     found: dict[_Key, _Found] = defaultdict(_Found)
     for line in lines:
-        own = (actor(line), line.status)
+        own = (line.actor, line.status)
         problems = {(*own, problem.cause or problem.sentence): problem for problem in _problems(line)}
         for key, problem in problems.items():
             found[key].add(line, problem, keep)
     together: dict[object, Group] = {}
     for (who, status, cause), each in found.items():
         known = together.get((who, status, each.same))
-        new = Group(who, status, cause, each.rows, tuple(each.examples))
+        new = Group(who, status, each.sentence or cause, each.rows, tuple(each.examples))
         together[who, status, each.same] = _joined(known, new) if known else new
     order = {each: number for number, each in enumerate(Actor)}
     return tuple(sorted(together.values(), key=lambda group: (order[group.actor], -group.rows)))
@@ -44,12 +44,15 @@ class _Found:
 
     def __init__(self) -> None:
         self.rows = 0
+        self.sentence: str | None = None
+        """What is said of all of them alike; empty where it is not the same."""
         self.examples: list[Example] = []
         self.same = 0
         """The same for causes that the same cells have."""
 
     def add(self, line: Line, problem: Problem, keep: int) -> None:
         self.rows += 1
+        self.sentence = problem.sentence if self.sentence in (None, problem.sentence) else ""
         self.same = hash((self.same, line.id, problem.cell))
         if len(self.examples) < keep:
             self.examples.append(_example(line, problem))
@@ -62,15 +65,6 @@ def _joined(known: Group, new: Group) -> Group:
         for one, other in zip(known.examples, new.examples, strict=True)
     )
     return replace(known, cause=f"{known.cause}; {new.cause}", examples=tuple(examples))
-
-
-def actor(line: Line) -> Actor:
-    """Who must act before the row can be created."""
-    if line.status in (Status.INVALID, Status.REJECTED):
-        return Actor.SHEET
-    if line.status is Status.FAILED and line.sends > 1:
-        return Actor.SUPPORT
-    return Actor.NEXT_RUN
 
 
 def _problems(line: Line) -> tuple[Problem, ...]:

@@ -79,8 +79,9 @@ def plan(
         # A correction stands for the row that it corrects only where the sheet does not hold the correction itself.
         entries = list(entries)
         known.in_sheet = {key for entry in entries for key in _keys(entry)}
-    planner = _Planner(known, new_password, since, Status.VALID if checking else Status.UNSENT)
-    journal.adopt(planner.steps(entries, is_failures=is_failures))
+    waiting = Status.VALID if checking else Status.UNSENT
+    planner = _Planner(known, new_password, since, waiting, is_failures=is_failures)
+    journal.adopt(planner.steps(entries))
     return planner.plan
 
 
@@ -154,12 +155,15 @@ class _Planner:
         new_password: Callable[[], Secret] | None,
         since: Callable[[float | None], float],
         waiting: Status,
+        *,
+        is_failures: bool,
     ) -> None:
         self.plan = Plan()
         self._since = since
         self._known = known
         self._new_password = new_password
         self._waiting = waiting
+        self._is_failures = is_failures
         self._next_id = max(known.by_id, default=0) + 1
         self._ready: dict[str, LineId] = {}
         """Which line has the address of a row that is ready."""
@@ -167,7 +171,8 @@ class _Planner:
         """Which line a row of the original sheet has now; kept for a failures file alone."""
         self._under_way: set[str] = set()
 
-    def steps(self, entries: Iterable[Entry], *, is_failures: bool) -> Iterator[Adoption]:
+    def steps(self, entries: Iterable[Entry]) -> Iterator[Adoption]:
+        is_failures = self._is_failures
         for row in entries:
             entry, known = self._claim(row) if is_failures else (row, self._known.take(row))
             line = known or self._new_line(entry)
@@ -219,9 +224,18 @@ class _Planner:
             return self._poll_on(line, entry)
         if line.status is Status.UNKNOWN:
             return self._look_up(line, entry)
-        if entry.request is not None:
-            return self._send(line, entry, entry.request)
-        return self._refuse(line, entry) if entry.error else self._wait(line, entry)
+        return self._refuse(line, entry) if entry.error else self._accept(line, entry)
+
+    def _accept(self, line: Line, entry: Entry) -> Adoption:
+        if self._waiting is Status.VALID and self._stands(line, entry):
+            return Moved(line.id, line.sheet_row, line.file_row)
+        return self._send(line, entry, entry.request) if entry.request is not None else self._wait(line, entry)
+
+    def _stands(self, line: Line, entry: Entry) -> bool:
+        """Whether what the service said last of a row still holds for a check: the sheet says what was sent then."""
+        if line.status not in (Status.FAILED, Status.REJECTED):
+            return False
+        return not self._is_changed(line, entry) if entry.request is not None else entry.reply_to == line.reply_to
 
     def _leave(self, line: Line, entry: Entry) -> Adoption:
         self.plan.done += 1
@@ -274,6 +288,7 @@ class _Planner:
                 task_id=None,
                 password=made_up,
                 superseded_by=None,
+                amended=self._is_failures,
             )
         )
 
@@ -351,13 +366,18 @@ class _Planner:
         return replace(request, password=made_up), made_up
 
     def _note_change(self, line: Line, entry: Entry) -> None:
+        corrected = line.amended and not self._is_failures
+        if line.was_sent and not corrected and self._is_changed(line, entry):
+            self.plan.changed.append((line.sheet_row, line.email))
+
+    def _is_changed(self, line: Line, entry: Entry) -> bool:
+        """Whether the sheet says something else now than was sent; no, where that cannot be told."""
         if entry.request is None:
-            return
+            return False
         password = entry.request.password
         check = password_check(password, line.id) if password is not None else line.password_check
         was = (line.relay_server, line.project, line.reply_to, line.password_check)
-        if line.was_sent and was != (*sent_cells(entry.request), check):
-            self.plan.changed.append((line.sheet_row, line.email))
+        return was != (*sent_cells(entry.request), check)
 
 
 def _describes(entry: Entry, line: Line) -> bool:

@@ -254,7 +254,8 @@ class _Table:
 
     def sheet(self, path: Path) -> Sheet:
         """What was gathered. It is handed over: this object is of no use afterwards."""
-        if not self._numbers:
+        # A failures file without rows is one of which nothing is left.
+        if not self._numbers and not self._layout.added:
             raise SheetError(
                 f"There is no row below the header (row {self._layout.header.number}).",
                 remedy="Write a row for each mailbox, and save the sheet.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.errors import FilesError
 from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, Sheet, write_table
-from provisioner.wording import WORDS, why
+from provisioner.wording import remedy, why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,7 @@ def _failures(journal: Journal, sheet: Sheet) -> Iterator[tuple[str, ...]]:
             _text(line.sheet_row),
             line.status,
             why(line.status, line.error),
-            WORDS[line.status].remedy,
+            remedy(line.status, line.actor),
             _text(line.task_id),
         )
 

@@ -144,6 +144,29 @@ def test_a_done_row_with_other_values_is_named(journal: Journal) -> None:
     assert adopt(journal, entry(2, "ann", request=other_password)).changed == [(2, "ann")]
 
 
+def test_a_done_row_that_was_corrected_in_a_failures_file_is_not_named(journal: Journal) -> None:
+    """Its user mended it there as told; the sheet still has it as it was, which is no news."""
+    adopt(journal, entry(2, "ann", ready=False))
+    (job,) = adopt(journal, entry(2, "ann"), failures=True).to_send
+    end(journal, job, Status.CREATED)
+    as_it_was = Request("ann", 101, 201, Secret("Weak-Pass-2!"), None, None)
+    assert adopt(journal, entry(2, "ann", request=as_it_was)).changed == []
+    assert adopt(journal, entry(2, "ann", request=as_it_was), failures=True).changed == [(2, "ann")]
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.REJECTED])
+def test_a_check_keeps_what_the_service_said(journal: Journal, status: Status) -> None:
+    """A row that failed keeps its status, reason and task for support, until the sheet says something else."""
+    (job,) = adopt(journal, entry(2, "ann")).to_send
+    end(journal, job, status, task="t1")
+    adopt(journal, entry(2, "ann"), checking=True)
+    line = by_email(journal)["ann"]
+    assert (line.status, line.error, line.task_id) == (status, "why", "t1")
+    mended = Request("ann", 101, 202, Secret("Sheet-Pass-1!"), None, None)
+    adopt(journal, entry(2, "ann", request=mended), checking=True)
+    assert by_email(journal)["ann"].status is Status.VALID
+
+
 def test_a_removed_row_goes_only_if_it_was_never_sent(journal: Journal) -> None:
     """A row ever sent stays in the record, without a sheet row; one never sent is forgotten."""
     jobs = adopt(journal, entry(2, "ann"), entry(3, "bob"), entry(4, "cid")).to_send

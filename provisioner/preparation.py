@@ -86,6 +86,9 @@ class Loaded:
             since=since,
             checking=checking,
         )
+        unused = [header.strip() for header, key in self.sheet.named if key not in self.schema.columns]
+        if unused:
+            listener.note(f"Not used: the {'column' if len(unused) == 1 else 'columns'} {', '.join(unused)}.")
         for row, problem in self.checked.warnings:
             listener.note(f"Row {self.sheet.number(row) or row}, {problem}")
         if made.mended:

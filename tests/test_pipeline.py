@@ -273,6 +273,16 @@ def test_a_check_sends_nothing_and_a_run_goes_on_from_it(
     assert again.summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
 
 
+def test_columns_that_are_not_used_are_named(write_sheet: Any, listener: Any) -> None:
+    """What stands under them is not sent, which nobody should learn later; our own columns are no news."""
+    sheet = write_sheet(1)
+    lines = sheet.read_text("utf-8").splitlines()
+    sheet.write_text("\n".join([f"{lines[0]},Owner,,Return Address", f"{lines[1]},Ann,,"]), "utf-8")
+    pipeline.check(SheetOptions(sheet=sheet), listener)
+    pipeline.check(SheetOptions(sheet=write_sheet(1, name="b.csv")), listener)
+    assert listener.all("note") == [["Not used: the columns Owner, Return Address."]]
+
+
 def test_a_second_run_in_one_folder_is_told_so(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
     """Two runs never work in one folder at once."""
     sheet = write_sheet(1)

@@ -9,9 +9,10 @@ from provisioner.sheets.files import (
     unguard,
     write_table,
 )
-from provisioner.sheets.sheet import TEXT, UNCERTAIN, Origin, Sheet, column_letters
+from provisioner.sheets.sheet import BLANKS, TEXT, UNCERTAIN, Origin, Sheet, column_letters
 
 __all__ = [
+    "BLANKS",
     "FAILURES_COLUMNS",
     "RESULTS_COLUMNS",
     "TEXT",

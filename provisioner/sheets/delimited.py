@@ -23,7 +23,10 @@ NO_DOUBTS: Final[Mapping[int, str]] = {}
 
 _TAKEN_AT_ONCE: Final = 1024
 
-STRAY_QUOTE: Final = "a quotation mark opens or closes where it cannot, so its cells cannot be told apart"
+STRAY_QUOTE: Final = (
+    "a quotation mark opens or closes where it cannot, so its cells cannot be told apart; "
+    "delete the mark, or double it within a quoted cell"
+)
 ROWS_OR_A_CELL: Final = (
     "lines between two quotation marks look like rows, so it is not certain whether they are rows or one cell; "
     "if they are rows, take the quotation marks away, if they are a cell, write it on one line"

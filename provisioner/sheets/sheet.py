@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 TEXT: Final = pd.StringDtype("python", na_value=np.nan)
 """The type of every cell: pandas' own default for text, the same whether pyarrow is installed or not."""
 
+# What cannot be seen at the ends of a cell: blanks of every width, line breaks, and characters of no width.
+BLANKS: Final = " \t\n\r\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+
 UNCERTAIN: Final = "[unclear]"
 """Stands in a cell that could not be read with certainty, also in failures.csv. While it stands there the row is
 refused, so that what was doubtful once is not taken for certain when the file is read again. It is plain ASCII, which
@@ -107,6 +112,11 @@ class Sheet:
         positions = self.rows.searchsorted(list(self.misaligned))
         texts[positions] = list(self.misaligned.values()) if key == "email" else None
         return texts
+
+    @property
+    def named(self) -> list[tuple[str, str]]:
+        """Of each column that has a header, that and the frame's column under it."""
+        return [(header, key) for header, key in zip(self.headers, self.keys, strict=True) if header.strip(BLANKS)]
 
     @cached_property
     def rows(self) -> Positions:

@@ -53,6 +53,11 @@ def text_source(data: bytes, encoding: str | None, meaning: Meaning) -> Source:
     # Spreadsheet programs take this line for themselves and number the rows from the next.
     if named := _SEPARATOR_LINE.fullmatch(top[0]):
         delimiters = named.group(1)
+        if delimiters not in DELIMITERS:
+            raise SheetError(
+                f"The first line says that “{delimiters}” separates the cells, which this program does not read.",
+                remedy="Save the sheet with commas, semicolons, tabs or pipes between its cells.",
+            )
         del top[0]
     candidates = [find_header(records(top, delimiter), meaning) for delimiter in delimiters]
     best = max(range(len(delimiters)), key=lambda place: candidates[place].known)

@@ -109,7 +109,7 @@ def _choose(
     if candidates:
         raise SheetError(
             f"The workbook has several sheets that could be meant: {_listed(candidates)}.",
-            remedy=f"Name one with --sheet, such as --sheet “{next(iter(candidates))}”.",
+            remedy=f'Name one with --sheet, such as --sheet "{next(iter(candidates))}".',
         )
     if pages:
         raise SheetError(

@@ -14,7 +14,7 @@ import pandas as pd
 
 from provisioner.errors import SheetError
 from provisioner.records import Status, TaskId
-from provisioner.sheets import TEXT, UNCERTAIN, Origin, Sheet, column_letters, unguard
+from provisioner.sheets import BLANKS, TEXT, UNCERTAIN, Origin, Sheet, column_letters, unguard
 from provisioner.sheets.blindspots import ERROR, HIDDEN
 from provisioner.sheets.delimited import ROWS_OR_A_CELL, Record, Run
 from provisioner.sheets.headers import known_columns, lay_out
@@ -29,17 +29,15 @@ if TYPE_CHECKING:
     from provisioner.sheets.headers import Layout
     from provisioner.sheets.source import Source
 
-# What cannot be seen at the ends of a cell: blanks of every width, line breaks, and characters of no width.
-_BLANKS: Final = " \t\n\r\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff" + "".join(
-    map(chr, range(0x2000, 0x200B))
-)
-_ASCII_BLANKS: Final = tuple(filter(str.isascii, _BLANKS))
-_EDGES: Final = _BLANKS + '"'
+_ASCII_BLANKS: Final = tuple(filter(str.isascii, BLANKS))
+_EDGES: Final = BLANKS + '"'
 _WHOLE: Final = re.compile(r"([0-9]+)\.0+")
 _BATCH: Final = 1024
 _KEPT_ONCE: Final = 10_000
 """Up to so many different texts of a column are stored once however often they occur."""
 
+SAME: Final = ("domain", "relay_server", "project", "reply_to")
+"""Columns of which all rows may have the same."""
 _MARKED: Final = f"{{}} could not be read with certainty; correct it, and delete the mark {UNCERTAIN}"
 _GUESSED: Final = (
     "the encoding of the file had to be guessed, so the letters of {} are not certain; "
@@ -112,6 +110,8 @@ def _open(
 ) -> Source:
     data = _content(path)
     if is_workbook(data):
+        if encoding is not None:
+            raise SheetError(f"{path} is a workbook, which has no encoding.", remedy="Leave out --encoding.")
         return workbook_source(
             data, sheet_name, schema.meaning, lambda header: set(required) <= set(map(schema.meaning, header.cells))
         )
@@ -138,6 +138,7 @@ def _content(path: Path) -> bytes:
 
 def _fill(fill: Mapping[str, str], schema: MailboxSchema) -> dict[str, str]:
     filled: dict[str, str] = {}
+    names: dict[str, str] = {}
     for name, value in fill.items():
         column = schema.meaning(name)
         if column is None:
@@ -149,7 +150,11 @@ def _fill(fill: Mapping[str, str], schema: MailboxSchema) -> dict[str, str]:
                 f"The column {column} cannot be set for all rows: its cells are secret.",
                 remedy="Write it into the sheet.",
             )
-        filled[column] = value
+        if names.setdefault(column, name) != name:
+            raise SheetError(
+                f"“{names[column]}” and “{name}” both set the column {column}.", remedy="Leave one of them out."
+            )
+        filled[column] = _whole(value) if schema.columns[column].whole_number else value
     return filled
 
 
@@ -168,10 +173,14 @@ def _refuse_missing_columns(layout: Layout, required: Sequence[str]) -> None:
     missing = [name for name in required if name not in layout.keys]
     if missing:
         one = len(missing) == 1
+        ways = [f"Add {'it' if one else 'them'}"]
+        ways += [
+            f"fill a column that is the same for all rows with --set {name}=VALUE" for name in missing if name in SAME
+        ][:1]
+        ways += ["have passwords made up with --generate-passwords"] if "password" in missing else []
         raise SheetError(
             f"The header (row {layout.header.number}) lacks the column{'' if one else 's'} {', '.join(missing)}.",
-            remedy=f"Add {'it' if one else 'them'}, or fill a column that is the same for all rows with "
-            f"--set {missing[0]}=VALUE.",
+            remedy=", or ".join(ways) + ".",
         )
 
 
@@ -237,6 +246,7 @@ class _Table:
         self._columns: list[list[str | None]] = [[] for _ in layout.own]
         self._once: list[dict[str | None, str | None]] = [{} for _ in layout.own]
         self._second_header: int | None = None
+        self._met_example = False
 
     def add_all(self, rows: Iterable[Run | Record]) -> None:
         """Take in everything below the header."""
@@ -256,8 +266,9 @@ class _Table:
         """What was gathered. It is handed over: this object is of no use afterwards."""
         # A failures file without rows is one of which nothing is left.
         if not self._numbers and not self._layout.added:
+            only = ", but for the template's example" if self._met_example else ""
             raise SheetError(
-                f"There is no row below the header (row {self._layout.header.number}).",
+                f"There is no row below the header (row {self._layout.header.number}){only}.",
                 remedy="Write a row for each mailbox, and save the sheet.",
             )
         self._refuse_shared_origins()
@@ -302,7 +313,7 @@ class _Table:
 
     def _fitted(self, record: Record) -> list[str]:
         """The record's cells, as many as the header has; where that took a guess, the row is marked as broken."""
-        cells, width = record.cells, self._layout.width
+        cells, width = self._completed(record), self._layout.width
         if record.fault is None and len(cells) == width:
             return cells
         have = len(cells)
@@ -316,6 +327,19 @@ class _Table:
         if have > width:
             cells = [*cells[: width - 1], UNCERTAIN.join(cells[width - 1 :])]
         return cells + [UNCERTAIN] * (width - have)
+
+    def _completed(self, record: Record) -> list[str]:
+        """The cells, with those of our own at the end that are blank and that Excel leaves out when it saves the file.
+
+        What the file says of the row's state proves that nothing before it is missing.
+        """
+        cells, width, added = record.cells, self._layout.width, self._layout.added
+        missing = range(len(cells), width)
+        if not added or record.fault or not missing or not set(missing) <= set(added.values()) - {added["status"]}:
+            return cells
+        sheet_row, status = (cells[added[name]].strip(BLANKS) for name in ("sheet_row", "status"))
+        proved = status.lower() in list(Status) and (not sheet_row or sheet_row.isdecimal())
+        return [*cells, *("" for _ in missing)] if proved else cells
 
     def _add(
         self,
@@ -347,7 +371,9 @@ class _Table:
             names = [cell.replace(UNCERTAIN, "") for cell in cells]
             likely = [name for name in names if not _NO_HEADER.search(name)]
             header = len(likely) >= self._names and known_columns(likely, self._schema.meaning) >= self._names
-            if not any(map(_visible, cells)) or self._is_example(cells) or (header and self._is_same_header(names)):
+            example = self._is_example(cells)
+            self._met_example |= example
+            if not any(map(_visible, cells)) or example or (header and self._is_same_header(names)):
                 dropped.add(index)
                 self._broken.pop(numbers[index], None)
             elif header and self._names > 1 and self._second_header is None:
@@ -373,7 +399,7 @@ class _Table:
         """Whether the row is the template's example, by its username and all else that it has."""
         if "email" not in self._layout.keys or self._layout.keys.index("email") not in self._example:
             return False
-        return all(cells[place].strip(_BLANKS) == example for place, example in self._example.items())
+        return all(cells[place].strip(BLANKS) == example for place, example in self._example.items())
 
     def _is_same_header(self, cells: Sequence[str]) -> bool:
         """Whether a row that names columns names those of the header; a single name must be the very same."""
@@ -445,13 +471,18 @@ def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> S
     """
     together = "".join(texts)
     if column and (not together.isascii() or any(map(together.__contains__, _ASCII_BLANKS))):
-        bare = [text.strip(_BLANKS) for text in texts]
+        bare = [text.strip(BLANKS) for text in texts]
         texts = (
             [text if edgeless else "" for text, edgeless in zip(texts, bare, strict=True)] if column.secret else bare
         )
     if column and column.whole_number and "." in together:
-        texts = [_WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text for text in texts]
+        texts = list(map(_whole, texts))
     return texts if all(texts) else [text or fill for text in texts]
+
+
+def _whole(text: str) -> str:
+    """101 for 101.0, which is how spreadsheet programs write some whole numbers."""
+    return _WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text
 
 
 @cache  # One text for however many rows.
@@ -464,12 +495,12 @@ def _miscounted(have: int, width: int, delimiter: str) -> str:
 
 
 def _visible(text: str) -> bool:
-    return bool(text.strip(_BLANKS))
+    return bool(text.strip(BLANKS))
 
 
 def _origin(sheet_row: str, task_id: str, status: str, error: str) -> Origin:
-    row, word = _WHOLE.sub(r"\1", sheet_row.strip(_BLANKS)), status.strip(_BLANKS).lower()
-    task = unguard(task_id).strip(_BLANKS)
+    row, word = _WHOLE.sub(r"\1", sheet_row.strip(BLANKS)), status.strip(BLANKS).lower()
+    task = unguard(task_id).strip(BLANKS)
     return Origin(
         sheet_row=int(row) if row.isascii() and row.isdecimal() else None,
         task_id=TaskId(task) if task else None,

@@ -18,6 +18,7 @@ import pandas as pd
 
 from provisioner.records import Problem, Row, Secret
 from provisioner.schema import Fault
+from provisioner.sheets import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -137,7 +138,7 @@ def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = F
 
 def _unreadable(sentence: str) -> Fault:
     """Why a row could not be read with certainty; the cause is that sentence without its cells and numbers."""
-    return Fault(sentence, re.sub(r"\b[A-Z]{0,3}[0-9]+\b", "…", sentence))
+    return Fault(sentence, re.sub(r"(?<![\w-])[A-Z]{0,3}[0-9]+\b", "…", sentence).replace("… cell ", "… cells "))
 
 
 def _findings(
@@ -231,6 +232,9 @@ def _folded(texts: Texts) -> Texts | list[str]:
 
 def _blank_ends(sheet: Sheet, name: str, whole: Mask) -> _Finding:
     texts = sheet.frame[name].to_numpy(dtype=object, na_value="")
-    ends = np.fromiter(map(operator.ne, texts, map(str.strip, texts)), dtype=np.bool_, count=len(texts))
     kept = f"the {name} begins or ends with a blank, which is kept as part of it"
+    ends = np.zeros(len(texts), dtype=np.bool_)
+    if any(map("".join(texts).__contains__, BLANKS)):
+        bare = map(str.strip, texts, repeat(BLANKS))
+        ends = np.fromiter(map(operator.ne, texts, bare), dtype=np.bool_, count=len(texts))
     return _Finding(name, lambda _: [Fault(kept, kept)], np.flatnonzero(whole & ends))

@@ -358,6 +358,69 @@ def test_a_sheet_may_have_columns_called_as_ours(sheet: Sheets) -> None:
     assert read_sheet.number(2) == 17
 
 
+def test_blank_cells_that_excel_leaves_out_of_a_failures_file_are_no_fault(sheet: Sheets) -> None:
+    """A row may be short by blank cells of our own columns, and by nothing else: a shifted row is never completed."""
+    read_sheet = sheet(
+        f"{FAILURES}\n"
+        "john,101,201,Abcdef1!,,17,failed,e,r\n"
+        "jane,101,201,Abcdef1!,,18,invalid\n"
+        "bob,101,201,Abcdef1!,19,invalid,e,r\n"
+        "eve,101,201,Abcdef1!,,twenty,invalid,e\n"
+        "dan,101,201,Abcdef1!,\n"
+    )
+    assert ready(read_sheet) == [(2, "john"), (3, "jane")]
+    assert sorted(read_sheet.broken) == [4, 5, 6]
+    assert read_sheet.origins[2].sheet_row == 17
+
+
+def test_a_failures_file_without_rows_is_one_of_which_nothing_is_left(sheet: Sheets) -> None:
+    """Whoever runs it again is told what the record says, not that the file is at fault."""
+    read_sheet = sheet(f"{FAILURES}\n")
+    assert (read_sheet.is_failures, len(read_sheet.rows)) == (True, 0)
+
+
+def test_an_untouched_template_is_told_from_a_sheet_without_rows(sheet: Sheets) -> None:
+    """There is a row in it, which its user sees: it is said that it is but the example."""
+    example = "example.username,101,201,Example-Passw0rd!,789"
+    with pytest.raises(SheetError, match="but for the template's example"):
+        sheet(f"{HEADER}\n{example}")
+    with pytest.raises(SheetError, match=r"no row below the header \(row 1\)\.$"):
+        sheet(f"{HEADER}\n")
+
+
+@pytest.mark.parametrize("mark", ["^", '"', ":", " "])
+def test_a_separator_that_no_failures_file_could_have_is_refused(sheet: Sheets, mark: str) -> None:
+    """It would be written, and could not be read back."""
+    with pytest.raises(SheetError, match="separates the cells"):
+        sheet(f"sep={mark}\n{HEADER}\n{GOOD}\n".replace(",", mark))
+
+
+def test_one_column_is_set_by_one_name(sheet: Sheets) -> None:
+    """Two values for it, under two of its names, are a question; a whole number is read as in a cell."""
+    with pytest.raises(SheetError, match="“project” and “Campaign” both set the column project"):
+        sheet(f"{HEADER}\n{GOOD}", fill={"project": "7", "Campaign": "8"})
+    read_sheet = sheet("email,domain,relay_server,password\njohn,101,201,Abcdef1!", fill={"project": "789.0"})
+    assert [row.project for row in validate(read_sheet, MAILBOX).ready()] == ["789"]
+
+
+@pytest.mark.parametrize(
+    ("header", "advice"),
+    [
+        ("email,domain,relay_server", "Add it, or have passwords made up with --generate-passwords."),
+        (
+            "email,password,relay_server",
+            "Add it, or fill a column that is the same for all rows with --set domain=VALUE.",
+        ),
+        ("domain,password,relay_server", "Add it."),
+    ],
+)
+def test_a_missing_column_is_advised_on_by_what_helps(sheet: Sheets, header: str, advice: str) -> None:
+    """Nobody is told to give every mailbox one username or one password."""
+    with pytest.raises(SheetError) as refused:
+        sheet(f"{header}\na,b,c")
+    assert refused.value.remedy == advice
+
+
 def test_a_note_in_a_failures_file_may_look_like_rows(sheet: Sheets) -> None:
     """What we wrote within quotation marks is one cell, whatever it holds."""
     note = "x\n" + ",".join("abcdefghijk") + "\ny"

@@ -73,7 +73,9 @@ def test_rows_are_named_by_their_numbers(check: Check) -> None:
 @pytest.mark.parametrize("blank", ["", "   ", "\u00a0"])
 def test_a_blank_password_is_a_problem_unless_one_is_generated(check: Check, blank: str) -> None:
     """The caller says which; the sheet may then lack the column too."""
-    assert said(check(f"a,101,201,{blank},,"), 2) == ["D2: the password is missing"]
+    assert said(check(f"a,101,201,{blank},,"), 2) == [
+        "D2: the password is missing; write one, or have it made up with --generate-passwords"
+    ]
     assert [row.password for row in check(f"a,101,201,{blank},,", blank_password_ok=True).ready()] == [None]
     without = check("a,101,201", header="email,domain,relay_server", blank_password_ok=True)
     assert [row.password for row in without.ready()] == [None]

@@ -331,7 +331,7 @@ def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **option
         how = _read_verify_options(options)
         connect = None if how.imap_host and how.smtp_host else _connector(options)
         verified = verification.verify_run(run, sheets, how, connect, listener, schema_file=schema)
-        console.show_logins(verified.counts, verified.bad)
+        console.show_logins(verified.counts, verified.bad, _same_command())
         console.say(f"Every mailbox: {verified.results}")
     raise SystemExit(ROWS_LEFT if verified.counts.failed or verified.counts.untried else DONE)
 
@@ -537,6 +537,11 @@ def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
 def _read_verify_options(options: dict[str, Any]) -> VerifyOptions:
     from provisioner.settings import VerifyOptions
 
+    if options["sandbox"] and not (options["imap_host"] and options["smtp_host"]):
+        raise SettingsError(
+            "Practice has no mail servers to log in to.",
+            remedy="Leave out --verify, or name servers of your own with --imap-host and --smtp-host.",
+        )
     names = ("imap_host", "imap_port", "smtp_host", "smtp_port")
     return VerifyOptions(patience=options["verify_timeout"], **{name: options[name] for name in names})
 

@@ -345,8 +345,8 @@ def _logins(summaries: Sequence[Summary]) -> list[str]:
 def _login_lines(counts: LoginCounts) -> list[str]:
     told = (
         (counts.ok, "can be logged in to, over IMAP and SMTP"),
-        (counts.failed, "cannot: see login_error in results.csv"),
-        (counts.untried, "were not logged in to: see login_error in results.csv"),
+        (counts.failed, "cannot be logged in to: login_error in results.csv says why"),
+        (counts.untried, "were not logged in to: login_error in results.csv says why"),
     )
     return [f"{number:>9,}  {words}" for number, words in told if number]
 
@@ -610,9 +610,14 @@ def print_account_json(account: Account) -> None:
     print(json.dumps({"account": dict(account.facts), **servers}, ensure_ascii=False))
 
 
-def show_logins(counts: LoginCounts, bad: Sequence[Line]) -> None:
-    """How many mailboxes could be logged in to, and why the others could not: by reason, each with two examples."""
+def show_logins(counts: LoginCounts, bad: Sequence[Line], again: str) -> None:
+    """How many mailboxes could be logged in to, and why the others could not: by reason, each with two examples.
+
+    `again` is the command that tries once more.
+    """
     width, _ = _size(sys.stderr)
+    if not (counts.ok or bad):
+        print("\nNo mailbox of this run is created yet, so there is none to log in to.", file=sys.stderr)
     by_reason: dict[str, list[str]] = {}
     for line in bad:
         by_reason.setdefault(line.login_error or "not tried", []).append(line.address or line.email)
@@ -621,6 +626,9 @@ def show_logins(counts: LoginCounts, bad: Sequence[Line]) -> None:
         more = len(addresses) - SHOWN_EXAMPLES
         where = ", ".join(addresses[:SHOWN_EXAMPLES]) + (f" and {more:,} more" if more > 0 else "")
         lines += ["", *_indented(f"{len(addresses):>9,}  {visible(reason)}", width), *_indented(visible(where), width)]
+    if counts.failed:
+        what = "Wait some minutes, then try once more; if it stays so, ask Mission Inbox's support:"
+        lines += ["", *textwrap.wrap(what, width), f"  {again}"]
     print("\n".join(lines), file=sys.stderr)
 
 

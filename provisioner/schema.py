@@ -25,7 +25,7 @@ from pandera.api.extensions import register_check_method
 from pandera.io.pandas_io import deserialize_schema
 
 from provisioner.errors import SchemaError
-from provisioner.sieve import MOST_SETS, Sieve, is_anchored, is_plain, is_set
+from provisioner.sieve import ANYTHING, MOST_SETS, Sieve, is_anchored, is_plain, is_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -244,7 +244,7 @@ class MailboxSchema:
 def _sieve(rules: Sequence[Rule]) -> Sieve | None:
     """What finds the cells that keep all of the rules; None where one of them is of a kind that it cannot hold."""
     sets: dict[bool, list[re.Pattern[str]]] = {True: [], False: []}
-    whole, shortest, longest = "", 0, Sieve.longest
+    whole, fits, shortest, longest = "", ANYTHING, 0, Sieve.longest
     for rule in rules:
         sign = "!" if rule.forbids else "="
         if rule.kind == "length":
@@ -253,13 +253,17 @@ def _sieve(rules: Sequence[Rule]) -> Sieve | None:
             sets[rule.forbids].append(rule.pattern)
         elif rule.kind.startswith("has") and is_anchored(rule.pattern):
             whole += f"(?{sign}{rule.pattern.pattern})"
+        elif rule.kind == "fits" and is_plain(rule.pattern) and fits == ANYTHING:
+            # It is what goes through the cell; the others only look ahead.
+            fits = f"(?:{rule.pattern.pattern})"
         elif rule.kind.startswith("fits") and is_plain(rule.pattern):
             whole += f"(?{sign}(?:{rule.pattern.pattern})\\Z)"
         else:
             return None
     if sum(map(len, sets.values())) > MOST_SETS:
         return None
-    return Sieve(shortest, longest, sets[False], sets[True], re.compile(f"{whole}(?s:.*)") if whole else None)
+    asked = whole or fits != ANYTHING
+    return Sieve(shortest, longest, sets[False], sets[True], re.compile(whole + fits) if asked else None)
 
 
 def load(path: Path | None = None) -> MailboxSchema:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
     Texts = np.ndarray[tuple[int], np.dtype[np.object_]]
 
+ANYTHING: Final = "(?s:.*)"
 MOST_SETS: Final = 8
 """A bit of a byte each."""
 _SET: Final = re.compile(r"\[(?:[^\[\]\\]|\\.)+\]")

@@ -227,7 +227,7 @@ def edited(old: str, new: str) -> str:
         (edited("min: 1", "min: one"), "a whole number is expected"),
         (edited("min: 1", "min: 256"), "min is greater than max"),
         (edited("nullable: false", "nullable: maybe"), "true or false is expected"),
-        (edited("|example\\.username)|", "|example(|"), "not a regular expression"),
+        (edited("xample\\.username)|", "xample(|"), "not a regular expression"),
         (edited("{username}", "{user}"), "{user}"),
         (edited("{username}", "{username.__class__}"), "{username.__class__}"),
         (edited("{username}", "{username!r}"), "{username!r}"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Texts = np.ndarray[tuple[int], np.dtype[np.object_]]
     Positions = np.ndarray[tuple[int], np.dtype[np.int64]]
+    Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 TEXT: Final = pd.StringDtype("python", na_value=np.nan)
 """The type of every cell: pandas' own default for text, the same whether pyarrow is installed or not."""
@@ -100,9 +101,15 @@ class Sheet:
         """The frame's column under `key`, blank cells None."""
         if key not in self._texts:
             cells = self.frame[key].to_numpy(dtype=object, copy=True)
-            cells[self.frame[key].isna()] = None
+            cells[~self.filled(key)] = None
             self._texts[key] = cells
         return self._texts[key]
+
+    def filled(self, key: str) -> Mask:
+        """Which cells of the frame's column under `key` are not blank."""
+        if key not in self._filled:
+            self._filled[key] = self.frame[key].notna().to_numpy(dtype=np.bool_)
+        return self._filled[key]
 
     def _aligned(self, key: str) -> Texts:
         """As `texts`, without what is not certain to belong there."""
@@ -122,6 +129,10 @@ class Sheet:
     def rows(self) -> Positions:
         """The number in the file of each row of the frame, ascending."""
         return self.frame.index.to_numpy(dtype=np.int64)
+
+    @cached_property
+    def _filled(self) -> dict[str, Mask]:
+        return {}
 
     @cached_property
     def _texts(self) -> dict[str, Texts]:

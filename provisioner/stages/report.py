@@ -100,6 +100,8 @@ def report(
         finished_at=datetime.fromtimestamp(finished_at, UTC).strftime("%d %B %Y, %H:%M UTC"),
         stopped=stopped,
         words=WORDS,
+        logins=summary.logins,
+        unproved=summary.logins.failed + summary.logins.untried if summary.logins else 0,
         undone=sum(number for status, number in summary.statuses.items() if not status.done),
         tasks=TASKS,
         groups={actor: list(own) for actor, own in groupby(listed, attrgetter("actor"))},

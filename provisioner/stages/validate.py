@@ -150,7 +150,7 @@ def _findings(
             yield _Finding(column.name, lambda _: blank, np.flatnonzero(whole))
         return
     texts = sheet.texts(column.name)
-    filled = whole & _filled(texts)
+    filled = whole & sheet.filled(column.name)
     if not blank_ok:
         yield _Finding(column.name, lambda _: blank, np.flatnonzero(whole & ~filled))
     positions = np.flatnonzero(filled)
@@ -161,10 +161,6 @@ def _findings(
         lambda position: column.faults(texts[position]),
         positions[broken if back is None else broken[back]],
     )
-
-
-def _filled(texts: Texts) -> Mask:
-    return np.fromiter(map(operator.is_not, texts, repeat(None)), dtype=np.bool_, count=len(texts))
 
 
 def _nameless(finding: _Finding, cut: Mask) -> _Finding:
@@ -196,7 +192,7 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
     if "email" not in sheet.keys or "domain" not in sheet.keys:
         return
     emails, domains = sheet.texts("email"), sheet.texts("domain")
-    named = np.flatnonzero(whole & _filled(emails) & _filled(domains))
+    named = np.flatnonzero(whole & sheet.filled("email") & sheet.filled("domain"))
     usernames = _folded(emails[named])
     if len(set(usernames)) == len(usernames):
         return

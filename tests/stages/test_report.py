@@ -9,13 +9,14 @@ import re
 import shutil
 import stat
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from provisioner.errors import KeyRefusedError
 from provisioner.journal import Event
-from provisioner.records import Actor, Example, Group, LineId, RequestCounts, Status, Summary, TaskId
+from provisioner.records import Actor, Example, Group, LineId, LoginCounts, RequestCounts, Status, Summary, TaskId
 from provisioner.stages.report import draw, follow, report
 
 if TYPE_CHECKING:
@@ -66,10 +67,30 @@ def page(tmp_path: Path) -> Callable[..., Path]:
     def write(groups: Sequence[Group] = (), events: Sequence[Event] = (), **more: Any) -> Path:
         path = tmp_path / "report.html"
         counts = more.pop("statuses", {Status.CREATED: 30, Status.REJECTED: 3})
-        report(path, summary(counts), groups, events, finished_at=1_700_000_000.0, **more)
+        ended = replace(summary(counts), logins=more.pop("logins", None))
+        report(path, ended, groups, events, finished_at=1_700_000_000.0, **more)
         return path
 
     return write
+
+
+def test_every_entry_says_what_is_wrong(page: Callable[..., Path]) -> None:
+    """Even where all of a cause are told the same, as with passwords: nobody has to look above the table."""
+    text = page([group("the password needs a digit", "ann", "bob")]).read_text("utf-8")
+    assert text.count("<td>the password needs a digit") == 2
+
+
+def test_log_ins_that_failed_are_told(page: Callable[..., Path]) -> None:
+    """All rows may be done while a mailbox does not work: then something is left."""
+    made = {Status.CREATED: 30}
+    plain = page(statuses=made).read_text("utf-8")
+    assert "All 30 rows are done: nothing is left." in plain
+    assert "logged in" not in plain
+    for logins, told in ((LoginCounts(30, 0, 0), ": nothing is left."), (LoginCounts(27, 2, 1), "rows are done.")):
+        text = page(statuses=made, logins=logins).read_text("utf-8")
+        assert told in text
+        assert f"{logins.ok} mailboxes can be logged in to" in text
+    assert "3 mailboxes could not be, or were not tried" in text
 
 
 class Tags(html.parser.HTMLParser):

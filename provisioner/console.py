@@ -87,7 +87,11 @@ class _Tally:
 
     def counts(self) -> str:
         """What became of the rows so far, and how it goes."""
-        return f"{self.worked:,} created, {self.failed:,} not created{self._outlook()}"
+        return f"{self.results()}{self._outlook()}"
+
+    def results(self) -> str:
+        """What became of the rows so far."""
+        return f"{self.worked:,} created, {self.failed:,} not created"
 
     def _outlook(self) -> str:
         """How fast requests go, and what that leaves; empty while too few rows are finished to tell.
@@ -152,7 +156,10 @@ class PlainProgress:
 
 
 class BarProgress:
-    """Two bars on a terminal, what was sent and what is finished, and a line below them that says how it goes."""
+    """Two bars on a terminal, what was sent and what is finished, and a line below them that says how it goes.
+
+    Events only count; all three lines are drawn together, from the same numbers.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -162,6 +169,7 @@ class BarProgress:
         self._below: tqdm[Any] | None = None
         self._told_at = 0.0
         self._held_until = 0.0
+        self._held = ""
 
     def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
         self.close()
@@ -174,25 +182,24 @@ class BarProgress:
 
     def sent(self) -> None:
         self._tally.sent_rows += 1
-        if self._sent is not None and self._tally.sent_rows <= self._tally.to_send:
-            self._sent.update()
+        self._draw_when_due(at_once=self._tally.sent_rows == self._tally.to_send)
 
     def ended(self, status: Status) -> None:
         self._tally.end(status)
-        if self._finished is not None and self._tally.ended_rows <= self._tally.to_end:
-            self._finished.update()
+        self._draw_when_due(at_once=self._tally.ended_rows >= self._tally.to_end)
 
     def held(self, seconds: float, reason: str) -> None:
-        self._held_until = max(self._held_until, time.monotonic() + seconds)
-        self._tell(_held(self._held_until - time.monotonic(), reason))
+        until = time.monotonic() + seconds
+        if until > self._held_until:
+            self._held_until, self._held = until, _held(seconds, reason)
+        self._draw()
 
     def answered(self, exchange: Exchange) -> None:
         self._tally.answer(exchange)
-        now = time.monotonic()
-        if now >= self._held_until and now - self._told_at >= STATUS_INTERVAL:
-            self._tell(self._tally.counts())
+        self._draw_when_due()
 
     def note(self, sentence: str) -> None:
+        self._draw()
         tqdm.write(textwrap.fill(visible(sentence), _size(self._stream)[0]), file=self._stream)
 
     def close(self) -> None:
@@ -202,12 +209,24 @@ class BarProgress:
                 bar.close()
         self._sent = self._finished = self._below = None
 
-    def _tell(self, sentence: str) -> None:
+    def _draw_when_due(self, *, at_once: bool = False) -> None:
+        if at_once or time.monotonic() - self._told_at >= STATUS_INTERVAL:
+            self._draw()
+
+    def _draw(self) -> None:
+        """All that stands on the screen, as it is at this moment; the counts stay while requests are held back."""
+        self._told_at = time.monotonic()
+        tally = self._tally
         if self._below is not None:
-            self._told_at = time.monotonic()
-            self._below.set_description_str(sentence)
-            for bar in filter(None, (self._sent, self._finished)):
-                bar.refresh()  # by themselves they would not show an update that came soon after another
+            held = self._told_at < self._held_until
+            told = f"{tally.results()}. {self._held}" if held else tally.counts()
+            self._below.set_description_str(told, refresh=False)
+        for bar, number in ((self._sent, tally.sent_rows), (self._finished, tally.ended_rows)):
+            if bar is not None:
+                bar.n = min(number, bar.total or 0)
+        for drawn in (self._below, self._finished, self._sent):  # a bar last: it leaves the cursor within its line
+            if drawn is not None:
+                drawn.refresh()
 
     def _bar(self, name: str, total: int) -> tqdm[Any]:
         width = len(f"{total:,}")

@@ -97,10 +97,10 @@ def test_bars_never_wrap_nor_touch_a_message(columns: int, monkeypatch: pytest.M
             assert sum(line.startswith("Sent ") for line in shown) == 1, shown
             assert sum(line.startswith("Finished ") for line in shown) == 1, shown
             assert "of 12,000" in next(line for line in shown if line.startswith("Sent "))
-        assert any("Held back until" in line for line in shown)
+        assert any("not created. Held back" in line for line in shown)
         bars.close()
         left = seen.lines()
-        assert not any(line.startswith(("Sent ", "Finished ", "Held back")) for line in left)
+        assert not any(line.startswith(("Sent ", "Finished ")) or "Held back" in line for line in left)
         told = words(" ".join(left))
         assert told.count(words(LONG)) == 3
         assert told.startswith("Row 17: ")
@@ -115,12 +115,55 @@ def test_the_bars_count_what_was_sent_and_what_is_finished() -> None:
             bars.sent()
             bars.ended(Status.CREATED)
         bars.ended(Status.FAILED)  # one more than was planned changes no total
-        bars._told_at = 0.0
-        bars.answered(ASKED)
         shown = seen.lines()
         assert any(re.match(r"Sent .*1,500 of 1,500", line) for line in shown), shown
         assert any(re.match(r"Finished .*1,500 of 1,500", line) for line in shown), shown
         assert any("1,500 created, 1 not created" in line for line in shown), shown
+        bars.close()
+
+
+def test_the_bars_and_the_line_below_them_tell_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the screen is looked at, what is finished is as many rows as are created and not created together."""
+    now = [1000.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    with terminal() as seen:
+        bars = console.progress(stream=seen.stream)
+        bars.planned(to_send=40, to_poll=0, done=0, invalid=0)
+        for row in range(40):
+            now[0] += 0.07 if row % 10 else 3.0  # tqdm would by itself draw more often than this, and not together
+            bars.sent()
+            bars.answered(SENT)
+            bars.ended(Status.CREATED if row % 4 else Status.FAILED)
+            if row == 20:
+                bars.note("A word in between.")
+            shown = " ".join(seen.lines())
+            told = re.search(r"([\d,]+) created, ([\d,]+) not created", shown)
+            finished = re.search(r"Finished .*? (\d+) of 40", shown)
+            assert told is not None, shown
+            assert finished is not None, shown
+            assert int(finished[1]) == int(told[1]) + int(told[2]), shown
+            assert row != 20 or finished[1] == "21", "a note stands above what is true when it is written"
+        assert finished[1] == "40", "the last row is drawn however soon it comes"
+        bars.close()
+
+
+def test_a_time_of_waiting_leaves_the_counts_in_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While requests are held back both are told on one line at every moment, and afterwards the counts alone."""
+    now = [1000.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    with terminal(100) as seen:
+        bars = console.progress(stream=seen.stream)
+        bars.planned(to_send=40, to_poll=0, done=0, invalid=0)
+        bars.held(9.5, "the service asks to send more slowly")
+        for row in range(1, 10):
+            now[0] += 1.0
+            bars.ended(Status.CREATED)
+            bars.held(0.1, "a shorter time")
+            (line,) = (line for line in seen.lines() if "created" in line)
+            assert re.fullmatch(rf"{row} created, 0 not created\. Held back until [\d:]+: the service asks .*", line)
+        now[0] += 1.0
+        bars.answered(ASKED)
+        assert not any("Held back" in line for line in seen.lines())
         bars.close()
 
 

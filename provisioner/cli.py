@@ -214,10 +214,11 @@ def collect_seldom() -> None:
 
 
 def _spelt_out(error: UnicodeError) -> tuple[str, int]:
-    """What to write in place of characters that an output cannot show: their plain forms, else question marks."""
+    """What to write in place of characters that an output cannot show: their plain forms, else their numbers."""
     assert isinstance(error, UnicodeEncodeError)
     plain = {"“": '"', "”": '"', "\u2019": "'", "…": "...", "•": "*", "·": "-"}
-    return "".join(plain.get(char, "?") for char in error.object[error.start : error.end]), error.end
+    lacking = error.object[error.start : error.end]
+    return "".join(plain.get(char) or f"U+{ord(char):04X}" for char in lacking), error.end
 
 
 @main.command(cls=_SheetCommand, epilog=ENVIRONMENT)

@@ -475,7 +475,8 @@ def _requests(summaries: Sequence[Summary]) -> Iterator[str]:
         if total:
             yield (
                 f"{count(total, 'request', 'requests')}: {sent.create:,} to create, {sent.poll:,} to ask about tasks,"
-                f" {sent.other:,} others; {sent.throttled:,} refused for speed, {sent.retried:,} sent again."
+                f" {count(sent.other, 'other', 'others')};"
+                f" {sent.throttled:,} refused for speed, {sent.retried:,} sent again."
                 f" Each of them is in run.log in {visible(summary.run_folder)}."
             )
 

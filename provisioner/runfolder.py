@@ -57,7 +57,10 @@ def existing(run: Path) -> RunFolder:
     """The folder of a run that was made, named by itself or by its sheet. Raises RunFolderError."""
     folder = RunFolder(run) if run.is_dir() else locate(run, None)
     if not folder.journal.exists():
-        raise RunFolderError(f"There is no run in {folder.path}.", remedy="Name the folder that results.csv is in.")
+        raise RunFolderError(
+            f"There is no run in {folder.path if run.exists() else run}.",
+            remedy="Name the folder that results.csv is in.",
+        )
     return folder
 
 

@@ -458,10 +458,11 @@ def test_quiet_speaks_only_of_what_is_left(command: Any, write_sheet: Any) -> No
 
 @pytest.mark.parametrize("encoding", ["cp437", "cp1252", "ascii", "utf-8"])
 def test_any_code_page_is_written_to(command: Any, write_sheet: Any, encoding: str) -> None:
-    """Quotation marks that a code page lacks become plain ones; no name ends a run."""
+    """Quotation marks that a code page lacks become plain ones, other characters their numbers; no name ends a run."""
     said = command("check", write_sheet([("jürgen→y", "101", "201", PASSWORD, "", "")]), encoding=encoding)
     assert said.code == 1
     assert ('"' in said.err) == (encoding in ("cp437", "ascii"))
+    assert ("U+2192" in said.err) == (encoding != "utf-8")
     assert "type the username again" in said.err
 
 

@@ -341,6 +341,13 @@ def test_several_sheets_have_one_summary(capsys: pytest.CaptureFixture[str]) -> 
     assert text.count("7 requests: 3 to create, 4 to ask about tasks") == 2
 
 
+def test_one_request_of_a_kind_is_not_told_as_many(capsys: pytest.CaptureFixture[str]) -> None:
+    """With one other request the line says so."""
+    single = replace(summary({Status.CREATED: 1}), requests=RequestCounts(other=1))
+    console.show_summary([(single, [])], "COMMAND", verbose=True)
+    assert "1 request: 0 to create, 0 to ask about tasks, 1 other;" in words(capsys.readouterr().err)
+
+
 @pytest.mark.parametrize("switch", ["NO_COLOR", "TERM"])
 def test_colour_can_be_switched_off(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """NO_COLOR, whatever its value, and a dumb terminal get none; the words say all that the colours do."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from provisioner import cli, inquiries, pipeline
+from provisioner import cli, inquiries, pipeline, runfolder
+from provisioner.errors import RunFolderError
 from provisioner.records import Listing
 from provisioner.settings import RunOptions, SheetOptions
 
@@ -221,3 +222,9 @@ def test_only_the_mailboxes_of_one_run(
     assert "2 mailboxes for smartlead" in said.stderr
     nowhere = call("export", "smartlead", "--only", tmp_path, service=service)
     assert (nowhere.exit_code, "no run in" in nowhere.stderr) == (2, True)
+
+
+def test_a_run_that_is_not_there_is_named_as_it_was_typed(tmp_path: Path) -> None:
+    """No folder's name is made up from that of one which is missing."""
+    with pytest.raises(RunFolderError, match=r"in \S*nosuch-run\.$"):
+        runfolder.existing(tmp_path / "nosuch-run")

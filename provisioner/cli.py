@@ -40,7 +40,7 @@ ENVIRONMENT = f"""
 Environment:
   {KEY_VARIABLE}      the API key
   {URL_VARIABLE}          address of the service, if not the usual one
-  MISSION_INBOX_CREATE_PATH  where mailboxes are created, if not {CREATE_PATH}
+  MISSION_INBOX_CREATE_PATH  where mailboxes are made, if not {CREATE_PATH}
   HTTPS_PROXY                proxy through which the service is reached
   NO_COLOR                   set to anything: no colours
 """

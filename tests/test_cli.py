@@ -466,6 +466,11 @@ def test_any_code_page_is_written_to(command: Any, write_sheet: Any, encoding: s
     assert "type the username again" in said.err
 
 
+def test_the_environment_in_the_help_fits_a_narrow_terminal() -> None:
+    """Each of its lines fits 80 columns with the two by which it is set in."""
+    assert max(len(line) + 2 for line in (cli.ENVIRONMENT + cli.COMPLETION).splitlines()) <= 80
+
+
 def test_the_help_names_the_environment_variables() -> None:
     """A reader of the help learns of each variable that the program reads."""
     text = CliRunner().invoke(cli.main, ["run", "--help"]).output

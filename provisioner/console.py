@@ -638,6 +638,7 @@ def show_logins(counts: LoginCounts, bad: Sequence[Line], again: str) -> None:
     width, _ = _size(sys.stderr)
     if not (counts.ok or bad):
         print("\nNo mailbox of this run is created yet, so there is none to log in to.", file=sys.stderr)
+        return
     by_reason: dict[str, list[str]] = {}
     for line in bad:
         by_reason.setdefault(line.login_error or "not tried", []).append(line.address or line.email)

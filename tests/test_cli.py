@@ -378,6 +378,14 @@ def test_after_a_good_check_comes_the_run(command: Any, write_sheet: Any) -> Non
     assert words == ["run", str(sheet), "--out", "here", "--set", "project=789", "--generate-passwords"]
 
 
+@pytest.mark.parametrize("words", [["run", "acme.csv", "--verify"], ["verify", "acme-run"]])
+def test_practice_has_nothing_to_log_in_to(command: Any, write_sheet: Any, words: list[str]) -> None:
+    """It is said before anything is sent, not found out mailbox by mailbox."""
+    write_sheet(1)
+    said = command(*words, "--sandbox")
+    assert (said.code, "no mail servers" in said.err) == (2, True)
+
+
 def test_after_practice_a_check_goes_on_in_practice(command: Any, write_sheet: Any, tmp_path: Path) -> None:
     """Rows held back by --limit are told so; a check of them prints the run that makes them, still for practice."""
     sheet = write_sheet(3)

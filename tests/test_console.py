@@ -435,9 +435,15 @@ def test_log_ins_that_did_not_work_are_told_by_reason(capsys: pytest.CaptureFixt
         return Line(LineId(number), number, number, None, *cells, f"user{number}@acme.example", login_error=error)
 
     bad = [*(line(number, reason) for number in range(1, 5)), line(5, "not tried: the address is not known")]
-    console.show_logins(LoginCounts(2, 4, 1), bad)
+    console.show_logins(LoginCounts(2, 4, 1), bad, "COMMAND")
     shown = capsys.readouterr().err
     assert shown.count("port 993") == 1
     assert "user1@acme.example, user2@acme.example and 2 more" in shown
     assert "user5@acme.example\n" in shown
+    assert "4  cannot be logged in to" in shown
+    assert words(shown).endswith("ask Mission Inbox's support: COMMAND")
+    console.show_logins(LoginCounts(0, 0, 0), [], "COMMAND")
+    assert "No mailbox of this run is created yet" in capsys.readouterr().err
+    console.show_logins(LoginCounts(2, 0, 0), [], "COMMAND")
+    assert "COMMAND" not in capsys.readouterr().err
     assert all(len(row) <= 100 for row in shown.splitlines())

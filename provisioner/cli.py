@@ -152,6 +152,7 @@ _sheet_options = _options(
     click.option("-q", "--quiet", is_flag=True, help="Show nothing unless something is left to do."),
     click.option("-v", "--verbose", is_flag=True, help="Show technical causes and the number of requests too."),
 )
+_verbose = click.option("-v", "--verbose", is_flag=True, help="Show technical causes too.")
 
 _service_options = _options(
     click.option("--api-url", envvar=URL_VARIABLE, show_envvar=True, help="Address of the service."),
@@ -320,13 +321,14 @@ def check(**options: Any) -> None:
 @click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
 @_verify_options
 @_service_options
+@_verbose
 def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **options: Any) -> None:
     """Log in to every created mailbox of RUN, over IMAP and SMTP.
 
     RUN is a run folder, or the sheet beside it. What came of it is in results.csv. Each password is tried once with
     each server, and never one that the mailbox was not created with.
     """
-    with _explained(), _progress(quiet=False) as listener:
+    with _explained(verbose=options["verbose"]), _progress(quiet=False) as listener:
         from provisioner import console, verification
 
         how = _read_verify_options(options)
@@ -342,9 +344,10 @@ def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **option
 @_service_options
 @click.option("--csv", "form", flag_value="csv", help="Print it for a spreadsheet.")
 @click.option("--json", "form", flag_value="json", help="Print it for another program.")
+@_verbose
 def list_(*, what: str, form: str | None, **options: Any) -> None:
     """List what the account has: mailboxes, domains, relay-servers or projects."""
-    with _explained(), _progress(quiet=False) as listener:
+    with _explained(verbose=options["verbose"]), _progress(quiet=False) as listener:
         from provisioner import console, inquiries
         from provisioner.records import Listing
         from provisioner.wording import count
@@ -365,9 +368,10 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
 @main.command(epilog=ENVIRONMENT)
 @_service_options
 @click.option("--json", "as_json", is_flag=True, help="Print it for another program.")
+@_verbose
 def account(*, as_json: bool, **options: Any) -> None:
     """Show who the key belongs to, and the settings for mail programs."""
-    with _explained(), _progress(quiet=False) as listener:
+    with _explained(verbose=options["verbose"]), _progress(quiet=False) as listener:
         from provisioner import console, inquiries
 
         with _connector(options)(None) as connection:
@@ -383,12 +387,13 @@ def account(*, as_json: bool, **options: Any) -> None:
 @click.option(
     "--only", type=click.Path(path_type=Path), metavar="RUN", help="Keep only the mailboxes of this run folder."
 )
+@_verbose
 def export(*, service: str, output: Path | None, force: bool, only: Path | None, **options: Any) -> None:
     """Download the CSV for SERVICE: smartlead, instantly, reply.io, woodpecker, emailbison or another.
 
     It holds the mailboxes' passwords, so the file can be read by you alone.
     """
-    with _explained(), _progress(quiet=False) as listener:
+    with _explained(verbose=options["verbose"]), _progress(quiet=False) as listener:
         from provisioner import console, inquiries, runfolder
         from provisioner.wording import count
 
@@ -406,12 +411,13 @@ def export(*, service: str, output: Path | None, force: bool, only: Path | None,
 @main.command(epilog=ENVIRONMENT)
 @click.option("--profile", metavar="NAME", help="Name to keep it under, where you have several accounts.")
 @click.option("--api-url", envvar=URL_VARIABLE, show_envvar=True, help="Address of the service.")
-def login(*, profile: str | None, api_url: str | None) -> None:
+@_verbose
+def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
     """Keep the API key in this computer's keyring.
 
     It is asked for, or read from a pipe, and tried before it is kept.
     """
-    with _explained(), _progress(quiet=False) as listener:
+    with _explained(verbose=verbose), _progress(quiet=False) as listener:
         from provisioner import console, inquiries, keys
         from provisioner.settings import Connection
 

@@ -522,7 +522,8 @@ def show_error(error: ProvisionerError, *, verbose: bool = False) -> int:
     lines = [paint.bad(line) for line in textwrap.wrap(visible(error.message), width, break_on_hyphens=False)]
     lines += textwrap.wrap(visible(error.remedy), width, break_on_hyphens=False)
     if verbose:
-        lines += [f"Technical cause: {cause}" for cause in _causes(error)]
+        causes = filter(None, [visible(error.technical), *_causes(error)])
+        lines += [line for cause in causes for line in textwrap.wrap(f"Technical cause: {cause}", width)]
     print("\n".join(["", *lines]), file=stream)
     return len(lines) + 1
 

@@ -24,12 +24,16 @@ from __future__ import annotations
 
 
 class ProvisionerError(Exception):
-    """Systemic trouble. The message says what is wrong, `remedy` what to do about it; neither holds a secret."""
+    """Systemic trouble. The message says what is wrong, `remedy` what to do about it.
 
-    def __init__(self, message: str, *, remedy: str = "") -> None:
+    `technical` is the cause in the words of a program, for whoever asks for it. None of them holds a secret.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", technical: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+        self.technical = technical
 
 
 class UnusableError(ProvisionerError):

@@ -107,7 +107,8 @@ def check(key: str) -> Secret:
 def _no_keyring(reason: object) -> SettingsError:
     said = " ".join(str(reason).split()) or type(reason).__name__
     return SettingsError(
-        f"This computer's keyring cannot be used ({said}).",
+        "This computer's keyring cannot be used.",
         remedy="Set MISSION_INBOX_API_KEY instead, or keep the key in a file that only you can read and name it with "
         "--api-key-file.",
+        technical=said,
     )

@@ -65,7 +65,7 @@ class RunLog:
     def end(self, summary: Summary, stopped: StoppedError | None) -> None:
         """How the run ended."""
         if stopped is not None:
-            self.note(f"stopped: {stopped.message}")
+            self.note(f"stopped: {stopped.message} {stopped.technical}".rstrip())
         counts = ", ".join(f"{number} {status}" for status, number in summary.statuses.items())
         self.note(f"ended after {summary.seconds:.1f} s: {counts}")
 

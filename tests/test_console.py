@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from provisioner import console
-from provisioner.errors import JournalError, SheetError
+from provisioner.errors import JournalError, SettingsError, SheetError
 from provisioner.journal import Line
 from provisioner.records import Actor, Example, Exchange, Group, LineId, LoginCounts, RequestCounts, Status, Summary
 
@@ -293,6 +293,15 @@ def test_who_must_act_is_said_over_the_causes(monkeypatch: pytest.MonkeyPatch) -
     assert (
         "Mend them in acme-run/failures.csv (its column sheet_row has the row's number), save, and go on with:" in text
     )
+
+
+def test_the_technical_cause_is_for_whoever_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    """Everybody reads what is wrong and what to do; the words of a program only come with -v."""
+    error = SettingsError("Nothing answers.", remedy="Check the address.", technical="[Errno -2] no such name")
+    console.show_error(error)
+    assert "Errno" not in capsys.readouterr().err
+    console.show_error(error, verbose=True)
+    assert "Technical cause: [Errno -2] no such name" in capsys.readouterr().err
 
 
 def test_rows_under_several_causes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

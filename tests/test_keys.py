@@ -135,8 +135,9 @@ def test_a_keyring_that_keeps_nothing_is_noticed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(keyring, "get_keyring", null.Keyring)
     monkeypatch.setattr(keyring, "get_password", null.Keyring().get_password)
     monkeypatch.setattr(keyring, "set_password", null.Keyring().set_password)
-    with pytest.raises(SettingsError, match="did not keep"):
+    with pytest.raises(SettingsError, match="cannot be used") as refused:
         keys.keep("any", Login("https://example.org", Secret("any-key")))
+    assert "did not keep" in refused.value.technical
 
 
 def test_a_broken_keyring_stops_only_whoever_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:

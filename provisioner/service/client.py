@@ -106,7 +106,9 @@ class Service:
         reply = await self._send("other", Lane.ASK, "GET", ACCOUNT_PATH)
         if isinstance(reply, NoAnswer):
             raise ServiceDownError(
-                f"{self._origin} accepted the connection and gave no answer: {reply.reason}.", remedy=_TRY_LATER
+                f"{self._origin} accepted the connection and gave no answer.",
+                remedy=_TRY_LATER,
+                technical=reply.reason,
             )
         self._check_key(reply)
         if reply.status >= 500:
@@ -226,7 +228,7 @@ class Service:
                         return
             except BrokenOffError as error:
                 raise ServiceDownError(
-                    f"The download from {self._origin} broke off: {error}.", remedy=_TRY_LATER
+                    f"The download from {self._origin} broke off.", remedy=_TRY_LATER, technical=str(error)
                 ) from error
             self._refuse_download(file, export, grant)
 
@@ -326,9 +328,10 @@ class Service:
     def _hold_unreached(self, reason: str, grant: Grant) -> None:
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             raise WrongServiceError(
-                f"{self._origin} does not prove who it is ({reason}).",
+                f"{self._origin} does not prove who it is.",
                 remedy="Check the address. If your office's network reads encrypted traffic, its certificate must be "
                 "installed on this computer.",
+                technical=reason,
             )
         if grant <= self._held_at:
             return
@@ -339,8 +342,9 @@ class Service:
         patience = self._connection.patience if self._met else 0.0
         if now + wait - self._unreached_since > patience:
             raise ServiceDownError(
-                f"Nothing answers at {self._origin} ({reason}).",
+                f"Nothing answers at {self._origin}.",
                 remedy="Check the address and your connection to the network, then run again.",
+                technical=reason,
             )
         self._hold(wait, "the service cannot be reached")
 

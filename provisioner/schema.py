@@ -222,7 +222,9 @@ class MailboxSchema:
 
     def near(self, header: str) -> str | None:
         """The column that a header nearly names, as by a slip of the finger; None where there is none."""
-        close = get_close_matches(bare(header), self._by_header, n=1, cutoff=_ALIKE)
+        letters = sorted(bare(header))
+        swapped = [name for name in self._by_header if sorted(name) == letters]
+        close = swapped or get_close_matches(bare(header), self._by_header, n=1, cutoff=_ALIKE)
         return self._by_header[close[0]] if close and self.meaning(header) is None else None
 
     @cached_property

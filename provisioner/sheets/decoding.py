@@ -84,6 +84,12 @@ def _named(data: bytes, name: str) -> Encoding:
             f"There is no encoding called “{name}”.", remedy="Use a name such as utf-8, utf-16, cp1250 or mac-roman."
         ) from error
     canonical = "utf-8-sig" if known.name == "utf-8" else known.name
+    proved = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
+    if proved is not None and not canonical.startswith(proved.removesuffix("-sig")):
+        raise SheetError(
+            f"The sheet begins with the mark of {proved.removesuffix('-sig')}, and --encoding says {name}.",
+            remedy="Leave out --encoding.",
+        )
     return _proved(data, canonical)
 
 

@@ -74,8 +74,9 @@ def _added(cells: Sequence[str]) -> dict[str, int]:
     if not missing:
         return added
     if "sheet_row" in added and len(added) >= _TELLING:
+        gone = f"column {missing[0]} is gone" if len(missing) == 1 else f"columns {', '.join(missing)} are gone"
         raise SheetError(
-            f"This is a failures file whose columns {', '.join(missing)} are gone, without which it cannot be trusted.",
+            f"This is a failures file whose {gone}, without which it cannot be trusted.",
             remedy="Use the failures file as it was written, or take away all of the columns that it added: "
             f"{', '.join(FAILURES_COLUMNS)}.",
         )

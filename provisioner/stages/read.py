@@ -38,7 +38,8 @@ _KEPT_ONCE: Final = 10_000
 
 SAME: Final = ("domain", "relay_server", "project", "reply_to")
 """Columns of which all rows may have the same."""
-_MARKED: Final = f"{{}} could not be read with certainty; correct it, and delete the mark {UNCERTAIN}"
+_DELETE_MARK: Final = f"correct it, and delete the mark {UNCERTAIN}"
+_MARKED: Final = f"{{}} could not be read with certainty; {_DELETE_MARK}"
 _GUESSED: Final = (
     "the encoding of the file had to be guessed, so the letters of {} are not certain; "
     "save the sheet as “CSV UTF-8”, or name its encoding with --encoding"
@@ -154,19 +155,24 @@ def _fill(fill: Mapping[str, str], schema: MailboxSchema) -> dict[str, str]:
             raise SheetError(
                 f"“{names[column]}” and “{name}” both set the column {column}.", remedy="Leave one of them out."
             )
-        filled[column] = _whole(value) if schema.columns[column].whole_number else value
+        filled[column] = _whole(value.strip(BLANKS)) if schema.columns[column].whole_number else value.strip(BLANKS)
     return filled
 
 
 def _refuse_near_misses(layout: Layout, schema: MailboxSchema) -> None:
     """A misspelt header must not pass for an unknown column: what stands under it would silently not be sent."""
+    misses = []
     for position, header in enumerate(layout.headers):
         near = schema.near(header)
         if near is not None and near not in layout.keys:
-            raise SheetError(
-                f"The column “{header.strip()}” ({column_letters(position)}) is not known; did you mean {near}?",
-                remedy=f"Rename it to {near} if so; if not, give it a name that is less alike.",
+            misses.append(
+                f"The column “{header.strip()}” ({column_letters(position)}) is not known; did you mean {near}?"
             )
+    if misses:
+        remedy = "Rename them if so; if not, choose names that are less alike."
+        if len(misses) == 1:
+            remedy = "Rename it if so; if not, choose a name that is less alike."
+        raise SheetError(" ".join(misses), remedy=remedy)
 
 
 def _refuse_missing_columns(layout: Layout, required: Sequence[str]) -> None:
@@ -431,7 +437,8 @@ class _Table:
             if UNCERTAIN in text or number in why:
                 origin = self._origins.get(number)
                 cell = f"{column_letters(place)}{(origin and origin.sheet_row) or number}"
-                self._broken.setdefault(number, why.get(number, _MARKED).format(cell))
+                doubt = why[number].format(cell) if number in why else _marked(cell, origin)
+                self._broken.setdefault(number, doubt)
             marked.append(UNCERTAIN + text if number in why and UNCERTAIN not in text else text)
         return marked
 
@@ -492,6 +499,16 @@ def _miscounted(have: int, width: int, delimiter: str) -> str:
         "so it is not certain which cell belongs to which column; "
         f"a password that holds {_DELIMITER_NAMES.get(delimiter, 'the delimiter')} must stand in quotation marks"
     )
+
+
+def _marked(cell: str, origin: Origin | None) -> str:
+    """Why a row is uncertain that has a mark since an earlier reading, which said why in the file that it is read from.
+
+    Its status proves that the sentence stands where it belongs, so that no other cell's text is taken for it.
+    """
+    if origin is None or origin.status is not Status.INVALID or not origin.error:
+        return _MARKED.format(cell)
+    return origin.error if UNCERTAIN in origin.error else f"{origin.error}; {_DELETE_MARK}"
 
 
 def _visible(text: str) -> bool:

@@ -42,6 +42,16 @@ def test_an_encoding_that_is_named_is_used_and_certain() -> None:
     assert list(lines(data, encoding)) == ["Łódź"]
 
 
+@pytest.mark.parametrize("named", ["cp1252", "utf-16", "latin-1"])
+def test_an_encoding_that_the_file_itself_contradicts_is_refused(named: str) -> None:
+    """Its mark would be taken for letters of the first header; a name that agrees with it is no contradiction."""
+    with pytest.raises(SheetError, match=f"the mark of utf-8, and --encoding says {named}"):
+        find_encoding(TEXT.encode("utf-8-sig"), named)
+    for agrees in ("utf-8", "UTF8", "utf-8-sig"):
+        assert find_encoding(TEXT.encode("utf-8-sig"), agrees) == find_encoding(TEXT.encode("utf-8-sig"))
+    assert find_encoding(TEXT.encode("utf-16"), "utf-16").certain
+
+
 @pytest.mark.parametrize("name", ["klingon", "rot13", "base64", "", "utf-8\0"])
 def test_an_unknown_encoding_is_refused_by_name(name: str) -> None:
     """A slip in --encoding is told as such."""

@@ -152,7 +152,9 @@ def test_headers_go_by_many_names(sheet: Sheets) -> None:
         ("email,domain,relay_server,password,Projct", "did you mean project"),
         ("a,b,c", "No header was found"),
         (",".join(RESULTS_COLUMNS), "record of a run"),
-        (HEADER + ",sheet_row,status,error", "remedy, task_id are gone"),
+        (HEADER + ",sheet_row,status,error", "columns remedy, task_id are gone"),
+        (HEADER + ",sheet_row,status,error,remedy", "column task_id is gone"),
+        ("emial,domian,relay_server,password", "did you mean email? The column “domian” (B) is not known; did you"),
     ],
 )
 def test_a_header_that_is_not_certain_is_refused(sheet: Sheets, header: str, complaint: str) -> None:
@@ -320,7 +322,26 @@ def test_empty_columns_at_the_end_are_left_out(sheet: Sheets) -> None:
     assert sheet(f"{HEADER},,\n{GOOD},,").headers == tuple(HEADER.split(","))
 
 
+def test_a_value_for_all_rows_is_read_as_a_cell_is(sheet: Sheets) -> None:
+    """Blanks around it are taken away, and a whole number is one."""
+    for value in ("789.0", " 789 "):
+        assert sheet(f"{HEADER}\njohn,101,201,Abcdef1!,", fill={"project": value}).own_cells(2)[4] == "789"
+
+
 FAILURES = ",".join((HEADER, *FAILURES_COLUMNS))
+
+
+def test_the_reason_for_a_mark_is_kept_until_it_is_deleted(sheet: Sheets) -> None:
+    """However often the file is read; but only where the row's status proves that its cells are in their places."""
+
+    def why(status: str, error: str) -> str:
+        row = f'john,101,201,Abc,def1!{UNCERTAIN},17,{status},"{error}",,'
+        return sheet(f"{FAILURES}\n{row}\n").broken[2]
+
+    first = why("invalid", "the row has 6 cells")
+    assert first == f"the row has 6 cells; correct it, and delete the mark {UNCERTAIN}"
+    assert why("invalid", first) == first
+    assert why("def", "the row has 6 cells").startswith("E17 could not be read")
 
 
 def test_a_failures_file_is_read_as_the_sheet_it_came_from(sheet: Sheets) -> None:

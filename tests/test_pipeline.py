@@ -455,6 +455,20 @@ def test_rows_whose_cells_could_not_be_told_apart_keep_their_places(
     assert [mailbox.password for mailbox in service.state.mailboxes][-1] == "Sheet,Pass-77!"
 
 
+def test_a_mailbox_that_is_written_in_several_ways_names_its_other_rows(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """One row, or several rows."""
+    cells = ("201", "Sheet-Pass-77!", "", "")
+    twice = [("ann", "101", *cells), ("ann", "acme-mail.example", *cells)]
+    thrice = [("eve", "101", *cells), ("eve", "acme-mail.example", *cells), ("EVE", "ACME-mail.example", *cells)]
+    sheet = write_sheet([*twice, *thrice])
+    run(sheet, connection(sandbox(**FAST)))
+    errors = [line["error"] for line in read_csv(sheet.parent / "acme-run" / "results.csv")]
+    assert "the same mailbox as in row 3;" in errors[0]
+    assert "the same mailbox as in rows 5, 6;" in errors[2]
+
+
 def test_what_a_comma_may_have_cut_off_a_password_is_not_looked_up(
     sandbox: Any, connection: Any, run: Any, write_sheet: Any
 ) -> None:

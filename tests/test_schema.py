@@ -100,6 +100,7 @@ def test_good_cells_are_accepted(mailbox: schema.MailboxSchema, column: str, tex
         ("password", "Abc\tdef1!", ["tab"]),
         ("password", "Abc\u200bdefg1", ["special character", "invisible"]),
         ("password", "Abcdef1!\ufeff", ["invisible"]),
+        ("password", "Abcdef1!\U000e0041", ["invisible"]),
         ("password", "Example-Passw0rd!", ["template's example"]),
         ("email", "_", ["not a username"]),
         ("email", "2024-01-01", ["makes of a date"]),

@@ -47,6 +47,8 @@ WIDEST = 100
 SHOWN_GROUPS = 10
 SHOWN_EXAMPLES = 2
 NAME_LENGTH = 30
+NARROWEST = 8
+"""Characters that a column of a table keeps, however narrow the terminal."""
 USER_NAME, OWN_PASSWORD = "the full address, such as john.doe@example.com", "the mailbox's own"
 """What a mail program is to be told."""
 WORKED = frozenset({Status.CREATED, Status.EXISTS})
@@ -562,23 +564,42 @@ def show_again(command: str) -> None:
 
 
 class Table:
-    """Entries of a list on stdout as they come, in columns as wide as the first page needs."""
+    """Entries of a list on stdout as they come, in columns as wide as the first page needs.
+
+    On a terminal the widest give way, so that no line wraps; elsewhere every cell is whole.
+    """
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns = columns
         self._widths: list[int] = []
+        self._cuts = False
 
     def show(self, entries: Sequence[Mapping[str, object]]) -> None:
         rows = [[_shown(entry[column]) for column in self._columns] for entry in entries]
         if not self._widths:
             headed = [list(self._columns), *rows]
-            self._widths = [max(len(row[place]) for row in headed) for place in range(len(self._columns))]
+            needed = [max(len(row[place]) for row in headed) for place in range(len(self._columns))]
+            self._widths = _fitted(needed, _size(sys.stdout)[0]) if _is_terminal(sys.stdout) else needed
+            self._cuts = self._widths != needed
             rows = headed
         for row in rows:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, self._widths, strict=True)).rstrip())
+            cells = zip(row, self._widths, strict=True)
+            print("  ".join(_cut(cell, width) if self._cuts else cell.ljust(width) for cell, width in cells).rstrip())
 
     def close(self) -> None:
         """A table has no end of its own."""
+
+
+def _fitted(widths: Sequence[int], room: int) -> list[int]:
+    """The widths of columns, two blanks apart, with the widest made narrower where a line would not fit."""
+    fitted = list(widths)
+    while sum(fitted) + 2 * (len(fitted) - 1) > room and max(fitted) > NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _cut(cell: str, width: int) -> str:
+    return cell.ljust(width) if len(cell) <= width else f"{cell[: width - 1]}…"
 
 
 class CsvTable:

@@ -435,6 +435,22 @@ def test_a_command_is_quoted_for_windows(word: str, quoted: str) -> None:
     assert console.command_line(word, windows=True) == quoted
 
 
+def test_a_table_fits_its_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a screen long cells are cut and no line wraps; in a pipe every cell is whole."""
+    entries = [{"id": 7, "name": "a.very.long.name" * 4, "status": "active"}, {"id": 8, "name": "b", "status": "new"}]
+    columns = ("id", "name", "status")
+    with terminal(60) as seen:
+        monkeypatch.setattr(sys, "stdout", seen.stream)
+        console.Table(columns).show(entries)
+        head, first, second, *rest = seen.lines()
+    assert (words(head), words(second), words("".join(rest))) == ("id name status", "8 b new", "")
+    assert first.endswith("…  active")
+    assert len(first) < 60
+    monkeypatch.undo()
+    console.Table(columns).show(entries)
+    assert "a.very.long.name" * 4 in capsys.readouterr().out
+
+
 def test_log_ins_that_did_not_work_are_told_by_reason(capsys: pytest.CaptureFixture[str]) -> None:
     """Many mailboxes with one reason are one entry with its count, two examples, and how many more there are."""
     reason = "127.0.0.1 port 993 cannot be reached: Connection refused"

@@ -100,8 +100,11 @@ class Sheet:
     def texts(self, key: str) -> Texts:
         """The frame's column under `key`, blank cells None."""
         if key not in self._texts:
-            cells = self.frame[key].to_numpy(dtype=object, copy=True)
-            cells[~self.filled(key)] = None
+            filled = self.filled(key)
+            cells = self.frame[key].to_numpy(dtype=object)
+            if not filled.all():
+                cells = cells.copy()
+                cells[~filled] = None
             self._texts[key] = cells
         return self._texts[key]
 

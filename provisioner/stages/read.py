@@ -10,6 +10,7 @@ from bisect import bisect_left
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
 
 from provisioner.errors import SheetError
@@ -284,7 +285,7 @@ class _Table:
         while not _visible(headers[-1]) and not any(self._columns[len(headers) - 1]):
             del headers[-1], keys[-1]
         added = [name for name in self._fill if name not in keys]
-        cells = {key: pd.Series(self._columns.pop(0), index=index, dtype=TEXT) for key in keys}
+        cells = {key: pd.Series(_texts(self._columns.pop(0)), index=index, copy=False) for key in keys}
         cells |= {name: pd.Series(self._fill[name], index=index, dtype=TEXT) for name in added}
         return Sheet(
             path=path,
@@ -469,6 +470,11 @@ class _Table:
                 named = ", ".join(map(str, rows))
                 for number in rows:
                     self._broken.setdefault(number, _SHARED_ORIGIN.format(named, sheet_row))
+
+
+def _texts(cells: list[str | None]) -> pd.api.extensions.ExtensionArray:
+    """What a column of a frame holds; made from an array it takes half the time that it takes from a list."""
+    return pd.array(np.array(cells, dtype=object), dtype=TEXT, copy=False)
 
 
 def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> Sequence[str | None]:

@@ -154,7 +154,7 @@ def _findings(
     if not blank_ok:
         yield _Finding(column.name, lambda _: blank, np.flatnonzero(whole & ~filled))
     positions = np.flatnonzero(filled)
-    once, back = _distinct(texts[positions])
+    once, back = _distinct(texts if len(positions) == len(texts) else texts[positions])
     broken = schema.broken(column.name, once)
     yield _Finding(
         column.name,
@@ -193,7 +193,7 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
         return
     emails, domains = sheet.texts("email"), sheet.texts("domain")
     named = np.flatnonzero(whole & sheet.filled("email") & sheet.filled("domain"))
-    usernames = _folded(emails[named])
+    usernames = _folded(emails if len(named) == len(emails) else emails[named])
     if len(set(usernames)) == len(usernames):
         return
     frame = pd.DataFrame({"email": usernames, "domain": domains[named]}, index=named, dtype=object)

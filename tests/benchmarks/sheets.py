@@ -97,14 +97,18 @@ def frictionless(path: Path) -> dict[str, float]:
     return {"read": time.process_time() - begin}
 
 
-def measured(what: str, path: Path, rounds: int = ROUNDS) -> dict[str, float]:
-    """The quickest of some runs, each in a process of its own."""
-    runs = []
+def measured(*whats: tuple[str, Path], rounds: int = ROUNDS) -> list[dict[str, float]]:
+    """Of each the quickest of some runs, each in a process of its own.
+
+    They take turns: these machines are shared, and twice as fast at one time as at another.
+    """
+    runs: list[list[dict[str, float]]] = [[] for _ in whats]
     for _ in range(rounds):
-        command = [sys.executable, __file__, "--one", what, str(path)]
-        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        runs.append(json.loads(out.splitlines()[-1]))
-    return min(runs, key=lambda run: run["seconds"])
+        for (what, path), own in zip(whats, runs, strict=True):
+            command = [sys.executable, __file__, "--one", what, str(path)]
+            out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            own.append(json.loads(out.splitlines()[-1]))
+    return [min(own, key=lambda run: run["seconds"]) for own in runs]
 
 
 def one(what: str, path: Path) -> None:
@@ -127,9 +131,9 @@ def main(rows: int) -> None:
         sheet, tenth = Path(folder) / "sheet.csv", Path(folder) / "tenth.csv"
         make(sheet, rows)
         make(tenth, rows // 10)
-        yardstick = measured("read_csv", sheet)
-        good, small = measured("ours", sheet), measured("ours", tenth)
-        peer = measured("frictionless", tenth, rounds=1)
+        yardstick, good, small, peer = measured(
+            ("read_csv", sheet), ("ours", sheet), ("ours", tenth), ("frictionless", tenth)
+        )
         print(f"{rows:,} rows; time in units of the yardstick, which is pandas.read_csv alone\n")
         line("pandas.read_csv", rows, yardstick, yardstick["seconds"])
         line("read and validate", rows, good, yardstick["seconds"])
@@ -141,7 +145,7 @@ def main(rows: int) -> None:
         print(f"\nfrictionless takes {peer['seconds'] * 10 / good['seconds']:.1f} times as long")
         for ragged in (False, True):
             make(sheet, rows, bad=0.5, twins=0.1, ragged=ragged)
-            bad = measured("ours", sheet, rounds=1)
+            (bad,) = measured(("ours", sheet), rounds=1)
             kind = "bad and as many cells too long" if ragged else "bad"
             line(f"half of the rows {kind}, a tenth twins", rows, bad, yardstick["seconds"])
             print(f"  {bad['ready']:,.0f} ready, {bad['invalid']:,.0f} invalid with {bad['problems']:,.0f} problems")

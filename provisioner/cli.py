@@ -59,6 +59,11 @@ ONCE = frozenset({"as_json", "quiet", "verbose"})
 """Options that the command to paste next does not repeat."""
 OF_THE_SHEET = frozenset({"out", "limit", "fill", "encoding", "sheet_name"})
 """Options that a failures file does without: it lies in its run folder, and this program wrote it, filled in."""
+OF_THE_LOGINS = frozenset(
+    {"schema", "verify_timeout", "imap_host", "imap_port", "smtp_host", "smtp_port"}
+    | {"api_url", "sandbox", "api_key_file", "profile"}
+)
+"""Options of a run that a verification of it takes too."""
 
 
 class _Commands(click.Group):
@@ -676,8 +681,22 @@ def _show(endings: Sequence[Ending], not_begun: Sequence[str], options: dict[str
         not_begun=not_begun,
         above=above,
         checked=checking,
+        logins=[group for ending in endings for group in ending.logins],
+        verify=_verify_command([ending.summary.run_folder for ending in endings if ending.logins]),
         verbose=options["verbose"],
     )
+
+
+def _verify_command(folders: Sequence[str]) -> str:
+    """What logs in again to the mailboxes of run folders: a line for each."""
+    from provisioner import console
+
+    context = click.get_current_context()
+    command = context.command
+    assert isinstance(command, _SheetCommand)
+    typed = {*command.typed} & OF_THE_LOGINS
+    options = list(command.again(without={*command.typed} - typed))
+    return "\n  ".join(console.command_line(*_program(), "verify", folder, *options) for folder in folders)
 
 
 def _next_command(sheets: Sequence[str], endings: Sequence[Ending], options: dict[str, Any], *, checking: bool) -> str:

@@ -23,15 +23,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tqdm import tqdm
 
 from provisioner.progress import Silent
-from provisioner.records import Account, Actor, Group, LoginCounts, Prospect, Status, Summary
+from provisioner.records import Account, Actor, Group, LoginCounts, LoginGroup, LoginState, Prospect, Status, Summary
 from provisioner.sheets import guard
-from provisioner.wording import MINUTE, TASKS, WORDS, count, duration, visible
+from provisioner.wording import LOGGED_IN, LOGINS, MINUTE, TASKS, WORDS, count, duration, login_remedy, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from provisioner.errors import ProvisionerError
-    from provisioner.journal import Line
     from provisioner.records import Example, Exchange
 
 PLAIN_INTERVAL = 10.0
@@ -46,6 +45,7 @@ WIDEST = 100
 """Lines are easier to read when they are not endlessly long."""
 SHOWN_GROUPS = 10
 SHOWN_EXAMPLES = 2
+SHOWN_LOGINS = 3
 NAME_LENGTH = 30
 NARROWEST = 8
 """Characters that a column of a table keeps, however narrow the terminal."""
@@ -299,12 +299,15 @@ def show_summary(
     not_begun: Sequence[str] = (),
     above: int = 0,
     checked: bool = False,
+    logins: Sequence[LoginGroup] = (),
+    verify: str = "",
     verbose: bool = False,
 ) -> None:
     """What all the sheets of a call came to, on one screen: counts, what is left by cause, and how to go on.
 
     `command` is what goes on with the rows that are left, or creates the mailboxes of sheets that were checked.
-    `above` is how many lines of the screen are taken already by what must stay in sight.
+    `above` is how many lines of the screen are taken already by what must stay in sight. `logins`: the mailboxes that
+    cannot be logged in to, which the command `verify` tries again.
     """
     stream = sys.stderr
     width, height = _size(stream)
@@ -313,7 +316,9 @@ def show_summary(
     statuses = _added(summaries)
     left = sum(number for status, number in statuses.items() if not status.done)
     groups = _merged(endings)
-    first = [*_heading(summaries, paint), *_counts(statuses, width, paint), *_logins(summaries)]
+    first = [*_heading(summaries, paint), *_counts(statuses, width, paint)]
+    if (counts := _login_counts(summaries)) is not None:
+        first += _logins(counts, logins, verify, width, paint)
     last = [
         *_way_on(groups, left, summaries, command, paint, width=width, checked=checked),
         *_files(summaries, width),
@@ -355,21 +360,31 @@ def _counts(statuses: dict[Status, int], width: int, paint: _Paint) -> list[str]
     ]
 
 
-def _logins(summaries: Sequence[Summary]) -> list[str]:
-    """What came of logging in, where that was asked for."""
+def _login_counts(summaries: Sequence[Summary]) -> LoginCounts | None:
+    """What came of logging in, of all sheets together; None where nobody logged in."""
     counts = [summary.logins for summary in summaries if summary.logins is not None]
-    if not counts:
-        return []
-    return ["", *_login_lines(LoginCounts(*(sum(each) for each in zip(*map(astuple, counts), strict=True))))]
+    return LoginCounts(*(sum(each) for each in zip(*map(astuple, counts), strict=True))) if counts else None
 
 
-def _login_lines(counts: LoginCounts) -> list[str]:
-    told = (
-        (counts.ok, "can be logged in to, over IMAP and SMTP"),
-        (counts.failed, "cannot be logged in to: login_error in results.csv says why"),
-        (counts.untried, "were not logged in to: login_error in results.csv says why"),
-    )
-    return [f"{number:>9,}  {words}" for number, words in told if number]
+def _logins(counts: LoginCounts, groups: Sequence[LoginGroup], again: str, width: int, paint: _Paint) -> list[str]:
+    """How many mailboxes can be logged in to, why the others cannot by reason, and what to do about it."""
+    words: dict[LoginState | None, int] = dict.fromkeys(LOGINS, 0)
+    for group in groups:
+        words[group.state] += group.mailboxes
+    lines = ["", *([f"{counts.ok:>9,}  {'ok':<11}  {LOGGED_IN}"] if counts.ok else [])]
+    lines += [
+        f"{number:>9,}  {state or '':<11}  {textwrap.shorten(LOGINS[state].meaning, width - 24, placeholder='…')}"
+        for state, number in words.items()
+        if number
+    ]
+    for group in groups[:SHOWN_LOGINS]:
+        more = group.mailboxes - len(group.examples[:SHOWN_EXAMPLES])
+        where = ", ".join(group.examples[:SHOWN_EXAMPLES]) + (f" and {more:,} more" if more > 0 else "")
+        lines += ["", *_indented(f"{group.mailboxes:>9,}  {visible(group.reason)}", width)]
+        lines += [*_indented(f"{login_remedy(group.state, group.reason)}.", width), *_indented(visible(where), width)]
+    if len(groups) > SHOWN_LOGINS:
+        lines += ["", *_indented(f"and {count(len(groups) - SHOWN_LOGINS, 'more reason', 'more reasons')}", width)]
+    return [*lines, *(["", "Log in again with:", f"  {paint.bold(again)}"] if groups and again else [])]
 
 
 def _groups(groups: Sequence[Group], headings: Mapping[Actor, str], width: int, room: int, paint: _Paint) -> list[str]:
@@ -652,27 +667,13 @@ def print_account_json(account: Account) -> None:
     print(json.dumps({"account": dict(account.facts), **servers}, ensure_ascii=False))
 
 
-def show_logins(counts: LoginCounts, bad: Sequence[Line], again: str) -> None:
-    """How many mailboxes could be logged in to, and why the others could not: by reason, each with two examples.
-
-    `again` is the command that tries once more.
-    """
+def show_logins(counts: LoginCounts, groups: Sequence[LoginGroup], again: str) -> None:
+    """What a verification came to; `again` is the command that tries the others once more."""
     width, _ = _size(sys.stderr)
-    if not (counts.ok or bad):
-        print("\nNo mailbox of this run is created yet, so there is none to log in to.", file=sys.stderr)
+    if not (counts.ok or groups):
+        print("No mailbox of this run is created yet, so there is none to log in to.", file=sys.stderr)
         return
-    by_reason: dict[str, list[str]] = {}
-    for line in bad:
-        by_reason.setdefault(line.login_error or "not tried", []).append(line.address or line.email)
-    lines = ["", *_login_lines(counts)]
-    for reason, addresses in sorted(by_reason.items(), key=lambda item: -len(item[1]))[:SHOWN_GROUPS]:
-        more = len(addresses) - SHOWN_EXAMPLES
-        where = ", ".join(addresses[:SHOWN_EXAMPLES]) + (f" and {more:,} more" if more > 0 else "")
-        lines += ["", *_indented(f"{len(addresses):>9,}  {visible(reason)}", width), *_indented(visible(where), width)]
-    if counts.failed:
-        what = "Wait some minutes, then try once more; if it stays so, ask Mission Inbox's support:"
-        lines += ["", *textwrap.wrap(what, width), f"  {again}"]
-    print("\n".join(lines), file=sys.stderr)
+    print("\n".join(_logins(counts, groups, again, width, _Paint(sys.stderr))), file=sys.stderr)
 
 
 def _indented(text: str, width: int) -> list[str]:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from provisioner.records import LoginAnswer, LoginState, MailServer, Secret
+from provisioner.wording import UNTRUSTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,9 +87,7 @@ def _plain(address: str, password: Secret) -> bytes:
 def _unreachable(server: MailServer, error: Exception) -> LoginAnswer:
     where = f"{server.host} port {server.port}"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return LoginAnswer(
-            LoginState.UNREACHABLE, f"{where} shows a certificate that is not trusted: {error.verify_message}"
-        )
+        return LoginAnswer(LoginState.UNREACHABLE, f"{where} {UNTRUSTED}: {error.verify_message}")
     said = " ".join(str(error.strerror if isinstance(error, OSError) and error.strerror else error).split())
     return LoginAnswer(
         LoginState.UNREACHABLE, f"{where} cannot be reached: {said or type(error).__name__}"[:SENTENCE_LENGTH]

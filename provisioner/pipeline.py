@@ -16,9 +16,9 @@ from provisioner.journal import SHEET_FACT, Journal
 from provisioner.pace import Pace
 from provisioner.preparation import Loaded
 from provisioner.progress import Together
-from provisioner.records import Group, LoginCounts, Prospect, RequestCounts, Summary
+from provisioner.records import Group, LoginCounts, LoginGroup, Prospect, RequestCounts, Summary
 from provisioner.settings import RunOptions, SheetOptions, service_name
-from provisioner.stages.group import group
+from provisioner.stages.group import group, group_logins
 from provisioner.stages.report import report
 from provisioner.stages.write import set_aside_edited, write
 
@@ -43,6 +43,8 @@ class Ending:
     """Why it ended before every row had its turn; None where it did not."""
     groups: Sequence[Group]
     """The rows that are left, by cause."""
+    logins: Sequence[LoginGroup]
+    """The mailboxes that cannot be logged in to, by reason; empty where none was logged in to."""
 
 
 def load(options: SheetOptions) -> Loaded:
@@ -163,7 +165,8 @@ def _ending(
         seconds=time.perf_counter() - started,
         logins=logins,
     )
-    return Ending(summary, stopped, group(journal.left(), keep=EXAMPLES))
+    unproved = group_logins(journal.record_lines(), keep=EXAMPLES) if logins is not None else ()
+    return Ending(summary, stopped, group(journal.left(), keep=EXAMPLES), unproved)
 
 
 def _report(
@@ -183,6 +186,7 @@ def _report(
             ending.summary,
             ending.groups,
             journal.events(after),
+            failed_logins=ending.logins,
             held=held,
             stopped=ending.stopped,
             finished_at=finished_at,

@@ -384,6 +384,19 @@ class LoginCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginGroup:
+    """Created mailboxes that cannot be logged in to, for one reason."""
+
+    state: LoginState | None
+    """None: they were not tried."""
+    reason: str
+    """Without what belongs to one mailbox alone."""
+    mailboxes: int
+    examples: tuple[str, ...]
+    """The addresses of the first of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
     """At most `count` requests in any `seconds`."""
 

@@ -13,11 +13,12 @@ import anyio
 
 from provisioner import runfolder, schema
 from provisioner.errors import SheetError
-from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal, Line
+from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal
 from provisioner.pace import Pace
-from provisioner.records import Account, LoginCounts, LoginState, Secret, Status
+from provisioner.records import Account, LoginCounts, LoginGroup, Secret
 from provisioner.service import Service
 from provisioner.settings import service_name
+from provisioner.stages.group import group_logins
 from provisioner.stages.read import read
 from provisioner.stages.resolve import Resolver
 from provisioner.stages.verify import gather, passwords, servers, verify
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from provisioner.runfolder import RunFolder
     from provisioner.settings import Connection, VerifyOptions
 
+EXAMPLES = 2
+"""How many mailboxes of each reason are named."""
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -38,8 +42,9 @@ class Verified:
 
     counts: LoginCounts
     results: Path
-    bad: Sequence[Line]
-    """The mailboxes that could not be logged in to, or were not tried."""
+    run_folder: Path
+    bad: Sequence[LoginGroup]
+    """The mailboxes that could not be logged in to, or were not tried, by reason."""
 
 
 def verify_run(
@@ -66,13 +71,7 @@ def verify_run(
             counts = anyio.run(lambda: verify(mailboxes, both, journal, listener, patience=how.patience))
         finally:
             write_results(journal, folder, delimiter=journal.fact(DELIMITER_FACT) or ",")
-        return Verified(counts, folder.results, bad_lines(journal))
-
-
-def bad_lines(journal: Journal) -> list[Line]:
-    """The created mailboxes that were not logged in to over both protocols."""
-    created = (line for line in journal.record_lines() if line.status is Status.CREATED)
-    return [line for line in created if {line.imap, line.smtp} != {LoginState.OK}]
+        return Verified(counts, folder.results, folder.path, group_logins(journal.record_lines(), keep=EXAMPLES))
 
 
 def _account(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from provisioner.records import Actor, Status
+from provisioner.records import Actor, LoginState, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +53,31 @@ TASKS: Final[Mapping[Actor, str]] = {
     Actor.NEXT_RUN: "For the next run, with nothing to mend in these rows",
 }
 """The heading over what one of them must do."""
+
+
+LOGGED_IN: Final = "logged in to, over IMAP and SMTP"
+NOT_LOGGED_IN: Final = "not logged in to yet"
+UNTRUSTED: Final = "shows a certificate that is not trusted"
+"""What is said of a mail server that does not prove who it is."""
+LOGINS: Final[Mapping[LoginState | None, Words]] = {
+    LoginState.REFUSED: Words(
+        "cannot be logged in to: a mail server does not take the password",
+        remedy="Wait some minutes and log in again; if they are still refused, ask Mission Inbox's support",
+    ),
+    LoginState.UNREACHABLE: Words(
+        "cannot be logged in to: a mail server gives no answer to rely on",
+        remedy="See that your network lets this computer reach ports 465 and 993, then log in again",
+    ),
+    None: Words("were not tried", remedy="See to the reason, then log in again"),
+}
+"""What is said of created mailboxes that cannot be logged in to; None: that were not tried."""
+
+
+def login_remedy(state: LoginState | None, reason: str) -> str:
+    """What to do about mailboxes that cannot be logged in to."""
+    if UNTRUSTED in reason:
+        return "Ask whoever keeps your network whether it reads encrypted traffic; if not, Mission Inbox's support"
+    return LOGINS[state].remedy
 
 
 HELD_BACK: Final = "not sent: held back by --limit"

@@ -47,6 +47,8 @@ WITHIN_ONE_LEVEL = {
     "service": {"pace", "progress", "settings", "trust"},
     # The log shows texts as every other place does.
     "runlog": {"wording"},
+    # How a mail server is told of whose certificate is not trusted is asked for again when it is said what to do.
+    "mail": {"wording"},
 }
 PACKAGES = {"sheets", "service"}
 """Their modules may import each other."""

@@ -16,8 +16,19 @@ import pytest
 
 from provisioner import console
 from provisioner.errors import JournalError, SettingsError, SheetError
-from provisioner.journal import Line
-from provisioner.records import Actor, Example, Exchange, Group, LineId, LoginCounts, RequestCounts, Status, Summary
+from provisioner.records import (
+    Actor,
+    Example,
+    Exchange,
+    Group,
+    LoginCounts,
+    LoginGroup,
+    LoginState,
+    RequestCounts,
+    Status,
+    Summary,
+)
+from provisioner.wording import UNTRUSTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -452,23 +463,36 @@ def test_a_table_fits_its_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 def test_log_ins_that_did_not_work_are_told_by_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    """Many mailboxes with one reason are one entry with its count, two examples, and how many more there are."""
-    reason = "127.0.0.1 port 993 cannot be reached: Connection refused"
-
-    def line(number: int, error: str) -> Line:
-        cells = (f"user{number}", "101", "201", "", "")
-        return Line(LineId(number), number, number, None, *cells, f"user{number}@acme.example", login_error=error)
-
-    bad = [*(line(number, reason) for number in range(1, 5)), line(5, "not tried: the address is not known")]
-    console.show_logins(LoginCounts(2, 4, 1), bad, "COMMAND")
+    """Each reason with its count, two examples, what to do and the command; a certificate is no broken connection."""
+    cut = LoginGroup(LoginState.UNREACHABLE, "IMAP: x port 993 cannot be reached: refused", 4, ("a@x", "b@x"))
+    forged = LoginGroup(LoginState.UNREACHABLE, f"IMAP: x port 993 {UNTRUSTED}: self-signed", 1, ("c@x",))
+    wrong = LoginGroup(LoginState.REFUSED, "SMTP: x refused the log-in: 535", 2, ("d@x", "e@x"))
+    console.show_logins(LoginCounts(3, 7, 0), [cut, wrong, forged], "provisioner verify acme-run")
     shown = capsys.readouterr().err
-    assert shown.count("port 993") == 1
-    assert "user1@acme.example, user2@acme.example and 2 more" in shown
-    assert "user5@acme.example\n" in shown
-    assert "4  cannot be logged in to" in shown
-    assert words(shown).endswith("ask Mission Inbox's support: COMMAND")
+    text = words(shown)
+    assert "3 ok logged in to, over IMAP and SMTP" in text
+    assert "2 refused cannot be logged in to" in text
+    assert "5 unreachable cannot be logged in to" in text
+    assert "a@x, b@x and 2 more" in text
+    assert "ports 465 and 993" in text.partition("a@x")[0]
+    assert "reads encrypted traffic" in text.partition("d@x")[2]
+    assert "Mission Inbox's support" in text
+    assert shown.endswith("\n  provisioner verify acme-run\n")
+    assert all(len(row) < 80 for row in shown.splitlines())
+
+
+def test_a_run_without_a_mailbox_has_nothing_to_log_in_to(capsys: pytest.CaptureFixture[str]) -> None:
+    """A verification that found nothing says so, and names no command."""
     console.show_logins(LoginCounts(0, 0, 0), [], "COMMAND")
-    assert "No mailbox of this run is created yet" in capsys.readouterr().err
-    console.show_logins(LoginCounts(2, 0, 0), [], "COMMAND")
-    assert "COMMAND" not in capsys.readouterr().err
-    assert all(len(row) <= 100 for row in shown.splitlines())
+    assert "none to log in to" in capsys.readouterr().err
+
+
+def test_a_run_says_what_came_of_its_log_ins(capsys: pytest.CaptureFixture[str]) -> None:
+    """The summary counts them, and its command tries them again."""
+    ended = replace(summary({Status.CREATED: 3}), logins=LoginCounts(1, 2, 0))
+    group = LoginGroup(LoginState.REFUSED, "IMAP: x refused the log-in", 2, ("a@x", "b@x"))
+    console.show_summary([(ended, [])], "", logins=[group], verify="provisioner verify acme-run")
+    text = words(capsys.readouterr().err)
+    assert "1 ok logged in to" in text
+    assert "2 refused" in text
+    assert "Log in again with: provisioner verify acme-run" in text

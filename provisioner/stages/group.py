@@ -6,8 +6,8 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provisioner.records import Actor, Example, Group, Problem, Status
-from provisioner.wording import why
+from provisioner.records import Actor, Example, Group, LoginGroup, LoginState, Problem, Status
+from provisioner.wording import NOT_LOGGED_IN, why
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,25 @@ def group(lines: Iterable[Line], *, keep: int) -> tuple[Group, ...]:
         together[who, status, each.same] = _joined(known, new) if known else new
     order = {each: number for number, each in enumerate(Actor)}
     return tuple(sorted(together.values(), key=lambda group: (order[group.actor], -group.rows)))
+
+
+def group_logins(lines: Iterable[Line], *, keep: int) -> tuple[LoginGroup, ...]:
+    """The created mailboxes that were not logged in to over both protocols, by reason, the most frequent first.
+
+    Each group holds the addresses of its first `keep` mailboxes.
+    """
+    found: dict[tuple[LoginState | None, str], list[str]] = defaultdict(list)
+    for line in lines:
+        states = {line.imap, line.smtp}
+        if line.status is Status.CREATED and states != {LoginState.OK}:
+            state = next((each for each in (LoginState.REFUSED, LoginState.UNREACHABLE) if each in states), None)
+            address = line.address or line.email
+            found[state, (line.login_error or NOT_LOGGED_IN).replace(address, "…")].append(address)
+    groups = (
+        LoginGroup(state, reason, len(addresses), tuple(addresses[:keep]))
+        for (state, reason), addresses in found.items()
+    )
+    return tuple(sorted(groups, key=lambda group: -group.mailboxes))
 
 
 class _Found:

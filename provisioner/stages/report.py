@@ -21,14 +21,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from provisioner.records import Status
 from provisioner.sheets import guard, replace_file
-from provisioner.wording import TASKS, WORDS, count, duration, visible
+from provisioner.wording import TASKS, WORDS, count, duration, login_remedy, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from provisioner.errors import StoppedError
     from provisioner.journal import Event
-    from provisioner.records import Group, LineId, Summary
+    from provisioner.records import Group, LineId, LoginGroup, Summary
 
 Held = tuple[float, float, str]
 """From and until, on the wall clock in seconds since 1970, and why."""
@@ -87,6 +87,7 @@ def report(
     groups: Sequence[Group],
     events: Iterable[Event],
     *,
+    failed_logins: Sequence[LoginGroup] = (),
     held: Sequence[Held] = (),
     stopped: StoppedError | None = None,
     finished_at: float,
@@ -106,6 +107,8 @@ def report(
         tasks=TASKS,
         groups={actor: list(own) for actor, own in groupby(listed, attrgetter("actor"))},
         unlisted=sum(group.rows for group in groups) - sum(len(group.examples) for group in listed),
+        failed_logins=failed_logins,
+        login_remedy=login_remedy,
         picture=draw(course, held),
         course=course,
         bars=_bars(course.durations),

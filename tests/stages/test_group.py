@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from provisioner.journal import Line
-from provisioner.records import Actor, LineId, Problem, Status, TaskId
-from provisioner.stages.group import group
+from provisioner.records import Actor, LineId, LoginState, Problem, Status, TaskId
+from provisioner.stages.group import group, group_logins
 
 
 def line(number: int, status: Status, error: str = "", **known: Any) -> Line:
@@ -75,3 +75,22 @@ def test_who_must_act_comes_before_how_many() -> None:
     assert found[0].examples[0].place == "a row added by hand"
     assert found[1].examples[0].task_id == "t-6"
     assert found[2].cause == "not sent: the run ended before its turn"
+
+
+def test_log_ins_are_put_together_by_reason() -> None:
+    """A reason that names the address is the same for every address; what was logged in to is in no group."""
+    good, bad = LoginState.OK, LoginState.REFUSED
+    rows = [
+        *(
+            line(n, Status.CREATED, imap=good, smtp=bad, address=f"u{n}@x", login_error=f"SMTP: no u{n}@x here")
+            for n in range(2, 5)
+        ),
+        line(5, Status.CREATED, imap=good, smtp=good, address="u5@x"),
+        line(6, Status.EXISTS),
+        line(7, Status.CREATED),
+    ]
+    found = group_logins(rows, keep=2)
+    assert [(each.state, each.reason, each.mailboxes, each.examples) for each in found] == [
+        (bad, "SMTP: no … here", 3, ("u2@x", "u3@x")),
+        (None, "not logged in to yet", 1, ("user7",)),
+    ]

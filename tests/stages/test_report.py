@@ -16,7 +16,19 @@ import pytest
 
 from provisioner.errors import KeyRefusedError
 from provisioner.journal import Event
-from provisioner.records import Actor, Example, Group, LineId, LoginCounts, RequestCounts, Status, Summary, TaskId
+from provisioner.records import (
+    Actor,
+    Example,
+    Group,
+    LineId,
+    LoginCounts,
+    LoginGroup,
+    LoginState,
+    RequestCounts,
+    Status,
+    Summary,
+    TaskId,
+)
 from provisioner.stages.report import draw, follow, report
 
 if TYPE_CHECKING:
@@ -129,6 +141,16 @@ def test_a_run_that_left_nothing_says_so(page: Any) -> None:
     assert "<polyline" not in text
     assert 'id="filter"' not in text
     assert "The row is ready: nothing is left." in page(statuses={Status.VALID: 1}).read_text("utf-8")
+
+
+def test_log_ins_that_failed_have_their_reason(page: Any) -> None:
+    """What cannot be logged in to is told by reason, with what to do about it."""
+    failed = LoginGroup(LoginState.REFUSED, "IMAP: x refused <it>", 5, ("a@x", "b@x"))
+    counts = LoginCounts(4, 5, 0)
+    text = page(statuses={Status.CREATED: 9}, logins=counts, failed_logins=[failed]).read_text("utf-8")
+    assert "refused: IMAP: x refused &lt;it&gt;" in text
+    assert "a@x, b@x and 3 more, in results.csv" in text
+    assert "Wait some minutes" in text
 
 
 def test_a_run_that_was_stopped_says_why(page: Any) -> None:

@@ -348,7 +348,7 @@ def test_a_run_is_verified_later_from_its_folder(
     mail.add("eve@acme-mail.example", made_up)
     how = VerifyOptions(patience=8.0, imap_port=mail.imap.port, smtp_port=mail.smtp.port)
     verified = verification.verify_run(results.parent, (), how, connect, listener)
-    assert (verified.counts.ok, verified.bad) == (2, [])
+    assert (verified.counts.ok, verified.bad) == (2, ())
     assert [(row["imap"], row["smtp"]) for row in read_csv(results)] == [("ok", "ok")] * 2
 
 
@@ -366,7 +366,7 @@ def test_a_changed_sheet_locks_no_account(
         patience=8.0, imap_host="127.0.0.1", imap_port=mail.imap.port, smtp_host="127.0.0.1", smtp_port=mail.smtp.port
     )
     verified = verification.verify_run(sheet, (), how, None, listener)
-    assert (verified.counts.untried, verified.bad[0].login_error) == (1, OTHER_PASSWORD)
+    assert (verified.counts.untried, verified.bad[0].reason) == (1, OTHER_PASSWORD)
     assert mail.refusals() == before
     right = write_sheet([("flo", "101", "201", PASSWORD, "", "")], name="right.csv")
     assert verification.verify_run(sheet.parent / "acme-run", (right,), how, None, listener).counts.ok == 1

@@ -15,7 +15,7 @@ import textwrap
 import time
 import traceback
 from collections import Counter
-from dataclasses import asdict, astuple, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TextIO
@@ -331,7 +331,9 @@ def show_summary(
     if not_begun:
         first += ["", f"Not begun: {', '.join(map(visible, not_begun))}"]
     room = max(height - above - len(first) - len(last) - 2, 0) if _is_terminal(stream) else sys.maxsize
-    print("\n".join([*first, *_groups(groups, _headings(groups, left), width, room, paint), *last]), file=stream)
+    elsewhere = "report.html" if len(summaries) == 1 else "the report.html of each sheet"
+    said = _Said(_headings(groups, left), elsewhere)
+    print("\n".join([*first, *_groups(groups, said, width, room, paint), *last]), file=stream)
 
 
 def _heading(summaries: Sequence[Summary], paint: _Paint) -> list[str]:
@@ -387,17 +389,26 @@ def _logins(counts: LoginCounts, groups: Sequence[LoginGroup], again: str, width
     return [*lines, *(["", "Log in again with:", f"  {paint.bold(again)}"] if groups and again else [])]
 
 
-def _groups(groups: Sequence[Group], headings: Mapping[Actor, str], width: int, room: int, paint: _Paint) -> list[str]:
+def _groups(groups: Sequence[Group], said: _Said, width: int, room: int, paint: _Paint) -> list[str]:
     """What is left by cause; where there is not room for all of it, the causes with the most rows."""
     lines: list[str] = []
     chosen: list[Group] = []
     for group in sorted(groups, key=lambda group: -group.rows)[:SHOWN_GROUPS]:
         more = [each for each in groups if each in (*chosen, group)]
-        longer = _chosen(more, len(groups), headings, width, paint)
+        longer = _chosen(more, len(groups), said, width, paint)
         if lines and len(longer) > room:
             break
         lines, chosen = longer, more
     return lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What is said around the causes."""
+
+    headings: Mapping[Actor, str]
+    elsewhere: str
+    """Where the causes are for which there is no room."""
 
 
 def _headings(groups: Sequence[Group], left: int) -> dict[Actor, str]:
@@ -407,15 +418,13 @@ def _headings(groups: Sequence[Group], left: int) -> dict[Actor, str]:
     return {**TASKS, Actor.SHEET: TASKS[Actor.SHEET] + more}
 
 
-def _chosen(
-    groups: Sequence[Group], number: int, headings: Mapping[Actor, str], width: int, paint: _Paint
-) -> list[str]:
+def _chosen(groups: Sequence[Group], number: int, said: _Said, width: int, paint: _Paint) -> list[str]:
     lines = []
     for actor, own in groupby(groups, key=attrgetter("actor")):
-        lines += ["", *map(paint.bold, textwrap.wrap(f"{headings[actor]}:", width))]
+        lines += ["", *map(paint.bold, textwrap.wrap(f"{said.headings[actor]}:", width))]
         lines += [line for group in own for line in _group(group, width)]
     if number > len(groups):
-        lines.append(f"{'':11}and {count(number - len(groups), 'more cause', 'more causes')}, in report.html")
+        lines.append(f"{'':11}and {count(number - len(groups), 'more cause', 'more causes')}, in {said.elsewhere}")
     return lines
 
 
@@ -482,7 +491,10 @@ def _files(summaries: Sequence[Summary], width: int) -> list[str]:
         ready = "ready to run" if _is_done(summary) else "to mend or to run again"
         told.insert(1, (summary.failures, f"the {count(summary.to_retry, 'row', 'rows')} {ready}"))
     longest = max(len(visible(path)) for path, _ in told)
-    return ["", *(f"{visible(path):<{longest}}  {what}" for path, what in told)]
+    if longest + 2 + max(len(what) for _, what in told) <= width:
+        return ["", *(f"{visible(path):<{longest}}  {what}" for path, what in told)]
+    # Not even a long path is cut: it is there to be copied.
+    return ["", *(line for path, what in told for line in (visible(path), f"  {what}"))]
 
 
 def _requests(summaries: Sequence[Summary]) -> Iterator[str]:
@@ -681,6 +693,12 @@ def _indented(text: str, width: int) -> list[str]:
     indent = " " * 11
     first = "" if text.startswith(" ") else indent
     return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def say_wrapped(text: str) -> None:
+    """Text for people that may be long, broken between words."""
+    width, _ = _size(sys.stderr)
+    print(textwrap.fill(visible(text), width, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
 
 
 def say(sentence: str) -> None:

@@ -178,6 +178,23 @@ def test_a_time_of_waiting_leaves_the_counts_in_their_place(monkeypatch: pytest.
         bars.close()
 
 
+def test_a_long_path_keeps_its_words_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where path and meaning do not fit a line, the meaning stands below its path."""
+    with terminal(80, 60) as seen:
+        monkeypatch.setattr(sys, "stderr", seen.stream)
+        console.show_summary([(summary({Status.FAILED: 23}, "clients/" + "a" * 40 + ".csv"), causes(2))], "COMMAND")
+        assert "  the 23 rows to mend or to run again" in seen.lines()
+
+
+def test_more_causes_are_where_they_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sheet's in its page, those of several in the page of each."""
+    with terminal() as seen:
+        monkeypatch.setattr(sys, "stderr", seen.stream)
+        failed = {Status.FAILED: 50}
+        console.show_summary([(summary(failed), causes(20)), (summary(failed, "b.csv"), causes(20))], "COMMAND")
+        assert "in the report.html of each sheet" in words(" ".join(seen.lines()))
+
+
 def test_no_time_is_told_before_rows_are_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that is left is reckoned from finished rows, in requests; before there are some, none is told."""
     now = [0.0]

@@ -208,10 +208,12 @@ class _Kind:
         close = get_close_matches(self._plain(text), by_text, n=NAMED)
         nearest = list(dict.fromkeys(_shown(by_text[match]) for match in close))
         if nearest:
-            return f"{said}; the nearest that it has: {', '.join(nearest)}"
+            return f"{said}; write the nearest that it has: {', '.join(nearest)}"
         some = [_shown(holding) for holding in (self._holdings or ())[:NAMED]]
         more = ", …" if len(self._by_id) > NAMED else ""
-        return f"{said}; it has {', '.join(some)}{more}" if some else f"{said}; it has none at all"
+        if some:
+            return f"{said}; write one that it has: {', '.join(some)}{more}"
+        return f"{said}, nor any other; add one at Mission Inbox, then run again"
 
 
 def _shown(holding: Holding) -> str:

@@ -71,8 +71,8 @@ def test_an_exact_name_is_not_ambiguous() -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        (row(domain="999"), "domain: the account has no domain 999; it has 101 .acme-mail.example., "),
-        (row(domain="1011"), "domain: .* no domain 1011; the nearest that it has: 101 .acme-mail.example."),
+        (row(domain="999"), "domain: the account has no domain 999; write one that it has: 101 .acme-mail.example., "),
+        (row(domain="1011"), "domain: .* no domain 1011; write the nearest that it has: 101 .acme-mail.example."),
         (row(domain="acme-mial.example"), "the nearest that it has: 101 .acme-mail.example."),
         (row(domain="104"), "domain 104 .acme-pending.example. is not verified yet"),
         (row(domain="acme-pending.example"), "domain 104 .acme-pending.example. is not verified yet"),

@@ -21,9 +21,11 @@ from provisioner.errors import InterruptedRunError, ProvisionerError, SettingsEr
 if TYPE_CHECKING:
     # Loaded by the commands themselves: the help must not wait for it.
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from typing import IO
 
     from provisioner.keys import Login
     from provisioner.pipeline import Ending
+    from provisioner.progress import Listener
     from provisioner.records import Prospect, Rate
     from provisioner.runfolder import RunFolder
     from provisioner.settings import Connection, SheetOptions, VerifyOptions
@@ -50,7 +52,7 @@ To have options and file names completed by the Tab key, add to ~/.bashrc:
   eval "$(_PROVISIONER_COMPLETE=bash_source provisioner)"
 or to ~/.zshrc, with zsh_source in place of bash_source.
 """
-STDIN = Path("-")
+STDIN, STANDARD_INPUT = Path("-"), "standard input"
 SANDBOX_STATE = "sandbox.sqlite3"
 """In a run folder, what --sandbox remembers of it."""
 LISTINGS = ("mailboxes", "domains", "relay-servers", "projects")
@@ -66,8 +68,58 @@ OF_THE_LOGINS = frozenset(
 """Options of a run that a verification of it takes too."""
 
 
+class _UnusableCall(click.UsageError):
+    """A call that cannot be understood: how to call it on one line, then the fault, broken between words."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it for people."""
+        from provisioner import console
+
+        if self.ctx is not None:
+            click.echo(
+                f"Usage: {self.ctx.command_path} {' '.join(self.ctx.command.collect_usage_pieces(self.ctx))}",
+                file,
+                err=True,
+            )
+        console.say_wrapped(self.format_message())
+
+
+@contextmanager
+def _in_plain_words() -> Iterator[None]:
+    """Have the faults of a call told in this program's form."""
+    try:
+        yield
+    except click.UsageError as error:
+        said = error.format_message()
+        if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option) and error.message:
+            said = f"{max(error.param.opts, key=len)}: {error.message}"
+        raise _UnusableCall(said, error.ctx) from None
+
+
+class _Whole(click.IntRange):
+    """A whole number; what is none is named in plain words."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number. Raises BadParameter."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            limits = f"of {self.min} or more" if self.max is None else f"from {self.min} to {self.max}"
+            raise click.BadParameter(f"“{value}” is not a whole number {limits}.", ctx, param) from None
+
+
 class _Commands(click.Group):
     """A group that finds the sandbox's command only when it is asked for."""
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        """As every group does. Raises _UnusableCall."""
+        with _in_plain_words():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As every group does. Raises _UnusableCall."""
+        with _in_plain_words():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*super().list_commands(ctx), "sandbox"]
@@ -178,9 +230,9 @@ _verify_options = _options(
         help="How long a new mailbox or a mail server out of reach is tried again.",
     ),
     click.option("--imap-host", metavar="HOST", help="IMAP server, if not the account's."),
-    click.option("--imap-port", type=click.IntRange(1, 65535), metavar="PORT", help="If not 993."),
+    click.option("--imap-port", type=_Whole(1, 65535), metavar="PORT", help="If not 993."),
     click.option("--smtp-host", metavar="HOST", help="SMTP server, if not the account's."),
-    click.option("--smtp-port", type=click.IntRange(1, 65535), metavar="PORT", help="If not 465."),
+    click.option("--smtp-port", type=_Whole(1, 65535), metavar="PORT", help="If not 465."),
 )
 
 _create_path = click.option(
@@ -231,7 +283,7 @@ def _spelt_out(error: UnicodeError) -> tuple[str, int]:
 @_sheet_options
 @_service_options
 @_create_path
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Send only the first N ready rows: a trial run.")
+@click.option("--limit", type=_Whole(min=1), metavar="N", help="Send only the first N ready rows: a trial run.")
 @click.option(
     "--rate",
     type=_rates,
@@ -242,7 +294,7 @@ def _spelt_out(error: UnicodeError) -> tuple[str, int]:
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1, 200),
+    type=_Whole(1, 200),
     default=WORKERS,
     show_default=True,
     help="Requests under way at most.",
@@ -257,7 +309,7 @@ def _spelt_out(error: UnicodeError) -> tuple[str, int]:
 )
 @click.option(
     "--stop-after",
-    type=click.IntRange(min=0),
+    type=_Whole(min=0),
     metavar="N",
     default=STOP_AFTER,
     show_default=True,
@@ -297,7 +349,13 @@ def run(
         )
         connect = _connector(options, rate)
         pace = Pace(rate)
-        agree = _agreement(yes=yes or options["sandbox"], quiet=options["quiet"])
+        yes = yes or options["sandbox"]
+        if STDIN in options["sheets"] and not yes and sys.stderr.isatty():
+            raise SettingsError(
+                "The sheet comes from standard input, so you cannot be asked before anything is sent.",
+                remedy="See with check what is in it, then add --yes; or run it as a file.",
+            )
+        agree = _agreement(yes=yes, quiet=options["quiet"])
         _work_through(
             options, lambda sheet, listener: pipeline.run(sheet, how, connect, listener, agree=agree, pace=pace)
         )
@@ -463,9 +521,9 @@ def _work_through(
         try:
             for sheet in chosen:
                 with _progress(quiet=options["quiet"]) as listener:
-                    if len(chosen) > 1:
-                        listener.note(f"{sheet.sheet}:")
-                    endings.append(work(sheet, listener))
+                    endings.append(
+                        work(sheet, _headed(listener, sheet, checking=checking) if len(chosen) > 1 else listener)
+                    )
                 if endings[-1].stopped is not None:
                     break
         finally:
@@ -481,6 +539,16 @@ def _work_through(
     raise SystemExit(max(codes))
 
 
+def _headed(listener: Listener, sheet: SheetOptions, *, checking: bool) -> Listener:
+    """A listener that says which of several sheets is spoken of: at once, as a run always has something to say."""
+    from provisioner.progress import Headed
+
+    if checking:
+        return Headed(listener, f"{sheet.sheet}:")
+    listener.note(f"{sheet.sheet}:")
+    return listener
+
+
 @contextmanager
 def _files(sheets: Sequence[Path], out: Path | None) -> Iterator[list[Path]]:
     """The files to read; what comes from standard input is one for as long as the context lasts."""
@@ -494,7 +562,7 @@ def _files(sheets: Sequence[Path], out: Path | None) -> Iterator[list[Path]]:
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory() as folder:
-        content = Path(folder) / "standard input"
+        content = Path(folder) / STANDARD_INPUT
         content.write_bytes(sys.stdin.buffer.read())
         yield [content if sheet == STDIN else sheet for sheet in sheets]
 
@@ -536,7 +604,7 @@ def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
 
     return SheetOptions(
         sheet=sheet,
-        shown="" if sheet in options["sheets"] else "standard input",
+        shown="" if sheet in options["sheets"] else STANDARD_INPUT,
         out=options["out"],
         schema=options["schema"],
         generate_passwords=options["generate_passwords"],

@@ -90,7 +90,8 @@ class Loaded:
         if unused:
             listener.note(f"Not used: the {'column' if len(unused) == 1 else 'columns'} {', '.join(unused)}.")
         for row, problem in self.checked.warnings:
-            listener.note(f"Row {self.sheet.number(row) or row}, {problem}")
+            place = "" if problem.cell else f"Row {self.sheet.number(row) or row}: "
+            listener.note(f"{place}{problem}")
         if made.mended:
             rows = count(made.mended, "row was", "rows were")
             listener.note(f"{rows} mended in a failures file and not in this sheet: nothing is sent for them now.")

@@ -52,6 +52,20 @@ class Silent:
         pass
 
 
+class Headed(Silent):
+    """Hands on the notes alone, with a heading before the first; a listener to what nobody has much to say of."""
+
+    def __init__(self, listener: Listener, heading: str) -> None:
+        self._listener = listener
+        self._heading = heading
+
+    def note(self, sentence: str) -> None:
+        if self._heading:
+            self._listener.note(self._heading)
+        self._heading = ""
+        self._listener.note(sentence)
+
+
 class Together:
     """Several listeners that hear the same."""
 

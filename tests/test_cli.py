@@ -204,6 +204,19 @@ def test_an_option_that_makes_no_sense_is_exit_2(command: Any, write_sheet: Any,
     said = command("run", write_sheet(1), *arguments.split())
     assert said.code == 2
     assert arguments.split(maxsplit=1)[0] in said.err
+    assert said.err.startswith("Usage: python -m provisioner run [OPTIONS] SHEET...\n")
+    assert "Usage" not in said.err.partition("\n")[2]
+    assert "is not" in said.err
+    assert "range" not in said.err
+    assert all(len(line) < 80 for line in said.err.splitlines())
+
+
+def test_an_unknown_command_or_option_is_exit_2(command: Any) -> None:
+    """One line says how to call it, the next what was wrong."""
+    for words in (["nosuch"], ["run", "x.csv", "--nosuch"], ["--nosuch"], ["run"]):
+        said = command(*words)
+        assert (said.code, said.err.count("\n")) == (2, 2), said.err
+        assert said.err.startswith("Usage: ")
 
 
 def interrupt_while_waiting(sheet: Path, url: str, cwd: Path, *, times: int) -> Said:
@@ -340,6 +353,16 @@ def test_yes_is_not_asked_for_twice(terminal: Any, sandbox: Any, write_sheet: An
     assert "2 rows are done already" in shown
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+def test_a_sheet_that_is_typed_in_is_never_sent_unasked(terminal: Any, sandbox: Any, monkeypatch: Any) -> None:
+    """At a terminal nobody can be asked while the sheet comes from standard input, so `--yes` has to be given."""
+    service = sandbox(**FAST)
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", service.api_key)
+    ended, shown = terminal("run", "-", "--out", "here", "--api-url", service.url, answer=b"")
+    assert (ended, "--yes" in shown) == (2, True)
+    assert not service.state.creates
+
+
 def left_rows(number: int) -> list[tuple[str, ...]]:
     """So many good rows, and one that is left."""
     good = [(f"user{n}", "101", "201", PASSWORD, "", "") for n in range(number)]
@@ -442,6 +465,17 @@ def test_a_run_that_is_stopped_leaves_the_next_sheets_alone(command: Any, sandbo
     assert said.code == 3, said.err
     assert f"Not begun: {sheets[1]}" in said.err
     assert pasted(said)[2] == str(sheets[1])
+
+
+def test_a_note_names_the_sheet_that_it_is_about(command: Any, write_sheet: Any, tmp_path: Path) -> None:
+    """In a check of several sheets the one that something is said of is named before; the others are not."""
+    quiet = write_sheet(2, name="a.csv")
+    (tmp_path / "b.csv").write_text(
+        "email,domain,relay_server,password,colour\nann,101,201,Sheet-Pass-99! ,red\n", "utf-8"
+    )
+    said = command("check", quiet, "b.csv")
+    assert said.err.startswith("b.csv:\nNot used: the column colour.\nD2: the password begins or ends"), said.err
+    assert f"{quiet}:" not in said.err
 
 
 def test_a_sheet_comes_from_standard_input(command: Any, write_sheet: Any, tmp_path: Path) -> None:

@@ -357,7 +357,10 @@ def run(
             )
         agree = _agreement(yes=yes, quiet=options["quiet"])
         _work_through(
-            options, lambda sheet, listener: pipeline.run(sheet, how, connect, listener, agree=agree, pace=pace)
+            options,
+            lambda sheet, listener: pipeline.run(
+                sheet, how, connect, listener, agree=agree, go_on=lambda ending: _alone(ending, options), pace=pace
+            ),
         )
 
 
@@ -368,7 +371,13 @@ def check(**options: Any) -> None:
     with _explained(verbose=options["verbose"]):
         from provisioner import pipeline
 
-        _work_through(options, pipeline.check, checking=True)
+        _work_through(
+            options,
+            lambda sheet, listener: pipeline.check(
+                sheet, listener, go_on=lambda ending: _alone(ending, options, checking=True)
+            ),
+            checking=True,
+        )
 
 
 @main.command(epilog=ENVIRONMENT)
@@ -734,11 +743,7 @@ def _typed(option: str) -> bool:
 def _show(endings: Sequence[Ending], not_begun: Sequence[str], options: dict[str, Any], *, checking: bool) -> None:
     from provisioner import console
 
-    left = [
-        ending.summary.failures if ending.summary.to_retry else ending.summary.original
-        for ending in endings
-        if _code(ending) != DONE
-    ]
+    left = _left(endings)
     if options["quiet"] and not left:
         return
     stopped = endings[-1].stopped
@@ -753,6 +758,29 @@ def _show(endings: Sequence[Ending], not_begun: Sequence[str], options: dict[str
         verify=_verify_command([ending.summary.run_folder for ending in endings if ending.logins]),
         verbose=options["verbose"],
     )
+
+
+def _left(endings: Sequence[Ending]) -> list[str]:
+    """The files that hold what is left."""
+    return [
+        ending.summary.failures if ending.summary.to_retry else _as_given(ending.summary.original)
+        for ending in endings
+        if _code(ending) != DONE
+    ]
+
+
+def _as_given(sheet: str) -> str:
+    """What is written for a sheet on the command line."""
+    return str(STDIN) if sheet == STANDARD_INPUT else sheet
+
+
+def _alone(ending: Ending, options: dict[str, Any], *, checking: bool = False) -> str:
+    """What goes on with the rows of one sheet of several; empty where nothing is left of it."""
+    rows_left = not all(status.done for status in ending.summary.statuses)
+    if not (rows_left or checking):
+        return ""
+    sheet = {**options, "sheets": [_as_given(ending.summary.sheet)]}
+    return _next_command(_left([ending]), [ending], sheet, checking=checking)
 
 
 def _verify_command(folders: Sequence[str]) -> str:

@@ -52,8 +52,11 @@ def load(options: SheetOptions) -> Loaded:
     return Loaded(options)
 
 
-def check(options: SheetOptions, listener: Listener) -> Ending:
-    """Read and validate a sheet and write the files. Nothing is sent. Raises UnusableError, StoppedError."""
+def check(options: SheetOptions, listener: Listener, *, go_on: Callable[[Ending], str] = lambda _: "") -> Ending:
+    """Read and validate a sheet and write the files. Nothing is sent. Raises UnusableError, StoppedError.
+
+    `go_on` is as for `run`.
+    """
     started = time.perf_counter()
     loaded = Loaded(options)
     with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
@@ -62,7 +65,7 @@ def check(options: SheetOptions, listener: Listener) -> Ending:
         loaded.plan(journal, listener, None, time.time, checking=True)
         write(journal, loaded.sheet, loaded.folder)
         ending = _ending(loaded, journal, started)
-        _report(ending, journal, listener, after=journal.latest_event(), finished_at=time.time())
+        _report(ending, journal, listener, command=go_on(ending), after=journal.latest_event(), finished_at=time.time())
         return ending
 
 
@@ -73,13 +76,15 @@ def run(
     listener: Listener,
     *,
     agree: Callable[[Prospect], bool] = lambda _: True,
+    go_on: Callable[[Ending], str] = lambda _: "",
     pace: Pace | None = None,
     wall_clock: Callable[[], float] = time.time,
 ) -> Ending:
     """Create the sheet's mailboxes and write the files.
 
     `connect` says where the service is, for as long as its context lasts; it is handed the run's folder. `agree` is
-    told what is about to be sent, and says whether it shall be; nothing was sent before.
+    told what is about to be sent, and says whether it shall be; nothing was sent before. `go_on` names the command
+    that the page tells its readers to go on with; empty where nothing is left.
     `pace` is given where several runs, one after the other, are to keep one rate; None makes one for this run.
 
     Systemic trouble after the beginning ends the run early and is told in the ending, never raised: the files are
@@ -125,7 +130,9 @@ def run(
                 _write(loaded, journal, listener)
         ending = _ending(loaded, journal, started, requests=work.requests, stopped=work.halt_reason, logins=logins)
         log.end(ending.summary, ending.stopped)
-        _report(ending, journal, listener, after=before, held=log.held_back, finished_at=wall_clock())
+        _report(
+            ending, journal, listener, after=before, command=go_on(ending), held=log.held_back, finished_at=wall_clock()
+        )
         return ending
 
 
@@ -174,6 +181,7 @@ def _report(
     journal: Journal,
     listener: Listener,
     *,
+    command: str,
     after: int,
     held: Sequence[tuple[float, float, str]] = (),
     finished_at: float,
@@ -186,6 +194,7 @@ def _report(
             ending.summary,
             ending.groups,
             journal.events(after),
+            command=command,
             failed_logins=ending.logins,
             held=held,
             stopped=ending.stopped,

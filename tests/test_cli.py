@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -384,6 +385,8 @@ def test_the_printed_command_goes_on(command: Any, write_sheet: Any, tmp_path: P
     assert first.code == 1, first.err
     words = pasted(first)
     assert words == ["run", f"{folder}/acme inc-run/failures.csv", "--sandbox", "--rate", "100/s,5000/min"]
+    page = html.unescape((tmp_path / folder / "acme inc-run" / "report.html").read_text("utf-8"))
+    assert shlex.join(["python", "-m", "provisioner", *words]) in page
     failures = tmp_path / words[1]
     failures.write_text(failures.read_text("utf-8-sig").replace("b d", "b.d"), "utf-8")
     second = command(*words)
@@ -534,7 +537,7 @@ def test_the_tab_key_completes() -> None:
 def test_a_fault_of_the_programs_own_is_a_sentence(monkeypatch: pytest.MonkeyPatch, verbose: bool) -> None:  # noqa: FBT001
     """No traceback, no text that might hold a cell; with -v the places, to be passed on."""
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **_more: object) -> None:
         raise KeyError(PASSWORD)
 
     monkeypatch.setattr("provisioner.pipeline.check", fail)

@@ -87,12 +87,16 @@ def report(
     groups: Sequence[Group],
     events: Iterable[Event],
     *,
+    command: str = "",
     failed_logins: Sequence[LoginGroup] = (),
     held: Sequence[Held] = (),
     stopped: StoppedError | None = None,
     finished_at: float,
 ) -> None:
-    """Put the page in the place of `path` in one step. Raises OSError."""
+    """Put the page in the place of `path` in one step. Raises OSError.
+
+    `command` is what to go on with; empty where nothing is left.
+    """
     course = follow(events)
     listed = list(_listed(groups))
     page = _environment().get_template("report.html.j2")
@@ -107,6 +111,7 @@ def report(
         tasks=TASKS,
         groups={actor: list(own) for actor, own in groupby(listed, attrgetter("actor"))},
         unlisted=sum(group.rows for group in groups) - sum(len(group.examples) for group in listed),
+        command=command,
         failed_logins=failed_logins,
         login_remedy=login_remedy,
         picture=draw(course, held),
@@ -230,7 +235,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"cell": lambda text: guard(visible(text)), "hash": _hash, "count": count}
+    environment.filters |= {
+        "cell": lambda text: guard(visible(text)),
+        "hash": _hash,
+        "count": count,
+        "visible": visible,
+    }
     environment.filters["duration"] = duration
     return environment
 

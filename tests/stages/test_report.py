@@ -153,6 +153,13 @@ def test_log_ins_that_failed_have_their_reason(page: Any) -> None:
     assert "Wait some minutes" in text
 
 
+def test_the_page_names_the_command_that_goes_on(page: Any) -> None:
+    """Whoever was handed the page alone knows what to do next; where nothing is left there is no command."""
+    text = page([group("no", "ann")], command="provisioner run 'a b&c.csv'").read_text("utf-8")
+    assert "provisioner run &#39;a b&amp;c.csv&#39;</pre>" in text
+    assert "Go on with" not in page().read_text("utf-8")
+
+
 def test_a_run_that_was_stopped_says_why(page: Any) -> None:
     """The reason and the remedy stand above the numbers."""
     stopped = KeyRefusedError("The service refused the API key (403).", remedy="Check the key.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from provisioner.records import Actor, Example, Group, LoginGroup, LoginState, Problem, Status
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 
 
 _Key = tuple[Actor, Status, str]
+GAP = "…"
+"""In a cause, where each row has a text of its own."""
+FILLED = 3
+"""A cause with more gaps is left as it is: finding what stands in them could take long."""
 
 
 def group(lines: Iterable[Line], *, keep: int) -> tuple[Group, ...]:
@@ -31,9 +37,9 @@ def group(lines: Iterable[Line], *, keep: int) -> tuple[Group, ...]:
         for key, problem in problems.items():
             found[key].add(line, problem, keep)
     together: dict[object, Group] = {}
-    for (who, status, cause), each in found.items():
+    for (who, status, _), each in found.items():
         known = together.get((who, status, each.same))
-        new = Group(who, status, each.sentence or cause, each.rows, tuple(each.examples))
+        new = Group(who, status, each.common, each.rows, tuple(each.examples))
         together[who, status, each.same] = _joined(known, new) if known else new
     order = {each: number for number, each in enumerate(Actor)}
     return tuple(sorted(together.values(), key=lambda group: (order[group.actor], -group.rows)))
@@ -63,18 +69,38 @@ class _Found:
 
     def __init__(self) -> None:
         self.rows = 0
-        self.sentence: str | None = None
-        """What is said of all of them alike; empty where it is not the same."""
+        self.common = ""
+        """What is said of all of them, with an ellipsis where it differs."""
         self.examples: list[Example] = []
         self.same = 0
         """The same for causes that the same cells have."""
 
     def add(self, line: Line, problem: Problem, keep: int) -> None:
         self.rows += 1
-        self.sentence = problem.sentence if self.sentence in (None, problem.sentence) else ""
+        if not self.common:
+            self.common = problem.sentence
+        elif self.common not in (problem.sentence, problem.cause):
+            self.common = _common(problem.cause, self.common, problem.sentence)
         self.same = hash((self.same, line.id, problem.cell))
         if len(self.examples) < keep:
             self.examples.append(_example(line, problem))
+
+
+def _common(cause: str, known: str, sentence: str) -> str:
+    """The cause of two sentences, filled in with what both of them say."""
+    if cause.count(GAP) > FILLED:
+        return cause
+    form = _form(cause)
+    one, other = form.fullmatch(known), form.fullmatch(sentence)
+    if one is None or other is None:
+        return cause
+    said = iter(value if value == its else GAP for value, its in zip(one.groups(), other.groups(), strict=True))
+    return re.sub(GAP, lambda _: next(said), cause)
+
+
+@lru_cache
+def _form(cause: str) -> re.Pattern[str]:
+    return re.compile("(.*?)".join(map(re.escape, cause.split(GAP))), re.DOTALL)
 
 
 def _joined(known: Group, new: Group) -> Group:
@@ -94,7 +120,7 @@ def _problems(line: Line) -> tuple[Problem, ...]:
 
 def _without_the_row(text: str, line: Line) -> str:
     for own in (line.email, line.reply_to):
-        text = text.replace(own, "…") if own else text
+        text = text.replace(own, GAP) if own else text
     return text
 
 

@@ -39,6 +39,15 @@ def test_one_mistake_made_often_is_one_group() -> None:
     ]
 
 
+def test_what_all_rows_of_a_cause_say_is_filled_in() -> None:
+    """Numbers that are the same everywhere are told; only what differs is left open."""
+    cause = "the row has … cells where the header has …"
+    for counts, told in (((7, 7, 7), "7"), ((7, 8, 7), "…")):
+        problems = [Problem(None, f"the row has {n} cells where the header has 6", cause) for n in counts]
+        (found,) = group([line(n, Status.INVALID, problems=(p,)) for n, p in enumerate(problems, 2)], keep=2)
+        assert found.cause == f"the row has {told} cells where the header has 6"
+
+
 def test_what_the_service_said_is_told_without_what_is_the_rows_own() -> None:
     """A refusal that names the username is the same refusal for every username."""
     rows = [line(n, Status.REJECTED, f"user{n} is not allowed", reply_to="") for n in (2, 3)]

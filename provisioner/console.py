@@ -341,7 +341,7 @@ def _heading(summaries: Sequence[Summary], paint: _Paint) -> list[str]:
     took = f"{count(rows, 'row', 'rows')} in {duration(seconds)}"
     if len(summaries) == 1:
         whole = summaries[0].rows
-        record = [] if whole == rows else [f"Of the whole sheet's {count(whole, 'row', 'rows')} are now:"]
+        record = [] if whole == rows else [f"Of the whole sheet's {count(whole, 'row', 'rows')}:"]
         return ["", paint.bold(f"{visible(summaries[0].sheet)}: {took}"), *record]
     names = [visible(summary.sheet) for summary in summaries]
     longest = max(map(len, names))

@@ -346,7 +346,7 @@ def test_a_failures_files_rows_are_told_from_the_whole_sheets(capsys: pytest.Cap
     part = replace(summary({Status.CREATED: 20, Status.INVALID: 5}), read=7)
     console.show_summary([(part, ())], "COMMAND")
     told = words(capsys.readouterr().err)
-    assert "acme.csv: 7 rows in 12 seconds Of the whole sheet's 25 rows are now: 20 created" in told
+    assert "acme.csv: 7 rows in 12 seconds Of the whole sheet's 25 rows: 20 created" in told
 
 
 def test_what_comes_next_depends_on_who_must_act(capsys: pytest.CaptureFixture[str]) -> None:

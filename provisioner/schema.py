@@ -25,7 +25,7 @@ from pandera.api.extensions import register_check_method
 from pandera.io.pandas_io import deserialize_schema
 
 from provisioner.errors import SchemaError
-from provisioner.sieve import ANYTHING, MOST_SETS, Sieve, is_anchored, is_plain, is_set
+from provisioner.sieve import MOST_SETS, Sieve, is_anchored, is_plain, is_set, is_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -246,26 +246,26 @@ class MailboxSchema:
 def _sieve(rules: Sequence[Rule]) -> Sieve | None:
     """What finds the cells that keep all of the rules; None where one of them is of a kind that it cannot hold."""
     sets: dict[bool, list[re.Pattern[str]]] = {True: [], False: []}
-    whole, fits, shortest, longest = "", ANYTHING, 0, Sieve.longest
+    words, held = list[str](), list[str]()
+    shortest, longest = 0, Sieve.longest
     for rule in rules:
-        sign = "!" if rule.forbids else "="
         if rule.kind == "length":
             shortest, longest = max(shortest, rule.shortest), min(longest, rule.longest)
         elif rule.kind.startswith("has") and is_set(rule.pattern):
             sets[rule.forbids].append(rule.pattern)
         elif rule.kind.startswith("has") and is_anchored(rule.pattern):
-            whole += f"(?{sign}{rule.pattern.pattern})"
-        elif rule.kind == "fits" and is_plain(rule.pattern) and fits == ANYTHING:
-            # It is what goes through the cell; the others only look ahead.
-            fits = f"(?:{rule.pattern.pattern})"
+            held.append(rule.pattern.pattern if rule.forbids else f"(?!{rule.pattern.pattern})")
+        elif rule.kind == "fits_not" and is_word(rule.pattern):
+            words.append(rule.pattern.pattern)
         elif rule.kind.startswith("fits") and is_plain(rule.pattern):
-            whole += f"(?{sign}(?:{rule.pattern.pattern})\\Z)"
+            whole = f"(?:{rule.pattern.pattern})\\Z"
+            held.append(whole if rule.forbids else f"(?!{whole})")
         else:
             return None
     if sum(map(len, sets.values())) > MOST_SETS:
         return None
-    asked = whole or fits != ANYTHING
-    return Sieve(shortest, longest, sets[False], sets[True], re.compile(whole + fits) if asked else None)
+    any_held = re.compile("|".join(held)) if held else None
+    return Sieve(shortest, longest, sets[False], sets[True], words, any_held)
 
 
 def load(path: Path | None = None) -> MailboxSchema:

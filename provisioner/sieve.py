@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
     Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
     Texts = np.ndarray[tuple[int], np.dtype[np.object_]]
+    Lengths = np.ndarray[tuple[int], np.dtype[np.int64]]
 
-ANYTHING: Final = "(?s:.*)"
 MOST_SETS: Final = 8
 """A bit of a byte each."""
 _SET: Final = re.compile(r"\[(?:[^\[\]\\]|\\.)+\]")
+_SPECIAL: Final = re.compile(r"[.^$*+?{}\[\]\\|()]")
 _ASCII: Final = [chr(number) for number in range(128)]
 
 
@@ -34,6 +35,11 @@ def is_set(pattern: re.Pattern[str]) -> bool:
 def is_plain(pattern: re.Pattern[str]) -> bool:
     """Whether a pattern means the same within another."""
     return pattern.flags == re.UNICODE and not pattern.groups
+
+
+def is_word(pattern: re.Pattern[str]) -> bool:
+    """Whether a pattern matches the text that it is, and nothing else."""
+    return is_plain(pattern) and not _SPECIAL.search(pattern.pattern)
 
 
 def is_anchored(pattern: re.Pattern[str]) -> bool:
@@ -51,38 +57,47 @@ class Sieve:
     """Sets of which each cell must have a character."""
     unwanted: Sequence[re.Pattern[str]] = ()
     """Sets of which no cell may have one; with those wanted, `MOST_SETS` of them at most."""
-    whole: re.Pattern[str] | None = None
-    """What a cell must match from its beginning to its end; None: anything will do."""
-    _kinds: np.ndarray[tuple[int], np.dtype[np.uint8]] = field(init=False, repr=False)
+    words: Sequence[str] = ()
+    """Texts that no cell may be."""
+    held: re.Pattern[str] | None = None
+    """What matches at the beginning of a cell that does not pass; None: nothing does. It is put so that it finds
+    nothing in a good cell, as what is found takes time to be handed over."""
+    _kinds: bytes = field(init=False, repr=False)
     """Of each ASCII character, a bit for each set that it is in."""
 
     def __post_init__(self) -> None:
         sets = (*self.wanted, *self.unwanted)
         kinds = [sum(bool(each.match(one)) << place for place, each in enumerate(sets)) for one in _ASCII]
-        object.__setattr__(self, "_kinds", np.array(kinds, dtype=np.uint8))
+        object.__setattr__(self, "_kinds", bytes(kinds).ljust(256, b"\0"))
 
     def passes(self, texts: Texts) -> Mask:
         """Which of the cells certainly keep all rules. None of them may be blank."""
-        if self.whole is None:
-            passed = np.ones(len(texts), dtype=np.bool_)
-        else:
-            passed = np.fromiter(map(self.whole.fullmatch, texts), dtype=np.bool_, count=len(texts))
-        together = "".join(texts)
-        if together.isascii():
-            return passed & self._counted(texts, together)
-        plain = np.fromiter(map(str.isascii, texts), dtype=np.bool_, count=len(texts))
-        passed[~plain] = False
-        passed[plain] &= self._counted(texts[plain], "".join(texts[plain]))
+        # To go through a list takes half the time that it takes to go through an array.
+        cells: list[str] = texts.tolist()
+        lengths = np.fromiter(map(len, cells), dtype=np.int64, count=len(cells))
+        passed = (self.shortest <= lengths) & (lengths <= self.longest)
+        if self.held is not None and any(map(self.held.match, cells)):
+            passed &= ~np.fromiter(map(self.held.match, cells), dtype=np.bool_, count=len(cells))
+        if not (self.wanted or self.unwanted or self.words):
+            return passed
+        together = "".join(cells)
+        if any(map(together.__contains__, self.words)):
+            passed &= np.fromiter((cell not in self.words for cell in cells), dtype=np.bool_, count=len(cells))
+        if self.wanted or self.unwanted:
+            if together.isascii():
+                passed &= self._kept(lengths, together)
+            else:
+                plain = np.fromiter(map(str.isascii, cells), dtype=np.bool_, count=len(cells))
+                passed[~plain] = False
+                passed[plain] &= self._kept(lengths[plain], "".join(texts[plain]))
         return passed
 
-    def _counted(self, texts: Texts, together: str) -> Mask:
-        """What is asked of the number and the kinds of characters, of cells in ASCII."""
-        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        passed = (self.shortest <= lengths) & (lengths <= self.longest)
-        if not (self.wanted or self.unwanted) or not len(texts):
-            return passed
-        kinds = self._kinds[np.frombuffer(together.encode(), dtype=np.uint8)]
+    def _kept(self, lengths: Lengths, together: str) -> Mask:
+        """Which of the cells, of these lengths and all in ASCII, have characters of each set that is wanted alone."""
+        if not len(lengths):
+            return np.ones(0, dtype=np.bool_)
+        kinds = np.frombuffer(together.encode().translate(self._kinds), dtype=np.uint8)
         found = np.bitwise_or.reduceat(kinds, np.cumsum(lengths) - lengths)
         all_wanted = (1 << len(self.wanted)) - 1
-        passed &= found == all_wanted
-        return passed
+        kept: Mask = found == all_wanted
+        return kept

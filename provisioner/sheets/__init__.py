@@ -9,13 +9,12 @@ from provisioner.sheets.files import (
     unguard,
     write_table,
 )
-from provisioner.sheets.sheet import BLANKS, TEXT, UNCERTAIN, Origin, Sheet, column_letters
+from provisioner.sheets.sheet import BLANKS, UNCERTAIN, Origin, Sheet, column_letters
 
 __all__ = [
     "BLANKS",
     "FAILURES_COLUMNS",
     "RESULTS_COLUMNS",
-    "TEXT",
     "UNCERTAIN",
     "Origin",
     "Sheet",

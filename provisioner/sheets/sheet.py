@@ -7,20 +7,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    import pandas as pd
 
     from provisioner.records import Status, TaskId
 
     Texts = np.ndarray[tuple[int], np.dtype[np.object_]]
     Positions = np.ndarray[tuple[int], np.dtype[np.int64]]
     Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
-
-TEXT: Final = pd.StringDtype("python", na_value=np.nan)
-"""The type of every cell: pandas' own default for text, the same whether pyarrow is installed or not."""
 
 # What cannot be seen at the ends of a cell: blanks of every width, line breaks, and characters of no width.
 BLANKS: Final = " \t\n\r\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff" + "".join(
@@ -53,8 +51,8 @@ class Sheet:
 
     path: Path
     frame: pd.DataFrame
-    """Text of type `TEXT`, blank cells missing; the index is the row's number in the file as the spreadsheet program
-    shows it. Columns that the schema knows go by its names, others by their own headers."""
+    """Texts as Python's own objects, blank cells None; the index is the row's number in the file as the spreadsheet
+    program shows it. Columns that the schema knows go by its names, others by their own headers."""
     headers: tuple[str, ...]
     """As they are written, in the sheet's order; what a failures file adds at its end is left out."""
     keys: tuple[str, ...]
@@ -99,20 +97,11 @@ class Sheet:
 
     def texts(self, key: str) -> Texts:
         """The frame's column under `key`, blank cells None."""
-        if key not in self._texts:
-            filled = self.filled(key)
-            cells = self.frame[key].to_numpy(dtype=object)
-            if not filled.all():
-                cells = cells.copy()
-                cells[~filled] = None
-            self._texts[key] = cells
-        return self._texts[key]
+        return self.frame[key].to_numpy()
 
     def filled(self, key: str) -> Mask:
         """Which cells of the frame's column under `key` are not blank."""
-        if key not in self._filled:
-            self._filled[key] = self.frame[key].notna().to_numpy(dtype=np.bool_)
-        return self._filled[key]
+        return self.texts(key).astype(np.bool_)
 
     def _aligned(self, key: str) -> Texts:
         """As `texts`, without what is not certain to belong there."""
@@ -132,14 +121,6 @@ class Sheet:
     def rows(self) -> Positions:
         """The number in the file of each row of the frame, ascending."""
         return self.frame.index.to_numpy(dtype=np.int64)
-
-    @cached_property
-    def _filled(self) -> dict[str, Mask]:
-        return {}
-
-    @cached_property
-    def _texts(self) -> dict[str, Texts]:
-        return {}
 
 
 def column_letters(position: int) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from provisioner.errors import SheetError
 from provisioner.records import Status, TaskId
-from provisioner.sheets import BLANKS, TEXT, UNCERTAIN, Origin, Sheet, column_letters, unguard
+from provisioner.sheets import BLANKS, UNCERTAIN, Origin, Sheet, column_letters, unguard
 from provisioner.sheets.blindspots import ERROR, HIDDEN
 from provisioner.sheets.delimited import ROWS_OR_A_CELL, Record, Run
 from provisioner.sheets.headers import known_columns, lay_out
@@ -285,8 +285,10 @@ class _Table:
         while not _visible(headers[-1]) and not any(self._columns[len(headers) - 1]):
             del headers[-1], keys[-1]
         added = [name for name in self._fill if name not in keys]
-        cells = {key: pd.Series(_texts(self._columns.pop(0)), index=index, copy=False) for key in keys}
-        cells |= {name: pd.Series(self._fill[name], index=index, dtype=TEXT) for name in added}
+        # Made from an array it takes half the time that it takes from a list.
+        texts = {key: np.array(self._columns.pop(0), dtype=object) for key in keys}
+        cells = {key: pd.Series(array, index=index, dtype=object, copy=False) for key, array in texts.items()}
+        cells |= {name: pd.Series(self._fill[name], index=index, dtype=object) for name in added}
         return Sheet(
             path=path,
             frame=pd.DataFrame(cells, index=index, copy=False),
@@ -470,11 +472,6 @@ class _Table:
                 named = ", ".join(map(str, rows))
                 for number in rows:
                     self._broken.setdefault(number, _SHARED_ORIGIN.format(named, sheet_row))
-
-
-def _texts(cells: list[str | None]) -> pd.api.extensions.ExtensionArray:
-    """What a column of a frame holds; made from an array it takes half the time that it takes from a list."""
-    return pd.array(np.array(cells, dtype=object), dtype=TEXT, copy=False)
 
 
 def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> Sequence[str | None]:

@@ -6,11 +6,10 @@ called one at a time instead: each gives a mask, and no cell leaves the sheet bu
 
 from __future__ import annotations
 
-import operator
 import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
-from itertools import chain, repeat
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -154,13 +153,8 @@ def _findings(
     if not blank_ok:
         yield _Finding(column.name, lambda _: blank, np.flatnonzero(whole & ~filled))
     positions = np.flatnonzero(filled)
-    once, back = _distinct(texts if len(positions) == len(texts) else texts[positions])
-    broken = schema.broken(column.name, once)
-    yield _Finding(
-        column.name,
-        lambda position: column.faults(texts[position]),
-        positions[broken if back is None else broken[back]],
-    )
+    broken = _broken(schema, column.name, texts if len(positions) == len(texts) else texts[positions])
+    yield _Finding(column.name, lambda position: column.faults(texts[position]), positions[broken])
 
 
 def _nameless(finding: _Finding, cut: Mask) -> _Finding:
@@ -178,13 +172,17 @@ def _nameless(finding: _Finding, cut: Mask) -> _Finding:
     return replace(finding, faults=faults)
 
 
-def _distinct(texts: Texts) -> tuple[pd.Series[str], Positions | None]:
-    """What to check, each text once where many are the same, and for each of `texts` its place there; None: its own."""
-    some = texts[:_LOOKED_AT]
+def _broken(schema: MailboxSchema, column: str, texts: Texts) -> Mask:
+    """Which of the texts break a rule. Where many are the same, each is asked about once."""
+    cells: list[str] = texts.tolist()
+    some = cells[:_LOOKED_AT]
     if len(set(some)) > len(some) / 2:
-        return pd.Series(texts, dtype=object), None
-    places, once = pd.factorize(texts)
-    return pd.Series(once, dtype=object), places
+        return schema.broken(column, pd.Series(texts, dtype=object))
+    once = pd.Series(list(set(cells)), dtype=object)
+    bad = set(once[schema.broken(column, once)])
+    if not bad:
+        return np.zeros(len(cells), dtype=np.bool_)
+    return np.fromiter(map(bad.__contains__, cells), dtype=np.bool_, count=len(cells))
 
 
 def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
@@ -220,17 +218,17 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
     yield _Finding("email", faults, positions)
 
 
-def _folded(texts: Texts) -> Texts | list[str]:
-    """The texts without their case; they themselves, where it does not matter in any of them."""
-    together = "".join(texts)
-    return texts if together == together.casefold() else list(map(str.casefold, texts))
+def _folded(texts: Texts) -> list[str]:
+    """The texts without their case."""
+    cells: list[str] = texts.tolist()
+    together = "".join(cells)
+    return cells if together == together.casefold() else list(map(str.casefold, cells))
 
 
 def _blank_ends(sheet: Sheet, name: str, whole: Mask) -> _Finding:
-    texts = sheet.frame[name].to_numpy(dtype=object, na_value="")
     kept = f"the {name} begins or ends with a blank, which is kept as part of it"
-    ends = np.zeros(len(texts), dtype=np.bool_)
-    if any(map("".join(texts).__contains__, BLANKS)):
-        bare = map(str.strip, texts, repeat(BLANKS))
-        ends = np.fromiter(map(operator.ne, texts, bare), dtype=np.bool_, count=len(texts))
+    cells: list[str | None] = sheet.texts(name).tolist()
+    ends = np.zeros(len(cells), dtype=np.bool_)
+    if any(map("".join(filter(None, cells)).__contains__, BLANKS)):
+        ends = np.fromiter((cell is not None and cell != cell.strip(BLANKS) for cell in cells), np.bool_, len(cells))
     return _Finding(name, lambda _: [Fault(kept, kept)], np.flatnonzero(whole & ends))

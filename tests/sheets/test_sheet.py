@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from provisioner.records import TaskId
-from provisioner.sheets import TEXT, Origin, Sheet
+from provisioner.sheets import Origin, Sheet
 
 
 @pytest.fixture
 def sheet() -> Sheet:
     """Three rows of which a blank one was left out, with a column of the office's own."""
-    frame = pd.DataFrame({"Notes": ["x", None, "z"], "email": ["a", "b", None]}, index=[2, 4, 5], dtype=TEXT)
+    frame = pd.DataFrame({"Notes": ["x", None, "z"], "email": ["a", "b", None]}, index=[2, 4, 5], dtype=object)
     return Sheet(Path("sheet.csv"), frame, headers=("Notes", "User Name"), keys=("Notes", "email"), delimiter=";")
 
 

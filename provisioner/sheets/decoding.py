@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import io
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
@@ -59,20 +58,24 @@ def find_encoding(data: bytes, named: str | None = None) -> Encoding:
     )
 
 
-def lines(data: bytes, encoding: Encoding) -> Iterator[str]:
-    """The lines without their ends, whichever of CR LF, LF and CR end them."""
-    return chain.from_iterable(_batches(data, encoding))
-
-
-def _batches(data: bytes, encoding: Encoding) -> Iterator[list[str]]:
+def pieces(data: bytes, encoding: Encoding) -> Iterator[str]:
+    """The text, about a million bytes at a time: whole lines, each ended by LF, where CR LF or CR may have been it."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding.name)(), translate=True)
-    source = io.BytesIO(data)
-    begun = ""
-    while piece := source.read(_PIECE):
-        *whole, begun = (begun + decoder.decode(piece)).split("\n")
-        yield whole
-    *whole, begun = (begun + decoder.decode(b"", final=True)).split("\n")
-    yield [*whole, begun] if begun else whole
+    begun: list[str] = []
+    for part in _parts(data):
+        whole, end, rest = decoder.decode(part).rpartition("\n")
+        if end:
+            yield "".join((*begun, whole, end))
+            begun = []
+        begun.append(rest)
+    last = "".join((*begun, decoder.decode(b"", final=True)))
+    if last:
+        yield last.removesuffix("\n") + "\n"
+
+
+def lines(piece: str) -> list[str]:
+    """The lines of a piece, without their ends."""
+    return piece.removesuffix("\n").split("\n")
 
 
 def _named(data: bytes, name: str) -> Encoding:
@@ -103,13 +106,17 @@ def _proved(data: bytes, name: str) -> Encoding:
 
 
 def _decodes(data: bytes, name: str) -> bool:
-    source = io.BytesIO(data)
     try:
-        for _ in codecs.iterdecode(iter(lambda: source.read(_PIECE), b""), name):
+        for _ in codecs.iterdecode(_parts(data), name):
             pass
     except UnicodeError:
         return False
     return True
+
+
+def _parts(data: bytes) -> Iterator[bytes]:
+    source = io.BytesIO(data)
+    return iter(lambda: source.read(_PIECE), b"")
 
 
 def _without_mark(data: bytes) -> str | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
-from provisioner.sheets.decoding import find_encoding, lines
+from provisioner.sheets.decoding import find_encoding, lines, pieces
 from provisioner.sheets.delimited import DELIMITERS, Record, records, runs
 from provisioner.sheets.headers import is_ours, known_columns
 
@@ -47,8 +47,10 @@ def text_source(data: bytes, encoding: str | None, meaning: Meaning) -> Source:
         SheetError: It cannot be decoded, or has no header.
     """
     certainty = find_encoding(data, encoding)
-    source = lines(data, certainty)
-    top = list(islice(source, SEARCHED_ROWS))
+    source = pieces(data, certainty)
+    top: list[str] = []
+    while len(top) <= SEARCHED_ROWS and (piece := next(source, "")):
+        top += lines(piece)
     delimiters: Sequence[str] = DELIMITERS
     # Spreadsheet programs take this line for themselves and number the rows from the next.
     if named := _SEPARATOR_LINE.fullmatch(top[0]):
@@ -59,7 +61,7 @@ def text_source(data: bytes, encoding: str | None, meaning: Meaning) -> Source:
                 remedy="Save the sheet with commas, semicolons, tabs or pipes between its cells.",
             )
         del top[0]
-    candidates = [find_header(records(top, delimiter), meaning) for delimiter in delimiters]
+    candidates = [find_header(records(top[:SEARCHED_ROWS], delimiter), meaning) for delimiter in delimiters]
     best = max(range(len(delimiters)), key=lambda place: candidates[place].known)
     found, delimiter = candidates[best], delimiters[best]
     if found.header is None:
@@ -67,9 +69,9 @@ def text_source(data: bytes, encoding: str | None, meaning: Meaning) -> Source:
     for other in candidates:
         if other.known >= TELLING_NAMES and other.header and other.header.number + 1 < found.header.number:
             raise two_tables(other.header, found.header)
-    rest = chain(top[found.lines :], source)
+    below = "".join(f"{line}\n" for line in top[found.lines :])
     body = runs(
-        rest,
+        chain([below] if below else [], source),
         delimiter,
         len(found.header.cells),
         first=found.header.number + 1,

@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.sheets.delimited import Record, Run, records, runs
+from provisioner.sheets.delimited import DELIMITERS, Record, Run, records, runs
 
 PLAIN = st.text("ab,\"\n '", max_size=5)
 
 
-def rows_of(text: str, width: int, *, written_by_us: bool = False) -> list[tuple[int, list[str], bool]]:
+def rows_of(
+    text: str, width: int, *, written_by_us: bool = False, delimiter: str = ",", pieces: list[str] | None = None
+) -> list[tuple[int, list[str], bool]]:
     """Every row as (number, cells, certain), however many at a time they came."""
     rows = []
-    for item in runs(text.split("\n"), ",", width, first=1, written_by_us=written_by_us):
+    for item in runs(pieces or [text + "\n"], delimiter, width, first=1, written_by_us=written_by_us):
         if isinstance(item, Run):
             rows += [
                 (item.first + index, list(cells), True) for index, cells in enumerate(zip(*item.columns, strict=True))
@@ -112,6 +114,30 @@ def test_many_at_a_time_are_the_same_as_one_by_one(text: str) -> None:
     """The quick way over plain rows changes nothing."""
     one_by_one = [(r.number, r.cells, r.fault is None) for r in records(text.split("\n"), ",", width=3)]
     assert rows_of(text, 3) == one_by_one
+
+
+CELLS = st.one_of(
+    st.sampled_from(
+        ["", "NA", "nan", "null", "True", "101.0", "1e5", "0x1F", "007", "-", "#x", "'", "\\", "\\n", " a "]
+    ),
+    st.text(st.characters(exclude_characters=',;\t|"\n', exclude_categories=["Cs"]), max_size=4),
+)
+
+
+@given(st.data(), st.sampled_from(DELIMITERS), st.integers(1, 4))
+def test_plain_rows_are_read_as_they_stand(data: st.DataObject, delimiter: str, width: int) -> None:
+    """Whatever their cells hold, and were it a number, a blank or what other programs take for nothing."""
+    table = data.draw(st.lists(st.lists(CELLS, min_size=width, max_size=width), min_size=1, max_size=5))
+    piece = "".join(f"{delimiter.join(row)}\n" for row in table)
+    rows = rows_of(piece.removesuffix("\n"), width, delimiter=delimiter)
+    assert rows == [(number, row, True) for number, row in enumerate(table, 1)]
+
+
+@given(st.lists(st.text('a,"\n', max_size=12).map(lambda text: text + "\n"), min_size=1, max_size=6))
+def test_it_does_not_matter_where_a_file_is_cut_into_pieces(pieces: list[str]) -> None:
+    """A row that begins in one piece and ends in another is a row."""
+    text = "".join(pieces).removesuffix("\n")
+    assert rows_of(text, 3, pieces=pieces) == rows_of(text, 3)
 
 
 def test_a_quote_that_never_closes_costs_no_more_than_the_length_of_the_file() -> None:

@@ -21,7 +21,7 @@ _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _FALLBACK: Final = "cp1252"
-_PIECE: Final = 1 << 20
+_PIECE: Final = 1 << 22
 _LOOKED_AT: Final = 4096
 _HALF_EMPTY: Final = 0.6
 
@@ -59,7 +59,7 @@ def find_encoding(data: bytes, named: str | None = None) -> Encoding:
 
 
 def pieces(data: bytes, encoding: Encoding) -> Iterator[str]:
-    """The text, about a million bytes at a time: whole lines, each ended by LF, where CR LF or CR may have been it."""
+    """The text, some megabytes at a time: whole lines, each of them ended by LF, whatever ended it in the file."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding.name)(), translate=True)
     begun: list[str] = []
     for part in _parts(data):

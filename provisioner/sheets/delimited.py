@@ -200,10 +200,10 @@ def _quoted_block(line: str, ahead: deque[str], source: Iterator[list[str]], gra
     block = [line]
     while True:
         if len(block) > len(ahead):
-            following_piece = next(source, None)
-            if following_piece is None:
+            more = next(source, None)
+            if more is None:
                 return []
-            ahead.extend(following_piece)
+            ahead.extend(more)
         following = ahead[len(block) - 1]
         block.append(following)
         if grammar.closes.fullmatch(following):

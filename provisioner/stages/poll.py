@@ -36,7 +36,7 @@ EARLY = 0.8
 """Tasks are first asked about at this part of the age at which half of them have ended: one question too many costs
 less than a thousand tasks that were accepted together and are all noticed late. Simulated with a median of 10 s at 200
 requests a second, 0.9 has them noticed later by an eighth, and 0.7 asks more without noticing them much sooner."""
-NOTHING_KNOWN, SPREAD, DRIFT = 1.4, 0.5, 0.02
+NOTHING_KNOWN, SPREAD, DRIFT = 1.4, 0.5, 0.024
 """As differences of logarithms: how far off the typical duration may be before anything is learned, how far from it a
 task's duration usually is, and how far it moves from one answer to the next. Simulated with medians of 0.5 to
 60 s and spreads of 0.3 to 0.6, neither half nor double of any changes the outcome by more than a few percent."""

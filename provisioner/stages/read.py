@@ -341,7 +341,7 @@ class _Table:
             and not any(map(run.text.__contains__, unclean))
             and not _POINT_NOUGHT.search(run.text)
             and not (self._layout.added or self._second_header)
-            and not any(True for _ in self._suspects(run.columns))
+            and not self._suspects(run.columns)
         )
 
     def _add_records(self, batch: Sequence[Record]) -> None:
@@ -421,7 +421,7 @@ class _Table:
                 self._second_header = numbers[index]
         return dropped
 
-    def _suspects(self, columns: Sequence[Sequence[str] | Texts]) -> Iterable[int]:
+    def _suspects(self, columns: Sequence[Sequence[str] | Texts]) -> Sequence[int]:
         """By index, the rows that may be no rows: those without a plain ID where one belongs, and examples."""
         ids = [place for place, column in enumerate(self._known) if column and column.whole_number]
         if not ids:

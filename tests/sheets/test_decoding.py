@@ -96,8 +96,16 @@ def test_mixed_line_endings_will_do() -> None:
 
 def test_a_character_on_the_edge_of_a_piece_stays_whole() -> None:
     """Files longer than what is decoded at once are read as if in one."""
-    data = ("é" * 700_000 + "\r\n" + "x").encode()
-    assert lines(data, find_encoding(data)) == ["é" * 700_000, "x"]
+    first = "x" + "é" * (decoding._PIECE // 2)
+    data = (first + "\r\n" + "x").encode()
+    assert lines(data, find_encoding(data)) == [first, "x"]
+
+
+def test_a_line_end_on_the_edge_of_a_piece_is_one() -> None:
+    """CR LF of which a piece ends between the two ends one line, not two."""
+    first = "x" * (decoding._PIECE - 1)
+    data = (first + "\r\n" + "y\r\n").encode()
+    assert lines(data, find_encoding(data)) == [first, "y"]
 
 
 @given(st.binary(max_size=200))

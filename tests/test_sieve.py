@@ -56,6 +56,7 @@ def objects(texts: list[str]) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
 
 @given(RULES, st.lists(TEXTS, max_size=8))
 @example([Rule("has_no", "", re.compile(r"\Aa|b"))], ["xb"])
+@example([Rule("fits_not", "", re.compile("ab"))], ["xab", "ab"])
 def test_what_passes_keeps_every_rule(rules: list[Rule], texts: list[str]) -> None:
     """Whatever the rules are, no cell that breaks one gets through, whichever cells stand beside it."""
     sieve = schema._sieve(rules)

@@ -140,6 +140,14 @@ def test_it_does_not_matter_where_a_file_is_cut_into_pieces(pieces: list[str]) -
     assert rows_of(text, 3, pieces=pieces) == rows_of(text, 3)
 
 
+@pytest.mark.parametrize("cell", ["\ufeff", "\ufeffa", "\0", "a\0b", "a\rb", "\x1a", "\u2028"])
+def test_what_a_parser_may_take_for_itself_stays_in_its_cell(cell: str) -> None:
+    """Wherever in a piece it stands: byte-order marks, NULs, ends of lines and of files."""
+    for table in ([[cell, "b"], ["c", "d"]], [["a", "b"], [cell, "d"]], [["a", cell], ["b", f"{cell}c"]]):
+        text = "\n".join(map(",".join, table))
+        assert rows_of(text, 2) == [(number, row, True) for number, row in enumerate(table, 1)]
+
+
 def test_a_quote_that_never_closes_costs_no_more_than_the_length_of_the_file() -> None:
     """A hundred thousand open quotes are read in linear time: each looks no further than the next."""
     lines = ['a,"b,c'] * 100_000

@@ -211,6 +211,13 @@ def test_cells_stay_the_text_that_is_seen(sheet: Sheets, cell: str, value: str) 
     assert bool(ready(read_sheet)) == (value == "101")
 
 
+@pytest.mark.parametrize("cell", ["201.0", " 201", "201\u00a0", "\u200b201"])
+def test_rows_read_together_are_read_as_they_are_one_by_one(sheet: Sheets, cell: str) -> None:
+    """A sheet without a quotation mark is read the quick way, which takes the same away."""
+    read_sheet = sheet(f"{HEADER}\njohn,101,201,Abcdef1!,\njane,101,{cell},Abcdef1!,")
+    assert [read_sheet.own_cells(row)[2] for row in (2, 3)] == ["201", "201"]
+
+
 def test_a_password_is_read_as_it_stands(sheet: Sheets) -> None:
     """Blanks at its ends, apostrophes and what looks like a formula are part of it."""
     for password in (" Abcdef1! ", "'Abcdef1!", "=Abcdef1!", "'=Abcdef1!", "Abc\u00a0def1!", "1.0Abcd!"):

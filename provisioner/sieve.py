@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
     Texts = np.ndarray[tuple[int], np.dtype[np.object_]]
@@ -22,9 +22,19 @@ if TYPE_CHECKING:
 
 MOST_SETS: Final = 8
 """A bit of a byte each."""
+_BLOCK: Final = 4096
 _SET: Final = re.compile(r"\[(?:[^\[\]\\]|\\.)+\]")
 _SPECIAL: Final = re.compile(r"[.^$*+?{}\[\]\\|()]")
 _ASCII: Final = [chr(number) for number in range(128)]
+
+
+def blocks(texts: Texts) -> Iterator[list[str]]:
+    """The texts, some thousands at a time.
+
+    What is looked at more than once is so while it is in the processor's cache, and to go through a list takes half the
+    time that it takes to go through an array.
+    """
+    return (texts[first : first + _BLOCK].tolist() for first in range(0, len(texts), _BLOCK))
 
 
 def is_set(pattern: re.Pattern[str]) -> bool:
@@ -72,8 +82,9 @@ class Sieve:
 
     def passes(self, texts: Texts) -> Mask:
         """Which of the cells certainly keep all rules. None of them may be blank."""
-        # To go through a list takes half the time that it takes to go through an array.
-        cells: list[str] = texts.tolist()
+        return np.concatenate([np.empty(0, np.bool_), *map(self._passed, blocks(texts))])
+
+    def _passed(self, cells: Sequence[str]) -> Mask:
         lengths = np.fromiter(map(len, cells), dtype=np.int64, count=len(cells))
         passed = (self.shortest <= lengths) & (lengths <= self.longest)
         if self.held is not None and any(map(self.held.match, cells)):
@@ -89,7 +100,7 @@ class Sieve:
             else:
                 plain = np.fromiter(map(str.isascii, cells), dtype=np.bool_, count=len(cells))
                 passed[~plain] = False
-                passed[plain] &= self._kept(lengths[plain], "".join(texts[plain]))
+                passed[plain] &= self._kept(lengths[plain], "".join(filter(str.isascii, cells)))
         return passed
 
     def _kept(self, lengths: Lengths, together: str) -> Mask:

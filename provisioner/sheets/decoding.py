@@ -21,7 +21,7 @@ _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _FALLBACK: Final = "cp1252"
-_PIECE: Final = 1 << 22
+_PIECE: Final = 1 << 16
 _LOOKED_AT: Final = 4096
 _HALF_EMPTY: Final = 0.6
 
@@ -48,7 +48,7 @@ def find_encoding(data: bytes, named: str | None = None) -> Encoding:
             return _proved(data, name)
     if wide := _without_mark(data):
         return _proved(data, wide)
-    if _decodes(data, "utf-8"):
+    if data.isascii() or _decodes(data, "utf-8"):
         return Encoding("utf-8", certain=True)
     if _decodes(data, _FALLBACK):
         return Encoding(_FALLBACK, certain=False)
@@ -59,7 +59,7 @@ def find_encoding(data: bytes, named: str | None = None) -> Encoding:
 
 
 def pieces(data: bytes, encoding: Encoding) -> Iterator[str]:
-    """The text, some megabytes at a time: whole lines, each of them ended by LF, whatever ended it in the file."""
+    """The text, a little at a time: whole lines, each of them ended by LF, whatever ended it in the file."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding.name)(), translate=True)
     begun: list[str] = []
     for part in _parts(data):

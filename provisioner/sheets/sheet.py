@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
-
-    import pandas as pd
 
     from provisioner.records import Status, TaskId
 
@@ -45,14 +44,24 @@ class Origin:
     """What was wrong with the row."""
 
 
+class Few(NamedTuple):
+    """The cells of a column that holds few texts many times."""
+
+    texts: Texts
+    """Those that differ. One of them may have stood in no cell."""
+    places: np.ndarray[tuple[int], np.dtype[np.integer[Any]]]
+    """Of each cell, where among them its own is; -1 where it is blank."""
+
+
 @dataclass(frozen=True, eq=False)
 class Sheet:
     """The cells of a sheet as text, and where each of them stands. A row is named by its number in the file."""
 
     path: Path
     frame: pd.DataFrame
-    """Texts as Python's own objects, blank cells None; the index is the row's number in the file as the spreadsheet
-    program shows it. Columns that the schema knows go by its names, others by their own headers."""
+    """Texts as Python's own objects, blank cells None, or categories of such texts; the index is the row's number in
+    the file as the spreadsheet program shows it. Columns that the schema knows go by its names, others by their own
+    headers."""
     headers: tuple[str, ...]
     """As they are written, in the sheet's order; what a failures file adds at its end is left out."""
     keys: tuple[str, ...]
@@ -67,6 +76,9 @@ class Sheet:
     origins: Mapping[int, Origin] = field(default_factory=dict)
     """Of each row, where the sheet is a failures file of ours; empty otherwise."""
     is_failures: bool = False
+    complete: Collection[str] = ()
+    """The frame's columns of which it is known that no cell is blank."""
+    _texts: dict[str, Texts] = field(default_factory=dict, init=False, repr=False)
 
     def cell_name(self, row: int, column: str) -> str:
         """Such as `D17`, as it is called in the original sheet where the row comes from one."""
@@ -97,11 +109,23 @@ class Sheet:
 
     def texts(self, key: str) -> Texts:
         """The frame's column under `key`, blank cells None."""
-        return self.frame[key].to_numpy()
+        if key not in self._texts:
+            few = self.few(key)
+            self._texts[key] = self.frame[key].to_numpy() if few is None else np.array([*few.texts, None])[few.places]
+        return self._texts[key]
+
+    def few(self, key: str) -> Few | None:
+        """What differs in the frame's column under `key`; None where that may be most of its cells."""
+        column = self.frame[key]
+        if not isinstance(column.dtype, pd.CategoricalDtype):
+            return None
+        return Few(column.cat.categories.to_numpy(), column.cat.codes.to_numpy())
 
     def filled(self, key: str) -> Mask:
         """Which cells of the frame's column under `key` are not blank."""
-        return self.texts(key).astype(np.bool_)
+        if key in self.complete:
+            return np.ones(len(self.frame), dtype=np.bool_)
+        return self.frame[key].notna().to_numpy()
 
     def _aligned(self, key: str) -> Texts:
         """As `texts`, without what is not certain to belong there."""

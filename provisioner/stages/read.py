@@ -6,8 +6,9 @@ Nothing is guessed. A row that cannot be read with certainty is kept and marked,
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from provisioner.errors import SheetError
 from provisioner.records import Status, TaskId
 from provisioner.sheets import BLANKS, UNCERTAIN, Origin, Sheet, column_letters, unguard
 from provisioner.sheets.blindspots import ERROR, HIDDEN
+from provisioner.sheets.cells import Cells
 from provisioner.sheets.delimited import ROWS_OR_A_CELL, Record, Run
 from provisioner.sheets.headers import known_columns, lay_out
 from provisioner.sheets.source import TELLING_NAMES, text_source, two_tables
@@ -38,8 +40,6 @@ _SOMETHING: Final = re.compile(rb"[^\0 \t\r\n\xef\xbb\xbf\xfe\xff]")
 _POINT_NOUGHT: Final = re.compile(r"\.0")
 _WHOLE: Final = re.compile(r"([0-9]+)\.0+")
 _BATCH: Final = 1024
-_KEPT_ONCE: Final = 10_000
-"""Up to so many different texts of a column are stored once however often they occur."""
 
 SAME: Final = ("domain", "relay_server", "project", "reply_to")
 """Columns of which all rows may have the same."""
@@ -227,8 +227,8 @@ def _looks_like_a_mailbox(cells: Mapping[str, str], schema: MailboxSchema) -> bo
     identified = False
     for key, cell in cells.items():
         column = schema.columns[key]
-        (text,) = _cleaned([cell.strip(_EDGES)], column, None)
-        if text is not None and schema.accepts(key, text):
+        (text,) = _cleaned([cell.strip(_EDGES)], column)
+        if text and schema.accepts(key, text):
             good.add(key)
             identified |= column.whole_number and _TELLING_ID.fullmatch(text) is not None
     return len(good) >= _TELLING_CELLS and (identified or {"email", "password"} <= good)
@@ -254,8 +254,7 @@ class _Table:
         self._broken: dict[int, str] = {}
         self._misaligned: set[int] = set()
         self._origins: dict[int, Origin] = {}
-        self._columns: list[list[Texts]] = [[] for _ in layout.own]
-        self._once: list[dict[str | None, str | None]] = [{} for _ in layout.own]
+        self._columns = [Cells(fill.get(key)) for key in layout.keys]
         self._second_header: int | None = None
         self._met_example = False
 
@@ -284,38 +283,43 @@ class _Table:
                 remedy="Write a row for each mailbox, and save the sheet.",
             )
         self._refuse_shared_origins()
-        columns = [np.concatenate([np.empty(0, object), *self._columns.pop(0)]) for _ in self._layout.own]
-        misaligned = {
-            number: self._username([column[numbers.searchsorted(number)] for column in columns])
-            for number in sorted(self._misaligned & self._broken.keys())
-        }
+        headers, columns = self._laid_out(len(numbers))
         index = pd.Index(numbers)
-        headers, keys = list(self._layout.headers), list(self._layout.keys)
-        while not _visible(headers[-1]) and not any(columns[-1]):
-            del headers[-1], keys[-1], columns[-1]
-        added = [name for name in self._fill if name not in keys]
-        texts = [*columns, *(np.full(len(numbers), self._fill[name], dtype=object) for name in added)]
-        cells = {
-            key: pd.Series(column, index=index, dtype=object, copy=False)
-            for key, column in zip((*keys, *added), texts, strict=True)
-        }
-        return Sheet(
+        sheet = Sheet(
             path=path,
-            frame=pd.DataFrame(cells, index=index, copy=False),
-            headers=(*headers, *added),
-            keys=(*keys, *added),
+            frame=pd.DataFrame({key: column.gathered(index) for key, column in columns.items()}, index, copy=False),
+            headers=tuple(headers),
+            keys=tuple(columns),
             delimiter=self._delimiter,
             broken=self._broken,
-            misaligned=misaligned,
             origins=self._origins,
             is_failures=bool(self._layout.added),
+            complete={key for key, column in columns.items() if column.complete},
         )
+        misaligned = sorted(self._misaligned & self._broken.keys())
+        return replace(sheet, misaligned={number: self._username(sheet.own_cells(number)) for number in misaligned})
 
-    def _username(self, cells: Sequence[str | None]) -> str:
+    def _laid_out(self, rows: int) -> tuple[list[str], dict[str, Cells]]:
+        """The headers, and by key the columns under them.
+
+        Nameless ones at the end in which nothing stands are left out, those that the sheet lacks and that are set for
+        all rows are added.
+        """
+        headers, columns = list(self._layout.headers), dict(zip(self._layout.keys, self._columns, strict=True))
+        while not _visible(headers[-1]) and columns[next(reversed(columns))].blank:
+            headers.pop()
+            columns.popitem()
+        for name in [name for name in self._fill if name not in columns]:
+            headers.append(name)
+            columns[name] = Cells(self._fill[name])
+            columns[name].add([""] * rows)
+        return headers, columns
+
+    def _username(self, cells: Sequence[str]) -> str:
         """The username of a misaligned row, where no piece of its password can stand in its place; else nothing."""
         if self._email is None:
             return ""
-        username = cells[self._email] or ""
+        username = cells[self._email]
         if self._password is not None and (self._password < self._email or cells[self._password] == UNCERTAIN):
             return ""
         return username if self._schema.accepts("email", username) else ""
@@ -323,13 +327,10 @@ class _Table:
     def _add_run(self, run: Run) -> None:
         numbers = np.arange(run.first, run.first + len(run.columns[0]))
         if not self._is_clean(run):
-            self._add(numbers.tolist(), [column.tolist() for column in run.columns])
+            self._add(numbers.tolist(), run.columns)
             return
-        for place, (key, position) in enumerate(zip(self._layout.keys, self._layout.own, strict=True)):
-            cells = run.columns[position]
-            filled = cells.astype(np.bool_)
-            fill: Any = self._fill.get(key)
-            self._columns[place].append(cells if filled.all() else np.where(filled, cells, fill))
+        for column, position in zip(self._columns, self._layout.own, strict=True):
+            column.add(run.columns[position])
         self._numbers.append(numbers)
 
     def _is_clean(self, run: Run) -> bool:
@@ -398,10 +399,7 @@ class _Table:
         for place, position in enumerate(self._layout.own):
             texts = [unguard(text) for text in columns[position]] if self._layout.added else columns[position]
             texts = self._doubted(numbers, texts, place, doubts or {})
-            cells = _cleaned(texts, self._known[place], self._fill.get(self._layout.keys[place]))
-            once = self._once[place]
-            cells = list(map(once.setdefault, cells, cells)) if len(once) < _KEPT_ONCE else cells
-            self._columns[place].append(np.array(cells, dtype=object))
+            self._columns[place].add(_cleaned(texts, self._known[place]))
         self._numbers.append(np.array(numbers, dtype=np.int64))
 
     def _no_rows(self, numbers: Sequence[int], columns: Sequence[Sequence[str]]) -> set[int]:
@@ -421,17 +419,17 @@ class _Table:
                 self._second_header = numbers[index]
         return dropped
 
-    def _suspects(self, columns: Sequence[Sequence[str] | Texts]) -> Sequence[int]:
+    def _suspects(self, columns: Sequence[Sequence[str]]) -> Sequence[int]:
         """By index, the rows that may be no rows: those without a plain ID where one belongs, and examples."""
         ids = [place for place, column in enumerate(self._known) if column and column.whole_number]
         if not ids:
             return range(len(columns[0]))
-        probe = list(columns[self._layout.own[ids[0]]])
+        probe = columns[self._layout.own[ids[0]]]
         sound = all(probe) and "".join(probe).isdecimal()
         suspects = [] if sound else [index for index, text in enumerate(probe) if not text.isdecimal()]
         if "email" in self._layout.keys:
             place = self._layout.keys.index("email")
-            usernames, example = list(columns[self._layout.own[place]]), self._example.get(place)
+            usernames, example = columns[self._layout.own[place]], self._example.get(place)
             if example in usernames:
                 suspects += [index for index, text in enumerate(usernames) if text == example]
         return suspects
@@ -506,10 +504,10 @@ class _Table:
                     self._broken.setdefault(number, _SHARED_ORIGIN.format(named, sheet_row))
 
 
-def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> Sequence[str | None]:
-    """Cells as they are to be understood.
+def _cleaned(texts: Sequence[str], column: Column | None) -> Sequence[str]:
+    """Cells as they are to be understood: those that the schema knows lose the blanks around them, but secret ones not.
 
-    Blank ones are None, or filled. Those that the schema knows lose the blanks around them, but secret ones do not.
+    Secret ones that are nothing but blanks are blank all the same.
     """
     together = "".join(texts)
     if column and (not together.isascii() or any(map(together.__contains__, _ASCII_BLANKS))):
@@ -519,7 +517,7 @@ def _cleaned(texts: Sequence[str], column: Column | None, fill: str | None) -> S
         )
     if column and column.whole_number and "." in together:
         texts = list(map(_whole, texts))
-    return texts if all(texts) else [text or fill for text in texts]
+    return texts
 
 
 def _whole(text: str) -> str:

@@ -18,6 +18,7 @@ import pandas as pd
 from provisioner.records import Problem, Row, Secret
 from provisioner.schema import Fault
 from provisioner.sheets import BLANKS
+from provisioner.sieve import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,7 +34,6 @@ _NAMED_TWINS: Final = 5
 """So many of the other rows are named where a mailbox stands in the sheet more than once."""
 _A_PAIR: Final = 2
 _TWIN: Final = "the same username stands with the same domain in another row too; keep one of them and delete the rest"
-_LOOKED_AT: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _findings(
     if not blank_ok:
         yield _Finding(column.name, lambda _: blank, np.flatnonzero(whole & ~filled))
     positions = np.flatnonzero(filled)
-    broken = _broken(schema, column.name, texts if len(positions) == len(texts) else texts[positions])
+    broken = _broken(sheet, schema, column.name, positions)
     yield _Finding(column.name, lambda position: column.faults(texts[position]), positions[broken])
 
 
@@ -172,17 +172,15 @@ def _nameless(finding: _Finding, cut: Mask) -> _Finding:
     return replace(finding, faults=faults)
 
 
-def _broken(schema: MailboxSchema, column: str, texts: Texts) -> Mask:
-    """Which of the texts break a rule. Where many are the same, each is asked about once."""
-    cells: list[str] = texts.tolist()
-    some = cells[:_LOOKED_AT]
-    if len(set(some)) > len(some) / 2:
-        return schema.broken(column, pd.Series(texts, dtype=object))
-    once = pd.Series(list(set(cells)), dtype=object)
-    bad = set(once[schema.broken(column, once)])
-    if not bad:
-        return np.zeros(len(cells), dtype=np.bool_)
-    return np.fromiter(map(bad.__contains__, cells), dtype=np.bool_, count=len(cells))
+def _broken(sheet: Sheet, schema: MailboxSchema, column: str, positions: Positions) -> Mask:
+    """Which of the cells at these positions break a rule. Where many are the same, each is asked about once."""
+    few = sheet.few(column)
+    if few is not None:
+        broken: Mask = schema.broken(column, pd.Series(few.texts, dtype=object))[few.places[positions]]
+        return broken
+    texts = sheet.texts(column)
+    texts = texts if len(positions) == len(texts) else texts[positions]
+    return schema.broken(column, pd.Series(texts, dtype=object, copy=False))
 
 
 def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
@@ -191,10 +189,11 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
         return
     emails, domains = sheet.texts("email"), sheet.texts("domain")
     named = np.flatnonzero(whole & sheet.filled("email") & sheet.filled("domain"))
-    usernames = _folded(emails if len(named) == len(emails) else emails[named])
-    if len(set(usernames)) == len(usernames):
+    usernames = emails if len(named) == len(emails) else emails[named]
+    if _all_differ(usernames):
         return
-    frame = pd.DataFrame({"email": usernames, "domain": domains[named]}, index=named, dtype=object)
+    folded = _folded(usernames.tolist())
+    frame = pd.DataFrame({"email": folded, "domain": domains[named]}, index=named, dtype=object)
     frame = frame[frame["email"].duplicated(keep=False)]
     frame = frame[frame.duplicated(keep=False)]
     positions = frame.index.to_numpy()
@@ -218,17 +217,27 @@ def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
     yield _Finding("email", faults, positions)
 
 
-def _folded(texts: Texts) -> list[str]:
+def _all_differ(usernames: Texts) -> bool:
+    """Whether certainly no two are the same, whatever their case. To sort hashes is quicker than to make a set."""
+    hashes = [np.fromiter(map(hash, _folded(block)), np.int64, len(block)) for block in blocks(usernames)]
+    together = np.sort(np.concatenate([np.empty(0, np.int64), *hashes]))
+    return not (together[1:] == together[:-1]).any()
+
+
+def _folded(texts: list[str]) -> list[str]:
     """The texts without their case."""
-    cells: list[str] = texts.tolist()
-    together = "".join(cells)
-    return cells if together == together.casefold() else list(map(str.casefold, cells))
+    together = "".join(texts)
+    return texts if together == together.casefold() else list(map(str.casefold, texts))
 
 
 def _blank_ends(sheet: Sheet, name: str, whole: Mask) -> _Finding:
     kept = f"the {name} begins or ends with a blank, which is kept as part of it"
-    cells: list[str | None] = sheet.texts(name).tolist()
-    ends = np.zeros(len(cells), dtype=np.bool_)
-    if any(map("".join(filter(None, cells)).__contains__, BLANKS)):
-        ends = np.fromiter((cell is not None and cell != cell.strip(BLANKS) for cell in cells), np.bool_, len(cells))
+    ends = np.concatenate([np.empty(0, np.bool_), *map(_has_blank_ends, blocks(sheet.texts(name)))])
     return _Finding(name, lambda _: [Fault(kept, kept)], np.flatnonzero(whole & ends))
+
+
+def _has_blank_ends(cells: Sequence[str | None]) -> Mask:
+    """Which of the cells begin or end with a blank."""
+    if not any(map("".join(filter(None, cells)).__contains__, BLANKS)):
+        return np.zeros(len(cells), dtype=np.bool_)
+    return np.fromiter((cell is not None and cell != cell.strip(BLANKS) for cell in cells), np.bool_, len(cells))

@@ -133,6 +133,12 @@ def test_plain_rows_are_read_as_they_stand(data: st.DataObject, delimiter: str, 
     assert rows == [(number, row, True) for number, row in enumerate(table, 1)]
 
 
+@given(st.text("ab,\n", max_size=30), st.integers(1, 4))
+def test_no_cell_changes_its_row(text: str, width: int) -> None:
+    """However many or few cells the lines have beside what the header has: also where they are right on the whole."""
+    assert rows_of(text, width) == [(number, line.split(","), True) for number, line in enumerate(text.split("\n"), 1)]
+
+
 @given(st.lists(st.text('a,"\n', max_size=12).map(lambda text: text + "\n"), min_size=1, max_size=6))
 def test_it_does_not_matter_where_a_file_is_cut_into_pieces(pieces: list[str]) -> None:
     """A row that begins in one piece and ends in another is a row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +31,19 @@ def test_blank_cells_are_none(sheet: Sheet) -> None:
     """Whatever pandas calls them."""
     assert sheet.texts("email").tolist() == ["a", "b", None]
     assert list(sheet.cells("email", "missing")) == [(2, ("a", "")), (4, ("b", "")), (5, ("", ""))]
+
+
+def test_a_column_may_hold_few_texts_many_times(sheet: Sheet) -> None:
+    """Its cells are the same; and then it is known which texts differ."""
+    texts = pd.Categorical.from_codes([1, -1, 1], categories=["z", "x"])
+    few = replace(sheet, frame=sheet.frame.assign(Notes=texts))
+    assert few.texts("Notes").tolist() == ["x", None, "x"]
+    assert few.filled("Notes").tolist() == [True, False, True]
+    assert few.own_cells(2) == ["x", "a"]
+    found = few.few("Notes")
+    assert found is not None
+    assert (found.texts.tolist(), found.places.tolist()) == (["z", "x"], [1, -1, 1])
+    assert few.few("email") is None
 
 
 def test_a_row_of_a_failures_file_goes_by_its_old_number(sheet: Sheet) -> None:

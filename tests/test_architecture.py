@@ -44,7 +44,7 @@ WITHIN_ONE_LEVEL = {
     # The sieve knows nothing of schemas: a column's rules are made into one.
     "schema": {"sieve"},
     # The client speaks at the pace, to the listener, with the connection's settings: it is what brings them together.
-    "service": {"pace", "progress", "settings", "trust"},
+    "service": {"pace", "progress", "settings", "trust", "wording"},
     # The log shows texts as every other place does.
     "runlog": {"wording"},
     # How a mail server is told of whose certificate is not trusted is asked for again when it is said what to do.

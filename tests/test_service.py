@@ -627,7 +627,7 @@ async def test_refused_connections_are_tried_again_then_end_the_run(
         with pytest.raises(ServiceDownError, match="Nothing answers at"):
             await service.create(JANE, await pace.grant(Lane.CREATE))
         assert service.counts.retried >= 3
-    assert {reason for _, reason in listener.all("held")} == {"the service cannot be reached"}
+    assert {reason for _, reason in listener.all("held")} == {"the service cannot be reached (tried for 0.5 seconds)"}
 
 
 async def test_a_service_that_comes_back_gets_the_create_once(

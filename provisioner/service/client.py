@@ -34,6 +34,7 @@ from provisioner.service import answers
 from provisioner.service.answers import ListingUnavailableError
 from provisioner.service.wire import BrokenOffError, NeverConnected, NoAnswer, Reply, Wires
 from provisioner.trust import trusted
+from provisioner.wording import duration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -346,7 +347,7 @@ class Service:
                 remedy="Check the address and your connection to the network, then run again.",
                 technical=reason,
             )
-        self._hold(wait, "the service cannot be reached")
+        self._hold(wait, f"the service cannot be reached (tried for {duration(patience)})")
 
     def _hold_throttled(self, reply: Reply, grant: Grant) -> None:
         too_fast = reply.status == 429

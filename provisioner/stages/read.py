@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from provisioner.sheets.source import Source
 
     Positions = np.ndarray[tuple[int], np.dtype[np.int64]]
-    Texts = np.ndarray[tuple[int], np.dtype[np.object_]]
 
 _ASCII_BLANKS: Final = tuple(filter(str.isascii, BLANKS))
 _EDGES: Final = BLANKS + '"'

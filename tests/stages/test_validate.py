@@ -104,6 +104,12 @@ def test_a_twin_that_is_bad_otherwise_still_counts(check: Check) -> None:
     assert list(checked.invalid) == [2, 3]
 
 
+def test_two_rows_that_differ_in_case_alone_mean_one_mailbox(check: Check) -> None:
+    """Also where no two usernames of the sheet are written alike."""
+    checked = check("john,101,201,Abcdef1!,,", "jane,101,201,Abcdef1!,,", "John,101,201,Abcdef1!,,")
+    assert list(checked.invalid) == [2, 4]
+
+
 def test_a_row_that_could_not_be_read_has_that_problem_alone(check: Check) -> None:
     """What stands in which column is not known, so nothing else is said of it."""
     checked = check("a,101,201,Abcdef1!,", 'b,101,201,"Abcdef1!,,')

@@ -10,37 +10,27 @@ import anyio
 import anyio.to_thread
 
 from provisioner.errors import DeclinedError, FilesError, InterruptedRunError, SameFailureError, StoppedError
-from provisioner.halt import Halt
-from provisioner.journal import Ended, Journal
-from provisioner.pace import Lane, LaneClosedError, Pace
-from provisioner.records import (
-    Account,
-    Doubt,
-    Holdings,
-    Job,
-    LoginCounts,
-    LoginState,
-    OpenTask,
-    Prospect,
-    RequestCounts,
-    Status,
-)
+from provisioner.journal import Finished, Journal
+from provisioner.messages import HELD_BACK, count, duration
+from provisioner.records import Account, Job, LoginState, OpenTask, RequestCounts, Resources, Status, Unconfirmed
 from provisioner.service import Service
+from provisioner.service.rate_limiter import LimiterClosedError, Priority, RateLimiter
 from provisioner.settings import PRACTICE, Connection, RunOptions, service_name
+from provisioner.stages.fetch_account import fetch_account
+from provisioner.stages.look_up import look_up
 from provisioner.stages.poll import Poller
 from provisioner.stages.resolve import Resolver
-from provisioner.stages.settle import settle
-from provisioner.stages.stock import take_stock
+from provisioner.stages.stop_signal import StopSignal
 from provisioner.stages.submit import Submitter
 from provisioner.stages.verify import gather, passwords, servers, verify
-from provisioner.wording import HELD_BACK, count, duration
+from provisioner.summary import LoginCounts, RunPreview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from provisioner.preparation import Loaded
-    from provisioner.progress import Listener
-    from provisioner.stages.plan import Plan
+    from provisioner.events import Listener
+    from provisioner.preparation import PreparedSheet
+    from provisioner.stages.reconcile import WorkPlan
 
 WRITE_SHARE = 20
 """Refreshing the files takes at most one part in so many of the time, however long the sheet."""
@@ -54,35 +44,35 @@ class Delivery:
 
     def __init__(
         self,
-        loaded: Loaded,
+        prepared: PreparedSheet,
         journal: Journal,
         *,
         how: RunOptions,
         connection: Connection,
-        pace: Pace,
+        limiter: RateLimiter,
         listener: Listener,
         refresh: Callable[[], None],
         wall_clock: Callable[[], float],
     ) -> None:
         """`refresh` brings the files up to date, on a thread of its own. Raises FilesError and JournalError."""
-        self._loaded = loaded
+        self._prepared = prepared
         self._journal = journal
         self._how = how
         self._connection = connection
-        self._pace = pace
+        self._limiter = limiter
         self._listener = listener
         self._refresh = refresh
         self._wall_clock = wall_clock
-        self.halt_reason: StoppedError | None = None
+        self.stop_reason: StoppedError | None = None
         self._account: Account | None = None
         # It outlasts the event loop of one call, and its counts are those of the whole run.
-        self._service = Service(connection, pace, listener)
+        self._service = Service(connection, limiter, listener)
 
     @property
     def requests(self) -> RequestCounts:
         return self._service.counts
 
-    async def ask(self) -> Holdings | None:
+    async def ask(self) -> Resources | None:
         """What the account has; None where it could not be asked, which halts the run before it begins.
 
         Raises SettingsError where its mailboxes are to be verified and it names no mail servers.
@@ -92,21 +82,21 @@ class Delivery:
                 self._account = await service.account()
                 if self._how.verify is not None:
                     servers(self._account, self._how.verify)
-                return await take_stock(service, self._listener)
+                return await fetch_account(service, self._listener)
         except StoppedError as error:
-            self.halt_reason = error
+            self.stop_reason = error
             return None
 
-    def begin(self, todo: Plan, agree: Callable[[Prospect], bool]) -> None:
+    def begin(self, todo: WorkPlan, confirm: Callable[[RunPreview], bool]) -> None:
         """Do what the plan says, unless the service could not be asked, or what it costs is not agreed to."""
         if todo.idle:
             # Nothing is lost by a service that cannot be reached.
-            self.halt_reason = None
-        if self.halt_reason is None and not agree(self._prospect(todo)):
-            self.halt_reason = DeclinedError(
+            self.stop_reason = None
+        if self.stop_reason is None and not confirm(self._preview(todo)):
+            self.stop_reason = DeclinedError(
                 "Nothing was sent.", remedy="Run again when the mailboxes are to be created."
             )
-        if self.halt_reason is None:
+        if self.stop_reason is None:
             anyio.run(self._go, todo)
 
     def verify(self) -> LoginCounts | None:
@@ -115,30 +105,30 @@ class Delivery:
         if self._account is None and anyio.run(self.ask) is None:
             return None
         both = servers(self._account, self._how.verify)
-        lines = (line for line in self._journal.record_lines() if {line.imap, line.smtp} != {LoginState.OK})
+        lines = (line for line in self._journal.record_rows() if {line.imap, line.smtp} != {LoginState.OK})
         resolver = Resolver(None)
-        known = passwords(self._loaded.sheet, lambda email, domain: resolver.identity(email, domain).key)
+        known = passwords(self._prepared.sheet, lambda email, domain: resolver.identity(email, domain).key)
         mailboxes = gather(lines, known, self._wall_clock())
         patience = self._how.verify.patience
         return anyio.run(lambda: verify(mailboxes, both, self._journal, self._listener, patience=patience))
 
-    def _limited(self, todo: Plan) -> tuple[list[Job], list[Doubt]]:
+    def _limited(self, todo: WorkPlan) -> tuple[list[Job], list[Unconfirmed]]:
         """What may be sent: rows in doubt, and then the first that are ready, together within the limit."""
-        left = len(todo.to_send) + len(todo.doubts) if self._how.limit is None else self._how.limit
-        doubts = []
-        for doubt in todo.doubts:
-            resend = doubt.resend and left > 0
+        left = len(todo.to_send) + len(todo.unconfirmed_rows) if self._how.limit is None else self._how.limit
+        unconfirmed_rows = []
+        for unconfirmed in todo.unconfirmed_rows:
+            resend = unconfirmed.resend and left > 0
             left -= resend
-            doubts.append(replace(doubt, resend=resend))
-        return todo.to_send[:left], doubts
+            unconfirmed_rows.append(replace(unconfirmed, resend=resend))
+        return todo.to_send[:left], unconfirmed_rows
 
-    def _prospect(self, todo: Plan) -> Prospect:
-        jobs, doubts = self._limited(todo)
-        to_send, to_look_up = len(jobs), sum(doubt.resend for doubt in doubts)
+    def _preview(self, todo: WorkPlan) -> RunPreview:
+        jobs, unconfirmed_rows = self._limited(todo)
+        to_send, to_look_up = len(jobs), sum(unconfirmed.resend for unconfirmed in unconfirmed_rows)
         most = to_send + to_look_up
-        return Prospect(
+        return RunPreview(
             to_send=to_send,
-            to_poll=len(todo.open_tasks) + len(doubts) - to_look_up,
+            to_poll=len(todo.open_tasks) + len(unconfirmed_rows) - to_look_up,
             to_look_up=to_look_up,
             done=todo.done,
             invalid=todo.invalid,
@@ -147,49 +137,54 @@ class Delivery:
             practice=service_name(self._connection.api_url) == PRACTICE,
             # A create and a question each.
             seconds=max(2 * most * rate.seconds / rate.count for rate in self._connection.rates),
-            results=str(self._loaded.folder.results),
-            failures=str(self._loaded.folder.failures),
+            results=str(self._prepared.folder.results),
+            failures=str(self._prepared.folder.failures),
         )
 
-    async def _go(self, todo: Plan) -> None:
+    async def _go(self, todo: WorkPlan) -> None:
         """Do what the plan says, until it is done or the run is halted; never raises what can be told at the end."""
-        self._halt = Halt()
-        self._halt.on_call(self._stop_sending)
+        self._stop_signal = StopSignal()
+        self._stop_signal.on_set(self._stop_sending)
         async with self._service as service, anyio.create_task_group() as group:
             self._group = group
             group.start_soon(self._heed_signals)
             group.start_soon(self._refresh_files)
             try:
                 await self._work(todo, service)
-            except LaneClosedError:
+            except LimiterClosedError:
                 pass
             except StoppedError as error:
-                self._halt.call(error)
+                self._stop_signal.set(error)
             group.cancel_scope.cancel()
-        self.halt_reason = self._halt.reason
+        self.stop_reason = self._stop_signal.reason
 
-    async def _work(self, todo: Plan, service: Service) -> None:
+    async def _work(self, todo: WorkPlan, service: Service) -> None:
         began = self._wall_clock()
-        jobs, doubts = self._limited(todo)
+        jobs, unconfirmed_rows = self._limited(todo)
         held_back = todo.to_send[len(jobs) :]
-        await self._journal.record(*(Ended(job.line, Status.UNSENT, began, HELD_BACK) for job in held_back))
+        await self._journal.record(*(Finished(job.line, Status.UNSENT, began, HELD_BACK) for job in held_back))
         self._listener.planned(
-            to_send=len(jobs), to_poll=len(todo.open_tasks) + len(doubts), done=todo.done, invalid=todo.invalid
+            to_send=len(jobs),
+            to_poll=len(todo.open_tasks) + len(unconfirmed_rows),
+            done=todo.done,
+            invalid=todo.invalid,
         )
-        if not (jobs or todo.open_tasks or doubts):
+        if not (jobs or todo.open_tasks or unconfirmed_rows):
             return
         if not service.met:
             await service.account()
         # What is not there yet is sent again at the end: by then it is known how long the service takes.
-        missing = await self._settle(doubts, service)
-        doubts = missing + await self._send_and_poll(jobs, todo.open_tasks, service)
-        resend = await self._second_look(doubts, service, began)
-        doubts = await self._send_and_poll(resend, [], service)
-        await self._settle([replace(doubt, resend=False) for doubt in doubts], service)
+        missing = await self._look_up_rows(unconfirmed_rows, service)
+        unconfirmed_rows = missing + await self._send_and_poll(jobs, todo.open_tasks, service)
+        resend = await self._second_look(unconfirmed_rows, service, began)
+        unconfirmed_rows = await self._send_and_poll(resend, [], service)
+        await self._look_up_rows([replace(unconfirmed, resend=False) for unconfirmed in unconfirmed_rows], service)
 
-    async def _send_and_poll(self, jobs: Sequence[Job], tasks: Sequence[OpenTask], service: Service) -> list[Doubt]:
+    async def _send_and_poll(
+        self, jobs: Sequence[Job], tasks: Sequence[OpenTask], service: Service
+    ) -> list[Unconfirmed]:
         """Send the jobs while the tasks, and those that come of the jobs, are polled; answers what is in doubt."""
-        shared = (service, self._pace, self._journal, self._halt, self._listener)
+        shared = (service, self._limiter, self._journal, self._stop_signal, self._listener)
         clock, stop_after = self._wall_clock, self._how.stop_after
         poller = Poller(*shared, wall_clock=clock, stop_after=stop_after, task_timeout=self._how.task_timeout)
         submitter = Submitter(*shared, wall_clock=clock, stop_after=stop_after, accepted=poller.follow)
@@ -202,7 +197,7 @@ class Delivery:
                 poller.no_more()
                 watch.start_soon(self._tell_of_waiting, poller)
             watch.cancel_scope.cancel()
-        return [*submitter.doubts, *poller.doubts]
+        return [*submitter.unconfirmed_rows, *poller.unconfirmed_rows]
 
     async def _tell_of_waiting(self, poller: Poller) -> None:
         """Say once what is waited for, where nothing is left to send and it takes long."""
@@ -213,35 +208,35 @@ class Delivery:
             f"for up to {left} more. Ctrl-C is safe: the next run asks again."
         )
 
-    async def _second_look(self, doubts: Sequence[Doubt], service: Service, began: float) -> list[Job]:
+    async def _second_look(self, unconfirmed_rows: Sequence[Unconfirmed], service: Service, began: float) -> list[Job]:
         """Look up what this run left in doubt, waiting until a row that is not there is old enough to be sent again."""
-        missing = await self._settle(doubts, service)
+        missing = await self._look_up_rows(unconfirmed_rows, service)
         if not missing:
             return []
         slowest = await anyio.to_thread.run_sync(self._journal.slowest, began)
-        old_enough = max(self._how.settle_after, min(3 * slowest, self._how.task_timeout))
-        wait = max(doubt.since for doubt in missing) + old_enough - anyio.current_time()
+        old_enough = max(self._how.look_up_after, min(3 * slowest, self._how.task_timeout))
+        wait = max(unconfirmed.since for unconfirmed in missing) + old_enough - anyio.current_time()
         if wait > 0:
-            self._listener.held(wait, f"{len(missing)} rows without a clear answer are looked up once more")
+            self._listener.paused(wait, f"{len(missing)} rows without a clear answer are looked up once more")
             with anyio.move_on_after(wait):
-                await self._halt.wait()
-            missing = await self._settle(missing, service)
-        return [doubt.job for doubt in missing]
+                await self._stop_signal.wait()
+            missing = await self._look_up_rows(missing, service)
+        return [unconfirmed.job for unconfirmed in missing]
 
-    async def _settle(self, doubts: Sequence[Doubt], service: Service) -> list[Doubt]:
+    async def _look_up_rows(self, unconfirmed_rows: Sequence[Unconfirmed], service: Service) -> list[Unconfirmed]:
         """Look up rows in doubt; a run that was halted sends none of them again."""
-        if self._halt.reason is not None and not isinstance(self._halt.reason, SameFailureError):
-            doubts = []
-        missing = await settle(doubts, service, self._journal, self._listener, wall_clock=self._wall_clock)
-        return missing if self._halt.reason is None else []
+        if self._stop_signal.reason is not None and not isinstance(self._stop_signal.reason, SameFailureError):
+            unconfirmed_rows = []
+        missing = await look_up(unconfirmed_rows, service, self._journal, self._listener, wall_clock=self._wall_clock)
+        return missing if self._stop_signal.reason is None else []
 
     def _stop_sending(self, reason: StoppedError) -> None:
         """Halted: nothing new is sent; what is in flight is followed as long as that makes sense."""
-        self._pace.close(Lane.CREATE)
+        self._limiter.close(Priority.CREATE)
         if isinstance(reason, InterruptedRunError):
             self._group.start_soon(self._stop_asking_later)
         elif not isinstance(reason, SameFailureError):
-            self._pace.close(Lane.ASK)
+            self._limiter.close(Priority.QUERY)
 
     async def _stop_asking_later(self) -> None:
         self._listener.note(
@@ -249,7 +244,7 @@ class Delivery:
             "Press Ctrl-C again to stop at once."
         )
         await anyio.sleep(self._how.grace)
-        self._pace.close(Lane.ASK)
+        self._limiter.close(Priority.QUERY)
 
     async def _heed_signals(self) -> None:
         """The first interruption stops gently, the second at once, whatever else has halted the run before."""
@@ -259,10 +254,10 @@ class Delivery:
                 async for _ in signals:
                     if interrupted:
                         self._group.cancel_scope.cancel()
-                    elif self._halt.reason is not None:
+                    elif self._stop_signal.reason is not None:
                         self._group.start_soon(self._stop_asking_later)
                     interrupted = True
-                    self._halt.call(InterruptedRunError("The run was interrupted.", remedy="Run again to go on."))
+                    self._stop_signal.set(InterruptedRunError("The run was interrupted.", remedy="Run again to go on."))
         except NotImplementedError:
             # Windows' event loop knows no signals: there the first Ctrl-C already stops at once.
             return
@@ -278,5 +273,5 @@ class Delivery:
             except FilesError as error:
                 self._listener.note(f"{error.message} The run goes on and tries again.")
             except StoppedError as error:
-                self._halt.call(error)
+                self._stop_signal.set(error)
             pause = max(self._how.refresh, (anyio.current_time() - began) * WRITE_SHARE)

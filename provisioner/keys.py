@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SettingsError
-from provisioner.records import Secret
+from provisioner.secret import Secret
 
 if TYPE_CHECKING:
     from pathlib import Path

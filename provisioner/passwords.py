@@ -7,7 +7,7 @@ import string
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SchemaError
-from provisioner.records import Secret
+from provisioner.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

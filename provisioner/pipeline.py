@@ -11,23 +11,24 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from provisioner import __version__, runfolder, runlog
+from provisioner import __version__, run_folder, run_log
+from provisioner.events import CompositeListener
 from provisioner.journal import SHEET_FACT, Journal
-from provisioner.pace import Pace
-from provisioner.preparation import Loaded
-from provisioner.progress import Together
-from provisioner.records import Group, LoginCounts, LoginGroup, Prospect, RequestCounts, Summary
+from provisioner.preparation import PreparedSheet
+from provisioner.records import RequestCounts
+from provisioner.report import report
 from provisioner.settings import RunOptions, SheetOptions, service_name
 from provisioner.stages.group import group, group_logins
-from provisioner.stages.report import report
 from provisioner.stages.write import set_aside_edited, write
+from provisioner.summary import Group, LoginCounts, LoginGroup, RunPreview, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from provisioner.errors import StoppedError
-    from provisioner.progress import Listener
-    from provisioner.runfolder import RunFolder
+    from provisioner.events import Listener
+    from provisioner.run_folder import RunFolder
+    from provisioner.service.rate_limiter import RateLimiter
     from provisioner.settings import Connection
 
 EXAMPLES = 500
@@ -35,7 +36,7 @@ EXAMPLES = 500
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunResult:
     """What a run or a check came to."""
 
     summary: Summary
@@ -47,26 +48,35 @@ class Ending:
     """The mailboxes that cannot be logged in to, by reason; empty where none was logged in to."""
 
 
-def load(options: SheetOptions) -> Loaded:
+def load(options: SheetOptions) -> PreparedSheet:
     """Read and validate a sheet, and do nothing else. Raises UnusableError."""
-    return Loaded(options)
+    return PreparedSheet(options)
 
 
-def check(options: SheetOptions, listener: Listener, *, go_on: Callable[[Ending], str] = lambda _: "") -> Ending:
+def check(
+    options: SheetOptions, listener: Listener, *, next_command: Callable[[RunResult], str] = lambda _: ""
+) -> RunResult:
     """Read and validate a sheet and write the files. Nothing is sent. Raises UnusableError, StoppedError.
 
     `go_on` is as for `run`.
     """
     started = time.perf_counter()
-    loaded = Loaded(options)
-    with runfolder.hold(loaded.folder), closing(Journal(loaded.folder.journal)) as journal:
-        _tell_kept(set_aside_edited(journal, loaded.folder, sheet=options.sheet), listener)
-        loaded.remember(journal)
-        loaded.plan(journal, listener, None, time.time, checking=True)
-        write(journal, loaded.sheet, loaded.folder)
-        ending = _ending(loaded, journal, started)
-        _report(ending, journal, listener, command=go_on(ending), after=journal.latest_event(), finished_at=time.time())
-        return ending
+    prepared = PreparedSheet(options)
+    with run_folder.hold(prepared.folder), closing(Journal(prepared.folder.journal)) as journal:
+        _tell_kept(set_aside_edited(journal, prepared.folder, sheet=options.sheet), listener)
+        prepared.remember(journal)
+        prepared.reconcile(journal, listener, None, time.time, checking=True)
+        write(journal, prepared.sheet, prepared.folder)
+        result = _result(prepared, journal, started)
+        _report(
+            result,
+            journal,
+            listener,
+            command=next_command(result),
+            after=journal.latest_event(),
+            finished_at=time.time(),
+        )
+        return result
 
 
 def run(
@@ -75,11 +85,11 @@ def run(
     connect: Callable[[RunFolder], AbstractContextManager[Connection]],
     listener: Listener,
     *,
-    agree: Callable[[Prospect], bool] = lambda _: True,
-    go_on: Callable[[Ending], str] = lambda _: "",
-    pace: Pace | None = None,
+    confirm: Callable[[RunPreview], bool] = lambda _: True,
+    next_command: Callable[[RunResult], str] = lambda _: "",
+    limiter: RateLimiter | None = None,
     wall_clock: Callable[[], float] = time.time,
-) -> Ending:
+) -> RunResult:
     """Create the sheet's mailboxes and write the files.
 
     `connect` says where the service is, for as long as its context lasts; it is handed the run's folder. `agree` is
@@ -93,47 +103,54 @@ def run(
     """
     # A check does not wait for what only a run needs.
     from provisioner.delivery import Delivery
+    from provisioner.service.rate_limiter import RateLimiter
 
     started = time.perf_counter()
-    loaded = Loaded(options)
-    folder = loaded.folder
+    prepared = PreparedSheet(options)
+    folder = prepared.folder
     with (
-        runfolder.hold(folder),
+        run_folder.hold(folder),
         closing(Journal(folder.journal)) as journal,
-        runlog.keep(folder.log, __version__) as log,
+        run_log.keep(folder.log, __version__) as log,
     ):
-        listener = Together(listener, log)
+        listener = CompositeListener(listener, log)
         before = journal.latest_event()
         with connect(folder) as connection:
             journal.belong_to(service_name(connection.api_url))
             _tell_kept(set_aside_edited(journal, folder, sheet=options.sheet), listener)
-            loaded.remember(journal)
-            pace = pace or Pace(connection.rates)
-            pace.open()
+            prepared.remember(journal)
+            limiter = limiter or RateLimiter(connection.rates)
+            limiter.open()
             work = Delivery(
-                loaded,
+                prepared,
                 journal,
                 how=how,
                 connection=connection,
-                pace=pace,
+                limiter=limiter,
                 listener=listener,
-                refresh=partial(_write, loaded, journal, listener),
+                refresh=partial(_write, prepared, journal, listener),
                 wall_clock=wall_clock,
             )
-            holdings = anyio.run(work.ask) if loaded.any_ready else None
-            todo = loaded.plan(journal, listener, holdings, wall_clock)
-            write(journal, loaded.sheet, folder)
+            resources = anyio.run(work.ask) if prepared.any_ready else None
+            todo = prepared.reconcile(journal, listener, resources, wall_clock)
+            write(journal, prepared.sheet, folder)
             try:
-                work.begin(todo, agree)
-                logins = work.verify() if how.verify is not None and work.halt_reason is None else None
+                work.begin(todo, confirm)
+                logins = work.verify() if how.verify is not None and work.stop_reason is None else None
             finally:
-                _write(loaded, journal, listener)
-        ending = _ending(loaded, journal, started, requests=work.requests, stopped=work.halt_reason, logins=logins)
-        log.end(ending.summary, ending.stopped)
+                _write(prepared, journal, listener)
+        result = _result(prepared, journal, started, requests=work.requests, stopped=work.stop_reason, logins=logins)
+        log.end(result.summary, result.stopped)
         _report(
-            ending, journal, listener, after=before, command=go_on(ending), held=log.held_back, finished_at=wall_clock()
+            result,
+            journal,
+            listener,
+            after=before,
+            command=next_command(result),
+            paused=log.held_back,
+            finished_at=wall_clock(),
         )
-        return ending
+        return result
 
 
 def _tell_kept(kept: Path | None, listener: Listener) -> None:
@@ -144,60 +161,60 @@ def _tell_kept(kept: Path | None, listener: Listener) -> None:
         )
 
 
-def _write(loaded: Loaded, journal: Journal, listener: Listener) -> None:
-    _tell_kept(write(journal, loaded.sheet, loaded.folder), listener)
+def _write(prepared: PreparedSheet, journal: Journal, listener: Listener) -> None:
+    _tell_kept(write(journal, prepared.sheet, prepared.folder), listener)
 
 
-def _ending(
-    loaded: Loaded,
+def _result(
+    prepared: PreparedSheet,
     journal: Journal,
     started: float,
     *,
     requests: RequestCounts | None = None,
     stopped: StoppedError | None = None,
     logins: LoginCounts | None = None,
-) -> Ending:
-    folder = loaded.folder
+) -> RunResult:
+    folder = prepared.folder
     summary = Summary(
-        sheet=loaded.name,
+        sheet=prepared.name,
         run_folder=str(folder.path),
         results=str(folder.results),
         failures=str(folder.failures),
         report=str(folder.report),
         statuses=journal.statuses(),
-        to_retry=journal.retriable_count(of_failures=loaded.sheet.is_failures),
-        original=journal.fact(SHEET_FACT) or loaded.name,
-        read=len(loaded.sheet.rows),
+        to_retry=journal.retriable_count(of_failures=prepared.sheet.is_failures),
+        original=journal.fact(SHEET_FACT) or prepared.name,
+        read=len(prepared.sheet.rows),
         requests=requests or RequestCounts(),
         seconds=time.perf_counter() - started,
         logins=logins,
     )
-    unproved = group_logins(journal.record_lines(), keep=EXAMPLES) if logins is not None else ()
-    return Ending(summary, stopped, group(journal.left(), keep=EXAMPLES), unproved)
+    unproved = group_logins(journal.record_rows(), keep=EXAMPLES) if logins is not None else ()
+    return RunResult(summary, stopped, group(journal.left(), keep=EXAMPLES), unproved)
 
 
 def _report(
-    ending: Ending,
+    result: RunResult,
     journal: Journal,
     listener: Listener,
     *,
     command: str,
     after: int,
-    held: Sequence[tuple[float, float, str]] = (),
+    paused: Sequence[tuple[float, float, str]] = (),
     finished_at: float,
 ) -> None:
     """Write the page. It only shows what the other files hold, so a run does not fail for its sake."""
-    path = Path(ending.summary.report)
+    path = Path(result.summary.report)
     try:
         report(
             path,
-            ending.summary,
-            ending.groups,
+            result.summary,
+            result.groups,
             journal.events(after),
             command=command,
-            failed_logins=ending.logins,
-            held=held,
-            stopped=ending.stopped,
+            failed_logins=result.logins,
+            paused=paused,
+            stopped=result.stopped,
             finished_at=finished_at,
         )
     except OSError as error:

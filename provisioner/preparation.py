@@ -5,21 +5,22 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from provisioner import passwords, runfolder, schema
+from provisioner import passwords, run_folder, schema
 from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal
-from provisioner.records import Entry, Holdings, Problem, Row, Secret
-from provisioner.stages.plan import Plan, plan
+from provisioner.messages import count
+from provisioner.records import Entry, Problem, Resources, Row
 from provisioner.stages.read import read
-from provisioner.stages.resolve import Fault, Resolver, twins, written_plainly
+from provisioner.stages.reconcile import WorkPlan, reconcile
+from provisioner.stages.resolve import Fault, Resolver, duplicates, written_plainly
 from provisioner.stages.validate import Checked, validate
-from provisioner.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from provisioner.progress import Listener
-    from provisioner.runfolder import RunFolder
+    from provisioner.events import Listener
+    from provisioner.run_folder import RunFolder
     from provisioner.schema import MailboxSchema
+    from provisioner.secret import Secret
     from provisioner.settings import SheetOptions
     from provisioner.sheets import Sheet
 
@@ -30,7 +31,7 @@ NAMED = 2
 """So many rows are named in a note about many."""
 
 
-class Loaded:
+class PreparedSheet:
     """A sheet that was read and validated, and the folder of its run."""
 
     def __init__(self, options: SheetOptions) -> None:
@@ -44,7 +45,7 @@ class Loaded:
             blank_password_ok=options.generate_passwords,
         )
         self.checked: Checked = validate(self.sheet, self.schema, blank_password_ok=options.generate_passwords)
-        self.folder: RunFolder = runfolder.locate(options.sheet, options.out)
+        self.folder: RunFolder = run_folder.locate(options.sheet, options.out)
         self.name = options.shown or str(options.sheet)
         self._is_kept = not options.shown
         self._generate = options.generate_passwords
@@ -60,15 +61,15 @@ class Loaded:
             if self._is_kept:
                 journal.set_fact(SHEET_FACT, str(self.sheet.path.resolve()))
 
-    def plan(
+    def reconcile(
         self,
         journal: Journal,
         listener: Listener,
-        holdings: Holdings | None,
+        resources: Resources | None,
         wall_clock: Callable[[], float],
         *,
         checking: bool = False,
-    ) -> Plan:
+    ) -> WorkPlan:
         """Bring the journal in step with the sheet, and tell the listener of what is worth a warning.
 
         `holdings`: what the account has; None where the service was not asked.
@@ -78,8 +79,8 @@ class Loaded:
             # A clock that was set back must not make a row wait for longer than one that was sent just now.
             return time.monotonic() - max(0.0, wall_clock() - sent_at if sent_at is not None else 0.0)
 
-        made = plan(
-            _Reading(self.sheet, self.checked, Resolver(holdings)).entries(),
+        made = reconcile(
+            RowBuilder(self.sheet, self.checked, Resolver(resources)).entries(),
             journal,
             is_failures=self.sheet.is_failures,
             new_password=self._new_password(),
@@ -116,7 +117,7 @@ def _changed(rows: Sequence[tuple[int | None, str]]) -> str:
     )
 
 
-class _Reading:
+class RowBuilder:
     """A sheet's rows as the run takes them, each with its request or with all that is wrong with it."""
 
     def __init__(self, sheet: Sheet, checked: Checked, resolver: Resolver) -> None:
@@ -127,7 +128,7 @@ class _Reading:
         self._after_password = set(keys[keys.index("password") :]) if "password" in keys else set[str]()
         # Rows that write one mailbox alike were found when they were validated.
         alike = all(written_plainly(*cells) for _, cells in sheet.cells("email", "domain"))
-        self._twins = {} if alike else twins(sheet.cells("email", "domain"), resolver)
+        self._duplicates = {} if alike else duplicates(sheet.cells("email", "domain"), resolver)
 
     def entries(self) -> Iterator[Entry]:
         """Every row of the sheet in its order."""
@@ -186,8 +187,8 @@ class _Reading:
         faults = self._resolver.faults(*cells[:4])
         if self._is_cut(row, problems):
             faults = [fault for fault in faults if fault.column not in self._after_password]
-        if row in self._twins:
-            others = [str(self._sheet.number(twin) or twin) for twin in self._twins[row] if twin != row]
+        if row in self._duplicates:
+            others = [str(self._sheet.number(twin) or twin) for twin in self._duplicates[row] if twin != row]
             rows = f"row{'' if len(others) == 1 else 's'} {', '.join(others)}"
             sentence = f"this is the same mailbox as in {rows}; keep one of them and delete the rest"
             faults.append(Fault("email", sentence, "the same mailbox in several rows, written differently"))

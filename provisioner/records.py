@@ -2,67 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, NewType, Self
-from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from provisioner.secret import Secret
+
 TaskId = NewType("TaskId", str)
 """What the service calls a task; opaque."""
-LineId = NewType("LineId", int)
+RowId = NewType("RowId", int)
 """What the journal calls a row: stable over runs, whatever the sheet's order."""
 SMTPS_PORT, IMAPS_PORT = 465, 993
 """Where mail servers speak TLS from the first byte on (https://www.rfc-editor.org/rfc/rfc8314)."""
-MASK = "•••"
-HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
-"""As the standard library's `html` does it, which takes longer to import than all of this module."""
-
-
-class Secret:
-    """A text that must not be seen: it shows as dots wherever it is printed, formatted or logged."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself. Call it only where it is sent or written by design."""
-        return self._text
-
-    def redact(self, text: str) -> str:
-        """`text` with every occurrence of the secret masked, as it is or as JSON, Python, HTML or a URL write it."""
-        for form in sorted(self._forms(), key=len, reverse=True):
-            text = text.replace(form, MASK)
-        return text
-
-    def _forms(self) -> set[str]:
-        plain = self._text
-        quoted = (json.dumps(plain), json.dumps(plain, ensure_ascii=False), repr(plain))
-        escaped = (plain.translate(HTML), quote(plain, safe="", errors="replace"))
-        return {plain, *escaped, *(form[1:-1] for form in quoted)} - {""}
-
-    def __repr__(self) -> str:
-        return f"Secret({MASK})"
-
-    __str__ = __repr__
-
-    def __format__(self, spec: str) -> str:
-        return format(MASK, spec)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __reduce__(self) -> str | tuple[object, ...]:
-        raise TypeError("a secret is never pickled")
 
 
 class Status(StrEnum):
@@ -140,7 +95,7 @@ class Listing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class Resource:
     """A domain, relay server or project of the account."""
 
     id: int
@@ -151,12 +106,12 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
+class Resources:
     """What the account has. Of each kind None means that the service gives no list of it."""
 
-    domains: tuple[Holding, ...] | None
-    relay_servers: tuple[Holding, ...] | None
-    projects: tuple[Holding, ...] | None
+    domains: tuple[Resource, ...] | None
+    relay_servers: tuple[Resource, ...] | None
+    projects: tuple[Resource, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +172,14 @@ class Entry:
 class Job:
     """A request together with the row it is for."""
 
-    line: LineId
+    line: RowId
     request: Request
-    doubtful: bool = False
+    maybe_sent: bool = False
     """An earlier create of it may have been carried out without our seeing the answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class Unconfirmed:
     """A row of which only the service can tell whether its mailbox exists."""
 
     job: Job
@@ -365,35 +320,11 @@ class LoginAnswer:
 class MailLogin:
     """A mailbox that is to be logged in to."""
 
-    line: LineId
+    line: RowId
     address: str
     password: Secret
     fresh: bool
     """It was created so recently that the mail servers may not know it yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoginCounts:
-    """How many mailboxes could be logged in to."""
-
-    ok: int
-    """Over both IMAP and SMTP."""
-    failed: int
-    untried: int
-    """Whose address or password is not known here."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoginGroup:
-    """Created mailboxes that cannot be logged in to, for one reason."""
-
-    state: LoginState | None
-    """None: they were not tried."""
-    reason: str
-    """Without what belongs to one mailbox alone."""
-    mailboxes: int
-    examples: tuple[str, ...]
-    """The addresses of the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,30 +356,6 @@ class RequestCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
-    """What a run is about to do; counts are rows."""
-
-    to_send: int
-    """A mailbox each."""
-    to_poll: int
-    """Sent by an earlier run, to be followed up."""
-    to_look_up: int
-    """Sent by an earlier run without a clear answer: a mailbox each, if they are not there."""
-    done: int
-    invalid: int
-    held_back: int
-    """Ready, and beyond the limit of this run."""
-    service: str
-    """The origin they go to."""
-    practice: bool
-    """It is on this computer: nothing costs money."""
-    seconds: float
-    """It takes at least so long to create them and to ask about each once."""
-    results: str
-    failures: str
-
-
-@dataclass(frozen=True, slots=True)
 class Exchange:
     """One request and what came of it: what may be shown to anybody, and so neither header nor body."""
 
@@ -470,55 +377,3 @@ class Actor(Enum):
     """The service's own people."""
     NEXT_RUN = "next run"
     """Nobody: running again is all it takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A row that is left, as it is pointed out to a reader."""
-
-    place: str
-    """Such as `D17`, or `row 17` where the whole row is meant."""
-    email: str
-    sentence: str
-    """What the group is about, as it is said of this row."""
-    task_id: TaskId | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The rows that are left for one cause."""
-
-    actor: Actor
-    status: Status
-    cause: str
-    rows: int
-    examples: tuple[Example, ...]
-    """The first of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """How a run or a check ended."""
-
-    sheet: str
-    """The file that was read."""
-    run_folder: str
-    results: str
-    failures: str
-    report: str
-    statuses: Mapping[Status, int]
-    """Count by status; a status without rows is absent."""
-    to_retry: int
-    """How many rows failures.csv holds: those that are left, but for rows that the sheet of this run did not hold."""
-    requests: RequestCounts
-    seconds: float
-    logins: LoginCounts | None = None
-    """None where no mailbox was logged in to."""
-    original: str = ""
-    """The sheet that the latest failures file came from, or this one."""
-    read: int = 0
-    """How many rows the file has that was read, which may be a failures file."""
-
-    @property
-    def rows(self) -> int:
-        return sum(self.statuses.values())

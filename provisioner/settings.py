@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 
 from provisioner.defaults import API_URL, CREATE_PATH, RATE, STOP_AFTER, TASK_TIMEOUT, VERIFY_TIMEOUT, WORKERS
 from provisioner.errors import SettingsError
-from provisioner.records import Rate, Secret
+from provisioner.records import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from provisioner.secret import Secret
 
 HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?")
 """In lower case; numbers and a name's finer rules are the network's to judge."""
@@ -94,7 +96,7 @@ class RunOptions:
     task_timeout: float = TASK_TIMEOUT
     stop_after: int = STOP_AFTER
     """Stop after so many failures in a row with one cause; 0 never stops for that."""
-    settle_after: float = 60.0
+    look_up_after: float = 60.0
     """Seconds: a create without an answer may be sent again when it is this old, and three times as old as the slowest
     task that was seen, and the service still does not list it."""
     grace: float = 10.0

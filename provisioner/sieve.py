@@ -69,7 +69,7 @@ class Sieve:
     """Sets of which no cell may have one; with those wanted, `MOST_SETS` of them at most."""
     words: Sequence[str] = ()
     """Texts that no cell may be."""
-    held: re.Pattern[str] | None = None
+    paused: re.Pattern[str] | None = None
     """What matches at the beginning of a cell that does not pass; None: nothing does. It is put so that it finds
     nothing in a good cell, as what is found takes time to be handed over."""
     _kinds: bytes = field(init=False, repr=False)
@@ -87,8 +87,8 @@ class Sieve:
     def _passed(self, cells: Sequence[str]) -> Mask:
         lengths = np.fromiter(map(len, cells), dtype=np.int64, count=len(cells))
         passed = (self.shortest <= lengths) & (lengths <= self.longest)
-        if self.held is not None and any(map(self.held.match, cells)):
-            passed &= ~np.fromiter(map(self.held.match, cells), dtype=np.bool_, count=len(cells))
+        if self.paused is not None and any(map(self.paused.match, cells)):
+            passed &= ~np.fromiter(map(self.paused.match, cells), dtype=np.bool_, count=len(cells))
         if not (self.wanted or self.unwanted or self.words):
             return passed
         together = "".join(cells)

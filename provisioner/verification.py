@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from provisioner import runfolder, schema
+from provisioner import run_folder, schema
 from provisioner.errors import SheetError
 from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal
-from provisioner.pace import Pace
-from provisioner.records import Account, LoginCounts, LoginGroup, Secret
+from provisioner.secret import Secret
 from provisioner.service import Service
+from provisioner.service.rate_limiter import RateLimiter
 from provisioner.settings import service_name
 from provisioner.stages.group import group_logins
 from provisioner.stages.read import read
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from provisioner.progress import Listener
-    from provisioner.runfolder import RunFolder
+    from provisioner.events import Listener
+    from provisioner.records import Account
+    from provisioner.run_folder import RunFolder
     from provisioner.settings import Connection, VerifyOptions
+    from provisioner.summary import LoginCounts, LoginGroup
 
 EXAMPLES = 2
 """How many mailboxes of each reason are named."""
@@ -61,17 +63,17 @@ def verify_run(
     `sheets` hold the passwords; without any, the sheet of the latest run does. `connect` says where the service is that
     names the mail servers; None where `how` names both. Raises UnusableError and StoppedError.
     """
-    folder = runfolder.existing(run)
-    with runfolder.hold(folder), closing(Journal(folder.journal)) as journal:
+    folder = run_folder.existing(run)
+    with run_folder.hold(folder), closing(Journal(folder.journal)) as journal:
         account = _account(folder, journal, connect, listener) if connect is not None else None
         both = servers(account, how)
         known = _passwords(sheets, journal, listener, schema_file)
-        mailboxes = gather(journal.record_lines(), known, time.time())
+        mailboxes = gather(journal.record_rows(), known, time.time())
         try:
             counts = anyio.run(lambda: verify(mailboxes, both, journal, listener, patience=how.patience))
         finally:
             write_results(journal, folder, delimiter=journal.fact(DELIMITER_FACT) or ",")
-        return Verified(counts, folder.results, folder.path, group_logins(journal.record_lines(), keep=EXAMPLES))
+        return Verified(counts, folder.results, folder.path, group_logins(journal.record_rows(), keep=EXAMPLES))
 
 
 def _account(
@@ -84,7 +86,7 @@ def _account(
         journal.belong_to(service_name(connection.api_url))
 
         async def ask() -> Account:
-            async with Service(connection, Pace(connection.rates), listener) as service:
+            async with Service(connection, RateLimiter(connection.rates), listener) as service:
                 return await service.account()
 
         return anyio.run(ask)

@@ -15,10 +15,11 @@ import pytest
 from blockbuster import blockbuster_ctx
 from trio.testing import MockClock
 
-from provisioner.records import Rate, Secret, Status
+from provisioner.records import Rate, Status
 from provisioner.sandbox.options import SandboxOptions
 from provisioner.sandbox.server import serve
 from provisioner.schema import read_schema, shipped
+from provisioner.secret import Secret
 from provisioner.settings import Connection
 from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, read_table
 
@@ -83,11 +84,11 @@ class Recorder:
     def sent(self) -> None:
         self.heard.append(("sent",))
 
-    def ended(self, status: Status) -> None:
-        self.heard.append(("ended", status))
+    def finished(self, status: Status) -> None:
+        self.heard.append(("finished", status))
 
-    def held(self, seconds: float, reason: str) -> None:
-        self.heard.append(("held", seconds, reason))
+    def paused(self, seconds: float, reason: str) -> None:
+        self.heard.append(("paused", seconds, reason))
 
     def answered(self, exchange: Exchange) -> None:
         self.heard.append(("answered", exchange))

@@ -13,44 +13,36 @@ ROOT = Path(provisioner.__file__).parent
 LEVELS = {
     "defaults": 0,
     "errors": 0,
-    "records": 0,
+    "secret": 0,
+    "records": 1,
+    "summary": 1,
     "settings": 1,
-    "progress": 1,
-    "pace": 1,
-    "halt": 1,
+    "messages": 1,
+    "events": 1,
+    "certificates": 1,
     "passwords": 1,
-    "runfolder": 1,
-    "runlog": 1,
-    "wording": 1,
-    "sheets": 1,
-    "schema": 1,
     "sieve": 1,
-    "trust": 1,
-    "keys": 1,
-    "mail": 1,
-    "service": 1,
-    "journal": 1,
-    "stages": 2,
-    "preparation": 3,
-    "delivery": 4,
-    "pipeline": 5,
-    "inquiries": 5,
-    "verification": 5,
-    "console": 6,
-    "cli": 7,
-    "__main__": 8,
+    "schema": 2,
+    "sheets": 3,
+    "journal": 3,
+    "service": 3,
+    "mail": 3,
+    "keys": 3,
+    "run_folder": 3,
+    "run_log": 3,
+    "stages": 4,
+    "report": 5,
+    "preparation": 5,
+    "delivery": 6,
+    "pipeline": 7,
+    "account": 7,
+    "verification": 7,
+    "console": 8,
+    "cli": 9,
+    "__main__": 10,
 }
-WITHIN_ONE_LEVEL = {
-    # The sieve knows nothing of schemas: a column's rules are made into one.
-    "schema": {"sieve"},
-    # The client speaks at the pace, to the listener, with the connection's settings: it is what brings them together.
-    "service": {"pace", "progress", "settings", "trust", "wording"},
-    # The log shows texts as every other place does.
-    "runlog": {"wording"},
-    # How a mail server is told of whose certificate is not trusted is asked for again when it is said what to do.
-    "mail": {"wording"},
-}
-PACKAGES = {"sheets", "service"}
+WITHIN_ONE_LEVEL: dict[str, set[str]] = {}
+PACKAGES = {"cli", "console", "journal", "mail", "report", "schema", "service", "sheets", "stages"}
 """Their modules may import each other."""
 ONLY_HERE = {
     "httpx": "service.wire",
@@ -61,7 +53,7 @@ ONLY_HERE = {
     "keyring": "keys",
     "imaplib": "mail",
     "smtplib": "mail",
-    "jinja2": "stages.report",
+    "jinja2": "report",
 }
 """Each of these libraries is one module's business."""
 

@@ -19,10 +19,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner import inquiries, pipeline
-from provisioner.pace import Lane, Pace
-from provisioner.records import Listing, Request, Secret, Status
+from provisioner import account as account_calls
+from provisioner import pipeline
+from provisioner.records import Listing, Request, Status
+from provisioner.secret import Secret
 from provisioner.service import Service
+from provisioner.service.rate_limiter import Priority, RateLimiter
 from provisioner.settings import RunOptions, SheetOptions
 
 if TYPE_CHECKING:
@@ -124,12 +126,12 @@ def test_all_that_is_ever_sent_is_described(
     with listening_to(service.url) as (url, sent):
         to = connection(url, api_key=Secret(service.api_key))
         options = SheetOptions(sheet=write_sheet(rows))
-        pipeline.run(options, RunOptions(settle_after=0.1), lambda _: nullcontext(to), listener)
-        inquiries.account(to, listener)
+        pipeline.run(options, RunOptions(look_up_after=0.1), lambda _: nullcontext(to), listener)
+        account_calls.account(to, listener)
         for listing in Listing:
-            inquiries.listing(to, listing, listener, lambda _: None)
+            account_calls.listing(to, listing, listener, lambda _: None)
         for name in ("smartlead", "instantly", "reply.io", "woodpecker", "emailbison"):
-            inquiries.export(to, name, listener, tmp_path / name)
+            account_calls.export(to, name, listener, tmp_path / name)
     for each in sent:
         check(each, service.api_key)
     paths = {re.sub(r"[0-9a-f-]{36}", "{task_id}", each.path) for each in sent}
@@ -158,9 +160,9 @@ def test_every_create_is_as_described(
 
     async def create() -> None:
         to = connection(url, api_key=Secret("sandbox-key"))
-        pace = Pace(to.rates)
-        async with Service(to, pace, listener) as service:
-            await service.create(request, await pace.grant(Lane.CREATE))
+        limiter = RateLimiter(to.rates)
+        async with Service(to, limiter, listener) as service:
+            await service.create(request, await limiter.acquire(Priority.CREATE))
 
     anyio.run(create)
     (each,) = sent
@@ -185,12 +187,12 @@ def test_the_references_form_works_from_sheet_to_record(
     sheet = write_sheet([(f"user{number}", "101", "201", "Sheetpass77!", "", "") for number in range(30)])
     with listening_to(service.url) as (url, sent):
         to = connection(url, api_key=Secret(service.api_key), create_path="/mailbox/")
-        options, how = SheetOptions(sheet=sheet), RunOptions(settle_after=0.1, stop_after=0)
+        options, how = SheetOptions(sheet=sheet), RunOptions(look_up_after=0.1, stop_after=0)
         for _ in range(5):
-            ending = pipeline.run(options, how, lambda _: nullcontext(to), listener)
-            if ending.summary.statuses == {Status.CREATED: 30}:
+            result = pipeline.run(options, how, lambda _: nullcontext(to), listener)
+            if result.summary.statuses == {Status.CREATED: 30}:
                 break
-    assert ending.summary.statuses == {Status.CREATED: 30}
+    assert result.summary.statuses == {Status.CREATED: 30}
     assert all(received.carried_out == 1 for received in service.state.creates.values())
     assert {each.path for each in sent if each.method == "POST"} == {"/mailbox/"}
     assert not any("/tasks/" in each.path for each in sent)

@@ -16,7 +16,7 @@ from keyring.backends import fail, null
 from provisioner import keys
 from provisioner.errors import SettingsError
 from provisioner.keys import Login
-from provisioner.records import Secret
+from provisioner.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable

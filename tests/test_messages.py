@@ -17,7 +17,7 @@ import pytest
 
 import provisioner
 from provisioner import errors, schema
-from provisioner.wording import TASKS, WORDS
+from provisioner.messages import TASKS, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

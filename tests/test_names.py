@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from provisioner import pipeline
-from provisioner.records import Secret, Status
+from provisioner.records import Status
+from provisioner.secret import Secret
 from provisioner.settings import RunOptions, SheetOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from provisioner.pipeline import Ending
+    from provisioner.pipeline import RunResult
 
 FAST = {"latency": 0.02, "latency_spread": 0.0}
 PASSWORD = "Sheet-Pass-77!"
 
 
 @pytest.fixture
-def run(connection: Any, listener: Any) -> Callable[..., Ending]:
-    def start(sheet: Path, service: Any, **options: Any) -> Ending:
+def run(connection: Any, listener: Any) -> Callable[..., RunResult]:
+    def start(sheet: Path, service: Any, **options: Any) -> RunResult:
         to = lambda _: nullcontext(connection(service, **options))  # noqa: E731 - one line
-        return pipeline.run(SheetOptions(sheet=sheet), RunOptions(settle_after=0.2), to, listener)
+        return pipeline.run(SheetOptions(sheet=sheet), RunOptions(look_up_after=0.2), to, listener)
 
     return start
 

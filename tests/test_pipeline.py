@@ -19,21 +19,22 @@ from provisioner.errors import (
     ServiceDownError,
     WrongServiceError,
 )
-from provisioner.records import Rate, Secret, Status
-from provisioner.runfolder import RunFolder, hold
+from provisioner.records import Rate, Status
+from provisioner.run_folder import RunFolder, hold
+from provisioner.secret import Secret
 from provisioner.settings import RunOptions, SheetOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from provisioner.pipeline import Ending
+    from provisioner.pipeline import RunResult
     from provisioner.settings import Connection
 
 FAST = {"latency": 0.02, "latency_spread": 0.0}
 
 
 @pytest.fixture
-def run(listener: Any, check_outputs: Callable[[Path], None]) -> Callable[..., Ending]:
+def run(listener: Any, check_outputs: Callable[[Path], None]) -> Callable[..., RunResult]:
     """Run a sheet against a service, and hold both files that come of it against their schemas."""
 
     def start(
@@ -41,18 +42,18 @@ def run(listener: Any, check_outputs: Callable[[Path], None]) -> Callable[..., E
         connection: Connection,
         *,
         sheet_options: dict[str, Any] | None = None,
-        agree: Callable[[Any], bool] = lambda _: True,
+        confirm: Callable[[Any], bool] = lambda _: True,
         **how: Any,
-    ) -> Ending:
-        ending = pipeline.run(
+    ) -> RunResult:
+        result = pipeline.run(
             SheetOptions(sheet=sheet, **(sheet_options or {})),
-            RunOptions(**{"settle_after": 0.2, "task_timeout": 20.0, "grace": 0.5, **how}),
+            RunOptions(**{"look_up_after": 0.2, "task_timeout": 20.0, "grace": 0.5, **how}),
             lambda _: nullcontext(connection),
             listener,
-            agree=agree,
+            confirm=confirm,
         )
-        check_outputs(Path(ending.summary.run_folder))
-        return ending
+        check_outputs(Path(result.summary.run_folder))
+        return result
 
     return start
 
@@ -63,9 +64,9 @@ def test_every_row_ends_in_one_status(sandbox: Any, connection: Any, run: Any, w
     service = sandbox(**FAST)
     good = [(f"user{n}", "101", "201", "Sheet-Pass-77!", "", "") for n in range(20)]
     sheet = write_sheet([*good, ("b@d", "101", "201", "Sheet-Pass-77!", "", ""), ("weak", "101", "201", "x", "", "")])
-    ending = run(sheet, connection(service))
-    assert ending.summary.statuses == {Status.CREATED: 20, Status.INVALID: 2}
-    assert ending.stopped is None
+    result = run(sheet, connection(service))
+    assert result.summary.statuses == {Status.CREATED: 20, Status.INVALID: 2}
+    assert result.stopped is None
     results = read_csv(sheet.parent / "acme-run" / "results.csv")
     assert [line["sheet_row"] for line in results] == [str(row) for row in range(2, 24)]
     assert {line["mailbox_id"] for line in results[:20]} == {str(made.id) for made in service.state.mailboxes[2:]}
@@ -87,8 +88,8 @@ def test_failed_rows_are_made_by_running_their_file(
     for _ in range(20):
         if not read_csv(failures):
             break
-        ending = run(failures, connection(service), stop_after=0)
-    assert ending.summary.statuses == {Status.CREATED: 60}
+        result = run(failures, connection(service), stop_after=0)
+    assert result.summary.statuses == {Status.CREATED: 60}
     assert len(read_csv(sheet.parent / "acme-run" / "results.csv")) == 60
     assert failures.read_bytes().count(b"\r\n") == 1, "only its header is left"
     assert len(service.state.mailboxes) == 62
@@ -105,8 +106,8 @@ def test_a_corrected_row_replaces_the_broken_one(
     run(sheet, connection(service))
     failures = sheet.parent / "acme-run" / "failures.csv"
     failures.write_text(failures.read_text("utf-8-sig").replace("b..b,", "b.b,"), "utf-8")
-    ending = run(failures, connection(service))
-    assert ending.summary.statuses == {Status.CREATED: 2}
+    result = run(failures, connection(service))
+    assert result.summary.statuses == {Status.CREATED: 2}
     lines = read_csv(sheet.parent / "acme-run" / "results.csv")
     assert [(line["sheet_row"], line["email"]) for line in lines] == [("2", "ann"), ("3", "b.b")]
     again = run(sheet, connection(service))
@@ -139,8 +140,8 @@ def test_what_exists_already_is_told_apart_from_what_was_made(
     sheet = write_sheet(
         [("info", "101", "201", "Sheet-Pass-77!", "", ""), ("ann", "101", "201", "Sheet-Pass-77!", "", "")]
     )
-    ending = run(sheet, connection(service))
-    assert ending.summary.statuses == {Status.CREATED: 1, Status.EXISTS: 1}
+    result = run(sheet, connection(service))
+    assert result.summary.statuses == {Status.CREATED: 1, Status.EXISTS: 1}
     (line, _) = read_csv(sheet.parent / "acme-run" / "results.csv")
     assert (line["address"], line["status"]) == ("info@acme-mail.example", "exists")
     assert service.state.creates["info@acme-mail.example"].received == 1
@@ -150,10 +151,10 @@ def test_lost_answers_make_no_second_mailbox(sandbox: Any, connection: Any, run:
     """Connections cut after the work was done, and errors of every kind, end in each mailbox existing once."""
     service = sandbox(**FAST, lost_share=0.2, error_share=0.2, seed=3)
     sheet = write_sheet(60)
-    ending = run(sheet, connection(service), stop_after=0)
-    while not all(status.done for status in ending.summary.statuses):
-        ending = run(sheet, connection(service), stop_after=0)
-    assert ending.summary.statuses == {Status.CREATED: 60}
+    result = run(sheet, connection(service), stop_after=0)
+    while not all(status.done for status in result.summary.statuses):
+        result = run(sheet, connection(service), stop_after=0)
+    assert result.summary.statuses == {Status.CREATED: 60}
     assert len(service.state.mailboxes) == 62
     assert all(received.carried_out <= 1 for received in service.state.creates.values())
 
@@ -164,8 +165,8 @@ def test_a_list_that_cannot_be_had_leaves_rows_unknown(
     """Without the service's list nothing in doubt is sent again; the row says why."""
     service = sandbox(**FAST, lost_share=1.0, no_listing=True)
     sheet = write_sheet(2)
-    ending = run(sheet, connection(service))
-    assert ending.summary.statuses == {Status.UNKNOWN: 2}
+    result = run(sheet, connection(service))
+    assert result.summary.statuses == {Status.UNKNOWN: 2}
     again = run(sheet, connection(service))
     assert again.summary.requests.create == 0
     (line, _) = read_csv(sheet.parent / "acme-run" / "failures.csv")
@@ -180,9 +181,9 @@ def test_tasks_that_do_not_end_are_followed_by_the_next_run(
     service = sandbox(latency=4.0, latency_spread=0.0)
     sheet = write_sheet(3)
     assert run(sheet, connection(service), task_timeout=0.1).summary.statuses == {Status.UNFINISHED: 3}
-    ending = run(sheet, connection(service))
-    assert ending.summary.statuses == {Status.CREATED: 3}
-    assert ending.summary.requests.create == 0
+    result = run(sheet, connection(service))
+    assert result.summary.statuses == {Status.CREATED: 3}
+    assert result.summary.requests.create == 0
 
 
 def test_a_copied_failures_file_finds_its_tasks(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
@@ -192,35 +193,35 @@ def test_a_copied_failures_file_finds_its_tasks(sandbox: Any, connection: Any, r
     run(sheet, connection(service), task_timeout=0.1)
     (sheet.parent / "elsewhere").mkdir()
     copied = shutil.copy(sheet.parent / "acme-run" / "failures.csv", sheet.parent / "elsewhere" / "mine.csv")
-    ending = run(copied, connection(service))
-    assert ending.summary.statuses == {Status.CREATED: 3}
-    assert ending.summary.requests.create == 0
+    result = run(copied, connection(service))
+    assert result.summary.statuses == {Status.CREATED: 3}
+    assert result.summary.requests.create == 0
 
 
 def test_a_refused_key_sends_nothing(sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any) -> None:
     """The key is tried before anything is sent; every row stays `unsent`, and both files are whole."""
     service = sandbox(**FAST)
     sheet = write_sheet(5)
-    ending = run(sheet, connection(service, api_key=Secret("wrong-key")))
-    assert isinstance(ending.stopped, KeyRefusedError)
-    assert ending.summary.statuses == {Status.UNSENT: 5}
-    assert ending.summary.requests.create == 0
+    result = run(sheet, connection(service, api_key=Secret("wrong-key")))
+    assert isinstance(result.stopped, KeyRefusedError)
+    assert result.summary.statuses == {Status.UNSENT: 5}
+    assert result.summary.requests.create == 0
     assert len(read_csv(sheet.parent / "acme-run" / "failures.csv")) == 5
 
 
 def test_a_port_that_nothing_answers_on_is_told_at_once(connection: Any, run: Any, write_sheet: Any) -> None:
     """A wrong address is not waited for."""
-    ending = run(write_sheet(3), connection("http://127.0.0.1:9"))
-    assert isinstance(ending.stopped, ServiceDownError)
-    assert "http://127.0.0.1:9" in ending.stopped.message
-    assert ending.summary.seconds < 10
+    result = run(write_sheet(3), connection("http://127.0.0.1:9"))
+    assert isinstance(result.stopped, ServiceDownError)
+    assert "http://127.0.0.1:9" in result.stopped.message
+    assert result.summary.seconds < 10
 
 
 def test_a_web_page_is_not_the_service(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
     """HTML where data was expected is a wrong address, and nothing is sent to it."""
-    ending = run(write_sheet(3), connection(sandbox(**FAST, html_share=1.0, seed=1)))
-    assert isinstance(ending.stopped, (WrongServiceError, ServiceDownError))
-    assert ending.summary.statuses == {Status.UNSENT: 3}
+    result = run(write_sheet(3), connection(sandbox(**FAST, html_share=1.0, seed=1)))
+    assert isinstance(result.stopped, (WrongServiceError, ServiceDownError))
+    assert result.summary.statuses == {Status.UNSENT: 3}
 
 
 def test_a_systematic_failure_stops_the_run(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
@@ -228,10 +229,10 @@ def test_a_systematic_failure_stops_the_run(sandbox: Any, connection: Any, run: 
     # Where projects are not listed, only the service can tell that there is no such project.
     service = sandbox(**FAST, no_projects=True)
     rows = [(f"user{n}", "101", "201", "Sheet-Pass-77!", "999", "") for n in range(60)]
-    ending = run(write_sheet(rows), connection(service), stop_after=10, workers=2)
-    assert isinstance(ending.stopped, SameFailureError)
-    assert ending.summary.statuses[Status.REJECTED] < 15
-    assert ending.summary.statuses[Status.UNSENT] > 40
+    result = run(write_sheet(rows), connection(service), stop_after=10, workers=2)
+    assert isinstance(result.stopped, SameFailureError)
+    assert result.summary.statuses[Status.REJECTED] < 15
+    assert result.summary.statuses[Status.UNSENT] > 40
 
 
 def test_a_trial_run_sends_the_first_rows_only(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
@@ -329,11 +330,11 @@ def test_a_clock_that_jumps_sends_nothing_too_early(
         return now + jump if now > started + 1.0 else now
 
     options = SheetOptions(sheet=write_sheet(40))
-    how = RunOptions(settle_after=0.5, stop_after=0)
+    how = RunOptions(look_up_after=0.5, stop_after=0)
     connect = nullcontext(connection(service, rates=(Rate(30, 1.0),)))
-    ending = pipeline.run(options, how, lambda _: connect, listener, wall_clock=wall_clock)
-    assert ending.summary.statuses == {Status.CREATED: 40}
-    assert ending.summary.seconds < 30
+    result = pipeline.run(options, how, lambda _: connect, listener, wall_clock=wall_clock)
+    assert result.summary.statuses == {Status.CREATED: 40}
+    assert result.summary.seconds < 30
     assert all(received.carried_out == 1 for received in service.state.creates.values())
 
 
@@ -346,11 +347,11 @@ def test_a_trial_run_counts_rows_in_doubt(sandbox: Any, connection: Any, run: An
     asked = []
     service = sandbox(**FAST)
 
-    def agree(prospect: Any) -> bool:
-        asked.append((prospect.to_send, prospect.to_look_up, prospect.held_back))
+    def confirm(preview: Any) -> bool:
+        asked.append((preview.to_send, preview.to_look_up, preview.held_back))
         return True
 
-    run(sheet, connection(service), limit=4, agree=agree)
+    run(sheet, connection(service), limit=4, confirm=confirm)
     assert asked == [(1, 3, 2)]
     assert sum(received.received for received in service.state.creates.values()) == 4
 
@@ -365,11 +366,11 @@ def test_corrections_made_during_a_run_are_kept(
     )
     failures = sheet.parent / "acme-run" / "failures.csv"
 
-    def agree(_: Any) -> bool:
+    def confirm(_: Any) -> bool:
         failures.write_text(failures.read_text("utf-8-sig").replace("b..b,", "b.b,"), "utf-8")
         return True
 
-    run(sheet, connection(service), agree=agree)
+    run(sheet, connection(service), confirm=confirm)
     (kept,) = failures.parent.glob("failures-edited-*.csv")
     assert "b.b," in kept.read_text("utf-8")
     assert any(str(kept) in sentence for (sentence,) in listener.all("note"))
@@ -392,10 +393,10 @@ def test_trouble_with_the_journal_while_files_are_refreshed_ends_the_run_gently(
 
     # No fault of the disk strikes this one moment by itself.
     monkeypatch.setattr(pipeline, "write", failing)
-    ending = run(write_sheet(100), connection(service, rates=(Rate(40, 1.0),)), refresh=0.3)
-    assert isinstance(ending.stopped, JournalError)
-    assert ending.summary.statuses[Status.UNSENT] > 50
-    assert Status.UNKNOWN not in ending.summary.statuses
+    result = run(write_sheet(100), connection(service, rates=(Rate(40, 1.0),)), refresh=0.3)
+    assert isinstance(result.stopped, JournalError)
+    assert result.summary.statuses[Status.UNSENT] > 50
+    assert Status.UNKNOWN not in result.summary.statuses
 
 
 def cells_by_sheet_row(path: Path, read_csv: Any) -> dict[str, tuple[str, str]]:
@@ -420,10 +421,10 @@ def test_mended_rows_survive_every_check(
         "6": ("frail.two", "Better-Pass-2!"),
     }
     service = sandbox(**FAST)
-    ending = run(failures, connection(service))
-    assert ending.summary.statuses == {Status.CREATED: 2, Status.UNSENT: 3}
-    assert ending.summary.to_retry == 0
-    assert ending.summary.original == str(sheet)
+    result = run(failures, connection(service))
+    assert result.summary.statuses == {Status.CREATED: 2, Status.UNSENT: 3}
+    assert result.summary.to_retry == 0
+    assert result.summary.original == str(sheet)
     assert run(sheet, connection(service)).summary.statuses == {Status.CREATED: 5}
     made = {mailbox.username: mailbox.password for mailbox in service.state.mailboxes}
     assert (made["frail.one"], made["frail.two"]) == ("Better-Pass-1!", "Better-Pass-2!")
@@ -474,9 +475,9 @@ def test_what_a_comma_may_have_cut_off_a_password_is_not_looked_up(
 ) -> None:
     """The sentence that the account has no such project would show it."""
     sheet = write_sheet([("ann", "101", "201", "Sheet", "Pass-77!", "")])
-    ending = run(sheet, connection(sandbox(**FAST)))
-    assert ending.summary.statuses == {Status.INVALID: 1}
-    assert "Pass-77!" not in str(ending)
+    result = run(sheet, connection(sandbox(**FAST)))
+    assert result.summary.statuses == {Status.INVALID: 1}
+    assert "Pass-77!" not in str(result)
 
 
 def test_a_mended_row_that_failed_is_not_undone_by_running_the_sheet(
@@ -491,8 +492,8 @@ def test_a_mended_row_that_failed_is_not_undone_by_running_the_sheet(
     failures = sheet.parent / "acme-run" / "failures.csv"
     failures.write_text(failures.read_text("utf-8-sig").replace("b..b,", "b.b,"), "utf-8")
     run(failures, connection(failing))
-    ending = run(sheet, connection(service))
-    assert ending.summary.statuses == {Status.CREATED: 1, Status.FAILED: 1}
+    result = run(sheet, connection(service))
+    assert result.summary.statuses == {Status.CREATED: 1, Status.FAILED: 1}
     lines = read_csv(sheet.parent / "acme-run" / "results.csv")
     assert [(line["sheet_row"], line["email"]) for line in lines] == [("2", "ann"), ("3", "b.b")]
     (kept,) = failures.parent.glob("failures-edited-*.csv")

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from provisioner import cli, schema
+from provisioner.messages import WORDS
 from provisioner.records import Status
-from provisioner.wording import WORDS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.records import MASK, Mailbox, Rate, Request, Secret, Status
+from provisioner.records import Mailbox, Rate, Request, Status
+from provisioner.secret import MASK, Secret
 
 TEXT = "Tr0ub4dor&\"<'3"
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from provisioner import pipeline
-from provisioner.records import Request, Secret, Status
+from provisioner.records import Request, Status
+from provisioner.secret import Secret
 from provisioner.settings import Connection, SheetOptions
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ logging.basicConfig(level=logging.NOTSET, stream=sys.stderr)
 from provisioner import settings
 from provisioner.cli import main
 # Rows in doubt are sent again after half a second: a test is in a hurry.
-settings.RunOptions = functools.partial(settings.RunOptions, settle_after=0.5)
+settings.RunOptions = functools.partial(settings.RunOptions, look_up_after=0.5)
 main(prog_name="provisioner")
 """
 
@@ -115,9 +116,9 @@ def test_a_piece_of_a_password_stands_in_failures_csv_alone(
     sheet = tmp_path / "acme.csv"
     sheet.write_text(f"{header}\n{line}\n", encoding="utf-8")
     for path in (sheet, tmp_path / "acme-run" / "failures.csv"):
-        ending = pipeline.check(SheetOptions(sheet=path), listener)
-        assert ending.summary.statuses.keys() == {Status.INVALID}
-        assert "May-See-4711!" not in f"{ending} {vars(listener)}"
+        result = pipeline.check(SheetOptions(sheet=path), listener)
+        assert result.summary.statuses.keys() == {Status.INVALID}
+        assert "May-See-4711!" not in f"{result} {vars(listener)}"
         for name, content in contents(tmp_path / "acme-run").items():
             assert (b"May-See-4711!" in content) == (name == "failures.csv"), name
         last = read_csv(tmp_path / "acme-run" / "results.csv")[-1]

@@ -9,7 +9,7 @@ import pytest
 
 from provisioner.defaults import API_URL
 from provisioner.errors import SettingsError
-from provisioner.records import Secret
+from provisioner.secret import Secret
 from provisioner.settings import Connection, check_api_url, service_name
 
 

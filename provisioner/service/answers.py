@@ -17,11 +17,11 @@ from provisioner.records import (
     Account,
     CreateAnswer,
     Created,
-    Holding,
     Lost,
     Mailbox,
     MailServer,
     Request,
+    Resource,
     TaskId,
 )
 
@@ -96,7 +96,7 @@ def account(body: Mapping[str, Any]) -> Account:
     )
 
 
-def holding(item: Mapping[str, Any]) -> Holding | None:
+def resource(item: Mapping[str, Any]) -> Resource | None:
     """None where the item has no number to name it by."""
     number = str(item.get("id", ""))
     if not (number.isascii() and number.isdecimal()):
@@ -104,7 +104,7 @@ def holding(item: Mapping[str, Any]) -> Holding | None:
     # Relay servers are documented with a provider, and no name.
     name = next((item[key] for key in ("name", "domain", "domain_name", "provider") if item.get(key)), "")
     verified = next((item[key] for key in ("verified", "is_verified") if isinstance(item.get(key), bool)), None)
-    return Holding(int(number), str(name), verified)
+    return Resource(int(number), str(name), verified)
 
 
 def mailbox(item: Mapping[str, Any]) -> Mailbox:

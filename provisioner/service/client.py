@@ -10,8 +10,9 @@ from urllib.parse import quote
 import anyio
 import anyio.to_thread
 
+from provisioner.certificates import trusted
 from provisioner.errors import KeyRefusedError, ServiceDownError, SettingsError, WrongServiceError
-from provisioner.pace import Grant, Lane, LaneClosedError, Pace
+from provisioner.messages import duration
 from provisioner.records import (
     Account,
     CreateAnswer,
@@ -19,7 +20,6 @@ from provisioner.records import (
     Exchange,
     Failed,
     Gone,
-    Holding,
     Listing,
     Lost,
     Mailbox,
@@ -28,18 +28,18 @@ from provisioner.records import (
     Refused,
     Request,
     RequestCounts,
+    Resource,
     TaskAnswer,
 )
 from provisioner.service import answers
 from provisioner.service.answers import ListingUnavailableError
+from provisioner.service.rate_limiter import LimiterClosedError, Permit, Priority, RateLimiter
 from provisioner.service.wire import BrokenOffError, NeverConnected, NoAnswer, Reply, Wires
-from provisioner.trust import trusted
-from provisioner.wording import duration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
-    from provisioner.progress import Listener
+    from provisioner.events import Listener
     from provisioner.settings import Connection
 
 ACCOUNT_PATH = "/api/userinfo/"
@@ -68,15 +68,15 @@ class Service:
     by itself with a fresh grant; all else is told to the caller.
     """
 
-    def __init__(self, connection: Connection, pace: Pace, listener: Listener) -> None:
+    def __init__(self, connection: Connection, limiter: RateLimiter, listener: Listener) -> None:
         self._connection = connection
         self._origin = connection.api_url.rstrip("/")
-        self._pace = pace
+        self._limiter = limiter
         self._listener = listener
         self._wires = Wires(connection)
         self._counts = dict.fromkeys(asdict(RequestCounts()), 0)
         self._strikes = 0
-        self._held_at = float("-inf")
+        self._paused_at = float("-inf")
         self._unreached_since: float | None = None
         self._throttled_since: float | None = None
         self._met = False
@@ -104,7 +104,7 @@ class Service:
 
         Raises KeyRefusedError, ServiceDownError, WrongServiceError: the first call to make.
         """
-        reply = await self._send("other", Lane.ASK, "GET", ACCOUNT_PATH)
+        reply = await self._send("other", Priority.QUERY, "GET", ACCOUNT_PATH)
         if isinstance(reply, NoAnswer):
             raise ServiceDownError(
                 f"{self._origin} accepted the connection and gave no answer.",
@@ -121,14 +121,14 @@ class Service:
         self._met = True
         return answers.account(reply.body if reply.status == 200 and isinstance(reply.body, dict) else {})
 
-    async def create(self, request: Request, grant: Grant) -> CreateAnswer:
+    async def create(self, request: Request, permit: Permit) -> CreateAnswer:
         """Ask for one mailbox, once, with a grant of the lane for creates.
 
-        Raises KeyRefusedError, ServiceDownError or WrongServiceError, and LaneClosedError where the pace was closed;
+        Raises KeyRefusedError, ServiceDownError or WrongServiceError, and LimiterClosedError where the pace was closed;
         after each of them nothing was made.
         """
         path, body, hide = self._connection.create_path, answers.body_of(request), request.redact
-        reply = await self._send("create", Lane.CREATE, "POST", path, body=body, grant=grant, hide=hide)
+        reply = await self._send("create", Priority.CREATE, "POST", path, body=body, permit=permit, hide=hide)
         if isinstance(reply, NoAnswer):
             return Lost(reply.reason)
         await self._check_key_elsewhere(reply, hide)
@@ -141,13 +141,13 @@ class Service:
         reason = self._plain(reply, request)
         return Refused(reason, duplicate=bool(answers.DUPLICATE.search(reason)))
 
-    async def task(self, task: OpenTask, grant: Grant) -> TaskAnswer:
+    async def task(self, task: OpenTask, permit: Permit) -> TaskAnswer:
         """Ask once how a task stands, with a grant of the lane that asks; an answer that says nothing is pending.
 
-        Raises KeyRefusedError, ServiceDownError and LaneClosedError.
+        Raises KeyRefusedError, ServiceDownError and LimiterClosedError.
         """
         path, hide = TASK_PATH.format(quote(task.task_id, safe="")), task.job.request.redact
-        reply = await self._send("poll", Lane.ASK, "GET", path, grant=grant, hide=hide)
+        reply = await self._send("poll", Priority.QUERY, "GET", path, permit=permit, hide=hide)
         if isinstance(reply, NoAnswer):
             return Pending()
         await self._check_key_elsewhere(reply, hide)
@@ -172,10 +172,10 @@ class Service:
             for item in page:
                 yield answers.mailbox(item)
 
-    async def holdings(self, listing: Listing) -> tuple[Holding, ...]:
+    async def resources(self, listing: Listing) -> tuple[Resource, ...]:
         """The account's domains, relay servers or projects. Raises ListingUnavailableError, and as `account` does."""
         items = [item async for page in self.pages(listing) for item in page]
-        return tuple(holding for holding in map(answers.holding, items) if holding is not None)
+        return tuple(resource for resource in map(answers.resource, items) if resource is not None)
 
     async def pages(self, listing: Listing) -> AsyncGenerator[list[Mapping[str, Any]], None]:
         """A list page by page as the service gives it; a bare array is one page. Pages elsewhere are not followed.
@@ -219,7 +219,7 @@ class Service:
         """
         path = EXPORT_PATH.format(quote(export, safe=""))
         while True:
-            grant = await self._pace.grant(Lane.ASK)
+            permit = await self._limiter.acquire(Priority.QUERY)
             self._counts["other"] += 1
             try:
                 async with self._wires.file(path) as file:
@@ -231,12 +231,12 @@ class Service:
                 raise ServiceDownError(
                     f"The download from {self._origin} broke off.", remedy=_TRY_LATER, technical=str(error)
                 ) from error
-            self._refuse_download(file, export, grant)
+            self._refuse_download(file, export, permit)
 
-    def _refuse_download(self, reply: Reply, export: str, grant: Grant) -> None:
+    def _refuse_download(self, reply: Reply, export: str, permit: Permit) -> None:
         """Raise what the answer means; returns only where it asks to wait, after the pace is held."""
         if _is_not_now(reply):
-            self._hold_throttled(reply, grant)
+            self._pause_throttled(reply, permit)
             return
         self._check_key(reply)
         if reply.status >= 500:
@@ -252,7 +252,7 @@ class Service:
     async def _page(self, path: str) -> object:
         reason = ""
         for _ in range(LISTING_TRIES):
-            reply = await self._send("other", Lane.ASK, "GET", path)
+            reply = await self._send("other", Priority.QUERY, "GET", path)
             if isinstance(reply, NoAnswer):
                 reason = reply.reason
                 continue
@@ -269,12 +269,12 @@ class Service:
     async def _send(
         self,
         purpose: str,
-        lane: Lane,
+        priority: Priority,
         method: str,
         path: str,
         *,
         body: bytes | None = None,
-        grant: Grant | None = None,
+        permit: Permit | None = None,
         hide: Callable[[str], str] = str,
     ) -> Reply | NoAnswer:
         """Send one request, again only where it certainly was not carried out, and answer what came of it.
@@ -283,14 +283,14 @@ class Service:
         """
         attempt = 0
         while True:
-            if grant is None or attempt:
-                grant = await self._pace.grant(lane)
+            if permit is None or attempt:
+                permit = await self._limiter.acquire(priority)
             self._counts[purpose] += 1
             self._counts["retried"] += attempt > 0
             began = anyio.current_time()
             try:
-                reply = await self._wires.exchange(method, path, body, self._leaving(grant, lane))
-            except LaneClosedError:
+                reply = await self._wires.exchange(method, path, body, self._leaving(permit, priority))
+            except LimiterClosedError:
                 self._counts[purpose] -= 1
                 self._counts["retried"] -= attempt > 0
                 raise
@@ -299,9 +299,9 @@ class Service:
                 reply = replace(reply, reason=hide(reply.reason))
             self._tell(method, path, reply, anyio.current_time() - began)
             if isinstance(reply, NeverConnected):
-                self._hold_unreached(reply.reason, grant)
+                self._pause_unreached(reply.reason, permit)
             elif isinstance(reply, Reply) and _is_not_now(reply):
-                self._hold_throttled(reply, grant)
+                self._pause_throttled(reply, permit)
             else:
                 if isinstance(reply, Reply):
                     self._strikes, self._unreached_since, self._throttled_since = 0, None, None
@@ -313,20 +313,20 @@ class Service:
         fault = "" if isinstance(reply, Reply) else self._connection.api_key.redact(reply.reason)
         self._listener.answered(Exchange(method, path, status, seconds, fault))
 
-    def _leaving(self, grant: Grant, lane: Lane) -> Callable[[], Awaitable[None]]:
+    def _leaving(self, permit: Permit, priority: Priority) -> Callable[[], Awaitable[None]]:
         """Counts a request from when it leaves, where a connection had to be opened for it first.
 
         Else the first requests would reach the service late, and bunched with those behind them.
         """
-        latest = grant
+        latest = permit
 
         async def leaving() -> None:
             nonlocal latest
-            latest = await self._pace.delay(latest, lane)
+            latest = await self._limiter.renew(latest, priority)
 
         return leaving
 
-    def _hold_unreached(self, reason: str, grant: Grant) -> None:
+    def _pause_unreached(self, reason: str, permit: Permit) -> None:
         if "CERTIFICATE_VERIFY_FAILED" in reason:
             raise WrongServiceError(
                 f"{self._origin} does not prove who it is.",
@@ -334,7 +334,7 @@ class Service:
                 "installed on this computer.",
                 technical=reason,
             )
-        if grant <= self._held_at:
+        if permit <= self._paused_at:
             return
         now = anyio.current_time()
         if self._unreached_since is None:
@@ -347,14 +347,14 @@ class Service:
                 remedy="Check the address and your connection to the network, then run again.",
                 technical=reason,
             )
-        self._hold(wait, f"the service cannot be reached (tried for {duration(patience)})")
+        self._pause_sending(wait, f"the service cannot be reached (tried for {duration(patience)})")
 
-    def _hold_throttled(self, reply: Reply, grant: Grant) -> None:
+    def _pause_throttled(self, reply: Reply, permit: Permit) -> None:
         too_fast = reply.status == 429
         self._counts["throttled"] += too_fast
         if too_fast:
-            self._pace.ease(grant)
-        if reply.retry_after is None and grant <= self._held_at:
+            self._limiter.slow_down(permit)
+        if reply.retry_after is None and permit <= self._paused_at:
             return
         now = anyio.current_time()
         self._unreached_since = None
@@ -366,13 +366,15 @@ class Service:
                 f"{self._origin} asks to wait for longer than {LONGEST_THROTTLE / 60:.0f} minutes.",
                 remedy="Run again later, with a lower --rate if this happens often.",
             )
-        self._hold(wait, "the service asks to send more slowly" if too_fast else "the service is not available")
+        self._pause_sending(
+            wait, "the service asks to send more slowly" if too_fast else "the service is not available"
+        )
 
-    def _hold(self, seconds: float, reason: str) -> None:
+    def _pause_sending(self, seconds: float, reason: str) -> None:
         """Let everyone wait. What was under way by then and fails in the same way is no further failure."""
-        self._held_at = anyio.current_time()
-        if self._pace.hold(seconds):
-            self._listener.held(seconds, reason)
+        self._paused_at = anyio.current_time()
+        if self._limiter.pause(seconds):
+            self._listener.paused(seconds, reason)
 
     def _backoff(self) -> float:
         """Seconds to wait after one more failure in a row; spread, so that many programs do not return together."""
@@ -391,7 +393,7 @@ class Service:
     async def _check_key_elsewhere(self, reply: Reply, hide: Callable[[str], str]) -> None:
         """As `_check_key`; but a 403 forbids this request alone if the account's page is still given for the key."""
         if reply.status == 403 and self._met:
-            page = await self._send("other", Lane.ASK, "GET", ACCOUNT_PATH)
+            page = await self._send("other", Priority.QUERY, "GET", ACCOUNT_PATH)
             if isinstance(page, Reply) and page.is_json and page.status in (200, 404):
                 return
         self._check_key(reply, hide)

@@ -3,10 +3,10 @@
 from provisioner.sheets.files import (
     FAILURES_COLUMNS,
     RESULTS_COLUMNS,
-    guard,
+    escape_formula,
     read_table,
     replace_file,
-    unguard,
+    unescape_formula,
     write_table,
 )
 from provisioner.sheets.sheet import BLANKS, UNCERTAIN, Origin, Sheet, column_letters
@@ -19,9 +19,9 @@ __all__ = [
     "Origin",
     "Sheet",
     "column_letters",
-    "guard",
+    "escape_formula",
     "read_table",
     "replace_file",
-    "unguard",
+    "unescape_formula",
     "write_table",
 ]

@@ -42,7 +42,7 @@ class Record(NamedTuple):
     """Why the cells cannot be told apart; None where they can. They are then what stands between the delimiters."""
     lines: int = 1
     """How many lines of a text file it takes."""
-    doubts: Mapping[int, str] = NO_DOUBTS
+    unconfirmed_rows: Mapping[int, str] = NO_DOUBTS
     """By position, of what kind a cell was that a workbook does not hold as text."""
 
 
@@ -149,12 +149,12 @@ def _records(
     written_by_us: bool,
 ) -> Iterator[Record]:
     grammar = _grammar(delimiter)
-    doubtful = 0
+    maybe_sent = 0
     while ahead:
         line = ahead.popleft()
-        if doubtful:
+        if maybe_sent:
             record = Record(number, line.split(delimiter), ROWS_OR_A_CELL)
-            doubtful -= 1
+            maybe_sent -= 1
         elif '"' not in line:
             record = Record(number, line.split(delimiter))
         elif grammar.whole.fullmatch(line):
@@ -169,7 +169,7 @@ def _records(
                 record = _parsed(number, block, delimiter)
             else:
                 record = Record(number, line.split(delimiter), ROWS_OR_A_CELL)
-                doubtful = len(block) - 1
+                maybe_sent = len(block) - 1
         yield record
         number += 1
 

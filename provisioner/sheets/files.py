@@ -49,7 +49,7 @@ _OUR_DELIMITER: Final = re.compile(r"(?:sheet_row(?=.email)|remedy(?=.task_id))(
 _FORMULA_STARTS: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20'")
 
 
-def guard(text: str) -> str:
+def escape_formula(text: str) -> str:
     """`text` such that a spreadsheet program shows it, whatever it holds."""
     first = text[:1]
     if (first in _FORMULA_STARTS or first.isspace()) and _FORMULA.match(text):
@@ -57,7 +57,7 @@ def guard(text: str) -> str:
     return text
 
 
-def unguard(text: str) -> str:
+def unescape_formula(text: str) -> str:
     """What `guard` was given."""
     return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text
 
@@ -72,8 +72,8 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
     """
     with _replacing(path) as part, part.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
-        writer.writerow([guard(cell) for cell in header])
-        writer.writerows([guard(cell) for cell in row] for row in rows)
+        writer.writerow([escape_formula(cell) for cell in header])
+        writer.writerows([escape_formula(cell) for cell in row] for row in rows)
         file.flush()
         os.fsync(file.fileno())
 
@@ -119,4 +119,4 @@ def read_table(path: Path, *, delimiter: str | None = None) -> Iterator[list[str
             delimiter = found[1]
             file.seek(0)
         for row in csv.reader(file, delimiter=delimiter, strict=True):
-            yield [unguard(cell) for cell in row]
+            yield [unescape_formula(cell) for cell in row]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
-from provisioner.sheets.files import FAILURES_COLUMNS, RESULTS_COLUMNS, unguard
+from provisioner.sheets.files import FAILURES_COLUMNS, RESULTS_COLUMNS, unescape_formula
 from provisioner.sheets.sheet import column_letters
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ class Layout:
     """Where in a row the columns stand that failures.csv adds; empty where the sheet is no such file."""
 
 
-def known_columns(cells: Iterable[str], meaning: Meaning) -> int:
+def known_columns(cells: Iterable[str], column_for: Meaning) -> int:
     """How many columns of the schema a row names: the more, the likelier it is the header."""
-    return len({meaning(cell) for cell in cells} - {None})
+    return len({column_for(cell) for cell in cells} - {None})
 
 
-def lay_out(header: Record, meaning: Meaning) -> Layout:
+def lay_out(header: Record, column_for: Meaning) -> Layout:
     """What stands where, by the header.
 
     Raises:
@@ -51,8 +51,8 @@ def lay_out(header: Record, meaning: Meaning) -> Layout:
     cells = header.cells
     added = _added(cells)
     own = tuple(position for position in range(len(cells)) if position not in added.values())
-    headers = tuple(unguard(cells[position]) if added else cells[position] for position in own)
-    return Layout(header, len(cells), headers, _keys(headers, meaning), own, added)
+    headers = tuple(unescape_formula(cells[position]) if added else cells[position] for position in own)
+    return Layout(header, len(cells), headers, _keys(headers, column_for), own, added)
 
 
 def is_ours(cells: Sequence[str]) -> bool:
@@ -83,10 +83,10 @@ def _added(cells: Sequence[str]) -> dict[str, int]:
     return {}
 
 
-def _keys(headers: Sequence[str], meaning: Meaning) -> tuple[str, ...]:
+def _keys(headers: Sequence[str], column_for: Meaning) -> tuple[str, ...]:
     keys: dict[str, int] = {}
     for position, header in enumerate(headers):
-        known = meaning(header)
+        known = column_for(header)
         if known in keys:
             first = keys[known]
             raise SheetError(

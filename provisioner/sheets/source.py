@@ -40,7 +40,7 @@ class Source:
     """What stands above the header."""
 
 
-def text_source(data: bytes, encoding: str | None, meaning: Meaning) -> Source:
+def text_source(data: bytes, encoding: str | None, column_for: Meaning) -> Source:
     """A text file, opened under the delimiter that makes its header name the most columns.
 
     Raises:
@@ -61,7 +61,7 @@ def text_source(data: bytes, encoding: str | None, meaning: Meaning) -> Source:
                 remedy="Save the sheet with commas, semicolons, tabs or pipes between its cells.",
             )
         del top[0]
-    candidates = [find_header(records(top[:SEARCHED_ROWS], delimiter), meaning) for delimiter in delimiters]
+    candidates = [find_header(records(top[:SEARCHED_ROWS], delimiter), column_for) for delimiter in delimiters]
     best = max(range(len(delimiters)), key=lambda place: candidates[place].known)
     found, delimiter = candidates[best], delimiters[best]
     if found.header is None:
@@ -93,14 +93,14 @@ class Found:
     above: Sequence[Record] = ()
 
 
-def find_header(rows: Iterable[Record], meaning: Meaning) -> Found:
+def find_header(rows: Iterable[Record], column_for: Meaning) -> Found:
     """The first of the rows that name the most columns."""
     best = Found(None, 0, 0)
     seen: list[Record] = []
     consumed = 0
     for record in rows:
         consumed += record.lines
-        known = known_columns(record.cells, meaning)
+        known = known_columns(record.cells, column_for)
         if known > best.known:
             best = Found(record, known, consumed, tuple(seen))
         seen.append(record)

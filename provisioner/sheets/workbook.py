@@ -38,32 +38,34 @@ def is_workbook(data: bytes) -> bool:
     return data.startswith((ZIP, COMPOUND_FILE))
 
 
-def workbook_source(data: bytes, sheet_name: str | None, meaning: Meaning, enough: Callable[[Record], bool]) -> Source:
+def workbook_source(
+    data: bytes, sheet_name: str | None, column_for: Meaning, enough: Callable[[Record], bool]
+) -> Source:
     """The sheet of a workbook that holds the mailboxes.
 
     Args:
         data: The file.
         sheet_name: The sheet to take; None takes the only visible one whose header is `enough`.
-        meaning: The column that a header means.
+        column_for: The column that a header means.
         enough: Whether a header has all that a sheet of mailboxes needs.
 
     Raises:
         SheetError: It is no workbook, is locked, or it is not certain which sheet is meant.
     """
-    page = _choose(_open(data), sheet_name, meaning, enough)
+    page = _choose(_open(data), sheet_name, column_for, enough)
     header = page.found.header
     if header is None:
         raise no_header()
     blind = blind_spots(data, page.sheet.name)
-    _refuse_hidden_columns(header, blind, meaning)
+    _refuse_hidden_columns(header, blind, column_for)
     rows = _records(page.sheet, blind)
     below = (record for record in rows if record.number > header.number)
     return Source(header, below, ",", certain=True, above=page.found.above)
 
 
-def _refuse_hidden_columns(header: Record, blind: BlindSpots, meaning: Meaning) -> None:
+def _refuse_hidden_columns(header: Record, blind: BlindSpots, column_for: Meaning) -> None:
     for position, name in enumerate(header.cells):
-        if meaning(name) and any(position in hidden for hidden in blind.hidden_columns):
+        if column_for(name) and any(position in hidden for hidden in blind.hidden_columns):
             raise SheetError(
                 f"The column “{name.strip()}” ({column_letters(position)}) is hidden in the workbook, "
                 "so it is not certain that it is meant.",
@@ -92,12 +94,12 @@ def _open(data: bytes) -> calamine.CalamineWorkbook:
 
 
 def _choose(
-    book: calamine.CalamineWorkbook, named: str | None, meaning: Meaning, enough: Callable[[Record], bool]
+    book: calamine.CalamineWorkbook, named: str | None, column_for: Meaning, enough: Callable[[Record], bool]
 ) -> _Page:
     names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == calamine.SheetTypeEnum.WorkSheet]
     if named is not None and named not in names:
         raise SheetError(f"The workbook has no sheet “{named}”.", remedy=f"Its sheets are {_listed(names)}.")
-    pages = {name: _page(book, name, meaning) for name in names if named in (None, name)}
+    pages = {name: _page(book, name, column_for) for name in names if named in (None, name)}
     if named is not None:
         return pages[named]
     pages = {name: page for name, page in pages.items() if page.found.header}
@@ -123,13 +125,13 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"“{name}”" for name in names)
 
 
-def _page(book: calamine.CalamineWorkbook, name: str, meaning: Meaning) -> _Page:
+def _page(book: calamine.CalamineWorkbook, name: str, column_for: Meaning) -> _Page:
     try:
         sheet = book.get_sheet_by_name(name)
     except calamine.CalamineError as error:
         refuse_damaged(error)
     visible = {sheet.name: sheet.visible for sheet in book.sheets_metadata}[name] == calamine.SheetVisibleEnum.Visible
-    return _Page(sheet, find_header(islice(_records(sheet, BlindSpots()), SEARCHED_ROWS), meaning), visible)
+    return _Page(sheet, find_header(islice(_records(sheet, BlindSpots()), SEARCHED_ROWS), column_for), visible)
 
 
 def _records(sheet: calamine.CalamineSheet, blind: BlindSpots) -> Iterator[Record]:
@@ -138,17 +140,17 @@ def _records(sheet: calamine.CalamineSheet, blind: BlindSpots) -> Iterator[Recor
     margin = [""] * (sheet.start[1] if sheet.start else 0)
     merged = _merged(sheet)
     for number, values in enumerate(sheet.iter_rows(), start=1):
-        cells, doubts = [*margin], dict(merged.get(number, NO_DOUBTS))
+        cells, unconfirmed_rows = [*margin], dict(merged.get(number, NO_DOUBTS))
         for position, value in enumerate(values, start=len(margin)):
             text, kind = _as_text(value)
             cells.append(text)
             if kind:
-                doubts[position] = kind
+                unconfirmed_rows[position] = kind
         for position, spot in blind.cells.get(number, {}).items():
-            doubts[position] = spot.kind
+            unconfirmed_rows[position] = spot.kind
             if spot.shown and position < len(cells):
                 cells[position] = spot.shown
-        yield Record(number, cells, doubts=doubts)
+        yield Record(number, cells, unconfirmed_rows=unconfirmed_rows)
 
 
 def _as_text(value: Any) -> tuple[str, str | None]:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from provisioner.records import Actor, Example, Group, LoginGroup, LoginState, Problem, Status
-from provisioner.wording import NOT_LOGGED_IN, why
+from provisioner.messages import NOT_LOGGED_IN, why
+from provisioner.records import Actor, LoginState, Problem, Status
+from provisioner.summary import Example, Group, LoginGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from provisioner.journal import Line
+    from provisioner.journal import JournalRow
 
 
 _Key = tuple[Actor, Status, str]
@@ -24,7 +25,7 @@ FILLED = 3
 """A cause with more gaps is left as it is: finding what stands in them could take long."""
 
 
-def group(lines: Iterable[Line], *, keep: int) -> tuple[Group, ...]:
+def group(lines: Iterable[JournalRow], *, keep: int) -> tuple[Group, ...]:
     """The lines that are left, by who must act and by cause, the most frequent first.
 
     A row with several problems is in the group of each of them; problems that always come together make one group.
@@ -45,7 +46,7 @@ def group(lines: Iterable[Line], *, keep: int) -> tuple[Group, ...]:
     return tuple(sorted(together.values(), key=lambda group: (order[group.actor], -group.rows)))
 
 
-def group_logins(lines: Iterable[Line], *, keep: int) -> tuple[LoginGroup, ...]:
+def group_logins(lines: Iterable[JournalRow], *, keep: int) -> tuple[LoginGroup, ...]:
     """The created mailboxes that were not logged in to over both protocols, by reason, the most frequent first.
 
     Each group holds the addresses of its first `keep` mailboxes.
@@ -75,7 +76,7 @@ class _Found:
         self.same = 0
         """The same for causes that the same cells have."""
 
-    def add(self, line: Line, problem: Problem, keep: int) -> None:
+    def add(self, line: JournalRow, problem: Problem, keep: int) -> None:
         self.rows += 1
         if not self.common:
             self.common = problem.sentence
@@ -112,19 +113,19 @@ def _joined(known: Group, new: Group) -> Group:
     return replace(known, cause=f"{known.cause}; {new.cause}", examples=tuple(examples))
 
 
-def _problems(line: Line) -> tuple[Problem, ...]:
+def _problems(line: JournalRow) -> tuple[Problem, ...]:
     """What is wrong with a row; what the service said of it is one problem."""
     said = why(line.status, line.error)
     return line.problems or (Problem(None, said, _without_the_row(said, line)),)
 
 
-def _without_the_row(text: str, line: Line) -> str:
+def _without_the_row(text: str, line: JournalRow) -> str:
     for own in (line.email, line.reply_to):
         text = text.replace(own, GAP) if own else text
     return text
 
 
-def _example(line: Line, problem: Problem) -> Example:
+def _example(line: JournalRow, problem: Problem) -> Example:
     return Example(
         place=problem.cell or (f"row {line.sheet_row}" if line.sheet_row is not None else "a row added by hand"),
         email=line.email,

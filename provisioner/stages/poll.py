@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 import anyio
 
 from provisioner.errors import StoppedError
-from provisioner.halt import Streak
-from provisioner.journal import Ended, Journal
-from provisioner.pace import Grant, Lane, LaneClosedError
-from provisioner.records import Created, Doubt, Failed, Gone, OpenTask, Pending, Status, TaskAnswer
-from provisioner.wording import duration
+from provisioner.journal import Finished, Journal
+from provisioner.messages import duration
+from provisioner.records import Created, Failed, Gone, OpenTask, Pending, Status, TaskAnswer, Unconfirmed
+from provisioner.service.rate_limiter import LimiterClosedError, Permit, Priority
+from provisioner.stages.stop_signal import FailureStreak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from provisioner.halt import Halt
-    from provisioner.pace import Pace
-    from provisioner.progress import Listener
+    from provisioner.events import Listener
     from provisioner.service import Service
+    from provisioner.service.rate_limiter import RateLimiter
+    from provisioner.stages.stop_signal import StopSignal
 
 YOUNGEST = 0.5
 """Seconds: no task is asked about sooner, nor two questions about it follow each other more closely."""
@@ -63,9 +63,9 @@ class TypicalAge:
     def seconds(self) -> float:
         return max(YOUNGEST, math.exp(self._mean) * EARLY)
 
-    def learn(self, age: float, *, ended: bool) -> None:
+    def learn(self, age: float, *, finished: bool) -> None:
         """A task that was asked about for the first time at this age had ended by then, or had not."""
-        side = -1.0 if ended else 1.0
+        side = -1.0 if finished else 1.0
         scale = math.sqrt(SPREAD**2 + self._variance)
         surprise = side * (math.log(max(age, YOUNGEST / 10)) - self._mean) / scale
         # Beyond this the tail of the normal distribution is nothing to a float; the two sides meet as they should.
@@ -130,16 +130,16 @@ class Agenda:
             return self._fresh.popleft()
         return heapq.heappop(self._others)[2]
 
-    def ended(self, followed: Followed, now: float) -> None:
+    def finished(self, followed: Followed, now: float) -> None:
         """It was asked about at `now`, and is not to be asked about again."""
         if followed.fresh:
-            self._typical.learn(followed.age(now), ended=True)
+            self._typical.learn(followed.age(now), finished=True)
 
     def pending(self, followed: Followed, now: float) -> None:
         """It was asked about at `now`, and had not ended: it is due again when it is somewhat older."""
         age = followed.age(now)
         if followed.fresh:
-            self._typical.learn(age, ended=False)
+            self._typical.learn(age, finished=False)
             followed.fresh = False
         at = max(now + self._pause(age), followed.since + self._typical.seconds)
         self._push(max(now, min(at, followed.since + self._timeout)), followed)
@@ -168,9 +168,9 @@ class Poller:
     def __init__(
         self,
         service: Service,
-        pace: Pace,
+        limiter: RateLimiter,
         journal: Journal,
-        halt: Halt,
+        stop_signal: StopSignal,
         listener: Listener,
         *,
         wall_clock: Callable[[], float],
@@ -183,22 +183,22 @@ class Poller:
         One that the service does not know after `gone_after` seconds is given up, and its row is in doubt.
         """
         self._service = service
-        self._pace = pace
+        self._limiter = limiter
         self._journal = journal
-        self._halt = halt
-        self._streak = Streak(halt, stop_after)
+        self._stop_signal = stop_signal
+        self._streak = FailureStreak(stop_signal, stop_after)
         self._listener = listener
         self._now = wall_clock
         self._task_timeout = task_timeout
         self._gone_after = gone_after
-        self._agenda = Agenda(task_timeout, pace.spacing)
+        self._agenda = Agenda(task_timeout, limiter.spacing)
         self._open = 0
         self._complete = False
         self._given_up = False
         self._choosing = anyio.Lock(fast_acquire=True)
         self._sleeps_until = math.inf
         self._wake = anyio.Event()
-        self.doubts: list[Doubt] = []
+        self.unconfirmed_rows: list[Unconfirmed] = []
         """Rows of which only a look at the service's list can tell what became of them."""
 
     def follow(self, task: OpenTask) -> None:
@@ -233,16 +233,16 @@ class Poller:
 
     async def _work(self) -> None:
         while (turn := await self._next()) is not None:
-            followed, grant = turn
+            followed, permit = turn
             try:
-                await self._take(followed, await self._service.task(followed.task, grant))
-            except LaneClosedError:
+                await self._take(followed, await self._service.task(followed.task, permit))
+            except LimiterClosedError:
                 self._leave()
             except StoppedError as error:
                 self._leave()
-                self._halt.call(error)
+                self._stop_signal.set(error)
 
-    async def _next(self) -> tuple[Followed, Grant] | None:
+    async def _next(self) -> tuple[Followed, Permit] | None:
         """The task to ask about now, with the leave to ask; None when all is done.
 
         One worker at a time waits here, and chooses only when it may send: what is worth asking changes meanwhile.
@@ -254,12 +254,12 @@ class Poller:
                     await self._sleep_until(at)
                     continue
                 try:
-                    grant = await self._pace.grant(Lane.ASK)
-                except LaneClosedError:
+                    permit = await self._limiter.acquire(Priority.QUERY)
+                except LimiterClosedError:
                     self._give_up()
                     return None
                 if (followed := self._agenda.take()) is not None:
-                    return followed, grant
+                    return followed, permit
         return None
 
     async def _sleep_until(self, at: float) -> None:
@@ -275,23 +275,25 @@ class Poller:
         job = followed.task.job
         match answer:
             case Created(mailbox_id):
-                self._agenda.ended(followed, now)
+                self._agenda.finished(followed, now)
                 await self._end(followed, Status.CREATED, mailbox_id=mailbox_id)
                 self._streak.succeeded()
             case Failed(reason, duplicate):
-                self._agenda.ended(followed, now)
+                self._agenda.finished(followed, now)
                 if duplicate:
                     # After an unseen answer the address may be taken by our own create, still under way.
-                    await self._doubt(followed, Status.UNKNOWN if job.doubtful else Status.FAILED, reason)
+                    await self._leave_unconfirmed(followed, Status.UNKNOWN if job.maybe_sent else Status.FAILED, reason)
                 else:
                     await self._end(followed, Status.FAILED, reason)
                     self._streak.failed(job.request.anonymous(reason))
             case Gone() if followed.age(now) >= self._gone_after:
-                self._agenda.ended(followed, now)
-                await self._doubt(followed, Status.UNKNOWN, "the service no longer knows its task", resend=True)
+                self._agenda.finished(followed, now)
+                await self._leave_unconfirmed(
+                    followed, Status.UNKNOWN, "the service no longer knows its task", resend=True
+                )
             case Pending() | Gone() if followed.age(now) >= self._task_timeout:
                 waited = duration(self._task_timeout)
-                await self._doubt(followed, Status.UNFINISHED, f"accepted, and not done after {waited}")
+                await self._leave_unconfirmed(followed, Status.UNFINISHED, f"accepted, and not done after {waited}")
             case Pending() | Gone() if self._given_up:
                 self._leave()
             case Pending() | Gone():
@@ -299,15 +301,15 @@ class Poller:
                 self._wake_if_sooner()
 
     async def _end(self, followed: Followed, status: Status, error: str = "", mailbox_id: str | None = None) -> None:
-        await self._journal.record(Ended(followed.task.job.line, status, self._now(), error, mailbox_id))
-        self._listener.ended(status)
+        await self._journal.record(Finished(followed.task.job.line, status, self._now(), error, mailbox_id))
+        self._listener.finished(status)
         self._close_one()
 
-    async def _doubt(self, followed: Followed, status: Status, error: str, *, resend: bool = False) -> None:
+    async def _leave_unconfirmed(self, followed: Followed, status: Status, error: str, *, resend: bool = False) -> None:
         """The status holds unless the service's list says better; only then may it be sent again, if at all."""
-        job = replace(followed.task.job, doubtful=True) if resend else followed.task.job
-        await self._journal.record(Ended(job.line, status, self._now(), error))
-        self.doubts.append(Doubt(job, followed.since, status, resend))
+        job = replace(followed.task.job, maybe_sent=True) if resend else followed.task.job
+        await self._journal.record(Finished(job.line, status, self._now(), error))
+        self.unconfirmed_rows.append(Unconfirmed(job, followed.since, status, resend))
         self._close_one()
 
     def _take_on(self, task: OpenTask, *, fresh: bool) -> None:
@@ -319,7 +321,7 @@ class Poller:
         self._wake_if_sooner()
 
     async def _give_up_when_closed(self) -> None:
-        await self._pace.until_closed(Lane.ASK)
+        await self._limiter.until_closed(Priority.QUERY)
         self._give_up()
 
     def _give_up(self) -> None:
@@ -331,7 +333,7 @@ class Poller:
 
     def _leave(self) -> None:
         """Leave a task as it is: the journal says already that it is unfinished."""
-        self._listener.ended(Status.UNFINISHED)
+        self._listener.finished(Status.UNFINISHED)
         self._close_one()
 
     def _close_one(self) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from provisioner.errors import SheetError
 from provisioner.records import Status, TaskId
-from provisioner.sheets import BLANKS, UNCERTAIN, Origin, Sheet, column_letters, unguard
+from provisioner.sheets import BLANKS, UNCERTAIN, Origin, Sheet, column_letters, unescape_formula
 from provisioner.sheets.blindspots import ERROR, HIDDEN
 from provisioner.sheets.cells import Cells
 from provisioner.sheets.delimited import ROWS_OR_A_CELL, Record, Run
@@ -100,7 +100,7 @@ def read(
     if blank_password_ok:
         required.discard("password")
     source = _open(path, schema, encoding, sheet_name, required)
-    layout = lay_out(source.header, schema.meaning)
+    layout = lay_out(source.header, schema.column_for)
     _refuse_near_misses(layout, schema)
     _refuse_missing_columns(layout, [name for name in schema.columns if name in required])
     _refuse_tables_above(source, schema)
@@ -118,11 +118,14 @@ def _open(
         if encoding is not None:
             raise SheetError(f"{path} is a workbook, which has no encoding.", remedy="Leave out --encoding.")
         return workbook_source(
-            data, sheet_name, schema.meaning, lambda header: set(required) <= set(map(schema.meaning, header.cells))
+            data,
+            sheet_name,
+            schema.column_for,
+            lambda header: set(required) <= set(map(schema.column_for, header.cells)),
         )
     if sheet_name is not None:
         raise SheetError(f"{path} is a text file, which has no sheets.", remedy="Leave out --sheet.")
-    return text_source(data, encoding, schema.meaning)
+    return text_source(data, encoding, schema.column_for)
 
 
 def _content(path: Path) -> bytes:
@@ -145,7 +148,7 @@ def _fill(fill: Mapping[str, str], schema: MailboxSchema) -> dict[str, str]:
     filled: dict[str, str] = {}
     names: dict[str, str] = {}
     for name, value in fill.items():
-        column = schema.meaning(name)
+        column = schema.column_for(name)
         if column is None:
             raise SheetError(
                 f"There is no column “{name}” to be set.", remedy=f"The columns are {', '.join(schema.columns)}."
@@ -167,10 +170,10 @@ def _refuse_near_misses(layout: Layout, schema: MailboxSchema) -> None:
     """A misspelt header must not pass for an unknown column: what stands under it would silently not be sent."""
     misses = []
     for position, header in enumerate(layout.headers):
-        near = schema.near(header)
-        if near is not None and near not in layout.keys:
+        closest = schema.closest_column(header)
+        if closest is not None and closest not in layout.keys:
             misses.append(
-                f"The column “{header.strip()}” ({column_letters(position)}) is not known; did you mean {near}?"
+                f"The column “{header.strip()}” ({column_letters(position)}) is not known; did you mean {closest}?"
             )
     if misses:
         remedy = "Rename them if so; if not, choose names that are less alike."
@@ -198,7 +201,7 @@ def _refuse_tables_above(source: Source, schema: MailboxSchema) -> None:
     """A table above the one whose header names the most columns must not pass for a preamble."""
     rows_between = False
     for record in reversed(source.above):
-        if known_columns(record.cells, schema.meaning) < TELLING_NAMES:
+        if known_columns(record.cells, schema.column_for) < TELLING_NAMES:
             rows_between |= any(map(_visible, record.cells))
         elif rows_between:
             raise two_tables(record, source.header)
@@ -347,9 +350,9 @@ class _Table:
     def _add_records(self, batch: Sequence[Record]) -> None:
         batch = [record for record in batch if any(map(_visible, record.cells))]
         rows = [self._fitted(record) for record in batch]
-        doubts = {record.number: record.doubts for record in batch if record.doubts}
+        unconfirmed_rows = {record.number: record.unconfirmed_rows for record in batch if record.unconfirmed_rows}
         if rows:
-            self._add([record.number for record in batch], list(zip(*rows, strict=True)), doubts)
+            self._add([record.number for record in batch], list(zip(*rows, strict=True)), unconfirmed_rows)
 
     def _fitted(self, record: Record) -> list[str]:
         """The record's cells, as many as the header has; where that took a guess, the row is marked as broken."""
@@ -385,7 +388,7 @@ class _Table:
         self,
         numbers: Sequence[int],
         columns: Sequence[Sequence[str]],
-        doubts: Mapping[int, Mapping[int, str]] | None = None,
+        unconfirmed_rows: Mapping[int, Mapping[int, str]] | None = None,
     ) -> None:
         dropped = self._no_rows(numbers, columns)
         if dropped:
@@ -396,8 +399,8 @@ class _Table:
             block = (columns[self._layout.added[name]] for name in ("sheet_row", "task_id", "status", "error"))
             self._origins.update(zip(numbers, map(_origin, *block), strict=True))
         for place, position in enumerate(self._layout.own):
-            texts = [unguard(text) for text in columns[position]] if self._layout.added else columns[position]
-            texts = self._doubted(numbers, texts, place, doubts or {})
+            texts = [unescape_formula(text) for text in columns[position]] if self._layout.added else columns[position]
+            texts = self._doubted(numbers, texts, place, unconfirmed_rows or {})
             self._columns[place].add(_cleaned(texts, self._known[place]))
         self._numbers.append(np.array(numbers, dtype=np.int64))
 
@@ -408,7 +411,7 @@ class _Table:
             cells = [columns[position][index] for position in self._layout.own]
             names = [cell.replace(UNCERTAIN, "") for cell in cells]
             likely = [name for name in names if not _NO_HEADER.search(name)]
-            header = len(likely) >= self._names and known_columns(likely, self._schema.meaning) >= self._names
+            header = len(likely) >= self._names and known_columns(likely, self._schema.column_for) >= self._names
             example = self._is_example(cells)
             self._met_example |= example
             if not any(map(_visible, cells)) or example or (header and self._is_same_header(names)):
@@ -444,11 +447,17 @@ class _Table:
         if self._names == 1:
             return tuple(cells) == self._layout.headers
         return all(
-            self._schema.meaning(cell) == column.name for cell, column in zip(cells, self._known, strict=True) if column
+            self._schema.column_for(cell) == column.name
+            for cell, column in zip(cells, self._known, strict=True)
+            if column
         )
 
     def _doubted(
-        self, numbers: Sequence[int], texts: Sequence[str], place: int, doubts: Mapping[int, Mapping[int, str]]
+        self,
+        numbers: Sequence[int],
+        texts: Sequence[str],
+        place: int,
+        unconfirmed_rows: Mapping[int, Mapping[int, str]],
     ) -> Sequence[str]:
         """`texts`, marked where they are not certain; the rows that then hold a mark are noted as broken."""
         column = self._known[place]
@@ -458,7 +467,7 @@ class _Table:
         if column:
             if not (ascii_only or self._certain):
                 why = {number: _GUESSED for number, text in zip(numbers, texts, strict=True) if not text.isascii()}
-            why |= self._why_uncertain(numbers, column, place, doubts)
+            why |= self._why_uncertain(numbers, column, place, unconfirmed_rows)
         if UNCERTAIN not in together and not why:
             return texts
         marked = []
@@ -469,17 +478,17 @@ class _Table:
             if UNCERTAIN in text or number in why:
                 origin = self._origins.get(number)
                 cell = f"{column_letters(place)}{(origin and origin.sheet_row) or number}"
-                doubt = why[number].format(cell) if number in why else _marked(cell, origin)
-                self._broken.setdefault(number, doubt)
+                unconfirmed = why[number].format(cell) if number in why else _marked(cell, origin)
+                self._broken.setdefault(number, unconfirmed)
             marked.append(UNCERTAIN + text if number in why and UNCERTAIN not in text else text)
         return marked
 
     def _why_uncertain(
-        self, numbers: Sequence[int], column: Column, place: int, doubts: Mapping[int, Mapping[int, str]]
+        self, numbers: Sequence[int], column: Column, place: int, unconfirmed_rows: Mapping[int, Mapping[int, str]]
     ) -> dict[int, str]:
         """By row, why a cell that would be sent is not certain, other than by its letters."""
         why = {}
-        for number, kinds in doubts.items():
+        for number, kinds in unconfirmed_rows.items():
             kind = kinds.get(self._layout.own[place])
             if kind is not None and not (kind == NUMBER and column.whole_number):
                 why[number] = _DOUBTS[kind]
@@ -510,9 +519,11 @@ def _cleaned(texts: Sequence[str], column: Column | None) -> Sequence[str]:
     """
     together = "".join(texts)
     if column and (not together.isascii() or any(map(together.__contains__, _ASCII_BLANKS))):
-        bare = [text.strip(BLANKS) for text in texts]
+        normalize = [text.strip(BLANKS) for text in texts]
         texts = (
-            [text if edgeless else "" for text, edgeless in zip(texts, bare, strict=True)] if column.secret else bare
+            [text if edgeless else "" for text, edgeless in zip(texts, normalize, strict=True)]
+            if column.secret
+            else normalize
         )
     if column and column.whole_number and "." in together:
         texts = list(map(_whole, texts))
@@ -549,10 +560,10 @@ def _visible(text: str) -> bool:
 
 def _origin(sheet_row: str, task_id: str, status: str, error: str) -> Origin:
     row, word = _WHOLE.sub(r"\1", sheet_row.strip(BLANKS)), status.strip(BLANKS).lower()
-    task = unguard(task_id).strip(BLANKS)
+    task = unescape_formula(task_id).strip(BLANKS)
     return Origin(
         sheet_row=int(row) if row.isascii() and row.isdecimal() else None,
         task_id=TaskId(task) if task else None,
         status=Status(word) if word in list(Status) else None,
-        error=unguard(error),
+        error=unescape_formula(error),
     )

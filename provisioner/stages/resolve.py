@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from provisioner.journal import address_key
-from provisioner.records import Holding, Holdings, Request, Row
+from provisioner.records import Request, Resource, Resources, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -58,12 +58,12 @@ class _Match:
 class Resolver:
     """Knows what the cells of one sheet mean at the service."""
 
-    def __init__(self, holdings: Holdings | None) -> None:
+    def __init__(self, resources: Resources | None) -> None:
         """None: the service was not asked."""
         domains, relay_servers, projects = (
-            (holdings.domains, holdings.relay_servers, holdings.projects) if holdings else (None, None, None)
+            (resources.domains, resources.relay_servers, resources.projects) if resources else (None, None, None)
         )
-        asked = holdings is not None
+        asked = resources is not None
         self._asked = asked
         self._domains = _Kind("domain", "domains", domains, asked=asked, plain=_plain_domain)
         self._relay_servers = _Kind("relay server", "relay servers", relay_servers, asked=asked, plain=_plain)
@@ -126,7 +126,7 @@ class Resolver:
         )
 
 
-def twins(cells: Iterable[tuple[int, tuple[str, ...]]], resolver: Resolver) -> dict[int, list[int]]:
+def duplicates(cells: Iterable[tuple[int, tuple[str, ...]]], resolver: Resolver) -> dict[int, list[int]]:
     """The rows of which several mean one mailbox, and for each all that do. `cells`: of each row its email and domain.
 
     It is for those that write it differently; of rows that write it alike, all are found too.
@@ -150,7 +150,7 @@ class _Kind:
         self,
         noun: str,
         plural: str,
-        holdings: Sequence[Holding] | None,
+        resources: Sequence[Resource] | None,
         *,
         asked: bool,
         plain: Callable[[str], str],
@@ -159,9 +159,9 @@ class _Kind:
         self._noun = noun
         self._plural = plural
         self._plain = plain
-        self._holdings = holdings
+        self._holdings = resources
         self._asked = asked
-        self._by_id = {holding.id: holding for holding in holdings or ()}
+        self._by_id = {resource.id: resource for resource in resources or ()}
         self._found: dict[str, _Match] = {}
 
     def find(self, text: str) -> _Match:
@@ -182,42 +182,42 @@ class _Kind:
             return _Match(number)
         matches = [self._by_id[number]] if number in self._by_id else [] if number else self._named(text)
         if len(matches) > 1:
-            which = " and ".join(str(holding.id) for holding in matches)
+            which = " and ".join(str(resource.id) for resource in matches)
             return _Match(None, fault=f"“{text}” is the name of {self._plural} {which}; write the ID of the one meant")
         if not matches:
             return _Match(None, fault=self._lacking(text))
         return self._usable(matches[0])
 
-    def _usable(self, holding: Holding) -> _Match:
-        if holding.verified is False:
-            fault = f"{self._noun} {_shown(holding)} is not verified yet; verify it at Mission Inbox, then run again"
-            return _Match(holding.id, holding.name, fault)
-        return _Match(holding.id, holding.name)
+    def _usable(self, resource: Resource) -> _Match:
+        if resource.verified is False:
+            fault = f"{self._noun} {_shown(resource)} is not verified yet; verify it at Mission Inbox, then run again"
+            return _Match(resource.id, resource.name, fault)
+        return _Match(resource.id, resource.name)
 
-    def _named(self, text: str) -> list[Holding]:
-        holdings = self._holdings or ()
-        exactly = [holding for holding in holdings if holding.name == text]
+    def _named(self, text: str) -> list[Resource]:
+        resources = self._holdings or ()
+        exactly = [resource for resource in resources if resource.name == text]
         if len(exactly) == 1:
             return exactly
-        return [holding for holding in holdings if holding.name and self._plain(holding.name) == self._plain(text)]
+        return [resource for resource in resources if resource.name and self._plain(resource.name) == self._plain(text)]
 
     def _lacking(self, text: str) -> str:
         said = f"the account has no {self._noun} {text if ID.fullmatch(text) else f'“{text}”'}"
-        by_text = {str(holding.id): holding for holding in self._holdings or ()}
-        by_text |= {self._plain(holding.name): holding for holding in self._holdings or () if holding.name}
+        by_text = {str(resource.id): resource for resource in self._holdings or ()}
+        by_text |= {self._plain(resource.name): resource for resource in self._holdings or () if resource.name}
         close = get_close_matches(self._plain(text), by_text, n=NAMED)
         nearest = list(dict.fromkeys(_shown(by_text[match]) for match in close))
         if nearest:
             return f"{said}; write the nearest that it has: {', '.join(nearest)}"
-        some = [_shown(holding) for holding in (self._holdings or ())[:NAMED]]
+        some = [_shown(resource) for resource in (self._holdings or ())[:NAMED]]
         more = ", …" if len(self._by_id) > NAMED else ""
         if some:
             return f"{said}; write one that it has: {', '.join(some)}{more}"
         return f"{said}, nor any other; add one at Mission Inbox, then run again"
 
 
-def _shown(holding: Holding) -> str:
-    return f"{holding.id} ({holding.name})" if holding.name else str(holding.id)
+def _shown(resource: Resource) -> str:
+    return f"{resource.id} ({resource.name})" if resource.name else str(resource.id)
 
 
 def _plain(name: str) -> str:

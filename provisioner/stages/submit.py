@@ -9,28 +9,18 @@ from typing import TYPE_CHECKING
 import anyio
 
 from provisioner.errors import StoppedError
-from provisioner.halt import Streak
-from provisioner.journal import Ended, Journal, Sending, TakenOn, Withdrawn
-from provisioner.pace import Lane, LaneClosedError
-from provisioner.records import (
-    Accepted,
-    CreateAnswer,
-    Created,
-    Doubt,
-    Job,
-    Lost,
-    OpenTask,
-    Refused,
-    Status,
-)
+from provisioner.journal import Finished, Journal, SendCancelled, Sending, TaskAccepted
+from provisioner.records import Accepted, CreateAnswer, Created, Job, Lost, OpenTask, Refused, Status, Unconfirmed
+from provisioner.service.rate_limiter import LimiterClosedError, Priority
+from provisioner.stages.stop_signal import FailureStreak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from provisioner.halt import Halt
-    from provisioner.pace import Pace
-    from provisioner.progress import Listener
+    from provisioner.events import Listener
     from provisioner.service import Service
+    from provisioner.service.rate_limiter import RateLimiter
+    from provisioner.stages.stop_signal import StopSignal
 
 TAKEN = "the service says that it exists already; it was not looked up before the run ended"
 """Of a row whose refusal is still to be looked up."""
@@ -45,26 +35,26 @@ class Submitter:
     def __init__(
         self,
         service: Service,
-        pace: Pace,
+        limiter: RateLimiter,
         journal: Journal,
-        halt: Halt,
+        stop_signal: StopSignal,
         listener: Listener,
         *,
         wall_clock: Callable[[], float],
         stop_after: int,
         accepted: Callable[[OpenTask], None],
     ) -> None:
-        """`accepted` is told of each task as soon as its ID is in the journal; `stop_after` is `Streak`'s limit."""
+        """`accepted` is told of each task as soon as its ID is in the journal; `stop_after` is the streak's limit."""
         self._service = service
-        self._pace = pace
+        self._limiter = limiter
         self._journal = journal
-        self._halt = halt
-        self._streak = Streak(halt, stop_after)
+        self._stop_signal = stop_signal
+        self._streak = FailureStreak(stop_signal, stop_after)
         self._listener = listener
         self._now = wall_clock
         self._accepted = accepted
-        self._announcing = anyio.Semaphore(1 + math.ceil(LEAD / pace.spacing), fast_acquire=True)
-        self.doubts: list[Doubt] = []
+        self._announcing = anyio.Semaphore(1 + math.ceil(LEAD / limiter.spacing), fast_acquire=True)
+        self.unconfirmed_rows: list[Unconfirmed] = []
         """Rows of which only a look at the service's list can tell what became of them."""
 
     async def submit(self, jobs: Iterable[Job], *, workers: int) -> None:
@@ -79,8 +69,8 @@ class Submitter:
                 try:
                     await self._send(job)
                 except StoppedError as error:
-                    self._halt.call(error)
-                if self._halt.reason is not None:
+                    self._stop_signal.set(error)
+                if self._stop_signal.reason is not None:
                     return
 
         async with anyio.create_task_group() as group:
@@ -90,17 +80,17 @@ class Submitter:
     async def _send(self, job: Job) -> None:
         """Announce one job, send it and store what came of it; nothing at all where the run was halted."""
         async with self._announcing:
-            if self._halt.reason is not None:
+            if self._stop_signal.reason is not None:
                 return
             await self._journal.record(Sending(job, self._now()))
             try:
-                grant = await self._pace.grant(Lane.CREATE)
-            except LaneClosedError:
+                permit = await self._limiter.acquire(Priority.CREATE)
+            except LimiterClosedError:
                 await self._withdraw(job)
                 return
         try:
-            answer = await self._service.create(job.request, grant)
-        except LaneClosedError:
+            answer = await self._service.create(job.request, permit)
+        except LimiterClosedError:
             await self._withdraw(job)
         except StoppedError:
             await self._withdraw(job)
@@ -110,37 +100,39 @@ class Submitter:
             self._listener.sent()
 
     async def _withdraw(self, job: Job) -> None:
-        await self._journal.record(Withdrawn(job.line, self._now()))
+        await self._journal.record(SendCancelled(job.line, self._now()))
 
     async def _take(self, job: Job, answer: CreateAnswer) -> None:
         """Store what the service answered; nothing else happens to the row before that."""
         match answer:
             case Accepted(task_id):
-                await self._journal.record(TakenOn(job.line, task_id, self._now()))
+                await self._journal.record(TaskAccepted(job.line, task_id, self._now()))
                 self._accepted(OpenTask(job, task_id))
                 self._streak.succeeded()
             case Created(mailbox_id):
                 await self._end(job, Status.CREATED, mailbox_id=mailbox_id)
                 self._streak.succeeded()
             case Refused(reason, duplicate):
-                if duplicate and job.doubtful:
+                if duplicate and job.maybe_sent:
                     # After an unseen answer the address may be taken by our own create, still under way.
-                    await self._doubt(job, Status.UNKNOWN, reason)
+                    await self._leave_unconfirmed(job, Status.UNKNOWN, reason)
                 elif duplicate:
-                    await self._doubt(job, Status.UNSENT, TAKEN, refusal=reason)
+                    await self._leave_unconfirmed(job, Status.UNSENT, TAKEN, refusal=reason)
                 else:
                     await self._end(job, Status.REJECTED, reason)
                     self._streak.failed(job.request.anonymous(reason))
             case Lost(reason):
-                job = replace(job, doubtful=True)
-                await self._doubt(job, Status.UNKNOWN, f"sent, but no clear answer: {reason}", resend=True)
+                job = replace(job, maybe_sent=True)
+                await self._leave_unconfirmed(job, Status.UNKNOWN, f"sent, but no clear answer: {reason}", resend=True)
                 self._streak.failed(reason)
 
     async def _end(self, job: Job, status: Status, error: str = "", mailbox_id: str | None = None) -> None:
-        await self._journal.record(Ended(job.line, status, self._now(), error, mailbox_id))
-        self._listener.ended(status)
+        await self._journal.record(Finished(job.line, status, self._now(), error, mailbox_id))
+        self._listener.finished(status)
 
-    async def _doubt(self, job: Job, status: Status, error: str, *, resend: bool = False, refusal: str = "") -> None:
+    async def _leave_unconfirmed(
+        self, job: Job, status: Status, error: str, *, resend: bool = False, refusal: str = ""
+    ) -> None:
         """The status holds unless the service's list says better."""
-        await self._journal.record(Ended(job.line, status, self._now(), error))
-        self.doubts.append(Doubt(job, anyio.current_time(), status, resend, refusal))
+        await self._journal.record(Finished(job.line, status, self._now(), error))
+        self.unconfirmed_rows.append(Unconfirmed(job, anyio.current_time(), status, resend, refusal))

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from provisioner.records import Problem, Row, Secret
+from provisioner.records import Problem, Row
 from provisioner.schema import Fault
+from provisioner.secret import Secret
 from provisioner.sheets import BLANKS
 from provisioner.sieve import blocks
 
@@ -127,7 +128,7 @@ def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = F
         found = list(_findings(sheet, schema, column, whole, blank_ok=blank_ok))
         findings += [_nameless(finding, cut) for finding in found]
         if name == "email":
-            findings += _twins(sheet, whole)
+            findings += _duplicates(sheet, whole)
         if column.secret and name in known:
             for finding in found:
                 cut[finding.positions] = True
@@ -183,7 +184,7 @@ def _broken(sheet: Sheet, schema: MailboxSchema, column: str, positions: Positio
     return schema.broken(column, pd.Series(texts, dtype=object, copy=False))
 
 
-def _twins(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
+def _duplicates(sheet: Sheet, whole: Mask) -> Iterator[_Finding]:
     """The rows of which several mean one mailbox: the same username, whatever its case, and the same domain."""
     if "email" not in sheet.keys or "domain" not in sheet.keys:
         return

@@ -15,29 +15,20 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from provisioner.certificates import trusted
 from provisioner.errors import SettingsError
-from provisioner.journal import Journal, Line, LoggedIn, password_check
+from provisioner.journal import Journal, JournalRow, LoginChecked, password_check
 from provisioner.mail import imap_login, smtp_login
-from provisioner.records import (
-    IMAPS_PORT,
-    SMTPS_PORT,
-    Account,
-    LoginAnswer,
-    LoginCounts,
-    LoginState,
-    MailLogin,
-    MailServer,
-    Secret,
-    Status,
-)
-from provisioner.trust import trusted
+from provisioner.records import IMAPS_PORT, SMTPS_PORT, Account, LoginAnswer, LoginState, MailLogin, MailServer, Status
+from provisioner.secret import Secret
+from provisioner.summary import LoginCounts
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from provisioner.events import Listener
     from provisioner.mail import Attempt
-    from provisioner.progress import Listener
     from provisioner.settings import VerifyOptions
     from provisioner.sheets import Sheet
 
@@ -60,7 +51,7 @@ OTHER_PASSWORD = f"not tried: the sheet's password is not that of the mailbox's 
 class Untried:
     """A mailbox that cannot be logged in to, and why."""
 
-    line: Line
+    line: JournalRow
     reason: str
 
 
@@ -72,7 +63,7 @@ class Gathered:
     untried: Sequence[Untried]
 
 
-def gather(lines: Iterable[Line], passwords: Mapping[str, Sequence[Secret]], now: float) -> Gathered:
+def gather(lines: Iterable[JournalRow], passwords: Mapping[str, Sequence[Secret]], now: float) -> Gathered:
     """Which mailboxes can be logged in to, and which cannot.
 
     `passwords`: by a row's key or its full address in lower case, all that sheets give for it. Only one that the
@@ -93,7 +84,7 @@ def gather(lines: Iterable[Line], passwords: Mapping[str, Sequence[Secret]], now
     return Gathered(ready, untried)
 
 
-def _password(line: Line, passwords: Mapping[str, Sequence[Secret]]) -> tuple[Secret | None, str]:
+def _password(line: JournalRow, passwords: Mapping[str, Sequence[Secret]]) -> tuple[Secret | None, str]:
     if line.password is not None:
         return line.password, ""
     given = [*passwords.get(line.address_key or "", ()), *passwords.get(line.address.casefold(), ())]
@@ -117,7 +108,7 @@ async def verify(
     `servers`: IMAP's and SMTP's.
     """
     for each in mailboxes.untried:
-        await journal.record(LoggedIn(each.line.id, wall_clock(), None, None, each.reason))
+        await journal.record(LoginChecked(each.line.id, wall_clock(), None, None, each.reason))
     context = await anyio.to_thread.run_sync(trusted)
     imap, smtp = servers
     both = (_Server(imap, imap_login, context), _Server(smtp, smtp_login, context))
@@ -129,7 +120,7 @@ async def verify(
         waiting = [login for login in waiting if work.may_improve(login)]
         if not waiting or anyio.current_time() + pause > deadline:
             break
-        listener.held(pause, f"{len(waiting)} mailboxes are tried again")
+        listener.paused(pause, f"{len(waiting)} mailboxes are tried again")
         await anyio.sleep(pause)
         pause *= 2
     good = sum(work.is_good(login) for login in mailboxes.ready)
@@ -194,11 +185,11 @@ class _Verifying:
         refused = any(_is(LoginState.REFUSED, server, login) for server in self._servers)
         return not self.is_good(login) and (login.fresh or not refused)
 
-    def _change(self, login: MailLogin) -> LoggedIn:
+    def _change(self, login: MailLogin) -> LoginChecked:
         imap, smtp = (server.answers[login.line] for server in self._servers)
         named = zip(("IMAP", "SMTP"), (imap, smtp), strict=True)
         error = "; ".join(f"{name}: {answer.sentence}" for name, answer in named if answer.sentence)
-        return LoggedIn(login.line, self._now(), imap.state, smtp.state, error or None)
+        return LoginChecked(login.line, self._now(), imap.state, smtp.state, error or None)
 
 
 def _is(state: LoginState, server: _Server, login: MailLogin) -> bool:

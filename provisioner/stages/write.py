@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from provisioner.errors import FilesError
+from provisioner.messages import remedy, why
 from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, Sheet, write_table
-from provisioner.wording import remedy, why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from provisioner.journal import Journal, Line
-    from provisioner.runfolder import RunFolder
+    from provisioner.journal import Journal, JournalRow
+    from provisioner.run_folder import RunFolder
 
 FAILURES_FACT = "failures.csv as it was written"
 
@@ -38,7 +38,7 @@ def write(journal: Journal, sheet: Sheet, folder: RunFolder) -> Path | None:
 def write_results(journal: Journal, folder: RunFolder, *, delimiter: str) -> None:
     """Replace results.csv alone. Raises FilesError, JournalError."""
     try:
-        write_table(folder.results, RESULTS_COLUMNS, map(_result, journal.record_lines()), delimiter=delimiter)
+        write_table(folder.results, RESULTS_COLUMNS, map(_result, journal.record_rows()), delimiter=delimiter)
     except OSError as error:
         raise _files_error(folder, error) from error
 
@@ -73,7 +73,7 @@ def _files_error(folder: RunFolder, error: OSError) -> FilesError:
     )
 
 
-def _result(line: Line) -> tuple[str, ...]:
+def _result(line: JournalRow) -> tuple[str, ...]:
     return (
         _text(line.sheet_row),
         line.email,

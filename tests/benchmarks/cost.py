@@ -32,7 +32,7 @@ def measure(folder: Path, *, full: bool) -> Iterator[Figure]:
             costs.append(_theirs(folder, way, many))
     best = _best(ours)
     cpu, speed = _cpu(best, start, many), (many - FEW) / (best.wall - start.wall)
-    bare = {way: min(cost["cpu"] for cost in costs) * 1000 / many for way, costs in peers.items()}
+    normalize = {way: min(cost["cpu"] for cost in costs) * 1000 / many for way, costs in peers.items()}
     rates = {way: many / min(cost["wall"] for cost in costs) for way, costs in peers.items()}
     yield Figure(group="cost", name=f"CPU at {many:,}", measured=cpu, unit="ms a mailbox", at_most=1.6)
     for way, what in (
@@ -41,7 +41,9 @@ def measure(folder: Path, *, full: bool) -> Iterator[Figure]:
         ("aiohttp", "bare aiohttp"),
     ):
         aim = {"at_least": 0.8} if way == "transports" else {}
-        yield Figure(group="cost", name="CPU, all in", measured=cpu, unit="ms a mailbox", yardstick=bare[way], of=what)
+        yield Figure(
+            group="cost", name="CPU, all in", measured=cpu, unit="ms a mailbox", yardstick=normalize[way], of=what
+        )
         yield Figure(
             group="cost", name="speed, all in", measured=speed, unit="mailboxes/s", yardstick=rates[way], of=what, **aim
         )

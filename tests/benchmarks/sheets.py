@@ -24,7 +24,7 @@ USERNAME = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 PASSWORD = r"(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9])(?=.*[^A-Za-z0-9]).*"
 
 
-def make(path: Path, rows: int, *, bad: float = 0.0, twins: float = 0.0, ragged: bool = False) -> None:
+def make(path: Path, rows: int, *, bad: float = 0.0, duplicates: float = 0.0, ragged: bool = False) -> None:
     """A sheet of which so large a share of rows breaks a rule, or stands twice."""
     dice = random.Random(rows)
     with path.open("w", encoding="utf-8") as file:
@@ -34,7 +34,7 @@ def make(path: Path, rows: int, *, bad: float = 0.0, twins: float = 0.0, ragged:
             if dice.random() < bad:
                 email, password = f"{email}@client.com", f"weak{number}"
                 more = ",x" if ragged else ""
-            elif dice.random() < twins and number > 1:
+            elif dice.random() < duplicates and number > 1:
                 email = f"user{number - 1}.name"
             ids = f"{dice.randint(101, 400)},{dice.randint(201, 209)}"
             file.write(f"{email},{ids},{password},789,replies{number % 5000}@client.com{more}\n")
@@ -144,7 +144,7 @@ def main(rows: int) -> None:
         line("frictionless", rows, peer, yardstick["seconds"])
         print(f"\nfrictionless takes {peer['seconds'] / good['seconds']:.1f} times as long")
         for ragged in (False, True):
-            make(sheet, rows, bad=0.5, twins=0.1, ragged=ragged)
+            make(sheet, rows, bad=0.5, duplicates=0.1, ragged=ragged)
             (bad,) = measured(("ours", sheet), rounds=1)
             kind = "bad and as many cells too long" if ragged else "bad"
             line(f"half of the rows {kind}, a tenth twins", rows, bad, yardstick["seconds"])

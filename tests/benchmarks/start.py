@@ -22,11 +22,11 @@ def measure(folder: Path, *, full: bool) -> Iterator[Figure]:
     del full
     sheet = write_sheet(folder / "start.csv", 20)
     python = sys.executable
-    bare = _best(python, "-c", "pass")
+    normalize = _best(python, "-c", "pass")
     imports = _best(python, "-c", f"{PLAIN}import pandas, pandera.pandas")
     program = (python, "-c", f"{PLAIN}from provisioner.cli import main; main()")
     yield Figure(
-        group="start", name="--help", measured=_best(*program, "--help"), unit="s", yardstick=bare,
+        group="start", name="--help", measured=_best(*program, "--help"), unit="s", yardstick=normalize,
         of="a bare interpreter", at_most=8,
     )  # fmt: skip
     yield Figure(

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, guard, read_table, replace_file, unguard, write_table
+from provisioner.sheets import (
+    FAILURES_COLUMNS,
+    RESULTS_COLUMNS,
+    escape_formula,
+    read_table,
+    replace_file,
+    unescape_formula,
+    write_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,20 +38,20 @@ FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 @example(" =1")
 def test_the_guard_is_undone_exactly(text: str) -> None:
     """Whatever a cell holds, apostrophes at its beginning included, comes back from under the guard."""
-    assert unguard(guard(text)) == text
+    assert unescape_formula(escape_formula(text)) == text
 
 
 @given(st.sampled_from(FORMULA_SIGNS), CELLS)
 @example(" =", "1")
 def test_no_formula_is_written_bare(sign: str, rest: str) -> None:
     """A cell that a spreadsheet program would run begins with an apostrophe once written."""
-    assert guard(sign + rest).startswith("'")
+    assert escape_formula(sign + rest).startswith("'")
 
 
 @pytest.mark.parametrize("text", ["", "john", "'quoted", "1+1", "a=b", "o'neil"])
 def test_what_is_no_formula_is_written_as_it_is(text: str) -> None:
     """The guard stays away from ordinary text."""
-    assert guard(text) == text
+    assert escape_formula(text) == text
 
 
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=2), max_size=5), st.sampled_from(",;\t|"))

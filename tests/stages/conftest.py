@@ -11,8 +11,9 @@ import anyio.to_thread
 import pytest
 
 from provisioner.journal import Journal, address_key
-from provisioner.records import Entry, Job, Request, Secret
-from provisioner.stages.plan import plan
+from provisioner.records import Entry, Job, Request
+from provisioner.secret import Secret
+from provisioner.stages.reconcile import reconcile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -32,7 +33,7 @@ def jobs(journal: Journal) -> Callable[..., Awaitable[list[Job]]]:
     async def make(count: int, **fields: int) -> list[Job]:
         entries = [_entry(number, **fields) for number in range(1, count + 1)]
         options = {"is_failures": False, "new_password": None, "since": float}
-        return (await anyio.to_thread.run_sync(lambda: plan(entries, journal, **options))).to_send
+        return (await anyio.to_thread.run_sync(lambda: reconcile(entries, journal, **options))).to_send
 
     return make
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from provisioner.journal import Line
-from provisioner.records import Actor, LineId, LoginState, Problem, Status, TaskId
+from provisioner.journal import JournalRow
+from provisioner.records import Actor, LoginState, Problem, RowId, Status, TaskId
 from provisioner.stages.group import group, group_logins
 
 
-def line(number: int, status: Status, error: str = "", **known: Any) -> Line:
+def line(number: int, status: Status, error: str = "", **known: Any) -> JournalRow:
     fields: dict[str, Any] = {
-        "id": LineId(number),
+        "id": RowId(number),
         "sheet_row": number,
         "file_row": number,
         "address_key": f"user{number}@101",
@@ -24,7 +24,7 @@ def line(number: int, status: Status, error: str = "", **known: Any) -> Line:
         "error": error,
         "sends": 1,
     }
-    return Line(**fields | known)
+    return JournalRow(**fields | known)
 
 
 def test_one_mistake_made_often_is_one_group() -> None:

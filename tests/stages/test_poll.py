@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.errors import KeyRefusedError, SameFailureError
-from provisioner.halt import Halt
-from provisioner.pace import Lane, Pace
-from provisioner.records import Accepted, Failed, Job, LineId, OpenTask, Rate, Request, Secret, Status, TaskId
+from provisioner.records import Accepted, Failed, Job, OpenTask, Rate, Request, RowId, Status, TaskId
+from provisioner.secret import Secret
 from provisioner.service import Service
+from provisioner.service.rate_limiter import Priority, RateLimiter
 from provisioner.stages.poll import EARLY, YOUNGEST, Agenda, Followed, Poller, TypicalAge
+from provisioner.stages.stop_signal import StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -32,7 +33,7 @@ SPACING = 0.1
 
 
 def followed(number: int, since: float, *, fresh: bool = True) -> Followed:
-    job = Job(LineId(number), Request(f"user{number}", 101, 201, None, None, None))
+    job = Job(RowId(number), Request(f"user{number}", 101, 201, None, None, None))
     return Followed(OpenTask(job, TaskId(str(number))), since, fresh)
 
 
@@ -48,7 +49,7 @@ def test_the_typical_age_is_found_within_a_few_dozen_answers(median: float, spre
     ages = []
     for _ in range(150):
         ages.append(typical.seconds)
-        typical.learn(typical.seconds, ended=draw.lognormvariate(math.log(median), spread) <= typical.seconds)
+        typical.learn(typical.seconds, finished=draw.lognormvariate(math.log(median), spread) <= typical.seconds)
     assert max(ages) < 6 * median
     assert median / 1.35 < statistics.median(ages[50:]) / EARLY < median * 1.35
 
@@ -60,7 +61,7 @@ def test_a_service_that_changes_its_speed_is_followed(before: float, after: floa
     typical = TypicalAge()
     for number in range(1300):
         duration = draw.lognormvariate(math.log(before if number < 1000 else after), 0.3)
-        typical.learn(typical.seconds, ended=duration <= typical.seconds)
+        typical.learn(typical.seconds, finished=duration <= typical.seconds)
     assert after / 1.4 < typical.seconds < after * 1.4
 
 
@@ -69,10 +70,10 @@ def test_tasks_found_late_do_not_mislead() -> None:
     typical = TypicalAge()
     draw = Random(1)
     for _ in range(200):
-        typical.learn(typical.seconds, ended=draw.lognormvariate(math.log(10), 0.3) <= typical.seconds)
+        typical.learn(typical.seconds, finished=draw.lognormvariate(math.log(10), 0.3) <= typical.seconds)
     learned = typical.seconds
     for _ in range(1000):
-        typical.learn(300.0, ended=True)
+        typical.learn(300.0, finished=True)
     assert learned / 1.5 < typical.seconds <= learned
 
 
@@ -80,8 +81,8 @@ def test_tasks_found_late_do_not_mislead() -> None:
 def test_no_answers_break_the_belief(answers: list[tuple[float, bool]]) -> None:
     """Whatever is answered at whatever age, the typical age stays a positive, finite number."""
     typical = TypicalAge()
-    for age, ended in answers:
-        typical.learn(age, ended=ended)
+    for age, finished in answers:
+        typical.learn(age, finished=finished)
     assert YOUNGEST <= typical.seconds < math.inf
 
 
@@ -172,7 +173,7 @@ def simulate(count: int, rate: float, median: float, spread: float, seed: int = 
             asked, in_a_row = asked + 1, 0
             end, duration = ends[chosen.task.task_id]
             if end <= now:
-                agenda.ended(chosen, now)
+                agenda.finished(chosen, now)
                 late.append(((now - end) / duration, now - end))
             else:
                 agenda.pending(chosen, now)
@@ -225,7 +226,7 @@ def test_every_task_is_asked_about_until_it_ends_or_its_time_is_up(durations: Se
         assert now - last_asked.get(task.task.task_id, -math.inf) >= min(YOUNGEST, 900.0 - now) - 1e-9
         last_asked[task.task.task_id] = now
         if durations[task.task.job.line] <= now or now >= 900.0:
-            agenda.ended(task, now)
+            agenda.finished(task, now)
             open_tasks -= 1
         else:
             agenda.pending(task, now)
@@ -238,15 +239,15 @@ def test_every_task_is_asked_about_until_it_ends_or_its_time_is_up(durations: Se
 class Work:
     """A poller with all that it needs."""
 
-    def __init__(self, service: Service, pace: Pace, journal: Journal, listener: Any, **options: Any) -> None:
+    def __init__(self, service: Service, limiter: RateLimiter, journal: Journal, listener: Any, **options: Any) -> None:
         self.service = service
-        self.pace = pace
-        self.halt = Halt()
+        self.limiter = limiter
+        self.stop_signal = StopSignal()
         self.poller = Poller(
             service,
-            pace,
+            limiter,
             journal,
-            self.halt,
+            self.stop_signal,
             listener,
             wall_clock=time.time,
             **{"stop_after": 0, "task_timeout": 60.0, **options},
@@ -254,7 +255,7 @@ class Work:
 
     async def accept(self, job: Job) -> OpenTask:
         """Create a mailbox without the journal's knowing how."""
-        answer = await self.service.create(job.request, await self.pace.grant(Lane.CREATE))
+        answer = await self.service.create(job.request, await self.limiter.acquire(Priority.CREATE))
         assert isinstance(answer, Accepted)
         return OpenTask(job, answer.task_id)
 
@@ -268,9 +269,9 @@ class Work:
 
 @asynccontextmanager
 async def working(to: Connection, journal: Journal, listener: Any, **options: Any) -> AsyncIterator[Work]:
-    pace = Pace(to.rates)
-    async with Service(to, pace, listener) as service:
-        yield Work(service, pace, journal, listener, **options)
+    limiter = RateLimiter(to.rates)
+    async with Service(to, limiter, listener) as service:
+        yield Work(service, limiter, journal, listener, **options)
 
 
 def statuses(stored: Callable[[], Any]) -> list[str]:
@@ -290,7 +291,7 @@ async def test_every_task_is_followed_to_its_end(
     assert statuses(stored).count(Status.FAILED) == states.count("failure") > 0
     assert all(line["mailbox_id"] for line in stored() if line["status"] == Status.CREATED)
     assert all(line["error"] for line in stored() if line["status"] == Status.FAILED)
-    assert len(listener.all("ended")) == 30
+    assert len(listener.all("finished")) == 30
 
 
 @pytest.mark.anyio
@@ -351,8 +352,8 @@ async def test_a_stuck_task_is_left_unfinished_in_time(
         assert 1.4 <= anyio.current_time() - started < 4
     stuck = [line for line in stored() if line["status"] == Status.UNFINISHED]
     assert 0 < len(stuck) < 10
-    assert {doubt.job.line for doubt in work.poller.doubts} == {line["id"] for line in stuck}
-    assert not any(doubt.resend for doubt in work.poller.doubts)
+    assert {unconfirmed.job.line for unconfirmed in work.poller.unconfirmed_rows} == {line["id"] for line in stuck}
+    assert not any(unconfirmed.resend for unconfirmed in work.poller.unconfirmed_rows)
     assert stuck[0]["error"] == "accepted, and not done after 1.5 seconds"
 
 
@@ -386,25 +387,29 @@ async def test_a_task_that_is_gone_for_good_may_be_sent_again_after_a_look(
         work.poller.no_more()
         await work.poller.poll(workers=2)
         assert 1.2 <= anyio.current_time() - started < 4
-    (doubt,) = work.poller.doubts
-    assert (doubt.job, doubt.status, doubt.resend) == (replace(job, doubtful=True), Status.UNKNOWN, True)
+    (unconfirmed,) = work.poller.unconfirmed_rows
+    assert (unconfirmed.job, unconfirmed.status, unconfirmed.resend) == (
+        replace(job, maybe_sent=True),
+        Status.UNKNOWN,
+        True,
+    )
     assert statuses(stored) == [Status.UNKNOWN]
     assert stored()[0]["error"] == "the service no longer knows its task"
     assert sum(request.kind == "task" for request in running.state.requests) >= 2
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("doubtful", "status"), [(False, Status.FAILED), (True, Status.UNKNOWN)])
+@pytest.mark.parametrize(("maybe_sent", "status"), [(False, Status.FAILED), (True, Status.UNKNOWN)])
 async def test_a_task_that_finds_its_address_taken_is_in_doubt(
-    connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any, *, doubtful: bool, status: Status
+    connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any, *, maybe_sent: bool, status: Status
 ) -> None:
     """The list decides; until then it failed, or is unknown where an unseen create of ours may have taken it."""
     async with working(connection("http://127.0.0.1:9"), journal, listener) as work:
         (job,) = await jobs(1)
-        task = OpenTask(replace(job, doubtful=doubtful), TaskId("t"))
+        task = OpenTask(replace(job, maybe_sent=maybe_sent), TaskId("t"))
         await work.poller._take(Followed(task, anyio.current_time(), fresh=True), Failed("taken", duplicate=True))
-    (doubt,) = work.poller.doubts
-    assert (doubt.status, doubt.resend) == (status, False)
+    (unconfirmed,) = work.poller.unconfirmed_rows
+    assert (unconfirmed.status, unconfirmed.resend) == (status, False)
     assert statuses(stored) == [status]
 
 
@@ -416,7 +421,7 @@ async def test_task_after_task_with_one_cause_stops_the_run(
     running = sandbox(latency=0.0, fail_share=1.0, seed=1)
     async with working(connection(running), journal, listener, stop_after=3) as work:
         await work.follow(await jobs(60))
-    assert isinstance(work.halt.reason, SameFailureError)
+    assert isinstance(work.stop_signal.reason, SameFailureError)
 
 
 @pytest.mark.anyio
@@ -432,14 +437,14 @@ async def test_when_nothing_may_be_asked_any_more_nobody_waits(
                 work.poller.follow(task)
             await anyio.sleep(1.2)
             started = anyio.current_time()
-            work.pace.close(Lane.ASK)
+            work.limiter.close(Priority.QUERY)
             await anyio.wait_all_tasks_blocked()
             for task in tasks[10:]:
                 work.poller.follow(task)
             work.poller.no_more()
         assert anyio.current_time() - started < 1
-    assert listener.all("ended") == [[Status.UNFINISHED]] * 12
-    assert work.halt.reason is None
+    assert listener.all("finished") == [[Status.UNFINISHED]] * 12
+    assert work.stop_signal.reason is None
 
 
 @pytest.mark.anyio
@@ -452,13 +457,13 @@ async def test_a_key_that_is_refused_meanwhile_halts_the_run(
     async with working(connection(running), journal, listener) as work:
         tasks = [await work.accept(job) for job in todo]
     async with working(connection(running, api_key=Secret("withdrawn")), journal, listener) as work:
-        work.halt.on_call(lambda _reason: work.pace.close(Lane.ASK))
+        work.stop_signal.on_set(lambda _reason: work.limiter.close(Priority.QUERY))
         for task in tasks:
             work.poller.follow(task)
         work.poller.no_more()
         await work.poller.poll(workers=2)
-    assert isinstance(work.halt.reason, KeyRefusedError)
-    assert listener.all("ended") == [[Status.UNFINISHED]] * 3
+    assert isinstance(work.stop_signal.reason, KeyRefusedError)
+    assert listener.all("finished") == [[Status.UNFINISHED]] * 3
 
 
 @pytest.mark.anyio

@@ -90,13 +90,13 @@ def values(row: Row) -> tuple[str, ...]:
     return (row.email, row.domain, row.relay_server, row.password.reveal(), row.project or "")
 
 
-def held(line: str) -> tuple[str, ...]:
+def paused(line: str) -> tuple[str, ...]:
     """What a line by itself says, as the standard library reads it."""
     (cells,) = csv.reader([line])
     return tuple(cell if position == PASSWORD else cell.strip(UNSEEN) for position, cell in enumerate(cells[:5]))
 
 
-ORIGINAL = {number: held(line) for number, line in enumerate(LINES, start=2)}
+ORIGINAL = {number: paused(line) for number, line in enumerate(LINES, start=2)}
 
 
 def assert_costs_its_own_row_only(corpus: Corpus, number: int, line: str) -> None:
@@ -110,7 +110,7 @@ def assert_costs_its_own_row_only(corpus: Corpus, number: int, line: str) -> Non
         if row != number:
             assert values(case.ready[row]) == cells
     if number in case.ready:
-        assert values(case.ready[number]) == held(line)
+        assert values(case.ready[number]) == paused(line)
 
 
 def at_every_place(change: Callable[[str, int], str]) -> Iterator[tuple[int, str]]:
@@ -153,7 +153,7 @@ def test_a_file_cut_off_at_every_byte(corpus: Corpus, end: str, encoding: str) -
             continue
         last = data[:size].decode(encoding, "replace").replace(end, "\n").split("\n")[-1]
         for row, sent in case.ready.items():
-            assert values(sent) in (ORIGINAL[row], held(last))
+            assert values(sent) in (ORIGINAL[row], paused(last))
 
 
 def test_two_signs_too_many_in_two_rows(corpus: Corpus) -> None:

@@ -10,28 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.pace import Pace
-from provisioner.records import Holding, Holdings, Row, Secret
+from provisioner.records import Resource, Resources, Row
+from provisioner.secret import Secret
 from provisioner.service import Service
-from provisioner.stages.resolve import Resolver, twins
-from provisioner.stages.stock import take_stock
+from provisioner.service.rate_limiter import RateLimiter
+from provisioner.stages.fetch_account import fetch_account
+from provisioner.stages.resolve import Resolver, duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from provisioner.settings import Connection
 
-ACCOUNT = Holdings(
+ACCOUNT = Resources(
     domains=(
-        Holding(101, "acme-mail.example", verified=True),
-        Holding(102, "acme-outreach.example", verified=True),
-        Holding(104, "acme-pending.example", verified=False),
-        Holding(105, "bücher.example"),
+        Resource(101, "acme-mail.example", verified=True),
+        Resource(102, "acme-outreach.example", verified=True),
+        Resource(104, "acme-pending.example", verified=False),
+        Resource(105, "bücher.example"),
     ),
-    relay_servers=(Holding(201, "MissionInbox"), Holding(202, "Mailgun"), Holding(203, "Mailgun")),
-    projects=(Holding(789, "Spring campaign"), Holding(790, "spring campaign"), Holding(791, "Autumn 2026")),
+    relay_servers=(Resource(201, "MissionInbox"), Resource(202, "Mailgun"), Resource(203, "Mailgun")),
+    projects=(Resource(789, "Spring campaign"), Resource(790, "spring campaign"), Resource(791, "Autumn 2026")),
 )
-UNLISTED = Holdings(None, None, None)
+UNLISTED = Resources(None, None, None)
 
 
 def row(email: str = "ann", domain: str = "101", relay_server: str = "201", project: str = "") -> Row:
@@ -135,16 +136,16 @@ def test_one_mailbox_written_in_several_ways_is_found() -> None:
         (5, ("ann@acme-mail.example", "101")),
         (6, ("ann", "102")),
     ]
-    assert twins(cells, Resolver(ACCOUNT)) == {2: [2, 4, 5], 4: [2, 4, 5], 5: [2, 4, 5]}
+    assert duplicates(cells, Resolver(ACCOUNT)) == {2: [2, 4, 5], 4: [2, 4, 5], 5: [2, 4, 5]}
     by_name = [(2, ("ann", "any.example")), (3, ("ann@any.example", "ANY.example"))]
-    assert twins(by_name, Resolver(None)) == {2: [2, 3], 3: [2, 3]}
+    assert duplicates(by_name, Resolver(None)) == {2: [2, 3], 3: [2, 3]}
 
 
 @given(st.text(min_size=1, max_size=12), st.text(min_size=1, max_size=12))
 def test_any_cells_resolve_without_an_exception(email: str, cell: str) -> None:
     """Whatever stands in the cells, the answer is a fault or a meaning."""
-    for holdings in (ACCOUNT, UNLISTED, None):
-        resolver = Resolver(holdings)
+    for resources in (ACCOUNT, UNLISTED, None):
+        resolver = Resolver(resources)
         resolver.identity(email, cell)
         resolver.faults(email, cell, cell, cell)
 
@@ -177,10 +178,10 @@ def test_a_list_that_the_service_lacks_is_noted_once(sandbox: Any, connection: A
     assert "404" in note
 
 
-def ask(connection: Connection, listener: Any) -> Holdings:
-    async def go() -> Holdings:
-        async with Service(connection, Pace(connection.rates), listener) as service:
+def ask(connection: Connection, listener: Any) -> Resources:
+    async def go() -> Resources:
+        async with Service(connection, RateLimiter(connection.rates), listener) as service:
             await service.account()
-            return await take_stock(service, listener)
+            return await fetch_account(service, listener)
 
     return anyio.run(go)

@@ -12,11 +12,12 @@ import anyio.to_thread
 import pytest
 
 from provisioner.errors import JournalError, KeyRefusedError, SameFailureError
-from provisioner.halt import Halt
-from provisioner.pace import Lane, Pace
-from provisioner.records import OpenTask, Rate, Secret, Status
+from provisioner.records import OpenTask, Rate, Status
+from provisioner.secret import Secret
 from provisioner.service import Service
+from provisioner.service.rate_limiter import Priority, RateLimiter
 from provisioner.service.wire import Wires
+from provisioner.stages.stop_signal import StopSignal
 from provisioner.stages.submit import Submitter
 
 if TYPE_CHECKING:
@@ -32,16 +33,18 @@ pytestmark = pytest.mark.anyio
 class Work:
     """A submitter with all that it needs, and what came of it."""
 
-    def __init__(self, service: Service, pace: Pace, journal: Journal, listener: Any, *, stop_after: int) -> None:
-        self.pace = pace
-        self.halt = Halt()
-        self.halt.on_call(lambda _reason: pace.close(Lane.CREATE))
+    def __init__(
+        self, service: Service, limiter: RateLimiter, journal: Journal, listener: Any, *, stop_after: int
+    ) -> None:
+        self.limiter = limiter
+        self.stop_signal = StopSignal()
+        self.stop_signal.on_set(lambda _reason: limiter.close(Priority.CREATE))
         self.accepted: list[OpenTask] = []
         self.submitter = Submitter(
             service,
-            pace,
+            limiter,
             journal,
-            self.halt,
+            self.stop_signal,
             listener,
             wall_clock=time.time,
             stop_after=stop_after,
@@ -52,9 +55,9 @@ class Work:
 
 @asynccontextmanager
 async def working(to: Connection, journal: Journal, listener: Any, *, stop_after: int = 0) -> AsyncIterator[Work]:
-    pace = Pace(to.rates)
-    async with Service(to, pace, listener) as service:
-        yield Work(service, pace, journal, listener, stop_after=stop_after)
+    limiter = RateLimiter(to.rates)
+    async with Service(to, limiter, listener) as service:
+        yield Work(service, limiter, journal, listener, stop_after=stop_after)
 
 
 def statuses(stored: Any) -> list[str]:
@@ -134,7 +137,7 @@ async def test_a_lane_that_closes_takes_the_intent_back(
         group.start_soon(lambda: work.submit(todo, workers=5))
         while "sending" not in history(stored, todo[1]):  # noqa: ASYNC110 - looked at from outside
             await anyio.sleep(0.01)
-        work.halt.call(KeyRefusedError("stop"))
+        work.stop_signal.set(KeyRefusedError("stop"))
     assert statuses(stored) == [Status.UNFINISHED, *[Status.UNSENT] * 4]
     assert history(stored, todo[1]) == ["sending", "withdrawn"]
     assert history(stored, todo[4]) == []
@@ -148,7 +151,7 @@ async def test_a_refused_key_stops_all_workers(
     running = sandbox()
     async with working(connection(running, api_key=Secret("wrong")), journal, listener) as work:
         await work.submit(await jobs(100), workers=4)
-    assert isinstance(work.halt.reason, KeyRefusedError)
+    assert isinstance(work.stop_signal.reason, KeyRefusedError)
     assert statuses(stored) == [Status.UNSENT] * 100
     assert len(running.state.requests) <= 4
 
@@ -163,7 +166,7 @@ async def test_refused_rows_are_rejected_and_the_rest_goes_on(
         await work.submit(todo, workers=3)
     assert statuses(stored) == [*[Status.UNFINISHED] * 2, *[Status.REJECTED] * 2, *[Status.UNFINISHED] * 2]
     assert stored()[2]["error"].startswith("domain: ")
-    assert listener.all("ended") == [[Status.REJECTED]] * 2
+    assert listener.all("finished") == [[Status.REJECTED]] * 2
 
 
 async def test_row_after_row_with_one_cause_stops_the_run(
@@ -173,7 +176,7 @@ async def test_row_after_row_with_one_cause_stops_the_run(
     running = sandbox()
     async with working(connection(running), journal, listener, stop_after=20) as work:
         await work.submit(await jobs(200, domain=104), workers=5)
-    assert isinstance(work.halt.reason, SameFailureError)
+    assert isinstance(work.stop_signal.reason, SameFailureError)
     assert 20 <= statuses(stored).count(Status.REJECTED) <= 25
     assert set(statuses(stored)) == {Status.REJECTED, Status.UNSENT}
 
@@ -188,7 +191,7 @@ async def test_an_accepted_row_breaks_the_streak(
         todo[number] = type(job)(job.line, type(job.request)("x", 104, 201, None, None, None))
     async with working(connection(sandbox()), journal, listener, stop_after=3) as work:
         await work.submit(todo, workers=1)
-    assert work.halt.reason is None
+    assert work.stop_signal.reason is None
 
 
 async def test_lost_creates_are_in_doubt_and_sent_once(
@@ -200,8 +203,8 @@ async def test_lost_creates_are_in_doubt_and_sent_once(
         await work.submit(await jobs(40), workers=4)
     lost = [line for line in stored() if line["status"] == Status.UNKNOWN]
     assert 10 <= len(lost) <= 30
-    assert {doubt.job.line for doubt in work.submitter.doubts} == {line["id"] for line in lost}
-    assert all(doubt.resend and doubt.job.doubtful for doubt in work.submitter.doubts)
+    assert {unconfirmed.job.line for unconfirmed in work.submitter.unconfirmed_rows} == {line["id"] for line in lost}
+    assert all(unconfirmed.resend and unconfirmed.job.maybe_sent for unconfirmed in work.submitter.unconfirmed_rows)
     assert all(line["error"].startswith("sent, but no clear answer: ") for line in lost)
     assert {received.received for received in running.state.creates.values()} == {1}
 
@@ -215,10 +218,10 @@ async def test_a_duplicate_is_looked_up_and_not_sent_again(
     async with working(connection(running), journal, listener) as work:
         await work.submit(todo, workers=1)
         await work.submit(todo, workers=1)
-    (doubt,) = work.submitter.doubts
-    assert (doubt.status, doubt.resend) == (Status.UNSENT, False)
-    assert "exists" in doubt.refusal
-    assert listener.all("ended") == []
+    (unconfirmed,) = work.submitter.unconfirmed_rows
+    assert (unconfirmed.status, unconfirmed.resend) == (Status.UNSENT, False)
+    assert "exists" in unconfirmed.refusal
+    assert listener.all("finished") == []
 
 
 async def test_a_journal_that_cannot_be_written_sends_nothing(
@@ -232,7 +235,7 @@ async def test_a_journal_that_cannot_be_written_sends_nothing(
         other.commit()
     async with working(connection(running), journal, listener) as work:
         await work.submit(todo, workers=3)
-    assert isinstance(work.halt.reason, JournalError)
+    assert isinstance(work.stop_signal.reason, JournalError)
     assert running.state.requests == []
     assert statuses(stored) == [Status.UNSENT] * 10
 

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner import schema
-from provisioner.records import Row, Secret
+from provisioner.records import Row
+from provisioner.secret import Secret
 from provisioner.sieve import Sieve
 from provisioner.stages.read import read
 from provisioner.stages.validate import Checked, validate
@@ -195,6 +196,6 @@ def test_every_row_is_either_ready_or_has_its_reason(tmp_path: Path, rows: Seque
     assert all(checked.problems(row) for row in checked.invalid)
     assert not any(checked.problems(row) for row in ready)
     for number, (email, domain, password) in enumerate(rows, start=2):
-        twins = [row for row in rows if (row[0].casefold(), row[1]) == (email.casefold(), domain)]
+        duplicates = [row for row in rows if (row[0].casefold(), row[1]) == (email.casefold(), domain)]
         good = email in ("a", "b", "A", "c@d.ef") and domain in ("101", "102") and password == "Abcdef1!"
-        assert (number in ready) == (good and len(twins) == 1)
+        assert (number in ready) == (good and len(duplicates) == 1)

@@ -17,14 +17,15 @@ import pytest
 import trustme
 
 from provisioner import pipeline, verification
+from provisioner.certificates import trusted
 from provisioner.errors import SettingsError
-from provisioner.journal import Journal, Line, Written, password_check
+from provisioner.journal import Journal, JournalRow, Written, password_check
 from provisioner.mail import imap_login, smtp_login
-from provisioner.records import Account, LineId, LoginState, MailServer, Secret, Status
+from provisioner.records import Account, LoginState, MailServer, RowId, Status
+from provisioner.secret import Secret
 from provisioner.settings import RunOptions, SheetOptions, VerifyOptions
 from provisioner.stages import verify as stage
 from provisioner.stages.verify import OTHER_PASSWORD, UNKNOWN_ADDRESS, UNKNOWN_PASSWORD, gather, servers, verify
-from provisioner.trust import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,9 +65,9 @@ def mail(unproved_mail: dovecot.Dovecot, trusted_authority: trustme.CA) -> dovec
     return unproved_mail
 
 
-def line(number: int, **known: Any) -> Line:
+def line(number: int, **known: Any) -> JournalRow:
     fields: dict[str, Any] = {
-        "id": LineId(number),
+        "id": RowId(number),
         "sheet_row": number + 1,
         "file_row": number + 1,
         "address_key": f"user{number}@101",
@@ -79,9 +80,9 @@ def line(number: int, **known: Any) -> Line:
         "status": Status.CREATED,
         "sends": 1,
         "finished_at": 1_000_000.0,
-        "password_check": password_check(Secret(PASSWORD), LineId(number)),
+        "password_check": password_check(Secret(PASSWORD), RowId(number)),
     }
-    return Line(**{**fields, **known})
+    return JournalRow(**{**fields, **known})
 
 
 @pytest.mark.parametrize(("name", "password"), [("right", PASSWORD), ("foreign", "Pässwörd 漢字 77!")])
@@ -274,11 +275,11 @@ def test_a_server_out_of_reach_is_not_asked_for_every_mailbox(tmp_path: Path, li
     mailboxes = gather(lines, {f"user{number}@101": [Secret(PASSWORD)] for number in range(1, 31)}, now=0.0)
     nobody = (MailServer("127.0.0.1", 9), MailServer("127.0.0.1", 9))
     with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
-        journal.adopt(map(Written, lines))
+        journal.apply_sheet(map(Written, lines))
         counts = anyio.run(lambda: verify(mailboxes, nobody, journal, listener, patience=4.0))
         assert (counts.ok, counts.failed) == (0, 30)
         assert {each.imap for each in journal.lines()} == {LoginState.UNREACHABLE}
-    rounds = len(listener.all("held")) + 1
+    rounds = len(listener.all("paused")) + 1
     assert rounds > 1
     assert len(asked) == rounds * 2 * stage.GIVE_UP
 
@@ -321,17 +322,17 @@ def test_a_mailbox_that_comes_a_little_later_is_waited_for(
 ) -> None:
     """A new mailbox that the mail server does not know yet is tried again until it does."""
     monkeypatch.setattr(stage, "FIRST_PAUSE", 1.0)
-    told = listener.held
+    told = listener.paused
 
-    def held(seconds: float, reason: str) -> None:
+    def paused(seconds: float, reason: str) -> None:
         told(seconds, reason)
         threading.Thread(target=mail.add, args=("late@acme-mail.example", PASSWORD)).start()
 
-    monkeypatch.setattr(listener, "held", held)
+    monkeypatch.setattr(listener, "paused", paused)
     sheet = write_sheet([("late", "101", "201", PASSWORD, "", "")])
     counts = run(sheet, sandbox(**FAST), patience=20.0).summary.logins
     assert counts.ok == 1
-    assert len(listener.all("held")) >= 1
+    assert len(listener.all("paused")) >= 1
 
 
 def test_a_run_is_verified_later_from_its_folder(
@@ -344,8 +345,8 @@ def test_a_run_is_verified_later_from_its_folder(
     options = SheetOptions(sheet=sheet, generate_passwords=True)
     pipeline.run(options, RunOptions(), connect, listener)
     results = sheet.parent / "acme-run" / "results.csv"
-    made_up = read_csv(results)[1]["password"]
-    mail.add("eve@acme-mail.example", made_up)
+    generated = read_csv(results)[1]["password"]
+    mail.add("eve@acme-mail.example", generated)
     how = VerifyOptions(patience=8.0, imap_port=mail.imap.port, smtp_port=mail.smtp.port)
     verified = verification.verify_run(results.parent, (), how, connect, listener)
     assert (verified.counts.ok, verified.bad) == (2, ())

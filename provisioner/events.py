@@ -1,0 +1,97 @@
+"""What a run announces while it goes on, and the listener that hears nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from provisioner.records import Exchange, Status
+
+
+class Listener(Protocol):
+    """Hears what happens. Its methods return at once and never raise; how it looks is the listener's business."""
+
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+        """What the run is about to do, in rows. Called again when rows turn out to need another create."""
+
+    def sent(self) -> None:
+        """A create was answered or given up."""
+
+    def finished(self, status: Status) -> None:
+        """A row reached the status that it keeps for this run."""
+
+    def paused(self, seconds: float, reason: str) -> None:
+        """Nothing is sent for so many seconds, and why."""
+
+    def answered(self, exchange: Exchange) -> None:
+        """A request came to its end, whatever it was for."""
+
+    def note(self, sentence: str) -> None:
+        """Something worth a line."""
+
+
+class NullListener:
+    """A listener that does nothing."""
+
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+        pass
+
+    def sent(self) -> None:
+        pass
+
+    def finished(self, status: Status) -> None:
+        pass
+
+    def paused(self, seconds: float, reason: str) -> None:
+        pass
+
+    def answered(self, exchange: Exchange) -> None:
+        pass
+
+    def note(self, sentence: str) -> None:
+        pass
+
+
+class PrefixedListener(NullListener):
+    """Hands on the notes alone, with a heading before the first; a listener to what nobody has much to say of."""
+
+    def __init__(self, listener: Listener, heading: str) -> None:
+        self._listener = listener
+        self._heading = heading
+
+    def note(self, sentence: str) -> None:
+        if self._heading:
+            self._listener.note(self._heading)
+        self._heading = ""
+        self._listener.note(sentence)
+
+
+class CompositeListener:
+    """Several listeners that hear the same."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+        for listener in self._listeners:
+            listener.planned(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid)
+
+    def sent(self) -> None:
+        for listener in self._listeners:
+            listener.sent()
+
+    def finished(self, status: Status) -> None:
+        for listener in self._listeners:
+            listener.finished(status)
+
+    def paused(self, seconds: float, reason: str) -> None:
+        for listener in self._listeners:
+            listener.paused(seconds, reason)
+
+    def answered(self, exchange: Exchange) -> None:
+        for listener in self._listeners:
+            listener.answered(exchange)
+
+    def note(self, sentence: str) -> None:
+        for listener in self._listeners:
+            listener.note(sentence)

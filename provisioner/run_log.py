@@ -1,0 +1,128 @@
+"""run.log: what a run did, for whoever is asked for help.
+
+It cannot leak by its making: it is told of no header, body, cell or option's value, but of methods, paths, statuses,
+times, numbers, and the sentences that are shown on the screen.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections import deque
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from threading import Event, Thread
+from typing import IO, TYPE_CHECKING
+
+from provisioner.errors import RunFolderError
+from provisioner.messages import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from provisioner.errors import StoppedError
+    from provisioner.records import Exchange, Status
+    from provisioner.summary import Summary
+
+KEPT = 5
+"""So many earlier runs keep their logs, as run.log.1 and on."""
+LAG = 0.2
+"""Seconds that a line may take to reach the file. The standard library's logging writes and flushes each by itself,
+which costs as much as a tenth of a request."""
+
+
+class RunLog:
+    """A listener that writes down what it hears. Writing happens on a thread of its own, so nobody waits for it."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._waiting: deque[tuple[float, str]] = deque()
+        self.held_back: list[tuple[float, float, str]] = []
+        """When the pace was held back: from and until on the wall clock, and why."""
+
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+        self.note(f"planned: {to_send} to send, {to_poll} to follow up, {done} done already, {invalid} invalid")
+
+    def sent(self) -> None:
+        """Each request is logged with its answer."""
+
+    def finished(self, status: Status) -> None:
+        self.note(f"a row is {status}")
+
+    def paused(self, seconds: float, reason: str) -> None:
+        now = self._clock()
+        self.held_back.append((now, now + seconds, reason))
+        self.note(f"held back for {seconds:.1f} s: {reason}")
+
+    def answered(self, exchange: Exchange) -> None:
+        came = exchange.status or exchange.fault
+        self.note(f"{exchange.method} {exchange.path} {came} {exchange.seconds:.3f} s")
+
+    def note(self, sentence: str) -> None:
+        self._waiting.append((self._clock(), sentence))
+
+    def end(self, summary: Summary, stopped: StoppedError | None) -> None:
+        """How the run ended."""
+        if stopped is not None:
+            self.note(f"stopped: {stopped.message} {stopped.technical}".rstrip())
+        counts = ", ".join(f"{number} {status}" for status, number in summary.statuses.items())
+        self.note(f"ended after {summary.seconds:.1f} s: {counts}")
+
+    def take(self) -> str:
+        """The lines that were not taken yet, each with its time in UTC, as in the other files."""
+        lines = []
+        while self._waiting:
+            at, text = self._waiting.popleft()
+            second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
+            lines.append(f"{second}.{int(at * 1000) % 1000:03d}Z {visible(text)}\n")
+        return "".join(lines)
+
+
+@contextmanager
+def keep(path: Path, version: str) -> Iterator[RunLog]:
+    """Write to `path`, readable by its owner alone, for as long as the context lasts; earlier logs move one up.
+
+    Raises RunFolderError where it cannot be written.
+    """
+    try:
+        _move_up(path)
+        file = os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb", buffering=0)
+    except OSError as error:
+        raise RunFolderError(
+            f"The log {path} cannot be written: {error.strerror}.",
+            remedy="Name a folder that you may write to with --out.",
+        ) from error
+    log, finished = RunLog(), Event()
+    log.note(f"provisioner {version}, Python {platform.python_version()}, {platform.platform()}")
+    writer = Thread(target=_write, args=(log, file, finished), daemon=True)
+    writer.start()
+    try:
+        yield log
+    except BaseException as error:
+        log.note(f"ended by {type(error).__name__}")
+        raise
+    finally:
+        finished.set()
+        writer.join()
+
+
+def _move_up(path: Path) -> None:
+    names = [path, *(path.with_name(f"{path.name}.{age}") for age in range(1, KEPT + 1))]
+    for earlier, later in reversed(list(pairwise(names))):
+        if earlier.exists():
+            earlier.replace(later)
+
+
+def _write(log: RunLog, file: IO[bytes], finished: Event) -> None:
+    """Write what is waiting now and then, and at the end.
+
+    A full disk ends no run for the log's sake; the journal, which must be written, tells of it.
+    """
+    with file:
+        while not finished.wait(LAG):
+            with suppress(OSError):
+                file.write(log.take().encode())
+        with suppress(OSError):
+            file.write(log.take().encode())

@@ -1,0 +1,548 @@
+"""The command as its users meet it: a process with arguments, an environment, two streams and an exit code."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import select
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from click.shell_completion import BashComplete
+from click.testing import CliRunner
+
+import provisioner
+from provisioner import cli, console, schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAST = {"latency": 0.05, "latency_spread": 0.0}
+PASSWORD = "Sheet-Pass-77!"
+NOBODY = "http://127.0.0.1:9"
+
+
+class Said:
+    """What one call of the command came to."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+        assert "Traceback" not in self.err, self.err
+        assert "did not expect" not in self.err, self.err
+        assert PASSWORD not in self.out + self.err
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., Said]:
+    """Call the program as a process, in the test's own folder."""
+
+    def call(
+        *arguments: object,
+        key: str | None = None,
+        url: str | None = None,
+        stdin: str = "",
+        encoding: str = "utf-8",
+        timeout: float = 50,
+    ) -> Said:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MISSION_INBOX")}
+        environment |= {"MISSION_INBOX_API_KEY": key} if key else {}
+        environment |= {"MISSION_INBOX_URL": url} if url else {}
+        environment |= {"PYTHONIOENCODING": encoding, "TZ": "UTC"}
+        words = [sys.executable, "-m", "provisioner", *map(str, arguments)]
+        return Said(
+            subprocess.run(
+                words, capture_output=True, text=True, encoding=encoding, cwd=tmp_path, env=environment,
+                input=stdin, timeout=timeout, check=False,
+            )
+        )  # fmt: skip
+
+    return call
+
+
+def outcome_schema() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(schema.shipped("outcome.json").read_text("utf-8"))
+    return content
+
+
+@pytest.mark.smoke
+def test_the_main_job_against_the_sandbox(command: Any, write_sheet: Any) -> None:
+    """One command and no key: the sheet's mailboxes are created, and the outcome is on stdout as promised."""
+    said = command("run", write_sheet(5), "--sandbox", "--json", "--rate", "100/s")
+    assert said.code == 0, said.err
+    outcome = json.loads(said.out)
+    jsonschema.validate(outcome, outcome_schema())
+    assert outcome["statuses"] == {"created": 5}
+    assert outcome["requests"]["create"] == 5
+    assert Path(outcome["results"]).name == "results.csv"
+
+
+def test_rows_that_are_left_make_exit_1(command: Any, write_sheet: Any) -> None:
+    """A broken row is told by its cell, on stderr, with the command that goes on; stdout stays empty."""
+    said = command("check", write_sheet([("b d", "101", "201", PASSWORD, "", "")]))
+    assert said.code == 1
+    assert said.out == ""
+    assert "A2" in said.err
+    assert "provisioner check" in said.err or "provisioner run" in said.err
+
+
+def test_a_good_sheet_checks_without_a_key(command: Any, write_sheet: Any) -> None:
+    """`check` needs no key and sends nothing."""
+    said = command("check", write_sheet(3), "--json", url=NOBODY)
+    assert said.code == 0
+    assert json.loads(said.out)["statuses"] == {"valid": 3}
+    jsonschema.validate(json.loads(said.out), outcome_schema())
+
+
+UNREADABLE_SCHEMA = "columns:\n  email: [this is\n"
+UNUSABLE = {
+    "no file": (lambda folder: folder / "nothing.csv", "no file"),
+    "a folder": (lambda folder: folder, "folder"),
+    "an empty file": (lambda folder: made(folder, ""), "empty"),
+    "no known header": (lambda folder: made(folder, "a,b\n1,2\n"), "header"),
+    "a missing column": (lambda folder: made(folder, "email,domain,password\nann,101,x\n"), "relay_server"),
+    "a column twice": (
+        lambda folder: made(folder, "email,domain,Domain ID,relay_server,password\na,1,1,1,x\n"),
+        "Domain ID",
+    ),
+    "no rows": (lambda folder: made(folder, "email,domain,relay_server,password\n"), "no row"),
+}  # fmt: skip
+
+
+def made(folder: Path, text: str) -> Path:
+    path = folder / "sheet.csv"
+    path.write_text(text, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_an_unusable_sheet_is_refused_whole(command: Any, tmp_path: Path, case: str) -> None:
+    """Exit 2, a sentence that names the fault, nothing sent, and no run folder left behind."""
+    sheet, word = UNUSABLE[case]
+    said = command("run", sheet(tmp_path), key="some-key", url=NOBODY)
+    assert said.code == 2, said.err
+    assert word in said.err
+    assert not list(tmp_path.glob("*-run"))
+
+
+@pytest.mark.parametrize("text", [None, "", UNREADABLE_SCHEMA, "columns: {email: {}}\n", "colums: {}\n"])
+def test_an_unusable_schema_is_refused(command: Any, write_sheet: Any, tmp_path: Path, text: str | None) -> None:
+    """A schema file that is missing, malformed or misspelt is never taken for one without rules."""
+    path = tmp_path / "own.yaml"
+    if text is not None:
+        path.write_text(text, "utf-8")
+    said = command("check", write_sheet(1), "--schema", path)
+    assert said.code == 2, said.err
+    assert "own.yaml" in said.err
+
+
+def test_no_key_is_told_with_every_way_to_give_one(command: Any, write_sheet: Any) -> None:
+    """Without a key nothing begins."""
+    said = command("run", write_sheet(1))
+    assert said.code == 2
+    assert "MISSION_INBOX_API_KEY" in said.err
+    assert "--sandbox" in said.err
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "nonsense", "http://api-v2.missioninbox.com", "https://me:pw@example.org", "https://x/api"]
+)
+def test_an_address_that_must_not_see_the_key_is_refused(command: Any, write_sheet: Any, url: str) -> None:
+    """The key goes over TLS or stays on this computer."""
+    said = command("run", write_sheet(1), "--api-url", url, key="some-key")
+    assert said.code == 2, said.err
+
+
+def test_a_refused_key_is_exit_3(command: Any, sandbox: Any, write_sheet: Any, tmp_path: Path) -> None:
+    """The service's word on the key is shown, the key itself is not; the rows are left to retry."""
+    service = sandbox(**FAST)
+    (tmp_path / "key.txt").write_text("a-wrong-key\n", "utf-8")
+    said = command("run", write_sheet(2), "--api-url", service.url, "--api-key-file", "key.txt")
+    assert said.code == 3
+    assert "refused the API key" in said.err
+    assert "a-wrong-key" not in said.err
+    assert "unsent" in said.err
+
+
+def test_a_dead_port_is_exit_3(command: Any, write_sheet: Any) -> None:
+    """Nothing answers: said at once, with the address."""
+    said = command("run", write_sheet(2), key="some-key", url=NOBODY)
+    assert said.code == 3
+    assert NOBODY in said.err
+
+
+def test_a_web_page_is_exit_3(command: Any, sandbox: Any, write_sheet: Any) -> None:
+    """Another web server's page is not taken for the service."""
+    service = sandbox(html_share=1.0, seed=4)
+    said = command("run", write_sheet(2), key="sandbox-key", url=service.url)
+    assert said.code == 3
+    assert "web page" in said.err or "out of order" in said.err
+
+
+def test_the_services_own_sentences_reach_the_user(command: Any, sandbox: Any, write_sheet: Any) -> None:
+    """A refused row shows what the service said about it."""
+    # Where projects are not listed, only the service can tell that there is no such project.
+    service = sandbox(**FAST, no_projects=True)
+    said = command("run", write_sheet([("ann", "101", "201", PASSWORD, "999", "")]), key="sandbox-key", url=service.url)
+    assert said.code == 1
+    assert 'Invalid pk "999" - object does not exist.' in " ".join(said.err.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--rate fast", "--rate 0/s", "--task-timeout soon", "--set project", "--workers 0", "--limit 0"],
+)
+def test_an_option_that_makes_no_sense_is_exit_2(command: Any, write_sheet: Any, arguments: str) -> None:
+    """A wrong option is named with what to write instead."""
+    said = command("run", write_sheet(1), *arguments.split())
+    assert said.code == 2
+    assert arguments.split(maxsplit=1)[0] in said.err
+    assert said.err.startswith("Usage: python -m provisioner run [OPTIONS] SHEET...\n")
+    assert "Usage" not in said.err.partition("\n")[2]
+    assert "is not" in said.err
+    assert "range" not in said.err
+    assert all(len(line) < 80 for line in said.err.splitlines())
+
+
+def test_an_unknown_command_or_option_is_exit_2(command: Any) -> None:
+    """One line says how to call it, the next what was wrong."""
+    for words in (["nosuch"], ["run", "x.csv", "--nosuch"], ["--nosuch"], ["run"]):
+        said = command(*words)
+        assert (said.code, said.err.count("\n")) == (2, 2), said.err
+        assert said.err.startswith("Usage: ")
+
+
+def interrupt_while_waiting(sheet: Path, url: str, cwd: Path, *, times: int) -> Said:
+    """Start a run whose tasks do not end, interrupt it once a row was accepted, and see how it ends."""
+    environment = {**os.environ, "MISSION_INBOX_API_KEY": "sandbox-key", "MISSION_INBOX_URL": url}
+    words = [sys.executable, "-m", "provisioner", "run", str(sheet), "--rate", "20/s"]
+    process = subprocess.Popen(
+        words, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    with process:
+        results = sheet.parent / "acme-run" / "results.csv"
+        deadline = time.monotonic() + 40
+        while b"unfinished" not in (results.read_bytes() if results.exists() else b""):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        if times > 1:
+            # The second counts only after the first was heeded, which is told on stderr.
+            assert process.stderr is not None
+            assert any("Stopping" in line for line in process.stderr)
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=40)
+        return Said(subprocess.CompletedProcess(words, process.returncode, out, err))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a child")
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_leaves_whole_files(
+    sandbox: Any, write_sheet: Any, read_csv: Any, command: Any, tmp_path: Path, times: int
+) -> None:
+    """Interrupted once or twice, every row is in results.csv with a truthful status, and the next run goes on."""
+    service = sandbox(latency=25.0, latency_spread=0.0)
+    sheet = write_sheet(400)
+    said = interrupt_while_waiting(sheet, service.url, tmp_path, times=times)
+    assert said.code == 130, said.err
+    assert "provisioner run" in said.err
+    lines = read_csv(tmp_path / "acme-run" / "results.csv")
+    assert len(lines) == 400
+    accepted = [line for line in lines if line["status"] == "unfinished"]
+    assert accepted
+    assert all(line["task_id"] for line in accepted)
+    assert sum(line["status"] == "unsent" for line in lines) > 200
+    assert len(read_csv(tmp_path / "acme-run" / "failures.csv")) == 400
+
+
+def test_help_names_every_command_and_answers_quickly() -> None:
+    """`--help` and `-h` say the same, list every command, and each command has help of its own."""
+    runner = CliRunner()
+    shown = runner.invoke(cli.main, ["--help"], prog_name="provisioner")
+    assert shown.exit_code == 0
+    assert runner.invoke(cli.main, ["-h"], prog_name="provisioner").output == shown.output
+    for name in ("run", "check", "sandbox"):
+        assert f"\n  {name} " in shown.output
+        assert runner.invoke(cli.main, [name, "--help"]).exit_code == 0
+
+
+@pytest.mark.smoke
+def test_the_version_is_the_packages() -> None:
+    """`--version` prints the version of the package."""
+    assert provisioner.__version__ in CliRunner().invoke(cli.main, ["--version"]).output
+
+
+CTRL_C = b"\x03"
+
+
+def _on_screen(keyboard: int) -> bytes | None:
+    """What is shown next; nothing when the program has ended, None where it waits."""
+    if not select.select([keyboard], [], [], 1.0)[0]:
+        return None
+    try:
+        return os.read(keyboard, 4096)
+    except OSError:  # how Linux says that the other end is closed
+        return b""
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Call the program at a terminal, answer its question, and see the exit code and the screen."""
+
+    def call(*arguments: object, answer: bytes) -> tuple[int, str]:
+        keyboard, screen = os.openpty()
+        words = [sys.executable, "-m", "provisioner", *map(str, arguments)]
+        process = subprocess.Popen(words, stdin=screen, stderr=screen, stdout=subprocess.DEVNULL, cwd=tmp_path)
+        os.close(screen)
+        shown, waited = b"", 0
+        try:
+            while (part := _on_screen(keyboard)) != b"":
+                shown += part or b""
+                waited = waited + 1 if part is None else 0
+                if answer == CTRL_C and b"[y/N]:" in shown and waited % 8 == 1:
+                    # Where it waits, and once more much later: a signal just before a read does not end it.
+                    process.send_signal(signal.SIGINT)
+                elif answer and answer != CTRL_C and b"[y/N]:" in shown:
+                    os.write(keyboard, answer)
+                    answer = b""
+            process.wait(timeout=30)
+        finally:
+            process.kill()
+            process.wait()
+            os.close(keyboard)
+        return process.returncode, shown.decode()
+
+    return call
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+@pytest.mark.parametrize(("answer", "code", "made"), [(b"y\n", 0, 2), (b"n\n", 3, 0), (CTRL_C, 130, 0)])
+def test_money_is_spent_only_when_a_person_agrees(
+    terminal: Any, sandbox: Any, write_sheet: Any, monkeypatch: Any, answer: bytes, code: int, made: int
+) -> None:
+    """At a terminal the run says what it is about to do and asks once; anything but yes sends nothing."""
+    service = sandbox(**FAST)
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", service.api_key)
+    sheet = write_sheet([(name, "101", "201", PASSWORD, "", "") for name in ("ann", "bob", "b d")])
+    finished, shown = terminal("run", sheet, "--api-url", service.url, answer=answer)
+    assert "2 mailboxes to create for practice" in shown
+    assert "1 row is invalid" in shown
+    assert "results.csv" in shown.partition("[y/N]")[0]
+    assert shown.count("[y/N]") == 1
+    assert len(service.state.creates) == made
+    assert finished == (1 if code == 0 else code)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+def test_yes_is_not_asked_for_twice(terminal: Any, sandbox: Any, write_sheet: Any, monkeypatch: Any) -> None:
+    """`--yes` skips the question, and so does a run that sends nothing."""
+    service = sandbox(**FAST)
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", service.api_key)
+    sheet = write_sheet(2)
+    code, shown = terminal("run", sheet, "--api-url", service.url, "--yes", answer=b"")
+    assert (code, "[y/N]" in shown) == (0, False)
+    code, shown = terminal("run", sheet, "--api-url", service.url, answer=b"")
+    assert (code, "[y/N]" in shown) == (0, False)
+    assert "2 rows are done already" in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+def test_a_sheet_that_is_typed_in_is_never_sent_unasked(terminal: Any, sandbox: Any, monkeypatch: Any) -> None:
+    """At a terminal nobody can be asked while the sheet comes from standard input, so `--yes` has to be given."""
+    service = sandbox(**FAST)
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", service.api_key)
+    finished, shown = terminal("run", "-", "--out", "here", "--api-url", service.url, answer=b"")
+    assert (finished, "--yes" in shown) == (2, True)
+    assert not service.state.creates
+
+
+def left_rows(number: int) -> list[tuple[str, ...]]:
+    """So many good rows, and one that is left."""
+    good = [(f"user{n}", "101", "201", PASSWORD, "", "") for n in range(number)]
+    return [*good, ("b d", "101", "201", PASSWORD, "", "")]
+
+
+def pasted(said: Said) -> list[str]:
+    """The command that was printed, as a shell reads it."""
+    line = next(line for line in said.err.splitlines() if line.startswith("  python -m provisioner "))
+    return shlex.split(line)[3:]
+
+
+@pytest.mark.parametrize("folder", ["clients", "Üsküdar & Söhne", "it's $HOME"])
+def test_the_printed_command_goes_on(command: Any, write_sheet: Any, tmp_path: Path, folder: str) -> None:
+    """What is printed after a run can be pasted as it stands, whatever the folder is called, and goes on from there."""
+    (tmp_path / folder).mkdir()
+    sheet = write_sheet(left_rows(2)).rename(tmp_path / folder / "acme inc.csv")
+    first = command("run", sheet.relative_to(tmp_path), "--sandbox", "--rate", "100/s,5000/min", "--limit", "1", "-v")
+    assert first.code == 1, first.err
+    words = pasted(first)
+    assert words == ["run", f"{folder}/acme inc-run/failures.csv", "--sandbox", "--rate", "100/s,5000/min"]
+    page = html.unescape((tmp_path / folder / "acme inc-run" / "report.html").read_text("utf-8"))
+    assert shlex.join(["python", "-m", "provisioner", *words]) in page
+    failures = tmp_path / words[1]
+    failures.write_text(failures.read_text("utf-8-sig").replace("b d", "b.d"), "utf-8")
+    second = command(*words)
+    assert second.code == 0, second.err
+    assert "3  created" in second.err
+
+
+def test_after_a_good_check_comes_the_run(command: Any, write_sheet: Any) -> None:
+    """A check without a fault prints the command that creates the mailboxes, with the options that it was given."""
+    sheet = write_sheet([("ann", "101", "201", "", "", "")])
+    said = command("check", sheet, "--generate-passwords", "--set", "project=789", "--out", "here", "-v")
+    assert said.code == 0, said.err
+    assert "Create them with:" in said.err
+    words = pasted(said)
+    assert words == ["run", str(sheet), "--out", "here", "--set", "project=789", "--generate-passwords"]
+
+
+@pytest.mark.parametrize("words", [["run", "acme.csv", "--verify"], ["verify", "acme-run"]])
+def test_practice_has_nothing_to_log_in_to(command: Any, write_sheet: Any, words: list[str]) -> None:
+    """It is said before anything is sent, not found out mailbox by mailbox."""
+    write_sheet(1)
+    said = command(*words, "--sandbox")
+    assert (said.code, "no mail servers" in said.err) == (2, True)
+
+
+def test_after_practice_a_check_goes_on_in_practice(command: Any, write_sheet: Any, tmp_path: Path) -> None:
+    """Rows held back by --limit are told so; a check of them prints the run that makes them, still for practice."""
+    sheet = write_sheet(3)
+    first = command("run", sheet, "--sandbox", "--rate", "100/s", "--limit", "1")
+    assert "held back by --limit" in first.err.partition("For the next run")[2]
+    failures = tmp_path / "acme-run" / "failures.csv"
+    assert failures.read_text("utf-8-sig").count("held back by --limit") == 2
+    said = command("check", failures)
+    assert (said.code, pasted(said)) == (0, ["run", str(failures), "--sandbox"])
+    last = command(*pasted(said), "--rate", "100/s")
+    assert last.code == 0, last.err
+    assert "2 rows in" in last.err
+    assert "3  created" in last.err
+    # Of a failures file without rows nothing is left, which is no fault.
+    again = command(*pasted(said))
+    assert again.code == 0, again.err
+    assert "3  created" in again.err
+
+
+def test_several_sheets_keep_one_rate_and_have_one_summary(
+    command: Any, sandbox: Any, write_sheet: Any, tmp_path: Path
+) -> None:
+    """Each has its own folder and its own line of JSON; the service never sees more than the rate; the worst counts."""
+    service = sandbox(latency=0.01, latency_spread=0.0, throttle="20/s")
+    sheets = [write_sheet(left_rows(9), name=f"{name}.csv") for name in ("a", "b", "c")]
+    write_sheet(3, name="c.csv")
+    said = command("run", *sheets, "--rate", "20/s", "--json", key=service.api_key, url=service.url)
+    assert said.code == 1, said.err
+    outcomes = [json.loads(line) for line in said.out.splitlines()]
+    for outcome in outcomes:
+        jsonschema.validate(outcome, outcome_schema())
+    assert [outcome["exit"] for outcome in outcomes] == [1, 1, 0]
+    assert [outcome["requests"]["throttled"] for outcome in outcomes] == [0, 0, 0]
+    assert "3 sheets, 23 rows" in said.err
+    assert pasted(said)[:3] == ["run", str(tmp_path / "a-run/failures.csv"), str(tmp_path / "b-run/failures.csv")]
+    assert all((tmp_path / f"{name}-run" / "report.html").exists() for name in "abc")
+
+
+def test_no_sheet_is_begun_before_all_can_be_read(command: Any, write_sheet: Any, tmp_path: Path) -> None:
+    """Of several sheets one that is unusable stops them all while nothing is sent; so do two with one folder."""
+    good = write_sheet(2)
+    said = command("run", good, tmp_path / "nothing.csv", "--sandbox")
+    assert said.code == 2
+    assert "nothing.csv" in said.err
+    assert not list(tmp_path.glob("*-run"))
+    assert "share one run folder" in command("run", good, good, "--sandbox").err
+    assert command("check", good, write_sheet(2, name="b.csv"), "--out", "x").code == 2
+
+
+def test_a_run_that_is_stopped_leaves_the_next_sheets_alone(command: Any, sandbox: Any, write_sheet: Any) -> None:
+    """What was not begun is named, and is part of the command that goes on."""
+    sheets = [write_sheet(2, name=f"{name}.csv") for name in ("a", "b")]
+    said = command("run", *sheets, key="a-wrong-key", url=sandbox(**FAST).url)
+    assert said.code == 3, said.err
+    assert f"Not begun: {sheets[1]}" in said.err
+    assert pasted(said)[2] == str(sheets[1])
+
+
+def test_a_note_names_the_sheet_that_it_is_about(command: Any, write_sheet: Any, tmp_path: Path) -> None:
+    """In a check of several sheets the one that something is said of is named before; the others are not."""
+    quiet = write_sheet(2, name="a.csv")
+    (tmp_path / "b.csv").write_text(
+        "email,domain,relay_server,password,colour\nann,101,201,Sheet-Pass-99! ,red\n", "utf-8"
+    )
+    said = command("check", quiet, "b.csv")
+    assert said.err.startswith("b.csv:\nNot used: the column colour.\nD2: the password begins or ends"), said.err
+    assert f"{quiet}:" not in said.err
+
+
+def test_a_sheet_comes_from_standard_input(command: Any, write_sheet: Any, tmp_path: Path) -> None:
+    """It needs a folder to work in, which holds everything that is needed to go on."""
+    text = write_sheet(left_rows(2)).read_text("utf-8")
+    assert "--out" in command("run", "-", "--sandbox", stdin=text).err
+    said = command("run", "-", "--out", "here", "--sandbox", "--rate", "100/s", stdin=text)
+    assert said.code == 1, said.err
+    assert "\nstandard input: 3 rows" in said.err
+    assert str(tmp_path) not in said.err.replace(str(tmp_path / "here"), "")
+    assert pasted(said)[:2] == ["run", "here/failures.csv"]
+
+
+def test_quiet_speaks_only_of_what_is_left(command: Any, write_sheet: Any) -> None:
+    """Nothing on success; the summary where rows are left."""
+    assert command("check", write_sheet(2), "-q").err == ""
+    said = command("check", write_sheet(left_rows(2)), "--quiet")
+    assert said.code == 1
+    assert said.err.startswith("\n")
+    assert "A4" in said.err
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "cp1252", "ascii", "utf-8"])
+def test_any_code_page_is_written_to(command: Any, write_sheet: Any, encoding: str) -> None:
+    """Quotation marks that a code page lacks become plain ones, other characters their numbers; no name ends a run."""
+    said = command("check", write_sheet([("jürgen→y", "101", "201", PASSWORD, "", "")]), encoding=encoding)
+    assert said.code == 1
+    assert ('"' in said.err) == (encoding in ("cp437", "ascii"))
+    assert ("U+2192" in said.err) == (encoding != "utf-8")
+    assert "type the username again" in said.err
+
+
+def test_the_environment_in_the_help_fits_a_narrow_terminal() -> None:
+    """Each of its lines fits 80 columns with the two by which it is set in."""
+    assert max(len(line) + 2 for line in (cli.ENVIRONMENT + cli.COMPLETION).splitlines()) <= 80
+
+
+def test_the_help_names_the_environment_variables() -> None:
+    """A reader of the help learns of each variable that the program reads."""
+    text = CliRunner().invoke(cli.main, ["run", "--help"]).output
+    source = Path(cli.__file__).read_text("utf-8") + Path(console.__file__).read_text("utf-8")
+    read = set(re.findall(r"environ\.get\(\"([A-Z_]+)\"", source)) | {cli.KEY_VARIABLE, cli.URL_VARIABLE}
+    assert read - {"TERM"} == {name for name in read if name in text}
+
+
+def test_the_tab_key_completes() -> None:
+    """Commands, options and the script that the help names are there for a shell to ask for."""
+    shell = BashComplete(cli.main, {}, "provisioner", "_PROVISIONER_COMPLETE")
+    assert [each.value for each in shell.get_completions([], "sand")] == ["sandbox"]
+    assert "--rate" in [each.value for each in shell.get_completions(["run"], "--ra")]
+    assert [each.type for each in shell.get_completions(["run"], "acm")] == ["file"]
+    assert "_PROVISIONER_COMPLETE=bash_complete" in shell.source_template % shell.source_vars()
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_a_fault_of_the_programs_own_is_a_sentence(monkeypatch: pytest.MonkeyPatch, verbose: bool) -> None:  # noqa: FBT001
+    """No traceback, no text that might hold a cell; with -v the places, to be passed on."""
+
+    def fail(*_: object, **_more: object) -> None:
+        raise KeyError(PASSWORD)
+
+    monkeypatch.setattr("provisioner.pipeline.check", fail)
+    done = CliRunner().invoke(cli.main, ["check", "x.csv", *(["-v"] if verbose else [])])
+    assert done.exit_code == cli.STOPPED
+    assert PASSWORD not in done.stderr
+    assert "did not expect (KeyError)" in done.stderr
+    assert ("test_cli.py" in done.stderr) == verbose

@@ -1,0 +1,344 @@
+"""The journal: what it holds is what would be true if the process died now."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from provisioner.errors import JournalError, RunFolderError
+from provisioner.journal import (
+    MIGRATIONS,
+    Dropped,
+    Finished,
+    Journal,
+    JournalRow,
+    Moved,
+    SendCancelled,
+    Sending,
+    Superseded,
+    TaskAccepted,
+    Written,
+    address_key,
+    password_check,
+)
+from provisioner.records import Job, Problem, Request, RowId, Status, TaskId
+from provisioner.secret import Secret
+
+PASSWORD = "Sheet-Secret-77!"
+
+
+def new_line(number: int, email: str, **known: object) -> JournalRow:
+    fields: dict[str, Any] = {
+        "id": RowId(number),
+        "sheet_row": number + 1,
+        "file_row": number + 1,
+        "address_key": address_key(email, 101),
+        "email": email,
+        "domain": "101",
+        "relay_server": "201",
+        "project": "",
+        "reply_to": "",
+    }
+    return JournalRow(**fields | known)
+
+
+def job(number: int, email: str) -> Job:
+    return Job(RowId(number), Request(email, 101, 201, Secret(PASSWORD), 789, None))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "journal.sqlite3")) as opened:
+        opened.apply_sheet([Written(new_line(1, "ann")), Written(new_line(2, "bob"))])
+        yield opened
+
+
+def status_of(journal: Journal, number: int) -> Status:
+    return next(line.status for line in journal.lines() if line.id == number)
+
+
+def test_an_intent_reads_unknown_until_its_answer_is_known(journal: Journal) -> None:
+    """A process killed between intent and answer leaves `unknown`, one killed after the answer leaves `unfinished`."""
+    journal.apply([Sending(job(1, "ann"), 10.0)])
+    assert status_of(journal, 1) is Status.UNKNOWN
+    journal.apply([TaskAccepted(RowId(1), TaskId("t-1"), 11.0)])
+    (line,) = [line for line in journal.lines() if line.id == 1]
+    assert (line.status, line.task_id, line.submitted_at, line.project) == (Status.UNFINISHED, "t-1", 10.0, "789")
+    journal.apply([Finished(RowId(1), Status.CREATED, 12.0, mailbox_id="m-1")])
+    (line,) = [line for line in journal.lines() if line.id == 1]
+    assert (line.status, line.mailbox_id, line.finished_at, line.error) == (Status.CREATED, "m-1", 12.0, "")
+
+
+def test_a_withdrawn_intent_reads_unsent(journal: Journal) -> None:
+    """A create that certainly did not leave is as if it had never been meant."""
+    journal.apply([Sending(job(1, "ann"), 10.0), SendCancelled(RowId(1), 11.0)])
+    assert status_of(journal, 1) is Status.UNSENT
+
+
+def test_what_was_once_unknown_stays_doubtful(journal: Journal) -> None:
+    """A row whose create may have been carried out unseen is remembered as such, whatever comes later."""
+    journal.apply([Sending(job(1, "ann"), 10.0), Finished(RowId(1), Status.UNKNOWN, 11.0, "cut")])
+    journal.apply([Sending(job(1, "ann"), 12.0), Finished(RowId(1), Status.REJECTED, 13.0, "already exists")])
+    (line,) = [line for line in journal.lines() if line.id == 1]
+    assert line.maybe_sent
+    assert line.sends == 2
+
+
+def test_no_address_stands_on_two_lines(journal: Journal) -> None:
+    """The database itself refuses a second line for an address, whatever the program believes."""
+    with pytest.raises(JournalError):
+        journal.apply_sheet([Written(new_line(3, "ANN"))])
+    assert len(list(journal.lines())) == 2
+
+
+def test_a_failed_adoption_changes_nothing(journal: Journal) -> None:
+    """The steps of an adoption are one transaction."""
+    with pytest.raises(JournalError):
+        journal.apply_sheet([Dropped(RowId(2)), Written(new_line(3, "ann"))])
+    assert {line.email for line in journal.lines()} == {"ann", "bob"}
+
+
+def test_record_lines_come_in_sheet_order_without_superseded_ones(journal: Journal) -> None:
+    """results.csv follows the sheet; a corrected row appears once; a row that no sheet holds comes last."""
+    journal.apply_sheet(
+        [
+            Written(new_line(3, "cid", sheet_row=3)),
+            Superseded(RowId(2), RowId(3)),
+            Moved(RowId(1), None, None),
+            Written(new_line(4, "dan", sheet_row=2)),
+        ]
+    )
+    assert [line.email for line in journal.record_rows()] == ["dan", "cid", "ann"]
+    assert journal.statuses() == {Status.UNSENT: 3}
+
+
+def test_retriable_lines_follow_the_file_of_the_latest_run(journal: Journal) -> None:
+    """failures.csv holds what is left of the file that was run, in its order, and nothing that is done."""
+    journal.apply_sheet(
+        [Moved(RowId(1), 2, 9), Moved(RowId(2), 3, 4), Written(new_line(3, "cid", status=Status.CREATED))]
+    )
+    assert [line.email for line in journal.retriable(of_failures=False)] == ["bob", "ann"]
+    journal.apply_sheet([Moved(RowId(2), 3, 2)])
+    assert [line.email for line in journal.retriable(of_failures=False)] == ["bob"]
+
+
+def test_only_generated_passwords_are_in_the_file(tmp_path: Path) -> None:
+    """A password of the sheet leaves no trace in the journal's bytes; a generated one is kept to be shown."""
+    path = tmp_path / "journal.sqlite3"
+    with closing(Journal(path)) as journal:
+        journal.apply_sheet([Written(new_line(1, "ann")), Written(new_line(2, "bob", password=Secret("Generated-1!")))])
+        journal.apply([Sending(job(1, "ann"), 10.0)])
+        kept = {line.email: line.password for line in journal.lines()}
+    content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert PASSWORD.encode() not in content
+    assert kept == {"ann": None, "bob": Secret("Generated-1!")}
+
+
+def test_a_password_check_tells_change_but_not_the_password() -> None:
+    """Another password gives another check, nearly always; the check has 65,536 values only."""
+    checks = {password_check(Secret(f"Password-{n}"), RowId(1)) for n in range(1000)}
+    assert len(checks) > 950
+    assert all(check is not None and 0 <= check < 2**16 for check in checks)
+    assert password_check(None, RowId(1)) is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    """The journal and its side files are mode 0600."""
+    with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
+        journal.apply_sheet([Written(new_line(1, "ann"))])
+        assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_newer_journal_is_refused_untouched(tmp_path: Path) -> None:
+    """A journal of a later version of the program is neither changed nor misread."""
+    path = tmp_path / "journal.sqlite3"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+        database.execute("CREATE TABLE something (new)")
+    with pytest.raises(RunFolderError, match="newer version"):
+        Journal(path)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("something",)]
+
+
+def test_a_corrupted_journal_is_refused_with_its_reason(tmp_path: Path) -> None:
+    """A file that is no database is left as it is, and the message says that nothing was sent."""
+    path = tmp_path / "journal.sqlite3"
+    path.write_bytes(b"this is not a database" * 200)
+    with pytest.raises(RunFolderError, match="cannot be read") as caught:
+        Journal(path)
+    assert "Nothing was sent" in caught.value.remedy
+    assert path.read_bytes().startswith(b"this is not")
+
+
+def test_a_journal_belongs_to_one_service(journal: Journal) -> None:
+    """What is done at one service is not done at another, so a run against another is refused."""
+    journal.belong_to("practice")
+    journal.belong_to("practice")
+    with pytest.raises(RunFolderError, match="another service"):
+        journal.belong_to("https://api-v2.missioninbox.com")
+
+
+@pytest.mark.anyio
+async def test_many_changes_share_few_commits(journal: Journal) -> None:
+    """Each `record` returns only when its change is on the disk, and those that wait together share a commit."""
+    commits = 0
+    apply = journal.apply
+
+    def counted(changes: object) -> None:
+        nonlocal commits
+        commits += 1
+        apply(changes)  # type: ignore[arg-type]
+
+    journal.apply = counted  # type: ignore[method-assign]
+    seen: list[Status] = []
+
+    async def record(number: int) -> None:
+        await journal.record(Finished(RowId(number % 2 + 1), Status.FAILED, float(number), "no"))
+        seen.append(await anyio.to_thread.run_sync(status_of, journal, number % 2 + 1))
+
+    async with anyio.create_task_group() as group:
+        for number in range(50):
+            group.start_soon(record, number)
+    assert seen == [Status.FAILED] * 50
+    assert commits <= 3
+
+
+def test_a_cancelled_record_is_still_written(tmp_path: Path) -> None:
+    """Whoever stops waiting for a commit does not take the change back."""
+
+    async def give_up(journal: Journal) -> None:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await journal.record(Finished(RowId(1), Status.CREATED, 1.0))
+
+    path = tmp_path / "journal.sqlite3"
+    with closing(Journal(path)) as journal:
+        journal.apply_sheet([Written(new_line(1, "ann"))])
+        anyio.run(give_up, journal)
+    with closing(Journal(path)) as journal:
+        assert status_of(journal, 1) is Status.CREATED
+
+
+def test_a_full_disk_is_told_to_all_who_wait(journal: Journal) -> None:
+    """When the journal cannot be written, every waiting change raises JournalError, and what was known stays."""
+    journal._database.execute("PRAGMA max_page_count = 1")
+    big = "x" * 100_000
+    errors = []
+
+    async def record(number: int) -> None:
+        try:
+            await journal.record(Finished(RowId(number), Status.FAILED, 1.0, big))
+        except JournalError as error:
+            errors.append(error.message)
+
+    async def both() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(record, 1)
+            group.start_soon(record, 2)
+
+    anyio.run(both)
+    assert len(errors) == 2
+    assert "full" in errors[0]
+    assert status_of(journal, 1) is Status.UNSENT
+
+
+def test_what_was_committed_survives_sigkill(tmp_path: Path) -> None:
+    """A process that is killed the moment after `apply` returned has lost nothing."""
+    path = tmp_path / "journal.sqlite3"
+    with closing(Journal(path)) as journal:
+        journal.apply_sheet([Written(new_line(1, "ann"))])
+    code = f"""
+import os, signal
+from pathlib import Path
+from provisioner.journal import Finished, Journal
+from provisioner.records import RowId, Status
+journal = Journal(Path({str(path)!r}))
+journal.apply([Finished(RowId(1), Status.CREATED, 1.0, mailbox_id="m-1")])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    with closing(Journal(path)) as journal:
+        assert status_of(journal, 1) is Status.CREATED
+
+
+def test_the_problems_of_an_invalid_row_are_kept(journal: Journal) -> None:
+    """What is wrong with a row is remembered cell by cell, so that rows can be told by cause in a later run too."""
+    problems = (
+        Problem("D2", "the password needs a digit (0-9)"),
+        Problem("B2", "“x” is not an ID", "“…” is not an ID"),
+        Problem(None, "the row has 4 cells"),
+    )
+    journal.apply_sheet([Written(new_line(1, "ann", status=Status.INVALID, problems=problems))])
+    assert {line.email: line.problems for line in journal.lines()} == {"ann": problems, "bob": ()}
+
+
+def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """A folder of an earlier version of the program goes on as it is, without losing a row."""
+    path = tmp_path / "old.sqlite3"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(f"BEGIN; {MIGRATIONS[0]} PRAGMA user_version = 1; COMMIT;")
+        database.execute(
+            "INSERT INTO lines (email, domain, relay_server, project, reply_to, status)"
+            " VALUES ('ann', '101', '201', '', '', 'invalid')"
+        )
+        database.commit()
+    with closing(Journal(path)) as journal:
+        (line,) = journal.lines()
+    assert (line.email, line.status, line.problems) == ("ann", Status.INVALID, ())
+
+
+def test_a_row_in_no_file_is_left_but_not_to_retry(journal: Journal) -> None:
+    """What a part of a failures file does not hold stays in the record, and is not counted for failures.csv."""
+    journal.apply_sheet([Written(new_line(1, "ann", file_row=None)), Written(new_line(2, "bob"))])
+    assert [line.email for line in journal.left()] == ["ann", "bob"]
+    assert journal.retriable_count(of_failures=False) == len(list(journal.retriable(of_failures=False))) == 1
+
+
+def test_a_change_that_sqlite_cannot_take_is_told_to_all_who_wait(journal: Journal) -> None:
+    """Whatever the reason, nobody who shared the commit may believe that a change is stored."""
+    errors = []
+
+    async def record(number: int, error: str) -> None:
+        try:
+            await journal.record(Finished(RowId(number), Status.FAILED, 1.0, error))
+        except JournalError as raised:
+            errors.append(raised.message)
+
+    async def both() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(record, 1, "half a character: \ud800")
+            group.start_soon(record, 2, "fine")
+
+    anyio.run(both)
+    assert len(errors) == 2
+    assert status_of(journal, 2) is Status.UNSENT
+
+
+@pytest.mark.anyio
+async def test_recording_nothing_keeps_nobody_waiting(journal: Journal) -> None:
+    """An empty record is no change, whoever records at the same time."""
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            for number in range(10):
+                group.start_soon(journal.record)
+                group.start_soon(journal.record, Finished(RowId(number % 2 + 1), Status.FAILED, 1.0, "no"))
+    assert await anyio.to_thread.run_sync(status_of, journal, 1) is Status.FAILED
+
+
+def test_a_journal_that_breaks_after_its_opening_is_no_unusable_folder(journal: Journal, tmp_path: Path) -> None:
+    """A read that fails later stops the run; it does not say that nothing was sent."""
+    with (tmp_path / "journal.sqlite3").open("r+b") as file:
+        file.write(b"\0" * 4096)
+    (tmp_path / "journal.sqlite3-wal").write_bytes(b"")
+    with pytest.raises(JournalError, match="cannot be read"):
+        list(journal.lines())

@@ -1,0 +1,377 @@
+"""The sheet meets the journal: what each row of a second run becomes."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provisioner.journal import Finished, Journal, JournalRow, SendCancelled, Sending, TaskAccepted, address_key
+from provisioner.messages import why
+from provisioner.records import Entry, Job, Request, RowId, Status, TaskId
+from provisioner.secret import Secret
+from provisioner.stages.reconcile import WorkPlan, reconcile
+
+
+def entry(row: int, email: str, *, domain: str = "101", ready: bool = True, **more: object) -> Entry:
+    request = Request(email, int(domain), 201, Secret("Sheet-Pass-1!"), None, None) if ready else None
+    fields: dict[str, object] = {
+        "file_row": row,
+        "sheet_row": row,
+        "key": address_key(email, domain),
+        "email": email,
+        "domain": domain,
+        "relay_server": "201",
+        "project": "",
+        "reply_to": "",
+        "request": request,
+        "error": "" if ready else "B2: broken",
+    }
+    return Entry(**{**fields, **more})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "journal.sqlite3")) as opened:
+        yield opened
+
+
+def since(sent_at: float | None) -> float:
+    return -1.0 if sent_at is None else sent_at
+
+
+def apply_sheet(journal: Journal, *entries: Entry, failures: bool = False, checking: bool = False) -> WorkPlan:
+    if failures:
+        entries = tuple(as_told(journal, entry) for entry in entries)
+    return reconcile(entries, journal, is_failures=failures, new_password=None, since=since, checking=checking)
+
+
+def as_told(journal: Journal, entry: Entry) -> Entry:
+    """The entry with what failures.csv says of the row that stands in its place."""
+    there = next((line for line in journal.record_rows() if line.sheet_row == entry.sheet_row), None)
+    if there is None or entry.earlier_status is not None:
+        return entry
+    told = why(there.status, there.error)
+    return replace(entry, earlier_status=there.status, earlier_task=there.task_id, earlier_error=told)
+
+
+def by_email(journal: Journal) -> dict[str, JournalRow]:
+    return {line.email: line for line in journal.record_rows()}
+
+
+def end(journal: Journal, job: Job, status: Status, task: str | None = None) -> None:
+    journal.apply([Sending(job, 100.0)])
+    if task:
+        journal.apply([TaskAccepted(job.line, TaskId(task), 101.0)])
+    if status is not Status.UNFINISHED:
+        journal.apply([Finished(job.line, status, 102.0, "" if status.done else "why")])
+
+
+def emails(jobs: list[Job]) -> list[str]:
+    return [job.request.email for job in jobs]
+
+
+def test_a_first_run_sends_what_is_ready(journal: Journal) -> None:
+    """Every row has its line; the ready ones wait to be sent, the others keep their reason."""
+    made = apply_sheet(journal, entry(2, "ann"), entry(3, "bo b", ready=False), entry(4, "cid"))
+    assert emails(made.to_send) == ["ann", "cid"]
+    assert made.invalid == 1
+    assert [(line.sheet_row, line.status, line.error) for line in journal.record_rows()] == [
+        (2, Status.UNSENT, ""),
+        (3, Status.INVALID, "B2: broken"),
+        (4, Status.UNSENT, ""),
+    ]
+
+
+@pytest.mark.parametrize("status", [Status.CREATED, Status.EXISTS])
+def test_a_done_row_is_never_sent_again(journal: Journal, status: Status) -> None:
+    """Sorted, in other case, or invalid by now: a row that is done stays done."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    end(journal, job, status)
+    made = apply_sheet(journal, entry(2, "bob"), entry(3, "ANN", ready=False))
+    assert emails(made.to_send) == ["bob"]
+    assert made.done == 1
+    line = by_email(journal)["ann"]
+    assert (line.status, line.sheet_row) == (status, 3)
+
+
+def test_the_same_username_in_another_domain_is_another_mailbox(journal: Journal) -> None:
+    """Rows are known by username and domain together."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    end(journal, job, Status.CREATED)
+    made = apply_sheet(journal, entry(2, "ann"), entry(3, "ann", domain="102"))
+    assert [(job.request.email, job.request.domain) for job in made.to_send] == [("ann", 102)]
+
+
+def test_an_open_task_is_polled_on_under_its_old_id(journal: Journal) -> None:
+    """A row whose task was not seen to end is asked about, not sent."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    end(journal, job, Status.UNFINISHED, task="t-9")
+    made = apply_sheet(journal, entry(5, "ann"))
+    assert [(task.task_id, task.job.line) for task in made.open_tasks] == [("t-9", job.line)]
+    assert not made.to_send
+
+
+def test_a_row_without_an_answer_is_looked_up_first(journal: Journal) -> None:
+    """`unknown` rows are doubts, with the moment of their create, and may be sent if the sheet still has them."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    journal.apply([Sending(job, 100.0)])
+    made = apply_sheet(journal, entry(2, "ann"))
+    (unconfirmed,) = made.unconfirmed_rows
+    assert (unconfirmed.since, unconfirmed.resend, unconfirmed.job.maybe_sent) == (100.0, True, True)
+    assert not made.to_send
+
+
+@pytest.mark.parametrize("status", [Status.REJECTED, Status.FAILED])
+def test_a_refused_or_failed_row_is_sent_with_the_sheets_new_values(journal: Journal, status: Status) -> None:
+    """What was corrected in the sheet is what the next create says."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    end(journal, job, status)
+    corrected = Request("ann", 101, 202, Secret("Other-Pass-2!"), None, None)
+    (again,) = apply_sheet(journal, entry(2, "ann", request=corrected)).to_send
+    assert again.line == job.line
+    assert again.request.relay_server == 202
+
+
+def test_a_done_row_with_other_values_is_named(journal: Journal) -> None:
+    """A changed password or relay server of a mailbox that exists is told, and nothing is done about it."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    end(journal, job, Status.CREATED)
+    assert apply_sheet(journal, entry(2, "ann")).changed == []
+    other_relay = Request("ann", 101, 203, Secret("Sheet-Pass-1!"), None, None)
+    assert apply_sheet(journal, entry(2, "ann", request=other_relay)).changed == [(2, "ann")]
+    other_password = Request("ann", 101, 201, Secret("Sheet-Pass-2!"), None, None)
+    assert apply_sheet(journal, entry(2, "ann", request=other_password)).changed == [(2, "ann")]
+
+
+def test_a_done_row_that_was_corrected_in_a_failures_file_is_not_named(journal: Journal) -> None:
+    """Its user mended it there as told; the sheet still has it as it was, which is no news."""
+    apply_sheet(journal, entry(2, "ann", ready=False))
+    (job,) = apply_sheet(journal, entry(2, "ann"), failures=True).to_send
+    end(journal, job, Status.CREATED)
+    as_it_was = Request("ann", 101, 201, Secret("Weak-Pass-2!"), None, None)
+    assert apply_sheet(journal, entry(2, "ann", request=as_it_was)).changed == []
+    assert apply_sheet(journal, entry(2, "ann", request=as_it_was), failures=True).changed == [(2, "ann")]
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.REJECTED])
+def test_a_check_keeps_what_the_service_said(journal: Journal, status: Status) -> None:
+    """A row that failed keeps its status, reason and task for support, until the sheet says something else."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    end(journal, job, status, task="t1")
+    apply_sheet(journal, entry(2, "ann"), checking=True)
+    line = by_email(journal)["ann"]
+    assert (line.status, line.error, line.task_id) == (status, "why", "t1")
+    mended = Request("ann", 101, 202, Secret("Sheet-Pass-1!"), None, None)
+    apply_sheet(journal, entry(2, "ann", request=mended), checking=True)
+    assert by_email(journal)["ann"].status is Status.VALID
+
+
+def test_a_removed_row_goes_only_if_it_was_never_sent(journal: Journal) -> None:
+    """A row ever sent stays in the record, without a sheet row; one never sent is forgotten."""
+    jobs = apply_sheet(journal, entry(2, "ann"), entry(3, "bob"), entry(4, "cid")).to_send
+    end(journal, jobs[0], Status.REJECTED)
+    apply_sheet(journal, entry(2, "cid"))
+    lines = by_email(journal)
+    assert set(lines) == {"ann", "cid"}
+    assert (lines["ann"].sheet_row, lines["ann"].status) == (None, Status.REJECTED)
+
+
+def test_a_removed_row_that_is_under_way_is_followed_to_its_end(journal: Journal) -> None:
+    """What was sent costs money, whether or not a sheet still holds it."""
+    jobs = apply_sheet(journal, entry(2, "ann"), entry(3, "bob")).to_send
+    end(journal, jobs[0], Status.UNFINISHED, task="t-1")
+    journal.apply([Sending(jobs[1], 100.0)])
+    made = apply_sheet(journal, entry(2, "cid"))
+    assert [task.task_id for task in made.open_tasks] == ["t-1"]
+    assert [(unconfirmed.job.line, unconfirmed.resend) for unconfirmed in made.unconfirmed_rows] == [
+        (jobs[1].line, False)
+    ]
+
+
+def test_a_correction_takes_the_place_of_what_it_corrects(journal: Journal) -> None:
+    """A username mended in the failures file replaces the broken one, known by its sheet row."""
+    apply_sheet(journal, entry(2, "ann"), entry(3, "b@ob", ready=False))
+    made = apply_sheet(journal, entry(2, "bob", sheet_row=3), failures=True)
+    assert emails(made.to_send) == ["bob"]
+    assert [(line.sheet_row, line.email) for line in journal.record_rows()] == [(2, "ann"), (3, "bob")]
+
+
+def test_the_uncorrected_sheet_run_again_meets_its_correction(journal: Journal) -> None:
+    """The original sheet's broken row is represented by the mailbox that was made of its correction."""
+    apply_sheet(journal, entry(2, "ann"), entry(3, "b@ob", ready=False))
+    (job,) = apply_sheet(journal, entry(2, "bob", sheet_row=3), failures=True).to_send
+    end(journal, job, Status.CREATED)
+    made = apply_sheet(journal, entry(2, "ann"), entry(3, "b@ob", ready=False))
+    assert made.invalid == 0
+    assert [(line.sheet_row, line.email, line.status) for line in journal.record_rows()] == [
+        (2, "ann", Status.UNSENT),
+        (3, "bob", Status.CREATED),
+    ]
+
+
+def test_a_sheet_with_both_the_broken_row_and_its_correction_keeps_both(journal: Journal) -> None:
+    """The correction's own row is the correction's; the broken row stands for itself."""
+    apply_sheet(journal, entry(2, "b@ob", ready=False))
+    (job,) = apply_sheet(journal, entry(2, "bob", sheet_row=2), failures=True).to_send
+    end(journal, job, Status.CREATED)
+    apply_sheet(journal, entry(2, "b@ob", ready=False), entry(3, "bob"))
+    assert [(line.sheet_row, line.email, line.status) for line in journal.record_rows()] == [
+        (2, "b@ob", Status.INVALID),
+        (3, "bob", Status.CREATED),
+    ]
+
+
+def test_a_corrected_row_that_may_exist_is_kept_beside_its_correction(journal: Journal) -> None:
+    """An `unknown` or `unfinished` row whose username is changed is followed on: its mailbox may come yet."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    journal.apply([Sending(job, 100.0)])
+    made = apply_sheet(journal, entry(2, "anna", sheet_row=2), failures=True)
+    assert emails(made.to_send) == ["anna"]
+    assert [unconfirmed.job.request.email for unconfirmed in made.unconfirmed_rows] == ["ann"]
+    assert {line.email for line in journal.record_rows()} == {"ann", "anna"}
+
+
+def test_a_part_of_the_failures_leaves_the_rest_of_the_record(journal: Journal) -> None:
+    """Rows deleted from a failures file stay in results.csv: the record is of the whole sheet."""
+    apply_sheet(journal, entry(2, "ann"), entry(3, "b ob", ready=False), entry(4, "c id", ready=False))
+    apply_sheet(journal, entry(2, "bob", sheet_row=3), failures=True)
+    assert [(line.sheet_row, line.email) for line in journal.record_rows()] == [(2, "ann"), (3, "bob"), (4, "c id")]
+
+
+def test_a_row_added_to_a_failures_file_has_no_sheet_row(journal: Journal) -> None:
+    """Two rows cannot both be the sheet's row 3: the first is, the other is new."""
+    apply_sheet(journal, entry(3, "b ob", ready=False))
+    apply_sheet(journal, entry(2, "bob", sheet_row=3), entry(3, "rob", sheet_row=3), failures=True)
+    assert [(line.sheet_row, line.email) for line in journal.record_rows()] == [(3, "bob"), (None, "rob")]
+
+
+def test_duplicates_in_the_sheet_never_share_a_line(journal: Journal) -> None:
+    """Two rows of one address are two invalid lines, also when that address is done already."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    end(journal, job, Status.CREATED)
+    apply_sheet(journal, entry(2, "ann", ready=False), entry(3, "ann", ready=False))
+    assert [(line.sheet_row, line.status) for line in journal.record_rows()] == [
+        (2, Status.CREATED),
+        (3, Status.INVALID),
+    ]
+
+
+def test_a_failures_file_from_elsewhere_brings_its_open_tasks(journal: Journal) -> None:
+    """Without a journal, the file itself says what was begun: tasks are polled on, unanswered rows looked up."""
+    made = apply_sheet(
+        journal,
+        entry(2, "ann", sheet_row=7, earlier_status=Status.UNFINISHED, earlier_task=TaskId("t-7")),
+        entry(3, "bob", sheet_row=8, earlier_status=Status.UNKNOWN),
+        entry(4, "cid", sheet_row=9, earlier_status=Status.FAILED, earlier_task=TaskId("t-9")),
+        entry(5, "ann", sheet_row=7, ready=False, earlier_status=Status.UNFINISHED, earlier_task=TaskId("t-7")),
+        failures=True,
+    )
+    assert [task.task_id for task in made.open_tasks] == ["t-7"]
+    assert [(unconfirmed.job.request.email, unconfirmed.since) for unconfirmed in made.unconfirmed_rows] == [
+        ("bob", -1.0)
+    ]
+    assert emails(made.to_send) == ["cid"]
+
+
+def test_checking_sends_nothing_and_a_later_run_sends_all(journal: Journal) -> None:
+    """`valid` is what check leaves; a run takes those rows as waiting, also those its failures file lacks."""
+    apply_sheet(journal, entry(2, "ann"), entry(3, "b ob", ready=False), checking=True)
+    assert journal.statuses() == {Status.VALID: 1, Status.INVALID: 1}
+    apply_sheet(journal, entry(2, "bob", sheet_row=3), failures=True)
+    assert journal.statuses() == {Status.UNSENT: 2}
+
+
+def test_a_made_up_password_is_used_again(journal: Journal) -> None:
+    """A row is tried again with the password that was made up for it, since its mailbox may exist with it."""
+    blank = Request("ann", 101, 201, None, None, None)
+    generated = iter([Secret("Made-Up-1!"), Secret("Made-Up-2!")])
+
+    def again() -> WorkPlan:
+        entries = [entry(2, "ann", request=blank)]
+        return reconcile(entries, journal, is_failures=False, new_password=lambda: next(generated), since=since)
+
+    (job,) = again().to_send
+    assert by_email(journal)["ann"].password == Secret("Made-Up-1!")
+    journal.apply([Sending(job, 100.0)])
+    (unconfirmed,) = again().unconfirmed_rows
+    assert unconfirmed.job.request.password == Secret("Made-Up-1!")
+    assert by_email(journal)["ann"].password == Secret("Made-Up-1!")
+
+
+def test_line_ids_are_never_used_twice(journal: Journal) -> None:
+    """A new row gets a number of its own, also beside superseded lines."""
+    apply_sheet(journal, entry(2, "a b", ready=False))
+    apply_sheet(journal, entry(2, "ab", sheet_row=2), failures=True)
+    apply_sheet(journal, entry(2, "ab"), entry(3, "cd"))
+    assert len({line.id for line in journal.lines()}) == len(list(journal.lines()))
+    assert RowId(1) in {line.id for line in journal.lines()}
+
+
+def test_a_correction_that_names_another_rows_mailbox_is_told(journal: Journal) -> None:
+    """Two people never share a mailbox by a slip: the done row keeps its place, the correction is invalid."""
+    john, jhon = apply_sheet(journal, entry(2, "john"), entry(3, "jhon")).to_send
+    end(journal, john, Status.CREATED)
+    end(journal, jhon, Status.REJECTED)
+    made = apply_sheet(journal, entry(2, "john", sheet_row=3), failures=True)
+    assert not made.to_send
+    assert [(line.sheet_row, line.email, line.status) for line in journal.record_rows()] == [
+        (2, "john", Status.CREATED),
+        (3, "john", Status.INVALID),
+    ]
+    assert "row 2" in list(journal.record_rows())[1].error
+
+
+def test_a_row_added_by_hand_that_is_done_already_is_told(journal: Journal) -> None:
+    """A mailbox that another row has is not taken away from that row."""
+    (john,) = apply_sheet(journal, entry(2, "john")).to_send
+    end(journal, john, Status.CREATED)
+    apply_sheet(journal, entry(2, "john", sheet_row=None), failures=True)
+    assert [(line.sheet_row, line.status) for line in journal.record_rows()] == [
+        (2, Status.CREATED),
+        (None, Status.INVALID),
+    ]
+
+
+def test_a_correction_from_before_the_sheet_was_sorted_replaces_no_other_row(journal: Journal) -> None:
+    """Another row that stands in the corrected row's old place is not taken for it."""
+    jobs = apply_sheet(journal, entry(2, "bob"), entry(3, "jhon")).to_send
+    journal.apply([Sending(jobs[0], 1.0), Finished(jobs[0].line, Status.REJECTED, 2.0, "no bobs")])
+    journal.apply([Sending(jobs[1], 1.0), Finished(jobs[1].line, Status.REJECTED, 2.0, "a slip")])
+    old = entry(2, "john", sheet_row=3, earlier_status=Status.REJECTED, earlier_error="a slip")
+    end(journal, apply_sheet(journal, entry(2, "jhon"), entry(3, "bob")).to_send[1], Status.REJECTED)
+    apply_sheet(journal, old, failures=True)
+    assert {line.email for line in journal.record_rows()} == {"jhon", "bob", "john"}
+
+
+def test_a_row_in_doubt_stays_so_when_its_second_create_is_taken_back(journal: Journal) -> None:
+    """A create that was announced and not sent does not make an earlier one certain."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    journal.apply([Sending(job, 100.0)])
+    (unconfirmed,) = apply_sheet(journal, entry(2, "ann")).unconfirmed_rows
+    journal.apply([Sending(unconfirmed.job, 200.0), SendCancelled(job.line, 201.0)])
+    made = apply_sheet(journal, entry(2, "ann"))
+    assert not made.to_send
+    assert len(made.unconfirmed_rows) == 1
+    apply_sheet(journal, entry(2, "anna", sheet_row=2), failures=True)
+    assert {line.email for line in journal.record_rows()} == {"ann", "anna"}
+
+
+def test_a_made_up_password_is_not_forgotten_for_one_in_the_sheet(journal: Journal) -> None:
+    """If the row was made with it, it is in the record; once another is sent, it is not."""
+    blank = Request("ann", 101, 201, None, None, None)
+    entries = [entry(2, "ann", request=blank)]
+    made = reconcile(entries, journal, is_failures=False, new_password=lambda: Secret("Made-Up-1!"), since=since)
+    journal.apply([Sending(made.to_send[0], 100.0)])
+    (unconfirmed,) = apply_sheet(journal, entry(2, "ann")).unconfirmed_rows
+    assert by_email(journal)["ann"].password == Secret("Made-Up-1!")
+    journal.apply([Sending(unconfirmed.job, 200.0)])
+    assert by_email(journal)["ann"].password is None
+
+
+def test_a_row_that_the_file_does_not_hold_has_no_place_in_it(journal: Journal) -> None:
+    """failures.csv never shows another row's cells: a waiting row of the sheet is not in the file that was run."""
+    apply_sheet(journal, entry(2, "ann"), entry(3, "b ob", ready=False), checking=True)
+    apply_sheet(journal, entry(2, "bob", sheet_row=3), failures=True)
+    assert [(line.file_row, line.email) for line in journal.retriable(of_failures=True)] == [(2, "bob")]

@@ -1,0 +1,231 @@
+"""What only asks the service: the account, its lists, its exports; as their users call them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import stat
+import threading
+from contextlib import nullcontext
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from provisioner import account as account_calls
+from provisioner import cli, pipeline, run_folder
+from provisioner.errors import RunFolderError
+from provisioner.records import Listing
+from provisioner.settings import RunOptions, SheetOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from click.testing import Result
+
+FAST = {"latency": 0.02, "latency_spread": 0.0}
+PASSWORD = "Sheet-Pass-77!"
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Call the command with the key of a stand-in."""
+    for name in ("MISSION_INBOX_URL", "MISSION_INBOX_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def start(*words: object, service: Any = None) -> Result:
+        environment = {"MISSION_INBOX_API_KEY": service.api_key, "MISSION_INBOX_URL": service.url} if service else {}
+        return CliRunner().invoke(cli.main, [*map(str, words)], env=environment, prog_name="provisioner")
+
+    return start
+
+
+@pytest.mark.parametrize("what", list(Listing))
+def test_each_list_comes_in_every_form(call: Any, sandbox: Any, what: Listing) -> None:
+    """As a table, as CSV and as JSON: the same entries, every page of them, on stdout alone."""
+    service = sandbox(paginated=True, page_size=1)
+    table = call("list", what, service=service)
+    assert table.exit_code == 0, table.output
+    lines = table.stdout.splitlines()
+    assert lines[0].split() == list(account_calls.COLUMNS[what])
+    from_csv = list(csv.DictReader(io.StringIO(call("list", what, "--csv", service=service).stdout)))
+    from_json = json.loads(call("list", what, "--json", service=service).stdout)
+    assert len(lines) - 1 == len(from_csv) == len(from_json) > 1
+    assert [row["id"] for row in from_csv] == [str(entry["id"]) for entry in from_json]
+    assert str(len(from_json)) in table.stderr
+
+
+def test_no_list_shows_a_password(call: Any, sandbox: Any) -> None:
+    """The service answers mailboxes with their passwords; none of the forms repeats one."""
+    service = sandbox()
+    for form in ((), ("--csv",), ("--json",)):
+        assert "Existing-" not in call("list", "mailboxes", *form, service=service).output
+
+
+def test_each_page_is_shown_before_the_next_is_asked_for(sandbox: Any, connection: Any, listener: Any) -> None:
+    """However long the list, no more than a page of it is held."""
+    service = sandbox(paginated=True, page_size=1)
+    asked = []
+
+    def show(entries: list[account_calls.Item]) -> None:
+        asked.append((len(entries), sum(request.kind == "domains" for request in service.state.requests)))
+
+    assert account_calls.listing(connection(service), Listing.DOMAINS, listener, show) == 4
+    assert asked == [(1, 1), (1, 2), (1, 3), (1, 4)]
+
+
+def test_a_list_that_the_service_lacks_is_told(call: Any, sandbox: Any) -> None:
+    """No traceback, no empty list: a sentence and what to do."""
+    said = call("list", "projects", service=sandbox(no_projects=True))
+    assert said.exit_code == 3
+    assert said.stdout == ""
+    assert "projects cannot be listed" in said.stderr
+    assert call("list", "projects", "--json", service=sandbox()).stdout.startswith("[")
+
+
+def test_the_account_names_its_mail_servers(call: Any, sandbox: Any) -> None:
+    """Who the key belongs to, and what a mail program has to be told."""
+    service = sandbox(smtp_host="smtp.acme.example", imap_host="imap.acme.example")
+    said = call("account", service=service).stdout
+    for part in ("Sandbox Agency", "smtp.acme.example, port 465, TLS", "imap.acme.example, port 993", "full address"):
+        assert part in said
+    known = json.loads(call("account", "--json", service=service).stdout)
+    assert known["imap"] == {"host": "imap.acme.example", "port": 993}
+
+
+def test_a_refused_key_is_told(call: Any, sandbox: Any) -> None:
+    """Each of these commands stops with the reason."""
+    service = sandbox(api_key="another")
+    for words in (("account",), ("list", "domains"), ("export", "instantly")):
+        environment = {"MISSION_INBOX_API_KEY": "wrong", "MISSION_INBOX_URL": service.url}
+        said = CliRunner().invoke(cli.main, words, env=environment)
+        assert said.exit_code == 3
+        assert "refused the API key" in said.stderr
+
+
+@pytest.mark.parametrize("service", ["smartlead", "instantly", "reply.io", "woodpecker", "emailbison"])
+def test_an_export_goes_to_stdout_or_a_file(call: Any, sandbox: Any, tmp_path: Path, service: str) -> None:
+    """The same content; the file is its owner's alone, and never replaced unasked."""
+    running = sandbox()
+    said = call("export", service, service=running)
+    assert "2 mailboxes" in said.stderr
+    assert "sales@acme-mail.example" in said.stdout
+    target = tmp_path / "out.csv"
+    assert call("export", service, "-o", target, service=running).exit_code == 0
+    assert target.read_bytes() == said.stdout_bytes
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    target.write_text("mine")
+    refused = call("export", service, "-o", target, service=running)
+    assert (refused.exit_code, target.read_text()) == (2, "mine")
+    assert "--force" in refused.stderr
+    assert call("export", service, "-o", target, "--force", service=running).exit_code == 0
+    assert target.read_bytes() == said.stdout_bytes
+
+
+def test_an_unknown_export_is_told(call: Any, sandbox: Any, tmp_path: Path) -> None:
+    """Any name is tried; one that the service does not know leaves no file behind."""
+    said = call("export", "no/such one", "-o", tmp_path / "out.csv", service=sandbox())
+    assert said.exit_code == 2
+    assert "no export “no/such one”" in said.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+class _Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        kind, body = ("application/json", b"{}") if "userinfo" in self.path else self.server.answer  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body) + self.server.missing * (kind == "text/csv")))  # type: ignore[attr-defined]
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the library names it
+        pass
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[..., str]]:
+    """A service whose exports are always the same bytes."""
+    started = []
+
+    def start(kind: str, body: bytes, *, missing: int = 0) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+        server.answer, server.missing = (kind, body), missing  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        started.append((server, thread))
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server, thread in started:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html", b"<html><h1>Sign in</h1></html>"),
+        ("text/csv", b"<html>,<h1>Sign in</h1></html>"),
+        ("text/csv", b'{"detail": "later", "x": 1}'),
+        ("application/json", b'{"detail": "later"}'),
+        ("text/csv", b""),
+        ("text/csv", b"a,b\r\n1\r\n"),
+        ("text/csv", b'a,b\r\n1,"2\r\n'),
+        ("text/csv", b"a,b\r\n1,\xff\r\n"),
+    ],
+)
+def test_what_is_no_csv_is_never_put_anywhere(
+    call: Any, answering: Any, tmp_path: Path, monkeypatch: Any, kind: str, body: bytes
+) -> None:
+    """A web page, data, nothing, or half of a file is an error, and the file that was there stays."""
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", "any")
+    target = tmp_path / "out.csv"
+    target.write_text("mine")
+    said = call("export", "instantly", "--api-url", answering(kind, body), "-o", target, "--force")
+    assert said.exit_code == 3, said.output
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+    assert target.read_text() == "mine"
+
+
+def test_a_download_that_breaks_off_is_told(call: Any, answering: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """Fewer bytes than were promised are not taken for the whole."""
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", "any")
+    url = answering("text/csv", b"a,b\r\n1,2\r\n", missing=10)
+    said = call("export", "instantly", "--api-url", url, "-o", tmp_path / "out.csv")
+    assert said.exit_code == 3
+    assert "broke off" in said.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cells_stay_as_they_are(call: Any, answering: Any, monkeypatch: Any) -> None:
+    """A password that begins like a formula is another program's to read, so nothing is put before it."""
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", "any")
+    body = '\ufeffemail,password\r\na@b.example,"=1+1,""x"\r\n'.encode()
+    said = call("export", "instantly", "--api-url", answering("text/csv", body))
+    assert list(csv.reader(io.StringIO(said.stdout, newline="")))[1] == ["a@b.example", '=1+1,"x']
+
+
+def test_only_the_mailboxes_of_one_run(
+    call: Any, sandbox: Any, connection: Any, write_sheet: Any, listener: Any, tmp_path: Path
+) -> None:
+    """`--only` keeps those that the run made or found; the header stays, and what is missing is told."""
+    service = sandbox(**FAST)
+    sheet = write_sheet([(name, "101", "201", PASSWORD, "", "") for name in ("ann", "info", "b d")])
+    pipeline.run(SheetOptions(sheet=sheet), RunOptions(), lambda _: nullcontext(connection(service)), listener)
+    said = call("export", "smartlead", "--only", tmp_path / "acme-run", service=service)
+    rows = list(csv.DictReader(io.StringIO(said.stdout)))
+    assert [row["from_email"] for row in rows] == ["info@acme-mail.example", "ann@acme-mail.example"]
+    assert "2 mailboxes for smartlead" in said.stderr
+    nowhere = call("export", "smartlead", "--only", tmp_path, service=service)
+    assert (nowhere.exit_code, "no run in" in nowhere.stderr) == (2, True)
+
+
+def test_a_run_that_is_not_there_is_named_as_it_was_typed(tmp_path: Path) -> None:
+    """No folder's name is made up from that of one which is missing."""
+    with pytest.raises(RunFolderError, match=r"in \S*nosuch-run\.$"):
+        run_folder.existing(tmp_path / "nosuch-run")

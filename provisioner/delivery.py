@@ -105,10 +105,10 @@ class Delivery:
         if self._account is None and anyio.run(self.ask) is None:
             return None
         both = servers(self._account, self._how.verify)
-        lines = (line for line in self._journal.record_rows() if {line.imap, line.smtp} != {LoginState.OK})
+        rows = (row for row in self._journal.record_rows() if {row.imap, row.smtp} != {LoginState.OK})
         resolver = Resolver(None)
         known = passwords(self._prepared.sheet, lambda email, domain: resolver.identity(email, domain).key)
-        mailboxes = gather(lines, known, self._wall_clock())
+        mailboxes = gather(rows, known, self._wall_clock())
         patience = self._how.verify.patience
         return anyio.run(lambda: verify(mailboxes, both, self._journal, self._listener, patience=patience))
 
@@ -162,7 +162,7 @@ class Delivery:
         began = self._wall_clock()
         jobs, unconfirmed_rows = self._limited(todo)
         held_back = todo.to_send[len(jobs) :]
-        await self._journal.record(*(Finished(job.line, Status.UNSENT, began, HELD_BACK) for job in held_back))
+        await self._journal.record(*(Finished(job.row_id, Status.UNSENT, began, HELD_BACK) for job in held_back))
         self._listener.planned(
             to_send=len(jobs),
             to_poll=len(todo.open_tasks) + len(unconfirmed_rows),

@@ -93,9 +93,9 @@ class PreparedSheet:
         for row, problem in self.checked.warnings:
             place = "" if problem.cell else f"Row {self.sheet.number(row) or row}: "
             listener.note(f"{place}{problem}")
-        if made.mended:
-            rows = count(made.mended, "row was", "rows were")
-            listener.note(f"{rows} mended in a failures file and not in this sheet: nothing is sent for them now.")
+        if made.corrected:
+            rows = count(made.corrected, "row was", "rows were")
+            listener.note(f"{rows} fixed in a failures file and not in this sheet: nothing is sent for them now.")
         if made.changed:
             listener.note(_changed(made.changed))
         return made

@@ -172,7 +172,7 @@ class Entry:
 class Job:
     """A request together with the row it is for."""
 
-    line: RowId
+    row_id: RowId
     request: Request
     maybe_sent: bool = False
     """An earlier create of it may have been carried out without our seeing the answer."""
@@ -320,7 +320,7 @@ class LoginAnswer:
 class MailLogin:
     """A mailbox that is to be logged in to."""
 
-    line: RowId
+    row_id: RowId
     address: str
     password: Secret
     fresh: bool

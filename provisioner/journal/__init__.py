@@ -1,7 +1,7 @@
 """What happened to each row, as it happens: every SQL statement of the program.
 
 The journal always says what would be true if the process died at this instant. A create's intent is stored as
-`unknown` before it is sent and its task as `unfinished` when it is accepted, so nothing has to be mended after a crash.
+`unknown` before it is sent and its task as `unfinished` when it is accepted, so nothing needs repair after a crash.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MIGRATIONS = (
     """
-    CREATE TABLE lines (
+    CREATE TABLE rows (
         id             INTEGER PRIMARY KEY,
         sheet_row      INTEGER,           -- NULL: no sheet holds the row any more
         file_row       INTEGER,           -- its row in the latest run's file; NULL: that does not hold it
@@ -48,19 +48,19 @@ MIGRATIONS = (
         password_check INTEGER,
         sends          INTEGER NOT NULL DEFAULT 0,
         maybe_sent       INTEGER NOT NULL DEFAULT 0,  -- a create of it may have been carried out unseen
-        superseded_by  INTEGER REFERENCES lines (id),
+        superseded_by  INTEGER REFERENCES rows (id),
         submitted_at   REAL,
         finished_at    REAL
     );
     -- The database itself refuses to hold one address twice.
-    CREATE UNIQUE INDEX one_line_an_address ON lines (address_key);
+    CREATE UNIQUE INDEX one_row_an_address ON rows (address_key);
     CREATE TABLE facts (
         name  TEXT PRIMARY KEY,
         value TEXT NOT NULL
     );
     CREATE TABLE events (
         id     INTEGER PRIMARY KEY,
-        line   INTEGER NOT NULL,
+        row_id INTEGER NOT NULL,
         at     REAL NOT NULL,
         status TEXT NOT NULL,
         detail TEXT NOT NULL
@@ -68,15 +68,15 @@ MIGRATIONS = (
     """,
     """
     -- Of an invalid row, JSON: [[cell, sentence, cause], …]
-    ALTER TABLE lines ADD COLUMN problems TEXT NOT NULL DEFAULT '';
+    ALTER TABLE rows ADD COLUMN problems TEXT NOT NULL DEFAULT '';
     """,
     """
-    ALTER TABLE lines ADD COLUMN imap TEXT;         -- what came of the latest log-in; NULL: none was tried
-    ALTER TABLE lines ADD COLUMN smtp TEXT;
-    ALTER TABLE lines ADD COLUMN login_error TEXT;  -- why that is not ok
+    ALTER TABLE rows ADD COLUMN imap TEXT;         -- what came of the latest log-in; NULL: none was tried
+    ALTER TABLE rows ADD COLUMN smtp TEXT;
+    ALTER TABLE rows ADD COLUMN login_error TEXT;  -- why that is not ok
     """,
     """
-    ALTER TABLE lines ADD COLUMN amended INTEGER NOT NULL DEFAULT 0;  -- what was sent stands in a failures file
+    ALTER TABLE rows ADD COLUMN corrected INTEGER NOT NULL DEFAULT 0;  -- what was sent stands in a failures file
     """,
 )
 """Each brings the tables one version up; the version is SQLite's user_version."""
@@ -89,7 +89,7 @@ SHEET_FACT, DELIMITER_FACT = "sheet", "delimiter"
 COLUMNS = (
     "id, sheet_row, file_row, address_key, email, domain, relay_server, project, reply_to, address, status, error,"
     " task_id, mailbox_id, password, password_check, sends, maybe_sent, superseded_by, submitted_at, finished_at,"
-    " problems, imap, smtp, login_error, amended"
+    " problems, imap, smtp, login_error, corrected"
 )
 
 
@@ -121,7 +121,7 @@ class JournalRow:
     maybe_sent: bool = False
     """A create of it may have been carried out without our seeing the answer."""
     superseded_by: RowId | None = None
-    """The line of the row that corrects this one."""
+    """The row that corrects this one."""
     submitted_at: float | None = None
     finished_at: float | None = None
     problems: tuple[Problem, ...] = ()
@@ -131,7 +131,7 @@ class JournalRow:
     smtp: LoginState | None = None
     login_error: str | None = None
     """Why a log-in is not ok, or was not tried."""
-    amended: bool = False
+    corrected: bool = False
     """What was sent last came from a failures file, so the sheet may still say something else."""
 
     @property
@@ -148,37 +148,37 @@ class JournalRow:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A new line, or a known one whose content the sheet now decides."""
+    """A new row, or a known one whose content the sheet now decides."""
 
-    line: JournalRow
+    row: JournalRow
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A known line keeps all but its place."""
+    """A known row keeps all but its place."""
 
-    line: RowId
+    row_id: RowId
     sheet_row: int | None
     file_row: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """The row of a line is corrected by the row of another."""
+    """A row is corrected by another."""
 
-    line: RowId
+    row_id: RowId
     by: RowId
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The line was never sent, and no sheet holds it any more."""
+    """The row was never sent, and no sheet holds it any more."""
 
-    line: RowId
+    row_id: RowId
 
 
 SheetChange = Written | Moved | Superseded | Dropped
-"""One step of bringing the lines in step with a sheet, before anything is sent."""
+"""One step of bringing the journal in step with a sheet, before anything is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class Sending:
 class SendCancelled:
     """The create that was about to be sent was not sent, or certainly not carried out."""
 
-    line: RowId
+    row_id: RowId
     at: float
 
 
@@ -201,7 +201,7 @@ class SendCancelled:
 class TaskAccepted:
     """The service accepted the create as a task."""
 
-    line: RowId
+    row_id: RowId
     task_id: TaskId
     at: float
 
@@ -210,7 +210,7 @@ class TaskAccepted:
 class Finished:
     """The row reached a status; `error` says why where that is not plain."""
 
-    line: RowId
+    row_id: RowId
     status: Status
     at: float
     error: str = ""
@@ -222,7 +222,7 @@ class Finished:
 class LoginChecked:
     """The mailbox was logged in to, or that could not be tried."""
 
-    line: RowId
+    row_id: RowId
     at: float
     imap: LoginState | None
     smtp: LoginState | None
@@ -236,7 +236,7 @@ Change = Sending | SendCancelled | TaskAccepted | Finished | LoginChecked
 class Event:
     """A change that was stored, as it is told afterwards."""
 
-    line: RowId
+    row_id: RowId
     at: float
     """On the wall clock, in seconds since 1970."""
     kind: str
@@ -248,11 +248,11 @@ def address_key(email: str, domain: object) -> str:
     return f"{email.casefold()}@{str(domain).casefold()}"
 
 
-def password_check(password: Secret | None, line: RowId) -> int | None:
+def password_check(password: Secret | None, row_id: RowId) -> int | None:
     """16 bits of a password: enough to notice that it changed, too few to find it by trying."""
     if password is None:
         return None
-    digest = hashlib.blake2b(password.reveal().encode(), digest_size=2, salt=int(line).to_bytes(8, "big"))
+    digest = hashlib.blake2b(password.reveal().encode(), digest_size=2, salt=int(row_id).to_bytes(8, "big"))
     return int.from_bytes(digest.digest(), "big")
 
 
@@ -308,48 +308,48 @@ class Journal:
             )
             database.execute(query, (name, value))
 
-    def lines(self) -> Iterator[JournalRow]:
-        """Every line there is, superseded ones too, in no order that means anything."""
-        for fields in self._read(f"SELECT {COLUMNS} FROM lines"):  # noqa: S608 - a constant of this module
-            yield _line(fields)
+    def rows(self) -> Iterator[JournalRow]:
+        """Every row there is, superseded ones too, in no order that means anything."""
+        for fields in self._read(f"SELECT {COLUMNS} FROM rows"):  # noqa: S608 - a constant of this module
+            yield _row(fields)
 
     def record_rows(self) -> Iterator[JournalRow]:
-        """The lines of results.csv in its order: by sheet row, those that no sheet holds last."""
-        query = f"SELECT {COLUMNS} FROM lines WHERE superseded_by IS NULL ORDER BY {_SHEET_ORDER}"  # noqa: S608 - constants of this module
+        """The rows of results.csv in its order: by sheet row, those that no sheet holds last."""
+        query = f"SELECT {COLUMNS} FROM rows WHERE superseded_by IS NULL ORDER BY {_SHEET_ORDER}"  # noqa: S608 - constants of this module
         for fields in self._read(query):
-            yield _line(fields)
+            yield _row(fields)
 
     def statuses(self) -> dict[Status, int]:
-        """How many lines of results.csv have each status; a status without lines is absent."""
-        query = "SELECT status, count(*) FROM lines WHERE superseded_by IS NULL GROUP BY status"
+        """How many rows of results.csv have each status; a status without rows is absent."""
+        query = "SELECT status, count(*) FROM rows WHERE superseded_by IS NULL GROUP BY status"
         counted = {Status(status): count for status, count in self._read(query)}
         return {status: counted[status] for status in Status if status in counted}
 
     def open_corrections(self) -> bool:
-        """Whether a row that was mended in a failures file is not done: no other file holds what is to be sent."""
-        query = f"SELECT 1 FROM lines WHERE {_LEFT} AND id IN (SELECT superseded_by FROM lines) LIMIT 1"  # noqa: S608 - a constant of this module
+        """Whether a row that was fixed in a failures file is not done: no other file holds what is to be sent."""
+        query = f"SELECT 1 FROM rows WHERE {_LEFT} AND id IN (SELECT superseded_by FROM rows) LIMIT 1"  # noqa: S608 - a constant of this module
         return any(True for _ in self._read(query, (False,)))
 
     def retriable(self, *, of_failures: bool) -> Iterator[JournalRow]:
-        """The lines of failures.csv, in the order of the file of the latest run.
+        """The rows of failures.csv, in the order of the file of the latest run.
 
         `of_failures`: that was a failures file, whose rows stay in it until they are made: no other file has them.
         """
-        query = f"SELECT {COLUMNS} FROM lines WHERE {_LEFT} AND file_row IS NOT NULL ORDER BY file_row"  # noqa: S608 - constants of this module
+        query = f"SELECT {COLUMNS} FROM rows WHERE {_LEFT} AND file_row IS NOT NULL ORDER BY file_row"  # noqa: S608 - constants of this module
         for fields in self._read(query, (of_failures,)):
-            yield _line(fields)
+            yield _row(fields)
 
     def retriable_count(self, *, of_failures: bool) -> int:
-        """How many lines failures.csv has."""
-        query = f"SELECT count(*) FROM lines WHERE {_LEFT} AND file_row IS NOT NULL"  # noqa: S608 - a constant of this module
+        """How many rows failures.csv has."""
+        query = f"SELECT count(*) FROM rows WHERE {_LEFT} AND file_row IS NOT NULL"  # noqa: S608 - a constant of this module
         ((number,),) = self._read(query, (of_failures,))
         return int(number)
 
     def left(self) -> Iterator[JournalRow]:
-        """The lines of results.csv that are not done, by sheet row, those that no sheet holds last."""
-        query = f"SELECT {COLUMNS} FROM lines WHERE {_LEFT} ORDER BY {_SHEET_ORDER}"  # noqa: S608 - constants of this module
+        """The rows of results.csv that are not done, by sheet row, those that no sheet holds last."""
+        query = f"SELECT {COLUMNS} FROM rows WHERE {_LEFT} ORDER BY {_SHEET_ORDER}"  # noqa: S608 - constants of this module
         for fields in self._read(query, (False,)):
-            yield _line(fields)
+            yield _row(fields)
 
     def latest_event(self) -> int:
         """The number of the latest event; 0 where there is none."""
@@ -358,18 +358,18 @@ class Journal:
 
     def events(self, after: int) -> Iterator[Event]:
         """What happened since the event of that number, in order."""
-        for line, at, kind in self._read("SELECT line, at, status FROM events WHERE id > ? ORDER BY id", (after,)):
-            yield Event(RowId(line), at, kind)
+        for row_id, at, kind in self._read("SELECT row_id, at, status FROM events WHERE id > ? ORDER BY id", (after,)):
+            yield Event(RowId(row_id), at, kind)
 
     def slowest(self, since: float) -> float:
         """Seconds from its create to its end of the slowest row that was created after `since`; 0 where none was."""
-        query = "SELECT coalesce(max(finished_at - submitted_at), 0) FROM lines WHERE status = ? AND finished_at >= ?"
+        query = "SELECT coalesce(max(finished_at - submitted_at), 0) FROM rows WHERE status = ? AND finished_at >= ?"
         return float(next(seconds for (seconds,) in self._read(query, (Status.CREATED, since))))
 
     def apply_sheet(self, steps: Iterable[SheetChange]) -> None:
-        """Bring the lines in step with a sheet, in one transaction. Raises JournalError."""
+        """Bring the rows in step with a sheet, in one transaction. Raises JournalError."""
         with self._transaction() as database:
-            database.execute("UPDATE lines SET file_row = NULL WHERE file_row IS NOT NULL")
+            database.execute("UPDATE rows SET file_row = NULL WHERE file_row IS NOT NULL")
             for step in steps:
                 _apply_sheet(database, step)
 
@@ -493,67 +493,67 @@ _LEFT = (
 """Of the rows that are left; its value says whether those that were found valid are among them."""
 _SHEET_ORDER = "sheet_row IS NULL, sheet_row, id"
 _FIELDS = COLUMNS.split(", ")
-_STATUS, _MAYBE_SENT, _AMENDED, _PASSWORD, _PROBLEMS, *_LOGINS = map(
-    _FIELDS.index, ("status", "maybe_sent", "amended", "password", "problems", "imap", "smtp")
+_STATUS, _MAYBE_SENT, _CORRECTED, _PASSWORD, _PROBLEMS, *_LOGINS = map(
+    _FIELDS.index, ("status", "maybe_sent", "corrected", "password", "problems", "imap", "smtp")
 )
 _all_fields = attrgetter(*_FIELDS)
 _WRITE = (
-    f"INSERT INTO lines ({COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - constants
+    f"INSERT INTO rows ({COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - constants
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _FIELDS[1:])}"
 )
 
 
 def _apply_sheet(database: sqlite3.Connection, step: SheetChange) -> None:
     match step:
-        case Written(line):
-            database.execute(_WRITE, _fields(line))
-        case Moved(line, sheet_row, file_row):
-            database.execute("UPDATE lines SET sheet_row = ?, file_row = ? WHERE id = ?", (sheet_row, file_row, line))
-        case Superseded(line, by):
-            database.execute("UPDATE lines SET superseded_by = ?, address_key = NULL WHERE id = ?", (by, line))
-        case Dropped(line):
-            database.execute("DELETE FROM lines WHERE id = ?", (line,))
+        case Written(row):
+            database.execute(_WRITE, _fields(row))
+        case Moved(row_id, sheet_row, file_row):
+            database.execute("UPDATE rows SET sheet_row = ?, file_row = ? WHERE id = ?", (sheet_row, file_row, row_id))
+        case Superseded(row_id, by):
+            database.execute("UPDATE rows SET superseded_by = ?, address_key = NULL WHERE id = ?", (by, row_id))
+        case Dropped(row_id):
+            database.execute("DELETE FROM rows WHERE id = ?", (row_id,))
 
 
 def _apply(database: sqlite3.Connection, change: Change) -> None:
     match change:
         case Sending(job, at):
             _sending(database, job, at)
-            event = (job.line, at, "sending", "")
-        case SendCancelled(line, at):
+            event = (job.row_id, at, "sending", "")
+        case SendCancelled(row_id, at):
             # An earlier create of a maybe_sent row may have been carried out: it is looked up again before it is sent.
             query = (
-                "UPDATE lines SET status = iif(maybe_sent, ?, ?), error = iif(maybe_sent, ?, ''), sends = sends - 1,"
+                "UPDATE rows SET status = iif(maybe_sent, ?, ?), error = iif(maybe_sent, ?, ''), sends = sends - 1,"
                 " submitted_at = iif(sends > 1, submitted_at, NULL) WHERE id = ?"
             )
-            database.execute(query, (Status.UNKNOWN, Status.UNSENT, STILL_IN_DOUBT, line))
-            event = (line, at, "withdrawn", "")
-        case TaskAccepted(line, task_id, at):
-            query = "UPDATE lines SET status = ?, error = '', task_id = ? WHERE id = ?"
-            database.execute(query, (Status.UNFINISHED, task_id, line))
-            event = (line, at, "accepted", task_id)
-        case Finished(line, status, at, error, mailbox_id, address):
+            database.execute(query, (Status.UNKNOWN, Status.UNSENT, STILL_IN_DOUBT, row_id))
+            event = (row_id, at, "withdrawn", "")
+        case TaskAccepted(row_id, task_id, at):
+            query = "UPDATE rows SET status = ?, error = '', task_id = ? WHERE id = ?"
+            database.execute(query, (Status.UNFINISHED, task_id, row_id))
+            event = (row_id, at, "accepted", task_id)
+        case Finished(row_id, status, at, error, mailbox_id, address):
             database.execute(
-                "UPDATE lines SET status = ?, error = ?, finished_at = ?, maybe_sent = maybe_sent OR ?,"
+                "UPDATE rows SET status = ?, error = ?, finished_at = ?, maybe_sent = maybe_sent OR ?,"
                 " mailbox_id = coalesce(?, mailbox_id), address = coalesce(nullif(?, ''), address) WHERE id = ?",
-                (status, error, at if status.ends else None, status is Status.UNKNOWN, mailbox_id, address, line),
+                (status, error, at if status.ends else None, status is Status.UNKNOWN, mailbox_id, address, row_id),
             )
-            event = (line, at, status.value, error)
-        case LoginChecked(line, at, imap, smtp, error):
-            query = "UPDATE lines SET imap = ?, smtp = ?, login_error = ? WHERE id = ?"
-            database.execute(query, (imap, smtp, error, line))
-            event = (line, at, "log-in", error or "")
-    database.execute("INSERT INTO events (line, at, status, detail) VALUES (?, ?, ?, ?)", event)
+            event = (row_id, at, status.value, error)
+        case LoginChecked(row_id, at, imap, smtp, error):
+            query = "UPDATE rows SET imap = ?, smtp = ?, login_error = ? WHERE id = ?"
+            database.execute(query, (imap, smtp, error, row_id))
+            event = (row_id, at, "log-in", error or "")
+    database.execute("INSERT INTO events (row_id, at, status, detail) VALUES (?, ?, ?, ?)", event)
 
 
 def _sending(database: sqlite3.Connection, job: Job, at: float) -> None:
-    """The line holds what this create says, and that nothing is known of its answer."""
+    """The row holds what this create says, and that nothing is known of its answer."""
     request = job.request
     database.execute(
-        "UPDATE lines SET status = ?, error = ?, task_id = NULL, finished_at = NULL, submitted_at = ?,"
+        "UPDATE rows SET status = ?, error = ?, task_id = NULL, finished_at = NULL, submitted_at = ?,"
         " sends = sends + 1, maybe_sent = maybe_sent OR ?, relay_server = ?, project = ?, reply_to = ?,"
         " password_check = ?,"
-        # A password that was made up earlier is kept only if it is the one that is sent.
+        # A password that was generated earlier is kept only if it is the one that is sent.
         " password = iif(password = ?, password, NULL) WHERE id = ?",
         (
             Status.UNKNOWN,
@@ -561,9 +561,9 @@ def _sending(database: sqlite3.Connection, job: Job, at: float) -> None:
             at,
             job.maybe_sent,
             *sent_cells(request),
-            password_check(request.password, job.line),
+            password_check(request.password, job.row_id),
             request.password.reveal() if request.password else None,
-            job.line,
+            job.row_id,
         ),
     )
 
@@ -574,11 +574,11 @@ def sent_cells(request: Request) -> tuple[str, str, str]:
     return str(request.relay_server), project, request.reply_to or ""
 
 
-def _line(fields: tuple[Any, ...]) -> JournalRow:
+def _row(fields: tuple[Any, ...]) -> JournalRow:
     values = list(fields)
     values[_STATUS] = Status(values[_STATUS])
     values[_MAYBE_SENT] = bool(values[_MAYBE_SENT])
-    values[_AMENDED] = bool(values[_AMENDED])
+    values[_CORRECTED] = bool(values[_CORRECTED])
     if values[_PASSWORD] is not None:
         values[_PASSWORD] = Secret(values[_PASSWORD])
     problems = values[_PROBLEMS]
@@ -588,9 +588,9 @@ def _line(fields: tuple[Any, ...]) -> JournalRow:
     return JournalRow(*values)
 
 
-def _fields(line: JournalRow) -> tuple[object, ...]:
-    values = list(_all_fields(line))
-    values[_PASSWORD] = line.password.reveal() if line.password else None
-    problems = [astuple(problem) for problem in line.problems]
+def _fields(row: JournalRow) -> tuple[object, ...]:
+    values = list(_all_fields(row))
+    values[_PASSWORD] = row.password.reveal() if row.password else None
+    problems = [astuple(problem) for problem in row.problems]
     values[_PROBLEMS] = json.dumps(problems, ensure_ascii=False) if problems else ""
     return tuple(values)

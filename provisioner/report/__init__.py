@@ -137,12 +137,12 @@ def follow(events: Iterable[Event]) -> Course:
             course.sent.pop()
         elif event.kind == "accepted":
             course.accepted.append(event.at)
-            accepted[event.line] = event.at
-        elif event.kind in ends and event.line not in finished:
-            finished.add(event.line)
+            accepted[event.row_id] = event.at
+        elif event.kind in ends and event.row_id not in finished:
+            finished.add(event.row_id)
             course.finished.append(event.at)
-            if event.line in accepted:
-                course.durations.append(max(0.0, event.at - accepted.pop(event.line)))
+            if event.row_id in accepted:
+                course.durations.append(max(0.0, event.at - accepted.pop(event.row_id)))
     return course
 
 

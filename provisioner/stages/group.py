@@ -1,4 +1,4 @@
-"""Put the rows that are left together by cause: one mistake is made a hundred times, and is mended once."""
+"""Group the rows that are left by cause: one mistake is often made in a hundred rows, and is fixed once."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ FILLED = 3
 """A cause with more gaps is left as it is: finding what stands in them could take long."""
 
 
-def group(lines: Iterable[JournalRow], *, keep: int) -> tuple[Group, ...]:
-    """The lines that are left, by who must act and by cause, the most frequent first.
+def group(rows: Iterable[JournalRow], *, keep: int) -> tuple[Group, ...]:
+    """The rows that are left, by who must act and by cause, the most frequent first.
 
     A row with several problems is in the group of each of them; problems that always come together make one group.
     Each group holds its first `keep` examples.
     """
     found: dict[_Key, _Found] = defaultdict(_Found)
-    for line in lines:
-        own = (line.actor, line.status)
-        problems = {(*own, problem.cause or problem.sentence): problem for problem in _problems(line)}
+    for row in rows:
+        own = (row.actor, row.status)
+        problems = {(*own, problem.cause or problem.sentence): problem for problem in _problems(row)}
         for key, problem in problems.items():
-            found[key].add(line, problem, keep)
+            found[key].add(row, problem, keep)
     together: dict[object, Group] = {}
     for (who, status, _), each in found.items():
         known = together.get((who, status, each.same))
@@ -46,18 +46,18 @@ def group(lines: Iterable[JournalRow], *, keep: int) -> tuple[Group, ...]:
     return tuple(sorted(together.values(), key=lambda group: (order[group.actor], -group.rows)))
 
 
-def group_logins(lines: Iterable[JournalRow], *, keep: int) -> tuple[LoginGroup, ...]:
+def group_logins(rows: Iterable[JournalRow], *, keep: int) -> tuple[LoginGroup, ...]:
     """The created mailboxes that were not logged in to over both protocols, by reason, the most frequent first.
 
     Each group holds the addresses of its first `keep` mailboxes.
     """
     found: dict[tuple[LoginState | None, str], list[str]] = defaultdict(list)
-    for line in lines:
-        states = {line.imap, line.smtp}
-        if line.status is Status.CREATED and states != {LoginState.OK}:
+    for row in rows:
+        states = {row.imap, row.smtp}
+        if row.status is Status.CREATED and states != {LoginState.OK}:
             state = next((each for each in (LoginState.REFUSED, LoginState.UNREACHABLE) if each in states), None)
-            address = line.address or line.email
-            found[state, (line.login_error or NOT_LOGGED_IN).replace(address, "…")].append(address)
+            address = row.address or row.email
+            found[state, (row.login_error or NOT_LOGGED_IN).replace(address, "…")].append(address)
     groups = (
         LoginGroup(state, reason, len(addresses), tuple(addresses[:keep]))
         for (state, reason), addresses in found.items()
@@ -76,15 +76,15 @@ class _Found:
         self.same = 0
         """The same for causes that the same cells have."""
 
-    def add(self, line: JournalRow, problem: Problem, keep: int) -> None:
+    def add(self, row: JournalRow, problem: Problem, keep: int) -> None:
         self.rows += 1
         if not self.common:
             self.common = problem.sentence
         elif self.common not in (problem.sentence, problem.cause):
             self.common = _common(problem.cause, self.common, problem.sentence)
-        self.same = hash((self.same, line.id, problem.cell))
+        self.same = hash((self.same, row.id, problem.cell))
         if len(self.examples) < keep:
-            self.examples.append(_example(line, problem))
+            self.examples.append(_example(row, problem))
 
 
 def _common(cause: str, known: str, sentence: str) -> str:
@@ -113,22 +113,22 @@ def _joined(known: Group, new: Group) -> Group:
     return replace(known, cause=f"{known.cause}; {new.cause}", examples=tuple(examples))
 
 
-def _problems(line: JournalRow) -> tuple[Problem, ...]:
+def _problems(row: JournalRow) -> tuple[Problem, ...]:
     """What is wrong with a row; what the service said of it is one problem."""
-    said = why(line.status, line.error)
-    return line.problems or (Problem(None, said, _without_the_row(said, line)),)
+    said = why(row.status, row.error)
+    return row.problems or (Problem(None, said, _without_the_row(said, row)),)
 
 
-def _without_the_row(text: str, line: JournalRow) -> str:
-    for own in (line.email, line.reply_to):
+def _without_the_row(text: str, row: JournalRow) -> str:
+    for own in (row.email, row.reply_to):
         text = text.replace(own, GAP) if own else text
     return text
 
 
-def _example(line: JournalRow, problem: Problem) -> Example:
+def _example(row: JournalRow, problem: Problem) -> Example:
     return Example(
-        place=problem.cell or (f"row {line.sheet_row}" if line.sheet_row is not None else "a row added by hand"),
-        email=line.email,
+        place=problem.cell or (f"row {row.sheet_row}" if row.sheet_row is not None else "a row added by hand"),
+        email=row.email,
         sentence=problem.sentence,
-        task_id=line.task_id,
+        task_id=row.task_id,
     )

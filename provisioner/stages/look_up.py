@@ -38,15 +38,15 @@ async def look_up(
         there, unclear = await _look_up(unconfirmed_rows, service)
     except ListingUnavailableError as error:
         listener.note(f"{len(unconfirmed_rows)} rows without a clear answer could not be looked up: {error}.")
-        there, unclear = {}, {unconfirmed.job.line: str(error) for unconfirmed in unconfirmed_rows}
+        there, unclear = {}, {unconfirmed.job.row_id: str(error) for unconfirmed in unconfirmed_rows}
     changes: list[Finished] = []
     resend: list[Unconfirmed] = []
     for unconfirmed in unconfirmed_rows:
-        line = unconfirmed.job.line
-        outcome = _outcome(unconfirmed, there.get(line), unclear.get(line), wall_clock())
+        row_id = unconfirmed.job.row_id
+        outcome = _outcome(unconfirmed, there.get(row_id), unclear.get(row_id), wall_clock())
         if outcome is not None:
             changes.append(outcome)
-        if unconfirmed.resend and line not in there and line not in unclear:
+        if unconfirmed.resend and row_id not in there and row_id not in unclear:
             resend.append(unconfirmed)
         else:
             listener.finished(outcome.status if outcome is not None else unconfirmed.status)
@@ -56,27 +56,29 @@ async def look_up(
 
 def _outcome(unconfirmed: Unconfirmed, mailbox: Mailbox | None, unclear: str | None, now: float) -> Finished | None:
     """What the look came to for one row; None where the row stays as it is."""
-    line = unconfirmed.job.line
+    row_id = unconfirmed.job.row_id
     if mailbox is not None:
         ours = unconfirmed.job.maybe_sent or unconfirmed.status is Status.UNFINISHED
         status = Status.CREATED if ours else Status.EXISTS
-        return Finished(line, status, now, "", mailbox.id, mailbox.address or "")
+        return Finished(row_id, status, now, "", mailbox.id, mailbox.address or "")
     if unconfirmed.refusal:
-        return Finished(line, Status.REJECTED, now, unconfirmed.refusal)
+        return Finished(row_id, Status.REJECTED, now, unconfirmed.refusal)
     if unconfirmed.status is Status.UNKNOWN:
-        return Finished(line, unconfirmed.status, now, LOOKED_UP if unclear is None else f"{NOT_LOOKED_UP}: {unclear}")
+        return Finished(
+            row_id, unconfirmed.status, now, LOOKED_UP if unclear is None else f"{NOT_LOOKED_UP}: {unclear}"
+        )
     return None
 
 
 async def _look_up(
     unconfirmed_rows: Sequence[Unconfirmed], service: Service
 ) -> tuple[dict[RowId, Mailbox], dict[RowId, str]]:
-    """The mailboxes that are there, and why nothing certain can be said of a row, by line."""
+    """The mailboxes that are there, and why nothing certain can be said of a row, by row."""
     names = await _domain_names(service)
     wanted = _Wanted(unconfirmed_rows, names)
     there: dict[RowId, Mailbox] = {}
     unclear = {
-        unconfirmed.job.line: "it is not known which of the account's domains it is in"
+        unconfirmed.job.row_id: "it is not known which of the account's domains it is in"
         for unconfirmed in unconfirmed_rows
         if not unconfirmed.job.request.domain
     }
@@ -84,9 +86,9 @@ async def _look_up(
         for unconfirmed in wanted.by_username.get(mailbox.username.casefold(), ()):
             same = wanted.is_same_domain(unconfirmed, mailbox)
             if same:
-                there[unconfirmed.job.line] = mailbox
+                there[unconfirmed.job.row_id] = mailbox
             elif same is None:
-                unclear[unconfirmed.job.line] = "the service's list does not say which domain a mailbox belongs to"
+                unclear[unconfirmed.job.row_id] = "the service's list does not say which domain a mailbox belongs to"
     return there, unclear
 
 

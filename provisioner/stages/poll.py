@@ -301,14 +301,14 @@ class Poller:
                 self._wake_if_sooner()
 
     async def _end(self, followed: Followed, status: Status, error: str = "", mailbox_id: str | None = None) -> None:
-        await self._journal.record(Finished(followed.task.job.line, status, self._now(), error, mailbox_id))
+        await self._journal.record(Finished(followed.task.job.row_id, status, self._now(), error, mailbox_id))
         self._listener.finished(status)
         self._close_one()
 
     async def _leave_unconfirmed(self, followed: Followed, status: Status, error: str, *, resend: bool = False) -> None:
         """The status holds unless the service's list says better; only then may it be sent again, if at all."""
         job = replace(followed.task.job, maybe_sent=True) if resend else followed.task.job
-        await self._journal.record(Finished(job.line, status, self._now(), error))
+        await self._journal.record(Finished(job.row_id, status, self._now(), error))
         self.unconfirmed_rows.append(Unconfirmed(job, followed.since, status, resend))
         self._close_one()
 

@@ -100,13 +100,13 @@ class Submitter:
             self._listener.sent()
 
     async def _withdraw(self, job: Job) -> None:
-        await self._journal.record(SendCancelled(job.line, self._now()))
+        await self._journal.record(SendCancelled(job.row_id, self._now()))
 
     async def _take(self, job: Job, answer: CreateAnswer) -> None:
         """Store what the service answered; nothing else happens to the row before that."""
         match answer:
             case Accepted(task_id):
-                await self._journal.record(TaskAccepted(job.line, task_id, self._now()))
+                await self._journal.record(TaskAccepted(job.row_id, task_id, self._now()))
                 self._accepted(OpenTask(job, task_id))
                 self._streak.succeeded()
             case Created(mailbox_id):
@@ -127,12 +127,12 @@ class Submitter:
                 self._streak.failed(reason)
 
     async def _end(self, job: Job, status: Status, error: str = "", mailbox_id: str | None = None) -> None:
-        await self._journal.record(Finished(job.line, status, self._now(), error, mailbox_id))
+        await self._journal.record(Finished(job.row_id, status, self._now(), error, mailbox_id))
         self._listener.finished(status)
 
     async def _leave_unconfirmed(
         self, job: Job, status: Status, error: str, *, resend: bool = False, refusal: str = ""
     ) -> None:
         """The status holds unless the service's list says better."""
-        await self._journal.record(Finished(job.line, status, self._now(), error))
+        await self._journal.record(Finished(job.row_id, status, self._now(), error))
         self.unconfirmed_rows.append(Unconfirmed(job, anyio.current_time(), status, resend, refusal))

@@ -51,7 +51,7 @@ OTHER_PASSWORD = f"not tried: the sheet's password is not that of the mailbox's 
 class Untried:
     """A mailbox that cannot be logged in to, and why."""
 
-    line: JournalRow
+    row: JournalRow
     reason: str
 
 
@@ -63,32 +63,32 @@ class Gathered:
     untried: Sequence[Untried]
 
 
-def gather(lines: Iterable[JournalRow], passwords: Mapping[str, Sequence[Secret]], now: float) -> Gathered:
+def gather(rows: Iterable[JournalRow], passwords: Mapping[str, Sequence[Secret]], now: float) -> Gathered:
     """Which mailboxes can be logged in to, and which cannot.
 
     `passwords`: by a row's key or its full address in lower case, all that sheets give for it. Only one that the
     mailbox was created with is ever tried. `now`: seconds since 1970.
     """
     ready, untried = [], []
-    for line in lines:
-        if line.status is not Status.CREATED:
+    for row in rows:
+        if row.status is not Status.CREATED:
             continue
-        password, reason = _password(line, passwords)
-        if not line.address:
-            untried.append(Untried(line, UNKNOWN_ADDRESS))
+        password, reason = _password(row, passwords)
+        if not row.address:
+            untried.append(Untried(row, UNKNOWN_ADDRESS))
         elif password is None:
-            untried.append(Untried(line, reason))
+            untried.append(Untried(row, reason))
         else:
-            fresh = line.finished_at is not None and abs(now - line.finished_at) < FRESH
-            ready.append(MailLogin(line.id, line.address, password, fresh))
+            fresh = row.finished_at is not None and abs(now - row.finished_at) < FRESH
+            ready.append(MailLogin(row.id, row.address, password, fresh))
     return Gathered(ready, untried)
 
 
-def _password(line: JournalRow, passwords: Mapping[str, Sequence[Secret]]) -> tuple[Secret | None, str]:
-    if line.password is not None:
-        return line.password, ""
-    given = [*passwords.get(line.address_key or "", ()), *passwords.get(line.address.casefold(), ())]
-    fitting = [password for password in given if password_check(password, line.id) == line.password_check]
+def _password(row: JournalRow, passwords: Mapping[str, Sequence[Secret]]) -> tuple[Secret | None, str]:
+    if row.password is not None:
+        return row.password, ""
+    given = [*passwords.get(row.address_key or "", ()), *passwords.get(row.address.casefold(), ())]
+    fitting = [password for password in given if password_check(password, row.id) == row.password_check]
     if fitting:
         return fitting[0], ""
     return None, OTHER_PASSWORD if given else UNKNOWN_PASSWORD
@@ -108,7 +108,7 @@ async def verify(
     `servers`: IMAP's and SMTP's.
     """
     for each in mailboxes.untried:
-        await journal.record(LoginChecked(each.line.id, wall_clock(), None, None, each.reason))
+        await journal.record(LoginChecked(each.row.id, wall_clock(), None, None, each.reason))
     context = await anyio.to_thread.run_sync(trusted)
     imap, smtp = servers
     both = (_Server(imap, imap_login, context), _Server(smtp, smtp_login, context))
@@ -136,7 +136,7 @@ class _Server:
         self._context = context
         self._misses: list[LoginAnswer] = []
         self.answers: dict[int, LoginAnswer] = {}
-        """The latest, by line."""
+        """The latest, by row."""
 
     def begin_round(self) -> None:
         self._misses = []
@@ -144,12 +144,12 @@ class _Server:
     async def log_in(self, login: MailLogin) -> None:
         """One attempt, or none where the server is known to be out of reach."""
         if len(self._misses) >= GIVE_UP:
-            self.answers[login.line] = self._misses[-1]
+            self.answers[login.row_id] = self._misses[-1]
             return
         attempt = partial(self._attempt, self._server, login.address, login.password, self._context)
         answer = await anyio.to_thread.run_sync(attempt)
         self._misses = [*self._misses, answer] if answer.state is LoginState.UNREACHABLE else []
-        self.answers[login.line] = answer
+        self.answers[login.row_id] = answer
 
 
 class _Verifying:
@@ -186,14 +186,14 @@ class _Verifying:
         return not self.is_good(login) and (login.fresh or not refused)
 
     def _change(self, login: MailLogin) -> LoginChecked:
-        imap, smtp = (server.answers[login.line] for server in self._servers)
+        imap, smtp = (server.answers[login.row_id] for server in self._servers)
         named = zip(("IMAP", "SMTP"), (imap, smtp), strict=True)
         error = "; ".join(f"{name}: {answer.sentence}" for name, answer in named if answer.sentence)
-        return LoginChecked(login.line, self._now(), imap.state, smtp.state, error or None)
+        return LoginChecked(login.row_id, self._now(), imap.state, smtp.state, error or None)
 
 
 def _is(state: LoginState, server: _Server, login: MailLogin) -> bool:
-    answer = server.answers.get(login.line)
+    answer = server.answers.get(login.row_id)
     return answer is not None and answer.state is state
 
 

@@ -73,38 +73,38 @@ def _files_error(folder: RunFolder, error: OSError) -> FilesError:
     )
 
 
-def _result(line: JournalRow) -> tuple[str, ...]:
+def _result(row: JournalRow) -> tuple[str, ...]:
     return (
-        _text(line.sheet_row),
-        line.email,
-        line.domain,
-        line.relay_server,
-        line.project,
-        line.reply_to,
-        line.address,
-        line.status,
-        _text(line.task_id),
-        _text(line.mailbox_id),
-        line.password.reveal() if line.password else "",
-        why(line.status, line.error),
-        _time(line.submitted_at),
-        _time(line.finished_at),
-        line.imap or "",
-        line.smtp or "",
-        line.login_error or "",
+        _text(row.sheet_row),
+        row.email,
+        row.domain,
+        row.relay_server,
+        row.project,
+        row.reply_to,
+        row.address,
+        row.status,
+        _text(row.task_id),
+        _text(row.mailbox_id),
+        row.password.reveal() if row.password else "",
+        why(row.status, row.error),
+        _time(row.submitted_at),
+        _time(row.finished_at),
+        row.imap or "",
+        row.smtp or "",
+        row.login_error or "",
     )
 
 
 def _failures(journal: Journal, sheet: Sheet) -> Iterator[tuple[str, ...]]:
-    for line in journal.retriable(of_failures=sheet.is_failures):
-        assert line.file_row is not None
+    for row in journal.retriable(of_failures=sheet.is_failures):
+        assert row.file_row is not None
         yield (
-            *sheet.own_cells(line.file_row),
-            _text(line.sheet_row),
-            line.status,
-            why(line.status, line.error),
-            remedy(line.status, line.actor),
-            _text(line.task_id),
+            *sheet.own_cells(row.file_row),
+            _text(row.sheet_row),
+            row.status,
+            why(row.status, row.error),
+            remedy(row.status, row.actor),
+            _text(row.task_id),
         )
 
 

@@ -120,4 +120,4 @@ def lines(told: dict[str, Any]) -> list[dict[str, Any]]:
     """A run's journal: what is known of each row, in the order of the sheet."""
     with contextlib.closing(sqlite3.connect(Path(told["run_folder"]) / "journal.sqlite3")) as database:
         database.row_factory = sqlite3.Row
-        return [dict(line) for line in database.execute("SELECT * FROM lines ORDER BY sheet_row")]
+        return [dict(line) for line in database.execute("SELECT * FROM rows ORDER BY sheet_row")]

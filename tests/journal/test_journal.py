@@ -62,7 +62,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def status_of(journal: Journal, number: int) -> Status:
-    return next(line.status for line in journal.lines() if line.id == number)
+    return next(row.status for row in journal.rows() if row.id == number)
 
 
 def test_an_intent_reads_unknown_until_its_answer_is_known(journal: Journal) -> None:
@@ -70,11 +70,11 @@ def test_an_intent_reads_unknown_until_its_answer_is_known(journal: Journal) -> 
     journal.apply([Sending(job(1, "ann"), 10.0)])
     assert status_of(journal, 1) is Status.UNKNOWN
     journal.apply([TaskAccepted(RowId(1), TaskId("t-1"), 11.0)])
-    (line,) = [line for line in journal.lines() if line.id == 1]
-    assert (line.status, line.task_id, line.submitted_at, line.project) == (Status.UNFINISHED, "t-1", 10.0, "789")
+    (row,) = [row for row in journal.rows() if row.id == 1]
+    assert (row.status, row.task_id, row.submitted_at, row.project) == (Status.UNFINISHED, "t-1", 10.0, "789")
     journal.apply([Finished(RowId(1), Status.CREATED, 12.0, mailbox_id="m-1")])
-    (line,) = [line for line in journal.lines() if line.id == 1]
-    assert (line.status, line.mailbox_id, line.finished_at, line.error) == (Status.CREATED, "m-1", 12.0, "")
+    (row,) = [row for row in journal.rows() if row.id == 1]
+    assert (row.status, row.mailbox_id, row.finished_at, row.error) == (Status.CREATED, "m-1", 12.0, "")
 
 
 def test_a_withdrawn_intent_reads_unsent(journal: Journal) -> None:
@@ -87,23 +87,23 @@ def test_what_was_once_unknown_stays_doubtful(journal: Journal) -> None:
     """A row whose create may have been carried out unseen is remembered as such, whatever comes later."""
     journal.apply([Sending(job(1, "ann"), 10.0), Finished(RowId(1), Status.UNKNOWN, 11.0, "cut")])
     journal.apply([Sending(job(1, "ann"), 12.0), Finished(RowId(1), Status.REJECTED, 13.0, "already exists")])
-    (line,) = [line for line in journal.lines() if line.id == 1]
-    assert line.maybe_sent
-    assert line.sends == 2
+    (row,) = [row for row in journal.rows() if row.id == 1]
+    assert row.maybe_sent
+    assert row.sends == 2
 
 
 def test_no_address_stands_on_two_lines(journal: Journal) -> None:
-    """The database itself refuses a second line for an address, whatever the program believes."""
+    """The database itself refuses a second row for an address, whatever the program believes."""
     with pytest.raises(JournalError):
         journal.apply_sheet([Written(new_line(3, "ANN"))])
-    assert len(list(journal.lines())) == 2
+    assert len(list(journal.rows())) == 2
 
 
 def test_a_failed_adoption_changes_nothing(journal: Journal) -> None:
     """The steps of an adoption are one transaction."""
     with pytest.raises(JournalError):
         journal.apply_sheet([Dropped(RowId(2)), Written(new_line(3, "ann"))])
-    assert {line.email for line in journal.lines()} == {"ann", "bob"}
+    assert {row.email for row in journal.rows()} == {"ann", "bob"}
 
 
 def test_record_lines_come_in_sheet_order_without_superseded_ones(journal: Journal) -> None:
@@ -116,7 +116,7 @@ def test_record_lines_come_in_sheet_order_without_superseded_ones(journal: Journ
             Written(new_line(4, "dan", sheet_row=2)),
         ]
     )
-    assert [line.email for line in journal.record_rows()] == ["dan", "cid", "ann"]
+    assert [row.email for row in journal.record_rows()] == ["dan", "cid", "ann"]
     assert journal.statuses() == {Status.UNSENT: 3}
 
 
@@ -125,9 +125,9 @@ def test_retriable_lines_follow_the_file_of_the_latest_run(journal: Journal) -> 
     journal.apply_sheet(
         [Moved(RowId(1), 2, 9), Moved(RowId(2), 3, 4), Written(new_line(3, "cid", status=Status.CREATED))]
     )
-    assert [line.email for line in journal.retriable(of_failures=False)] == ["bob", "ann"]
+    assert [row.email for row in journal.retriable(of_failures=False)] == ["bob", "ann"]
     journal.apply_sheet([Moved(RowId(2), 3, 2)])
-    assert [line.email for line in journal.retriable(of_failures=False)] == ["bob"]
+    assert [row.email for row in journal.retriable(of_failures=False)] == ["bob"]
 
 
 def test_only_generated_passwords_are_in_the_file(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_only_generated_passwords_are_in_the_file(tmp_path: Path) -> None:
     with closing(Journal(path)) as journal:
         journal.apply_sheet([Written(new_line(1, "ann")), Written(new_line(2, "bob", password=Secret("Generated-1!")))])
         journal.apply([Sending(job(1, "ann"), 10.0)])
-        kept = {line.email: line.password for line in journal.lines()}
+        kept = {row.email: row.password for row in journal.rows()}
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert PASSWORD.encode() not in content
     assert kept == {"ann": None, "bob": Secret("Generated-1!")}
@@ -279,7 +279,7 @@ def test_the_problems_of_an_invalid_row_are_kept(journal: Journal) -> None:
         Problem(None, "the row has 4 cells"),
     )
     journal.apply_sheet([Written(new_line(1, "ann", status=Status.INVALID, problems=problems))])
-    assert {line.email: line.problems for line in journal.lines()} == {"ann": problems, "bob": ()}
+    assert {row.email: row.problems for row in journal.rows()} == {"ann": problems, "bob": ()}
 
 
 def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -288,19 +288,19 @@ def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) ->
     with closing(sqlite3.connect(path)) as database:
         database.executescript(f"BEGIN; {MIGRATIONS[0]} PRAGMA user_version = 1; COMMIT;")
         database.execute(
-            "INSERT INTO lines (email, domain, relay_server, project, reply_to, status)"
+            "INSERT INTO rows (email, domain, relay_server, project, reply_to, status)"
             " VALUES ('ann', '101', '201', '', '', 'invalid')"
         )
         database.commit()
     with closing(Journal(path)) as journal:
-        (line,) = journal.lines()
-    assert (line.email, line.status, line.problems) == ("ann", Status.INVALID, ())
+        (row,) = journal.rows()
+    assert (row.email, row.status, row.problems) == ("ann", Status.INVALID, ())
 
 
 def test_a_row_in_no_file_is_left_but_not_to_retry(journal: Journal) -> None:
     """What a part of a failures file does not hold stays in the record, and is not counted for failures.csv."""
     journal.apply_sheet([Written(new_line(1, "ann", file_row=None)), Written(new_line(2, "bob"))])
-    assert [line.email for line in journal.left()] == ["ann", "bob"]
+    assert [row.email for row in journal.left()] == ["ann", "bob"]
     assert journal.retriable_count(of_failures=False) == len(list(journal.retriable(of_failures=False))) == 1
 
 
@@ -341,4 +341,4 @@ def test_a_journal_that_breaks_after_its_opening_is_no_unusable_folder(journal: 
         file.write(b"\0" * 4096)
     (tmp_path / "journal.sqlite3-wal").write_bytes(b"")
     with pytest.raises(JournalError, match="cannot be read"):
-        list(journal.lines())
+        list(journal.rows())

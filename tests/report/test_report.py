@@ -52,11 +52,11 @@ def course(rows: int = 30) -> list[Event]:
     """Of so many rows a second: sent, accepted, and created two seconds later."""
     events = []
     for n in range(rows):
-        line = RowId(n)
+        row_id = RowId(n)
         events += [
-            Event(line, 100.0 + n, "sending"),
-            Event(line, 100.5 + n, "accepted"),
-            Event(line, 102.5 + n + n / 100, "created"),
+            Event(row_id, 100.0 + n, "sending"),
+            Event(row_id, 100.5 + n, "accepted"),
+            Event(row_id, 102.5 + n + n / 100, "created"),
         ]
     return events
 
@@ -181,15 +181,15 @@ def test_the_page_is_its_owners_alone(page: Any) -> None:
 
 def test_the_course_counts_each_row_once() -> None:
     """Withdrawn creates are taken back, a row that is found later is finished once, and times are from accepted on."""
-    line, other = RowId(1), RowId(2)
+    row_id, other = RowId(1), RowId(2)
     events = [
-        Event(line, 10.0, "sending"),
+        Event(row_id, 10.0, "sending"),
         Event(other, 10.5, "sending"),
         Event(other, 10.6, "withdrawn"),
-        Event(line, 11.0, "accepted"),
-        Event(line, 14.0, "unfinished"),
-        Event(line, 15.0, "created"),
-        Event(line, 16.0, "created"),
+        Event(row_id, 11.0, "accepted"),
+        Event(row_id, 14.0, "unfinished"),
+        Event(row_id, 15.0, "created"),
+        Event(row_id, 16.0, "created"),
     ]
     followed = follow(events)
     assert (list(followed.sent), list(followed.accepted), list(followed.finished)) == ([10.0], [11.0], [15.0])

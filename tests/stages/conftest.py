@@ -42,7 +42,7 @@ def jobs(journal: Journal) -> Callable[..., Awaitable[list[Job]]]:
 def stored(journal: Journal) -> Callable[[], list[sqlite3.Row]]:
     """The journal's lines in the order of the sheet, as another process sees them."""
 
-    def look(query: str = "SELECT * FROM lines ORDER BY id") -> list[sqlite3.Row]:
+    def look(query: str = "SELECT * FROM rows ORDER BY id") -> list[sqlite3.Row]:
         with closing(sqlite3.connect(journal._path)) as other:
             other.row_factory = sqlite3.Row
             return other.execute(query).fetchall()

@@ -9,7 +9,7 @@ from provisioner.records import Actor, LoginState, Problem, RowId, Status, TaskI
 from provisioner.stages.group import group, group_logins
 
 
-def line(number: int, status: Status, error: str = "", **known: Any) -> JournalRow:
+def journal_row(number: int, status: Status, error: str = "", **known: Any) -> JournalRow:
     fields: dict[str, Any] = {
         "id": RowId(number),
         "sheet_row": number,
@@ -30,7 +30,7 @@ def line(number: int, status: Status, error: str = "", **known: Any) -> JournalR
 def test_one_mistake_made_often_is_one_group() -> None:
     """Rows whose sentences differ in the cell's own value alone are told together, with their cells."""
     problems = [Problem(f"B{n}", f"“x{n}” is not an ID", "“…” is not an ID") for n in range(2, 9)]
-    (found,) = group([line(n, Status.INVALID, problems=(p,)) for n, p in enumerate(problems, 2)], keep=3)
+    (found,) = group([journal_row(n, Status.INVALID, problems=(p,)) for n, p in enumerate(problems, 2)], keep=3)
     assert (found.cause, found.rows, found.actor) == ("“…” is not an ID", 7, Actor.SHEET)
     assert [(example.place, example.sentence) for example in found.examples] == [
         ("B2", "“x2” is not an ID"),
@@ -44,13 +44,13 @@ def test_what_all_rows_of_a_cause_say_is_filled_in() -> None:
     cause = "the row has … cells where the header has …"
     for counts, told in (((7, 7, 7), "7"), ((7, 8, 7), "…")):
         problems = [Problem(None, f"the row has {n} cells where the header has 6", cause) for n in counts]
-        (found,) = group([line(n, Status.INVALID, problems=(p,)) for n, p in enumerate(problems, 2)], keep=2)
+        (found,) = group([journal_row(n, Status.INVALID, problems=(p,)) for n, p in enumerate(problems, 2)], keep=2)
         assert found.cause == f"the row has {told} cells where the header has 6"
 
 
 def test_what_the_service_said_is_told_without_what_is_the_rows_own() -> None:
     """A refusal that names the username is the same refusal for every username."""
-    rows = [line(n, Status.REJECTED, f"user{n} is not allowed", reply_to="") for n in (2, 3)]
+    rows = [journal_row(n, Status.REJECTED, f"user{n} is not allowed", reply_to="") for n in (2, 3)]
     (found,) = group(rows, keep=2)
     assert found.cause == "… is not allowed"
     assert [example.sentence for example in found.examples] == ["user2 is not allowed", "user3 is not allowed"]
@@ -60,19 +60,19 @@ def test_what_the_service_said_is_told_without_what_is_the_rows_own() -> None:
 def test_problems_that_always_come_together_are_one_group() -> None:
     """Four faults of one password are told once; a fault that another row has too stands alone."""
     short, digit = Problem("D2", "too short"), Problem("D2", "no digit")
-    rows = [line(2, Status.INVALID, problems=(short, digit))]
+    rows = [journal_row(2, Status.INVALID, problems=(short, digit))]
     assert [each.cause for each in group(rows, keep=2)] == ["too short; no digit"]
-    rows.append(line(3, Status.INVALID, problems=(Problem("D3", "too short"),)))
+    rows.append(journal_row(3, Status.INVALID, problems=(Problem("D3", "too short"),)))
     assert [(each.cause, each.rows) for each in group(rows, keep=2)] == [("too short", 2), ("no digit", 1)]
 
 
 def test_who_must_act_comes_before_how_many() -> None:
     """What the sheet's keeper must mend comes first, then what support must see, then what needs nobody."""
     rows = [
-        *(line(n, Status.UNSENT) for n in range(2, 6)),
-        line(6, Status.FAILED, "the server is full", sends=2, task_id=TaskId("t-6")),
-        line(7, Status.FAILED, "the server is full"),
-        line(8, Status.INVALID, "the username is missing", sheet_row=None),
+        *(journal_row(n, Status.UNSENT) for n in range(2, 6)),
+        journal_row(6, Status.FAILED, "the server is full", sends=2, task_id=TaskId("t-6")),
+        journal_row(7, Status.FAILED, "the server is full"),
+        journal_row(8, Status.INVALID, "the username is missing", sheet_row=None),
     ]
     found = group(rows, keep=2)
     assert [(each.actor, each.rows) for each in found] == [
@@ -91,12 +91,12 @@ def test_log_ins_are_put_together_by_reason() -> None:
     good, bad = LoginState.OK, LoginState.REFUSED
     rows = [
         *(
-            line(n, Status.CREATED, imap=good, smtp=bad, address=f"u{n}@x", login_error=f"SMTP: no u{n}@x here")
+            journal_row(n, Status.CREATED, imap=good, smtp=bad, address=f"u{n}@x", login_error=f"SMTP: no u{n}@x here")
             for n in range(2, 5)
         ),
-        line(5, Status.CREATED, imap=good, smtp=good, address="u5@x"),
-        line(6, Status.EXISTS),
-        line(7, Status.CREATED),
+        journal_row(5, Status.CREATED, imap=good, smtp=good, address="u5@x"),
+        journal_row(6, Status.EXISTS),
+        journal_row(7, Status.CREATED),
     ]
     found = group_logins(rows, keep=2)
     assert [(each.state, each.reason, each.mailboxes, each.examples) for each in found] == [

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def line(number: int, email: str, status: Status) -> JournalRow:
+def journal_row(number: int, email: str, status: Status) -> JournalRow:
     place = number + 1
     return JournalRow(
         RowId(number),
@@ -55,9 +55,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def settled(
     journal: Journal, connection: Any, listener: Any, *unconfirmed_rows: Unconfirmed
 ) -> tuple[list[str], dict[str, JournalRow]]:
-    """Settle the doubts; answers the usernames that may be sent again, and the lines by username."""
+    """Settle the doubts; answers the usernames that may be sent again, and the rows by username."""
     journal.apply_sheet(
-        Written(line(unconfirmed.job.line, unconfirmed.job.request.email, unconfirmed.status))
+        Written(journal_row(unconfirmed.job.row_id, unconfirmed.job.request.email, unconfirmed.status))
         for unconfirmed in unconfirmed_rows
     )
 
@@ -66,7 +66,7 @@ def settled(
             return await look_up(unconfirmed_rows, service, journal, listener, wall_clock=lambda: 77.0)
 
     resend = anyio.run(look)
-    return [unconfirmed.job.request.email for unconfirmed in resend], {line.email: line for line in journal.lines()}
+    return [unconfirmed.job.request.email for unconfirmed in resend], {row.email: row for row in journal.rows()}
 
 
 @pytest.mark.parametrize("paginated", [False, True])
@@ -75,7 +75,7 @@ def test_found_and_missing_are_told_apart(
 ) -> None:
     """There after a create of ours: created. There though we made nothing: exists. Not there: may be sent again."""
     service = sandbox(paginated=paginated, page_size=1)
-    resend, lines = settled(
+    resend, rows = settled(
         journal,
         connection(service),
         listener,
@@ -85,7 +85,7 @@ def test_found_and_missing_are_told_apart(
         unconfirmed(4, "other", Status.UNSENT, refusal="already exists"),
         unconfirmed(5, "slow", Status.UNFINISHED),
     )
-    assert {email: (found.status, found.address) for email, found in lines.items()} == {
+    assert {email: (found.status, found.address) for email, found in rows.items()} == {
         "INFO": (Status.CREATED, "info@acme-mail.example"),
         "sales": (Status.EXISTS, "sales@acme-mail.example"),
         "nobody": (Status.UNKNOWN, ""),
@@ -93,8 +93,8 @@ def test_found_and_missing_are_told_apart(
         "slow": (Status.UNFINISHED, ""),
     }
     assert resend == ["nobody"]
-    assert lines["other"].error == "already exists"
-    assert "looked up" in lines["nobody"].error
+    assert rows["other"].error == "already exists"
+    assert "looked up" in rows["nobody"].error
     finished = [status for (status,) in listener.all("finished")]
     assert finished == [Status.CREATED, Status.EXISTS, Status.REJECTED, Status.UNFINISHED]
 
@@ -113,10 +113,10 @@ def test_without_a_listing_nothing_may_be_sent_again(
 ) -> None:
     """A list that cannot be had leaves every row as it is, with the reason."""
     service = sandbox(no_listing=True)
-    resend, lines = settled(journal, connection(service), listener, unconfirmed(1, "info", Status.UNKNOWN, resend=True))
+    resend, rows = settled(journal, connection(service), listener, unconfirmed(1, "info", Status.UNKNOWN, resend=True))
     assert resend == []
-    assert lines["info"].status is Status.UNKNOWN
-    assert "could not be looked up" in lines["info"].error
+    assert rows["info"].status is Status.UNKNOWN
+    assert "could not be looked up" in rows["info"].error
     assert listener.all("note")
 
 

@@ -225,7 +225,7 @@ def test_every_task_is_asked_about_until_it_ends_or_its_time_is_up(durations: Se
         assert task is not None
         assert now - last_asked.get(task.task.task_id, -math.inf) >= min(YOUNGEST, 900.0 - now) - 1e-9
         last_asked[task.task.task_id] = now
-        if durations[task.task.job.line] <= now or now >= 900.0:
+        if durations[task.task.job.row_id] <= now or now >= 900.0:
             agenda.finished(task, now)
             open_tasks -= 1
         else:
@@ -352,7 +352,7 @@ async def test_a_stuck_task_is_left_unfinished_in_time(
         assert 1.4 <= anyio.current_time() - started < 4
     stuck = [line for line in stored() if line["status"] == Status.UNFINISHED]
     assert 0 < len(stuck) < 10
-    assert {unconfirmed.job.line for unconfirmed in work.poller.unconfirmed_rows} == {line["id"] for line in stuck}
+    assert {unconfirmed.job.row_id for unconfirmed in work.poller.unconfirmed_rows} == {line["id"] for line in stuck}
     assert not any(unconfirmed.resend for unconfirmed in work.poller.unconfirmed_rows)
     assert stuck[0]["error"] == "accepted, and not done after 1.5 seconds"
 

@@ -49,7 +49,7 @@ def apply_sheet(journal: Journal, *entries: Entry, failures: bool = False, check
 
 def as_told(journal: Journal, entry: Entry) -> Entry:
     """The entry with what failures.csv says of the row that stands in its place."""
-    there = next((line for line in journal.record_rows() if line.sheet_row == entry.sheet_row), None)
+    there = next((row for row in journal.record_rows() if row.sheet_row == entry.sheet_row), None)
     if there is None or entry.earlier_status is not None:
         return entry
     told = why(there.status, there.error)
@@ -57,15 +57,15 @@ def as_told(journal: Journal, entry: Entry) -> Entry:
 
 
 def by_email(journal: Journal) -> dict[str, JournalRow]:
-    return {line.email: line for line in journal.record_rows()}
+    return {row.email: row for row in journal.record_rows()}
 
 
 def end(journal: Journal, job: Job, status: Status, task: str | None = None) -> None:
     journal.apply([Sending(job, 100.0)])
     if task:
-        journal.apply([TaskAccepted(job.line, TaskId(task), 101.0)])
+        journal.apply([TaskAccepted(job.row_id, TaskId(task), 101.0)])
     if status is not Status.UNFINISHED:
-        journal.apply([Finished(job.line, status, 102.0, "" if status.done else "why")])
+        journal.apply([Finished(job.row_id, status, 102.0, "" if status.done else "why")])
 
 
 def emails(jobs: list[Job]) -> list[str]:
@@ -73,11 +73,11 @@ def emails(jobs: list[Job]) -> list[str]:
 
 
 def test_a_first_run_sends_what_is_ready(journal: Journal) -> None:
-    """Every row has its line; the ready ones wait to be sent, the others keep their reason."""
+    """Every row has its journal row; the ready ones wait to be sent, the others keep their reason."""
     made = apply_sheet(journal, entry(2, "ann"), entry(3, "bo b", ready=False), entry(4, "cid"))
     assert emails(made.to_send) == ["ann", "cid"]
     assert made.invalid == 1
-    assert [(line.sheet_row, line.status, line.error) for line in journal.record_rows()] == [
+    assert [(row.sheet_row, row.status, row.error) for row in journal.record_rows()] == [
         (2, Status.UNSENT, ""),
         (3, Status.INVALID, "B2: broken"),
         (4, Status.UNSENT, ""),
@@ -92,8 +92,8 @@ def test_a_done_row_is_never_sent_again(journal: Journal, status: Status) -> Non
     made = apply_sheet(journal, entry(2, "bob"), entry(3, "ANN", ready=False))
     assert emails(made.to_send) == ["bob"]
     assert made.done == 1
-    line = by_email(journal)["ann"]
-    assert (line.status, line.sheet_row) == (status, 3)
+    row = by_email(journal)["ann"]
+    assert (row.status, row.sheet_row) == (status, 3)
 
 
 def test_the_same_username_in_another_domain_is_another_mailbox(journal: Journal) -> None:
@@ -109,7 +109,7 @@ def test_an_open_task_is_polled_on_under_its_old_id(journal: Journal) -> None:
     (job,) = apply_sheet(journal, entry(2, "ann")).to_send
     end(journal, job, Status.UNFINISHED, task="t-9")
     made = apply_sheet(journal, entry(5, "ann"))
-    assert [(task.task_id, task.job.line) for task in made.open_tasks] == [("t-9", job.line)]
+    assert [(task.task_id, task.job.row_id) for task in made.open_tasks] == [("t-9", job.row_id)]
     assert not made.to_send
 
 
@@ -130,7 +130,7 @@ def test_a_refused_or_failed_row_is_sent_with_the_sheets_new_values(journal: Jou
     end(journal, job, status)
     corrected = Request("ann", 101, 202, Secret("Other-Pass-2!"), None, None)
     (again,) = apply_sheet(journal, entry(2, "ann", request=corrected)).to_send
-    assert again.line == job.line
+    assert again.row_id == job.row_id
     assert again.request.relay_server == 202
 
 
@@ -161,8 +161,8 @@ def test_a_check_keeps_what_the_service_said(journal: Journal, status: Status) -
     (job,) = apply_sheet(journal, entry(2, "ann")).to_send
     end(journal, job, status, task="t1")
     apply_sheet(journal, entry(2, "ann"), checking=True)
-    line = by_email(journal)["ann"]
-    assert (line.status, line.error, line.task_id) == (status, "why", "t1")
+    row = by_email(journal)["ann"]
+    assert (row.status, row.error, row.task_id) == (status, "why", "t1")
     mended = Request("ann", 101, 202, Secret("Sheet-Pass-1!"), None, None)
     apply_sheet(journal, entry(2, "ann", request=mended), checking=True)
     assert by_email(journal)["ann"].status is Status.VALID
@@ -173,9 +173,9 @@ def test_a_removed_row_goes_only_if_it_was_never_sent(journal: Journal) -> None:
     jobs = apply_sheet(journal, entry(2, "ann"), entry(3, "bob"), entry(4, "cid")).to_send
     end(journal, jobs[0], Status.REJECTED)
     apply_sheet(journal, entry(2, "cid"))
-    lines = by_email(journal)
-    assert set(lines) == {"ann", "cid"}
-    assert (lines["ann"].sheet_row, lines["ann"].status) == (None, Status.REJECTED)
+    rows = by_email(journal)
+    assert set(rows) == {"ann", "cid"}
+    assert (rows["ann"].sheet_row, rows["ann"].status) == (None, Status.REJECTED)
 
 
 def test_a_removed_row_that_is_under_way_is_followed_to_its_end(journal: Journal) -> None:
@@ -185,8 +185,8 @@ def test_a_removed_row_that_is_under_way_is_followed_to_its_end(journal: Journal
     journal.apply([Sending(jobs[1], 100.0)])
     made = apply_sheet(journal, entry(2, "cid"))
     assert [task.task_id for task in made.open_tasks] == ["t-1"]
-    assert [(unconfirmed.job.line, unconfirmed.resend) for unconfirmed in made.unconfirmed_rows] == [
-        (jobs[1].line, False)
+    assert [(unconfirmed.job.row_id, unconfirmed.resend) for unconfirmed in made.unconfirmed_rows] == [
+        (jobs[1].row_id, False)
     ]
 
 
@@ -195,7 +195,7 @@ def test_a_correction_takes_the_place_of_what_it_corrects(journal: Journal) -> N
     apply_sheet(journal, entry(2, "ann"), entry(3, "b@ob", ready=False))
     made = apply_sheet(journal, entry(2, "bob", sheet_row=3), failures=True)
     assert emails(made.to_send) == ["bob"]
-    assert [(line.sheet_row, line.email) for line in journal.record_rows()] == [(2, "ann"), (3, "bob")]
+    assert [(row.sheet_row, row.email) for row in journal.record_rows()] == [(2, "ann"), (3, "bob")]
 
 
 def test_the_uncorrected_sheet_run_again_meets_its_correction(journal: Journal) -> None:
@@ -205,7 +205,7 @@ def test_the_uncorrected_sheet_run_again_meets_its_correction(journal: Journal) 
     end(journal, job, Status.CREATED)
     made = apply_sheet(journal, entry(2, "ann"), entry(3, "b@ob", ready=False))
     assert made.invalid == 0
-    assert [(line.sheet_row, line.email, line.status) for line in journal.record_rows()] == [
+    assert [(row.sheet_row, row.email, row.status) for row in journal.record_rows()] == [
         (2, "ann", Status.UNSENT),
         (3, "bob", Status.CREATED),
     ]
@@ -217,7 +217,7 @@ def test_a_sheet_with_both_the_broken_row_and_its_correction_keeps_both(journal:
     (job,) = apply_sheet(journal, entry(2, "bob", sheet_row=2), failures=True).to_send
     end(journal, job, Status.CREATED)
     apply_sheet(journal, entry(2, "b@ob", ready=False), entry(3, "bob"))
-    assert [(line.sheet_row, line.email, line.status) for line in journal.record_rows()] == [
+    assert [(row.sheet_row, row.email, row.status) for row in journal.record_rows()] == [
         (2, "b@ob", Status.INVALID),
         (3, "bob", Status.CREATED),
     ]
@@ -230,29 +230,29 @@ def test_a_corrected_row_that_may_exist_is_kept_beside_its_correction(journal: J
     made = apply_sheet(journal, entry(2, "anna", sheet_row=2), failures=True)
     assert emails(made.to_send) == ["anna"]
     assert [unconfirmed.job.request.email for unconfirmed in made.unconfirmed_rows] == ["ann"]
-    assert {line.email for line in journal.record_rows()} == {"ann", "anna"}
+    assert {row.email for row in journal.record_rows()} == {"ann", "anna"}
 
 
 def test_a_part_of_the_failures_leaves_the_rest_of_the_record(journal: Journal) -> None:
     """Rows deleted from a failures file stay in results.csv: the record is of the whole sheet."""
     apply_sheet(journal, entry(2, "ann"), entry(3, "b ob", ready=False), entry(4, "c id", ready=False))
     apply_sheet(journal, entry(2, "bob", sheet_row=3), failures=True)
-    assert [(line.sheet_row, line.email) for line in journal.record_rows()] == [(2, "ann"), (3, "bob"), (4, "c id")]
+    assert [(row.sheet_row, row.email) for row in journal.record_rows()] == [(2, "ann"), (3, "bob"), (4, "c id")]
 
 
 def test_a_row_added_to_a_failures_file_has_no_sheet_row(journal: Journal) -> None:
     """Two rows cannot both be the sheet's row 3: the first is, the other is new."""
     apply_sheet(journal, entry(3, "b ob", ready=False))
     apply_sheet(journal, entry(2, "bob", sheet_row=3), entry(3, "rob", sheet_row=3), failures=True)
-    assert [(line.sheet_row, line.email) for line in journal.record_rows()] == [(3, "bob"), (None, "rob")]
+    assert [(row.sheet_row, row.email) for row in journal.record_rows()] == [(3, "bob"), (None, "rob")]
 
 
 def test_duplicates_in_the_sheet_never_share_a_line(journal: Journal) -> None:
-    """Two rows of one address are two invalid lines, also when that address is done already."""
+    """Two rows of one address are two invalid rows, also when that address is done already."""
     (job,) = apply_sheet(journal, entry(2, "ann")).to_send
     end(journal, job, Status.CREATED)
     apply_sheet(journal, entry(2, "ann", ready=False), entry(3, "ann", ready=False))
-    assert [(line.sheet_row, line.status) for line in journal.record_rows()] == [
+    assert [(row.sheet_row, row.status) for row in journal.record_rows()] == [
         (2, Status.CREATED),
         (3, Status.INVALID),
     ]
@@ -301,12 +301,12 @@ def test_a_made_up_password_is_used_again(journal: Journal) -> None:
 
 
 def test_line_ids_are_never_used_twice(journal: Journal) -> None:
-    """A new row gets a number of its own, also beside superseded lines."""
+    """A new row gets a number of its own, also beside superseded rows."""
     apply_sheet(journal, entry(2, "a b", ready=False))
     apply_sheet(journal, entry(2, "ab", sheet_row=2), failures=True)
     apply_sheet(journal, entry(2, "ab"), entry(3, "cd"))
-    assert len({line.id for line in journal.lines()}) == len(list(journal.lines()))
-    assert RowId(1) in {line.id for line in journal.lines()}
+    assert len({row.id for row in journal.rows()}) == len(list(journal.rows()))
+    assert RowId(1) in {row.id for row in journal.rows()}
 
 
 def test_a_correction_that_names_another_rows_mailbox_is_told(journal: Journal) -> None:
@@ -316,7 +316,7 @@ def test_a_correction_that_names_another_rows_mailbox_is_told(journal: Journal) 
     end(journal, jhon, Status.REJECTED)
     made = apply_sheet(journal, entry(2, "john", sheet_row=3), failures=True)
     assert not made.to_send
-    assert [(line.sheet_row, line.email, line.status) for line in journal.record_rows()] == [
+    assert [(row.sheet_row, row.email, row.status) for row in journal.record_rows()] == [
         (2, "john", Status.CREATED),
         (3, "john", Status.INVALID),
     ]
@@ -328,7 +328,7 @@ def test_a_row_added_by_hand_that_is_done_already_is_told(journal: Journal) -> N
     (john,) = apply_sheet(journal, entry(2, "john")).to_send
     end(journal, john, Status.CREATED)
     apply_sheet(journal, entry(2, "john", sheet_row=None), failures=True)
-    assert [(line.sheet_row, line.status) for line in journal.record_rows()] == [
+    assert [(row.sheet_row, row.status) for row in journal.record_rows()] == [
         (2, Status.CREATED),
         (None, Status.INVALID),
     ]
@@ -337,12 +337,12 @@ def test_a_row_added_by_hand_that_is_done_already_is_told(journal: Journal) -> N
 def test_a_correction_from_before_the_sheet_was_sorted_replaces_no_other_row(journal: Journal) -> None:
     """Another row that stands in the corrected row's old place is not taken for it."""
     jobs = apply_sheet(journal, entry(2, "bob"), entry(3, "jhon")).to_send
-    journal.apply([Sending(jobs[0], 1.0), Finished(jobs[0].line, Status.REJECTED, 2.0, "no bobs")])
-    journal.apply([Sending(jobs[1], 1.0), Finished(jobs[1].line, Status.REJECTED, 2.0, "a slip")])
+    journal.apply([Sending(jobs[0], 1.0), Finished(jobs[0].row_id, Status.REJECTED, 2.0, "no bobs")])
+    journal.apply([Sending(jobs[1], 1.0), Finished(jobs[1].row_id, Status.REJECTED, 2.0, "a slip")])
     old = entry(2, "john", sheet_row=3, earlier_status=Status.REJECTED, earlier_error="a slip")
     end(journal, apply_sheet(journal, entry(2, "jhon"), entry(3, "bob")).to_send[1], Status.REJECTED)
     apply_sheet(journal, old, failures=True)
-    assert {line.email for line in journal.record_rows()} == {"jhon", "bob", "john"}
+    assert {row.email for row in journal.record_rows()} == {"jhon", "bob", "john"}
 
 
 def test_a_row_in_doubt_stays_so_when_its_second_create_is_taken_back(journal: Journal) -> None:
@@ -350,12 +350,12 @@ def test_a_row_in_doubt_stays_so_when_its_second_create_is_taken_back(journal: J
     (job,) = apply_sheet(journal, entry(2, "ann")).to_send
     journal.apply([Sending(job, 100.0)])
     (unconfirmed,) = apply_sheet(journal, entry(2, "ann")).unconfirmed_rows
-    journal.apply([Sending(unconfirmed.job, 200.0), SendCancelled(job.line, 201.0)])
+    journal.apply([Sending(unconfirmed.job, 200.0), SendCancelled(job.row_id, 201.0)])
     made = apply_sheet(journal, entry(2, "ann"))
     assert not made.to_send
     assert len(made.unconfirmed_rows) == 1
     apply_sheet(journal, entry(2, "anna", sheet_row=2), failures=True)
-    assert {line.email for line in journal.record_rows()} == {"ann", "anna"}
+    assert {row.email for row in journal.record_rows()} == {"ann", "anna"}
 
 
 def test_a_made_up_password_is_not_forgotten_for_one_in_the_sheet(journal: Journal) -> None:
@@ -374,4 +374,4 @@ def test_a_row_that_the_file_does_not_hold_has_no_place_in_it(journal: Journal) 
     """failures.csv never shows another row's cells: a waiting row of the sheet is not in the file that was run."""
     apply_sheet(journal, entry(2, "ann"), entry(3, "b ob", ready=False), checking=True)
     apply_sheet(journal, entry(2, "bob", sheet_row=3), failures=True)
-    assert [(line.file_row, line.email) for line in journal.retriable(of_failures=True)] == [(2, "bob")]
+    assert [(row.file_row, row.email) for row in journal.retriable(of_failures=True)] == [(2, "bob")]

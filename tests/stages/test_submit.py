@@ -66,7 +66,7 @@ def statuses(stored: Any) -> list[str]:
 
 def history(stored: Any, job: Job) -> list[str]:
     """Everything that the journal wrote down about one row, in order."""
-    return [event["status"] for event in stored("SELECT * FROM events ORDER BY id") if event["line"] == job.line]
+    return [event["status"] for event in stored("SELECT * FROM events ORDER BY id") if event["row_id"] == job.row_id]
 
 
 async def test_every_job_becomes_a_task_once(
@@ -79,7 +79,9 @@ async def test_every_job_becomes_a_task_once(
         await work.submit(todo, workers=8)
     assert {received.received for received in running.state.creates.values()} == {1}
     assert len(running.state.creates) == 50
-    assert {task.job.line: task.task_id for task in work.accepted} == {line["id"]: line["task_id"] for line in stored()}
+    assert {task.job.row_id: task.task_id for task in work.accepted} == {
+        line["id"]: line["task_id"] for line in stored()
+    }
     assert statuses(stored) == [Status.UNFINISHED] * 50
     assert len(listener.all("sent")) == 50
     assert history(stored, todo[0]) == ["sending", "accepted"]
@@ -161,7 +163,7 @@ async def test_refused_rows_are_rejected_and_the_rest_goes_on(
 ) -> None:
     """The service's sentence stays with its row."""
     todo = await jobs(6)
-    todo[2:4] = [type(job)(job.line, type(job.request)("x", 999, 201, None, None, None)) for job in todo[2:4]]
+    todo[2:4] = [type(job)(job.row_id, type(job.request)("x", 999, 201, None, None, None)) for job in todo[2:4]]
     async with working(connection(sandbox()), journal, listener) as work:
         await work.submit(todo, workers=3)
     assert statuses(stored) == [*[Status.UNFINISHED] * 2, *[Status.REJECTED] * 2, *[Status.UNFINISHED] * 2]
@@ -188,7 +190,7 @@ async def test_an_accepted_row_breaks_the_streak(
     todo = await jobs(40)
     for number in range(0, 40, 2):
         job = todo[number]
-        todo[number] = type(job)(job.line, type(job.request)("x", 104, 201, None, None, None))
+        todo[number] = type(job)(job.row_id, type(job.request)("x", 104, 201, None, None, None))
     async with working(connection(sandbox()), journal, listener, stop_after=3) as work:
         await work.submit(todo, workers=1)
     assert work.stop_signal.reason is None
@@ -203,7 +205,7 @@ async def test_lost_creates_are_in_doubt_and_sent_once(
         await work.submit(await jobs(40), workers=4)
     lost = [line for line in stored() if line["status"] == Status.UNKNOWN]
     assert 10 <= len(lost) <= 30
-    assert {unconfirmed.job.line for unconfirmed in work.submitter.unconfirmed_rows} == {line["id"] for line in lost}
+    assert {unconfirmed.job.row_id for unconfirmed in work.submitter.unconfirmed_rows} == {line["id"] for line in lost}
     assert all(unconfirmed.resend and unconfirmed.job.maybe_sent for unconfirmed in work.submitter.unconfirmed_rows)
     assert all(line["error"].startswith("sent, but no clear answer: ") for line in lost)
     assert {received.received for received in running.state.creates.values()} == {1}
@@ -231,7 +233,7 @@ async def test_a_journal_that_cannot_be_written_sends_nothing(
     running = sandbox()
     todo = await jobs(10)
     with closing(sqlite3.connect(journal._path)) as other:
-        other.execute("CREATE TRIGGER full BEFORE UPDATE ON lines BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        other.execute("CREATE TRIGGER full BEFORE UPDATE ON rows BEGIN SELECT RAISE(ABORT, 'disk full'); END")
         other.commit()
     async with working(connection(running), journal, listener) as work:
         await work.submit(todo, workers=3)

@@ -65,7 +65,7 @@ def mail(unproved_mail: dovecot.Dovecot, trusted_authority: trustme.CA) -> dovec
     return unproved_mail
 
 
-def line(number: int, **known: Any) -> JournalRow:
+def journal_row(number: int, **known: Any) -> JournalRow:
     fields: dict[str, Any] = {
         "id": RowId(number),
         "sheet_row": number + 1,
@@ -218,14 +218,14 @@ def test_what_imap_answers_is_told_apart(trusted_authority: trustme.CA, said: by
 
 def test_only_the_password_of_the_creation_is_tried() -> None:
     """A password made up here comes first; of a sheet's, only one that fits; what is not created is left out."""
-    lines = [
-        line(1),
-        line(2),
-        line(3),
-        line(4, address=""),
-        line(5, password=Secret("Made-Up-1!")),
-        line(6, status=Status.EXISTS),
-        line(7),
+    rows = [
+        journal_row(1),
+        journal_row(2),
+        journal_row(3),
+        journal_row(4, address=""),
+        journal_row(5, password=Secret("Made-Up-1!")),
+        journal_row(6, status=Status.EXISTS),
+        journal_row(7),
     ]
     given = {
         "user1@101": [Secret("Old-Pass-1!"), Secret(PASSWORD)],
@@ -233,13 +233,13 @@ def test_only_the_password_of_the_creation_is_tried() -> None:
         "user4@101": [Secret(PASSWORD)],
         "user7@example.org": [Secret(PASSWORD)],
     }
-    gathered = gather(lines, given, now=1_000_100.0)
-    assert [(login.line, login.password, login.fresh) for login in gathered.ready] == [
+    gathered = gather(rows, given, now=1_000_100.0)
+    assert [(login.row_id, login.password, login.fresh) for login in gathered.ready] == [
         (1, Secret(PASSWORD), True),
         (5, Secret("Made-Up-1!"), True),
         (7, Secret(PASSWORD), True),
     ]
-    assert [(each.line.id, each.reason) for each in gathered.untried] == [
+    assert [(each.row.id, each.reason) for each in gathered.untried] == [
         (2, OTHER_PASSWORD),
         (3, UNKNOWN_PASSWORD),
         (4, UNKNOWN_ADDRESS),
@@ -271,14 +271,14 @@ def test_a_server_out_of_reach_is_not_asked_for_every_mailbox(tmp_path: Path, li
     monkeypatch.setattr(stage, "smtp_login", attempt)
     monkeypatch.setattr(stage, "FIRST_PAUSE", 1.5)
     monkeypatch.setattr(stage, "WORKERS", 1)
-    lines = [line(number) for number in range(1, 31)]
-    mailboxes = gather(lines, {f"user{number}@101": [Secret(PASSWORD)] for number in range(1, 31)}, now=0.0)
+    rows = [journal_row(number) for number in range(1, 31)]
+    mailboxes = gather(rows, {f"user{number}@101": [Secret(PASSWORD)] for number in range(1, 31)}, now=0.0)
     nobody = (MailServer("127.0.0.1", 9), MailServer("127.0.0.1", 9))
     with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
-        journal.apply_sheet(map(Written, lines))
+        journal.apply_sheet(map(Written, rows))
         counts = anyio.run(lambda: verify(mailboxes, nobody, journal, listener, patience=4.0))
         assert (counts.ok, counts.failed) == (0, 30)
-        assert {each.imap for each in journal.lines()} == {LoginState.UNREACHABLE}
+        assert {each.imap for each in journal.rows()} == {LoginState.UNREACHABLE}
     rounds = len(listener.all("paused")) + 1
     assert rounds > 1
     assert len(asked) == rounds * 2 * stage.GIVE_UP

@@ -15,7 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from provisioner import account as account_calls
-from provisioner import cli, pipeline, run_folder
+from provisioner import pipeline, run_folder
+from provisioner.cli import main
 from provisioner.errors import RunFolderError
 from provisioner.records import Listing
 from provisioner.settings import RunOptions, SheetOptions
@@ -38,7 +39,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
     def start(*words: object, service: Any = None) -> Result:
         environment = {"MISSION_INBOX_API_KEY": service.api_key, "MISSION_INBOX_URL": service.url} if service else {}
-        return CliRunner().invoke(cli.main, [*map(str, words)], env=environment, prog_name="provisioner")
+        return CliRunner().invoke(main, [*map(str, words)], env=environment, prog_name="provisioner")
 
     return start
 
@@ -101,7 +102,7 @@ def test_a_refused_key_is_told(call: Any, sandbox: Any) -> None:
     service = sandbox(api_key="another")
     for words in (("account",), ("list", "domains"), ("export", "instantly")):
         environment = {"MISSION_INBOX_API_KEY": "wrong", "MISSION_INBOX_URL": service.url}
-        said = CliRunner().invoke(cli.main, words, env=environment)
+        said = CliRunner().invoke(main, words, env=environment)
         assert said.exit_code == 3
         assert "refused the API key" in said.stderr
 

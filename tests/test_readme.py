@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from provisioner import cli, schema
+from provisioner import schema
+from provisioner.cli import exit_codes, main
 from provisioner.messages import WORDS
 from provisioner.records import Status
 
@@ -56,7 +57,7 @@ def statuses() -> str:
 
 
 def helped(*words: str) -> str:
-    shown = CliRunner().invoke(cli.main, [*words, "--help"], prog_name="provisioner", terminal_width=100)
+    shown = CliRunner().invoke(main, [*words, "--help"], prog_name="provisioner", terminal_width=100)
     assert shown.exit_code == 0
     return fenced(shown.output.rstrip())
 
@@ -96,14 +97,20 @@ def test_the_readme_shows_what_the_program_says(name: str) -> None:
 
 def test_every_command_has_its_help_in_the_readme() -> None:
     """No command is left out."""
-    names = set(cli.main.list_commands(None))  # type: ignore[arg-type]  # the context is not looked at
+    names = set(main.list_commands(None))  # type: ignore[arg-type]  # the context is not looked at
     assert {name.removeprefix("help ") for name in written() if name.startswith("help ")} == names
 
 
 def test_the_exit_codes_are_the_programs() -> None:
     """The table of exit codes has those that the command line knows."""
     told = {int(code) for code in re.findall(r"^\| (\d+) \|", README.read_text("utf-8"), re.MULTILINE)}
-    assert {cli.DONE, cli.ROWS_LEFT, cli.UNUSABLE, cli.STOPPED, cli.INTERRUPTED} <= told
+    assert {
+        exit_codes.DONE,
+        exit_codes.ROWS_LEFT,
+        exit_codes.UNUSABLE,
+        exit_codes.STOPPED,
+        exit_codes.INTERRUPTED,
+    } <= told
 
 
 def test_the_first_command_and_its_output_come_early() -> None:

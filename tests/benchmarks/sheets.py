@@ -52,7 +52,7 @@ def read_csv(path: Path) -> dict[str, float]:
 def ours(path: Path) -> dict[str, float]:
     """What this program does with a sheet."""
     from provisioner import schema
-    from provisioner.cli import collect_seldom
+    from provisioner.cli.app import collect_seldom
     from provisioner.stages.read import read
     from provisioner.stages.validate import validate
 

@@ -21,11 +21,15 @@ from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 import provisioner
-from provisioner import cli, console, schema
+from provisioner import schema
+from provisioner.cli import exit_codes, main
+from provisioner.cli.app import COMPLETION
+from provisioner.cli.options import ENVIRONMENT, KEY_VARIABLE, URL_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PACKAGE = Path(provisioner.__file__).parent
 FAST = {"latency": 0.05, "latency_spread": 0.0}
 PASSWORD = "Sheet-Pass-77!"
 NOBODY = "http://127.0.0.1:9"
@@ -266,18 +270,18 @@ def test_ctrl_c_leaves_whole_files(
 def test_help_names_every_command_and_answers_quickly() -> None:
     """`--help` and `-h` say the same, list every command, and each command has help of its own."""
     runner = CliRunner()
-    shown = runner.invoke(cli.main, ["--help"], prog_name="provisioner")
+    shown = runner.invoke(main, ["--help"], prog_name="provisioner")
     assert shown.exit_code == 0
-    assert runner.invoke(cli.main, ["-h"], prog_name="provisioner").output == shown.output
+    assert runner.invoke(main, ["-h"], prog_name="provisioner").output == shown.output
     for name in ("run", "check", "sandbox"):
         assert f"\n  {name} " in shown.output
-        assert runner.invoke(cli.main, [name, "--help"]).exit_code == 0
+        assert runner.invoke(main, [name, "--help"]).exit_code == 0
 
 
 @pytest.mark.smoke
 def test_the_version_is_the_packages() -> None:
     """`--version` prints the version of the package."""
-    assert provisioner.__version__ in CliRunner().invoke(cli.main, ["--version"]).output
+    assert provisioner.__version__ in CliRunner().invoke(main, ["--version"]).output
 
 
 CTRL_C = b"\x03"
@@ -513,20 +517,22 @@ def test_any_code_page_is_written_to(command: Any, write_sheet: Any, encoding: s
 
 def test_the_environment_in_the_help_fits_a_narrow_terminal() -> None:
     """Each of its lines fits 80 columns with the two by which it is set in."""
-    assert max(len(line) + 2 for line in (cli.ENVIRONMENT + cli.COMPLETION).splitlines()) <= 80
+    assert max(len(line) + 2 for line in (ENVIRONMENT + COMPLETION).splitlines()) <= 80
 
 
 def test_the_help_names_the_environment_variables() -> None:
     """A reader of the help learns of each variable that the program reads."""
-    text = CliRunner().invoke(cli.main, ["run", "--help"]).output
-    source = Path(cli.__file__).read_text("utf-8") + Path(console.__file__).read_text("utf-8")
-    read = set(re.findall(r"environ\.get\(\"([A-Z_]+)\"", source)) | {cli.KEY_VARIABLE, cli.URL_VARIABLE}
+    text = CliRunner().invoke(main, ["run", "--help"]).output
+    source = "".join(
+        path.read_text("utf-8") for name in ("cli", "console") for path in PACKAGE.joinpath(name).glob("*.py")
+    )
+    read = set(re.findall(r"environ\.get\(\"([A-Z_]+)\"", source)) | {KEY_VARIABLE, URL_VARIABLE}
     assert read - {"TERM"} == {name for name in read if name in text}
 
 
 def test_the_tab_key_completes() -> None:
     """Commands, options and the script that the help names are there for a shell to ask for."""
-    shell = BashComplete(cli.main, {}, "provisioner", "_PROVISIONER_COMPLETE")
+    shell = BashComplete(main, {}, "provisioner", "_PROVISIONER_COMPLETE")
     assert [each.value for each in shell.get_completions([], "sand")] == ["sandbox"]
     assert "--rate" in [each.value for each in shell.get_completions(["run"], "--ra")]
     assert [each.type for each in shell.get_completions(["run"], "acm")] == ["file"]
@@ -541,8 +547,8 @@ def test_a_fault_of_the_programs_own_is_a_sentence(monkeypatch: pytest.MonkeyPat
         raise KeyError(PASSWORD)
 
     monkeypatch.setattr("provisioner.pipeline.check", fail)
-    done = CliRunner().invoke(cli.main, ["check", "x.csv", *(["-v"] if verbose else [])])
-    assert done.exit_code == cli.STOPPED
+    done = CliRunner().invoke(main, ["check", "x.csv", *(["-v"] if verbose else [])])
+    assert done.exit_code == exit_codes.STOPPED
     assert PASSWORD not in done.stderr
     assert "did not expect (KeyError)" in done.stderr
     assert ("test_cli.py" in done.stderr) == verbose

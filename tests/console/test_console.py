@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from provisioner import console
+from provisioner.console import progress
+from provisioner.console import terminal as terminals
 from provisioner.errors import JournalError, SettingsError, SheetError
 from provisioner.messages import UNTRUSTED
 from provisioner.records import Actor, Exchange, LoginState, RequestCounts, Status
@@ -78,9 +80,9 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_bars_never_wrap_nor_touch_a_message(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """At any moment each bar stands on the screen once, and every message stays whole above them, Ctrl-C or not."""
-    monkeypatch.setattr(console, "STATUS_INTERVAL", 0.0)
+    monkeypatch.setattr(progress, "STATUS_INTERVAL", 0.0)
     with terminal(columns) as seen:
-        bars = console.progress(stream=seen.stream)
+        bars = console.make_progress(stream=seen.stream)
         bars.planned(to_send=12_000, to_poll=3, done=5, invalid=2)
         for row in range(300):
             bars.sent()
@@ -110,7 +112,7 @@ def test_bars_never_wrap_nor_touch_a_message(columns: int, monkeypatch: pytest.M
 def test_the_bars_count_what_was_sent_and_what_is_finished() -> None:
     """Counts stand beside the bars, created and not created below them."""
     with terminal() as seen:
-        bars = console.progress(stream=seen.stream)
+        bars = console.make_progress(stream=seen.stream)
         bars.planned(to_send=1_500, to_poll=0, done=0, invalid=0)
         for _ in range(1_500):
             bars.sent()
@@ -126,9 +128,9 @@ def test_the_bars_count_what_was_sent_and_what_is_finished() -> None:
 def test_the_bars_and_the_line_below_them_tell_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whenever the screen is looked at, what is finished is as many rows as are created and not created together."""
     now = [1000.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     with terminal() as seen:
-        bars = console.progress(stream=seen.stream)
+        bars = console.make_progress(stream=seen.stream)
         bars.planned(to_send=40, to_poll=0, done=0, invalid=0)
         for row in range(40):
             now[0] += 0.07 if row % 10 else 3.0  # tqdm would by itself draw more often than this, and not together
@@ -151,9 +153,9 @@ def test_the_bars_and_the_line_below_them_tell_the_same_moment(monkeypatch: pyte
 def test_a_time_of_waiting_leaves_the_counts_in_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """While requests are held back both are told on one line at every moment, and afterwards the counts alone."""
     now = [1000.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     with terminal(100) as seen:
-        bars = console.progress(stream=seen.stream)
+        bars = console.make_progress(stream=seen.stream)
         bars.planned(to_send=40, to_poll=0, done=0, invalid=0)
         bars.paused(9.5, "the service asks to send more slowly")
         for row in range(1, 10):
@@ -188,8 +190,8 @@ def test_more_causes_are_where_they_are_said_to_be(monkeypatch: pytest.MonkeyPat
 def test_no_time_is_told_before_rows_are_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that is left is reckoned from finished rows, in requests; before there are some, none is told."""
     now = [0.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
-    tally = console._Tally(to_send=100, to_end=100)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    tally = progress.Tally(to_send=100, to_end=100)
     for _ in range(60):
         tally.sent_rows += 1
         tally.answer(SENT)
@@ -207,9 +209,9 @@ def test_no_time_is_told_before_rows_are_finished(monkeypatch: pytest.MonkeyPatc
 def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """No control characters, a line at sensible intervals, and one line for a time of waiting however often told."""
     now = [1000.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     stream = StringIO()
-    plain = console.progress(stream=stream)
+    plain = console.make_progress(stream=stream)
     plain.planned(to_send=10_000, to_poll=0, done=0, invalid=1)
     for _ in range(7_200):
         now[0] += 0.5
@@ -230,7 +232,7 @@ def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """Asked to be quiet, progress is."""
-    quiet = console.progress(quiet=True)
+    quiet = console.make_progress(quiet=True)
     quiet.planned(to_send=1, to_poll=0, done=0, invalid=0)
     quiet.note("something")
     quiet.close()
@@ -284,9 +286,9 @@ def test_a_summary_fits_a_screen(columns: int, number: int, monkeypatch: pytest.
 
 def test_a_terminal_without_a_size_is_taken_for_a_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some pseudo-terminals say that they have no columns at all."""
-    monkeypatch.setattr(console.os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
+    monkeypatch.setattr(terminals.os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
     with terminal() as seen:
-        assert console._size(seen.stream) == (79, 24)
+        assert terminals.size(seen.stream) == (79, 24)
 
 
 def test_an_error_stays_in_sight_above_the_summary(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,116 @@
+"""Where the service is, and the key for it: from the options, the environment, the keyring or a file."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from provisioner.cli.next_command import SANDBOX_STATE
+from provisioner.cli.options import KEY_VARIABLE, rates_of, typed_here
+from provisioner.defaults import API_URL, CREATE_PATH, RATE
+from provisioner.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from provisioner.keys import Login
+    from provisioner.records import Rate
+    from provisioner.run_folder import RunFolder
+    from provisioner.settings import Connection, VerifyOptions
+
+
+def connector(
+    options: dict[str, Any], rate: tuple[Rate, ...] | None = None
+) -> Callable[[RunFolder | None], AbstractContextManager[Connection]]:
+    """What tells a command where its service is: the given address and key, or a sandbox of its own.
+
+    It is handed the run's folder, or None where the command belongs to no run. A `rate` of None is the usual one.
+    """
+    from provisioner.secret import Secret
+    from provisioner.settings import Connection
+
+    rates = rate or rates_of(RATE)
+    if not options["sandbox"]:
+        login = find_login(options)
+        connection = Connection(
+            api_url=login.api_url,
+            api_key=login.api_key,
+            rates=rates,
+            proxy=os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"),
+            create_path=options.get("create_path", CREATE_PATH),
+        )
+        return lambda _: nullcontext(connection)
+    if (options["api_url"] and typed_here("api_url")) or options["profile"]:
+        raise SettingsError(
+            "--sandbox cannot go together with --api-url or --profile.", remedy="Leave out one or the other."
+        )
+
+    @contextmanager
+    def sandboxed(folder: RunFolder | None) -> Iterator[Connection]:
+        from provisioner.sandbox.options import SandboxOptions
+        from provisioner.sandbox.server import serve
+
+        # It remembers its mailboxes beside the journal, as the service itself would, so that a second run can go on.
+        state = folder.path / SANDBOX_STATE if folder else None
+        create_path = options.get("create_path", CREATE_PATH)
+        form: Any = "guide" if create_path == CREATE_PATH else "reference"
+        with serve(SandboxOptions(state=state, keep_passwords=False, create_form=form)) as sandbox:
+            yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), rates=rates, create_path=create_path)
+
+    return sandboxed
+
+
+def find_login(options: dict[str, Any]) -> Login:
+    """The key and the address that belongs to it. Raises SettingsError where that is missing or not certain."""
+    from provisioner import keys
+
+    profile, url, file = options["profile"], options["api_url"], options["api_key_file"]
+    in_environment = os.environ.get(KEY_VARIABLE, "").strip()
+    in_file = keys.read(file) if file is not None else None
+    if profile is None and in_environment:
+        key = keys.check(in_environment)
+        if in_file not in (None, key):
+            raise SettingsError(
+                f"{KEY_VARIABLE} and the file {file} hold different API keys, so it is not certain which account is "
+                "meant.",
+                remedy=f"Leave out --api-key-file, or remove {KEY_VARIABLE}.",
+            )
+        return keys.Login(url or API_URL, key)
+    kept = keys.load(profile or keys.DEFAULT_PROFILE, required=profile is not None)
+    if kept is None:
+        if profile is not None:
+            raise SettingsError(
+                f"The keyring holds no key for the profile “{profile}”.",
+                remedy=f"Run provisioner login --profile {profile} first.",
+            )
+        if in_file is None:
+            raise SettingsError(
+                "There is no API key.",
+                remedy=f"Run provisioner login once, or set {KEY_VARIABLE}, or name a file that holds the key with "
+                "--api-key-file. To practise without a key, add --sandbox.",
+            )
+        return keys.Login(url or API_URL, in_file)
+    if in_file not in (None, kept.api_key):
+        raise SettingsError(
+            f"The keyring and the file {file} hold different API keys, so it is not certain which account is meant.",
+            remedy="Leave out --api-key-file, or take the key out of the keyring with provisioner logout.",
+        )
+    if url and url.rstrip("/") != kept.api_url.rstrip("/") and (profile is None or typed_here("api_url")):
+        raise SettingsError(
+            f"The key in the keyring is for {kept.api_url}, so it is not sent to {url}.",
+            remedy=f"Give the other service's key with {KEY_VARIABLE}, or log in to it under a --profile of its own.",
+        )
+    return kept
+
+
+def read_verify_options(options: dict[str, Any]) -> VerifyOptions:
+    from provisioner.settings import VerifyOptions
+
+    if options["sandbox"] and not (options["imap_host"] and options["smtp_host"]):
+        raise SettingsError(
+            "Practice has no mail servers to log in to.",
+            remedy="Leave out --verify, or name servers of your own with --imap-host and --smtp-host.",
+        )
+    names = ("imap_host", "imap_port", "smtp_host", "smtp_port")
+    return VerifyOptions(patience=options["verify_timeout"], **{name: options[name] for name in names})

@@ -1,0 +1,50 @@
+"""The commands that keep the API key: login and logout."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from provisioner.cli.errors import explained
+from provisioner.cli.options import ENVIRONMENT, URL_VARIABLE, verbose_option
+from provisioner.cli.progress import screen_progress
+from provisioner.defaults import API_URL
+
+
+@click.command(epilog=ENVIRONMENT)
+@click.option("--profile", metavar="NAME", help="Name to keep it under, where you have several accounts.")
+@click.option("--api-url", envvar=URL_VARIABLE, show_envvar=True, help="Address of the service.")
+@verbose_option
+def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
+    """Keep the API key in this computer's keyring.
+
+    It is asked for, or read from a pipe, and tried before it is kept.
+    """
+    with explained(verbose=verbose), screen_progress(quiet=False) as listener:
+        from provisioner import account as account_calls
+        from provisioner import console, keys
+        from provisioner.settings import Connection
+
+        if sys.stdin.isatty():
+            text = click.prompt("API key (it is not shown)", hide_input=True, err=True)
+        else:
+            text = sys.stdin.readline()
+        entry = keys.Login(api_url or API_URL, keys.check(text.strip()))
+        proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+        known = account_calls.account(Connection(api_url=entry.api_url, api_key=entry.api_key, proxy=proxy), listener)
+        keys.keep(profile or keys.DEFAULT_PROFILE, entry)
+        whose = known.facts.get("name") or known.facts.get("email")
+        console.say(f"The key{f' of {whose}' if whose else ''} is kept for {entry.api_url}.")
+
+
+@click.command(epilog=ENVIRONMENT)
+@click.option("--profile", metavar="NAME", help="The name that it is kept under.")
+def logout(*, profile: str | None) -> None:
+    """Take the API key out of this computer's keyring."""
+    with explained():
+        from provisioner import console, keys
+
+        gone = keys.forget(profile or keys.DEFAULT_PROFILE)
+        console.say("The key is taken out of the keyring." if gone else "The keyring held no key.")

@@ -1,0 +1,109 @@
+"""The command to paste next."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.exit_codes import DONE, exit_code
+from provisioner.cli.options import STANDARD_INPUT, STDIN, SheetCommand
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provisioner.pipeline import RunResult
+
+PROGRAM = "provisioner"
+
+SANDBOX_STATE = "sandbox.sqlite3"
+"""In a run folder, what --sandbox remembers of it."""
+
+ONCE = frozenset({"as_json", "quiet", "verbose"})
+"""Options that the command to paste next does not repeat."""
+
+OF_THE_SHEET = frozenset({"out", "limit", "fill", "encoding", "sheet_name"})
+"""Options that a failures file does without: it lies in its run folder, and this program wrote it, filled in."""
+
+OF_THE_LOGINS = frozenset(
+    {"schema", "verify_timeout", "imap_host", "imap_port", "smtp_host", "smtp_port"}
+    | {"api_url", "sandbox", "api_key_file", "profile"}
+)
+"""Options of a run that a verification of it takes too."""
+
+
+def left_of(run_results: Sequence[RunResult]) -> list[str]:
+    """The files that hold what is left."""
+    return [
+        result.summary.failures if result.summary.to_retry else _as_given(result.summary.original)
+        for result in run_results
+        if exit_code(result) != DONE
+    ]
+
+
+def _as_given(sheet: str) -> str:
+    """What is written for a sheet on the command line."""
+    return str(STDIN) if sheet == STANDARD_INPUT else sheet
+
+
+def alone(result: RunResult, options: dict[str, Any], *, checking: bool = False) -> str:
+    """What goes on with the rows of one sheet of several; empty where nothing is left of it."""
+    rows_left = not all(status.done for status in result.summary.statuses)
+    if not (rows_left or checking):
+        return ""
+    sheet = {**options, "sheets": [_as_given(result.summary.sheet)]}
+    return next_command(left_of([result]), [result], sheet, checking=checking)
+
+
+def verify_command(folders: Sequence[str]) -> str:
+    """What logs in again to the mailboxes of run folders: a line for each."""
+    from provisioner import console
+
+    context = click.get_current_context()
+    command = context.command
+    assert isinstance(command, SheetCommand)
+    typed = {*command.typed} & OF_THE_LOGINS
+    options = list(command.again(without={*command.typed} - typed))
+    return "\n  ".join(console.command_line(*program_words(), "verify", folder, *options) for folder in folders)
+
+
+def next_command(
+    sheets: Sequence[str], run_results: Sequence[RunResult], options: dict[str, Any], *, checking: bool
+) -> str:
+    """What to paste to go on with what is left; after a check that left nothing to mend, what creates the mailboxes."""
+    from provisioner import console
+    from provisioner.records import Actor
+
+    context = click.get_current_context()
+    command = context.command
+    assert isinstance(command, SheetCommand)
+    name = context.info_name or ""
+    to_mend = any(group.actor is Actor.SHEET for result in run_results for group in result.groups)
+    practice = any((Path(result.summary.run_folder) / SANDBOX_STATE).exists() for result in run_results)
+    if checking and not to_mend:
+        name = "run"
+    given = sheets or [str(sheet) for sheet in options["sheets"]]
+    again = [*command.again(without=ONCE | OF_THE_SHEET if sheets else ONCE)]
+    # A check knows no service; what was practised is gone on with in practice.
+    again += ["--sandbox"] if checking and name == "run" and practice else []
+    return console.command_line(*program_words(), name, *given, *again)
+
+
+def same_command() -> str:
+    """What was called, to be called once more."""
+    from provisioner import console
+
+    return console.command_line(*program_words(), *sys.argv[1:])
+
+
+def program_words() -> list[str]:
+    """How the program was called, to be pasted once more: by its path where the shell does not find it by its name."""
+    import shutil
+
+    called = Path(sys.argv[0])
+    if called.stem != PROGRAM or not called.exists():
+        return click.get_current_context().command_path.rpartition(" ")[0].split()
+    found = shutil.which(PROGRAM)
+    return [PROGRAM] if found is not None and called.samefile(found) else [sys.argv[0]]

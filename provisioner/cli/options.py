@@ -1,0 +1,163 @@
+"""The options, each declared once, and what their values may be."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.defaults import CREATE_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from provisioner.records import Rate
+
+URL_VARIABLE, KEY_VARIABLE = "MISSION_INBOX_URL", "MISSION_INBOX_API_KEY"
+
+ENVIRONMENT = f"""
+\b
+Environment:
+  {KEY_VARIABLE}      the API key
+  {URL_VARIABLE}          address of the service, if not the usual one
+  MISSION_INBOX_CREATE_PATH  where mailboxes are made, if not {CREATE_PATH}
+  HTTPS_PROXY                proxy through which the service is reached
+  NO_COLOR                   set to anything: no colours
+"""
+
+STDIN, STANDARD_INPUT = Path("-"), "standard input"
+
+
+class WholeNumber(click.IntRange):
+    """A whole number; what is none is named in plain words."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number. Raises BadParameter."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            limits = f"of {self.min} or more" if self.max is None else f"from {self.min} to {self.max}"
+            raise click.BadParameter(f"“{value}” is not a whole number {limits}.", ctx, param) from None
+
+
+def rates_of(text: str) -> tuple[Rate, ...]:
+    from provisioner.records import Rate
+
+    try:
+        return tuple(Rate.parse(part) for part in text.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+def duration_of(text: str) -> float:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h)?", text.strip())
+    if match is None:
+        raise click.BadParameter(f"“{text}” is not a duration: write a number and a unit, such as 90s, 15m or 2h.")
+    return float(match[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600}[match[2] or "s"]
+
+
+def fill_of(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not equals or not column.strip() or not value.strip():
+        raise click.BadParameter(f"“{text}” is not of the form COLUMN=VALUE, such as project=789.")
+    return column.strip(), value.strip()
+
+
+def combined(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+class SheetCommand(click.Command):
+    """A command that remembers its options as they were typed, for the command that goes on."""
+
+    typed: Mapping[str, Any] = {}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        self.typed, _, _ = self.make_parser(ctx).parse_args(list(args))
+        return super().parse_args(ctx, args)
+
+    def again(self, *, without: Collection[str]) -> Iterator[str]:
+        """The options as words, but for some."""
+        for option in self.params:
+            if isinstance(option, click.Option) and option.name in self.typed and option.name not in without:
+                value = self.typed[option.name]
+                for each in value if isinstance(value, list) else [value]:
+                    yield max(option.opts, key=len)
+                    if not option.is_flag:
+                        yield str(each)
+
+
+sheet_options = combined(
+    click.argument("sheets", metavar="SHEET...", nargs=-1, required=True, type=click.Path(path_type=Path)),
+    click.option(
+        "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder; default: SHEET-run, beside it."
+    ),
+    click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in."),
+    click.option(
+        "--set",
+        "fill",
+        type=fill_of,
+        metavar="COLUMN=VALUE",
+        multiple=True,
+        help="Fill a column that is missing or blank; may be repeated.",
+    ),
+    click.option("--encoding", metavar="NAME", help="Encoding of a text file, such as cp1250, if it is not found."),
+    click.option("--sheet", "sheet_name", metavar="NAME", help="Which sheet of a workbook, if it has several."),
+    click.option("--generate-passwords", is_flag=True, help="Make up a password for every row that has none."),
+    click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print the outcome on standard output: a line for each sheet, a JSON object in each.",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Show nothing unless something is left to do."),
+    click.option("-v", "--verbose", is_flag=True, help="Show technical causes and the number of requests too."),
+)
+
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show technical causes too.")
+
+service_options = combined(
+    click.option("--api-url", envvar=URL_VARIABLE, show_envvar=True, help="Address of the service."),
+    click.option("--sandbox", is_flag=True, help="Practise: start a stand-in for the service for this one command."),
+    click.option(
+        "--api-key-file", type=click.Path(path_type=Path), help=f"File with the API key, if not {KEY_VARIABLE}."
+    ),
+    click.option("--profile", metavar="NAME", help="Use the key and the address kept by login under this name."),
+)
+
+verify_options = combined(
+    click.option(
+        "--verify-timeout",
+        type=duration_of,
+        metavar="TIME",
+        default="1m",
+        show_default=True,
+        help="How long a new mailbox or a mail server out of reach is tried again.",
+    ),
+    click.option("--imap-host", metavar="HOST", help="IMAP server, if not the account's."),
+    click.option("--imap-port", type=WholeNumber(1, 65535), metavar="PORT", help="If not 993."),
+    click.option("--smtp-host", metavar="HOST", help="SMTP server, if not the account's."),
+    click.option("--smtp-port", type=WholeNumber(1, 65535), metavar="PORT", help="If not 465."),
+)
+
+create_path_option = click.option(
+    "--create-path",
+    envvar="MISSION_INBOX_CREATE_PATH",
+    show_envvar=True,
+    metavar="PATH",
+    default=CREATE_PATH,
+    show_default=True,
+    help="Where mailboxes are created; /mailbox/ is the form of the service's API reference.",
+)
+
+
+def typed_here(option: str) -> bool:
+    """Whether an option stands on the command line, not only in the environment."""
+    return click.get_current_context().get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE

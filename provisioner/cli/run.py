@@ -1,0 +1,276 @@
+"""The commands that work through sheets: run and check."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.connection import connector, read_verify_options
+from provisioner.cli.errors import explained
+from provisioner.cli.exit_codes import exit_code
+from provisioner.cli.next_command import alone, left_of, next_command, verify_command
+from provisioner.cli.options import (
+    ENVIRONMENT,
+    STANDARD_INPUT,
+    STDIN,
+    SheetCommand,
+    WholeNumber,
+    create_path_option,
+    duration_of,
+    rates_of,
+    service_options,
+    sheet_options,
+    verify_options,
+)
+from provisioner.cli.progress import screen_progress
+from provisioner.defaults import RATE, STOP_AFTER, WORKERS
+from provisioner.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from provisioner.events import Listener
+    from provisioner.pipeline import RunResult
+    from provisioner.records import Rate
+    from provisioner.settings import SheetOptions
+    from provisioner.summary import RunPreview
+
+
+@click.command(cls=SheetCommand, epilog=ENVIRONMENT)
+@sheet_options
+@service_options
+@create_path_option
+@click.option("--limit", type=WholeNumber(min=1), metavar="N", help="Send only the first N ready rows: a trial run.")
+@click.option(
+    "--rate",
+    type=rates_of,
+    metavar="RATE",
+    default=RATE,
+    show_default=True,
+    help="Requests at most: 5/s, 200/min or both.",
+)
+@click.option(
+    "--workers",
+    type=WholeNumber(1, 200),
+    default=WORKERS,
+    show_default=True,
+    help="Requests under way at most.",
+)
+@click.option(
+    "--task-timeout",
+    type=duration_of,
+    metavar="TIME",
+    default="15m",
+    show_default=True,
+    help="How long the service may take for one mailbox.",
+)
+@click.option(
+    "--stop-after",
+    type=WholeNumber(min=0),
+    metavar="N",
+    default=STOP_AFTER,
+    show_default=True,
+    help="Stop after N failures in a row with one cause; 0: never.",
+)
+@click.option("--verify", is_flag=True, help="Log in to the created mailboxes at the end, over IMAP and SMTP.")
+@verify_options
+@click.option("--yes", is_flag=True, help="Do not ask before anything is sent.")
+def run(
+    *,
+    yes: bool,
+    verify: bool,
+    limit: int | None,
+    rate: tuple[Rate, ...],
+    workers: int,
+    task_timeout: float,
+    stop_after: int,
+    **options: Any,
+) -> None:
+    """Create the mailboxes of each SHEET.
+
+    Running again is always safe: rows that are done are skipped, the rest goes on where it stood. Several sheets are
+    worked through one after the other, each in its own run folder, all at one pace. A SHEET of - is read from standard
+    input.
+    """
+    with explained(verbose=options["verbose"]):
+        from provisioner import pipeline
+        from provisioner.service.rate_limiter import RateLimiter
+        from provisioner.settings import RunOptions
+
+        how = RunOptions(
+            limit=limit,
+            workers=workers,
+            task_timeout=task_timeout,
+            stop_after=stop_after,
+            verify=read_verify_options(options) if verify else None,
+        )
+        connect = connector(options, rate)
+        limiter = RateLimiter(rate)
+        yes = yes or options["sandbox"]
+        if STDIN in options["sheets"] and not yes and sys.stderr.isatty():
+            raise SettingsError(
+                "The sheet comes from standard input, so you cannot be asked before anything is sent.",
+                remedy="See with check what is in it, then add --yes; or run it as a file.",
+            )
+        confirm = _confirmation(yes=yes, quiet=options["quiet"])
+        _work_through(
+            options,
+            lambda sheet, listener: pipeline.run(
+                sheet,
+                how,
+                connect,
+                listener,
+                confirm=confirm,
+                next_command=lambda result: alone(result, options),
+                limiter=limiter,
+            ),
+        )
+
+
+@click.command(cls=SheetCommand, epilog=ENVIRONMENT)
+@sheet_options
+def check(**options: Any) -> None:
+    """Validate each SHEET; nothing is sent, and no key is needed. A SHEET of - is read from standard input."""
+    with explained(verbose=options["verbose"]):
+        from provisioner import pipeline
+
+        _work_through(
+            options,
+            lambda sheet, listener: pipeline.check(
+                sheet, listener, next_command=lambda result: alone(result, options, checking=True)
+            ),
+            checking=True,
+        )
+
+
+def _work_through(
+    options: dict[str, Any], work: Callable[[SheetOptions, Any], RunResult], *, checking: bool = False
+) -> None:
+    """Do one sheet after the other, show what all of them came to, and exit with the code that says so.
+
+    None is begun before all of them can be read; none after one that had to be stopped.
+    """
+    run_results: list[RunResult] = []
+    with _files(options["sheets"], options["out"]) as files:
+        chosen = [_read_sheet_options(options, file) for file in files]
+        _refuse_what_cannot_go_together(chosen)
+        try:
+            for sheet in chosen:
+                with screen_progress(quiet=options["quiet"]) as listener:
+                    run_results.append(
+                        work(sheet, _headed(listener, sheet, checking=checking) if len(chosen) > 1 else listener)
+                    )
+                if run_results[-1].stopped is not None:
+                    break
+        finally:
+            if run_results:
+                not_begun = [str(sheet.sheet) for sheet in chosen[len(run_results) :]]
+                _show(run_results, not_begun, options, checking=checking)
+    codes = [exit_code(result) for result in run_results]
+    if options["as_json"]:
+        from provisioner import console
+
+        for result, code in zip(run_results, codes, strict=True):
+            console.print_json(result.summary, code)
+    raise SystemExit(max(codes))
+
+
+def _headed(listener: Listener, sheet: SheetOptions, *, checking: bool) -> Listener:
+    """A listener that says which of several sheets is spoken of: at once, as a run always has something to say."""
+    from provisioner.events import PrefixedListener
+
+    if checking:
+        return PrefixedListener(listener, f"{sheet.sheet}:")
+    listener.note(f"{sheet.sheet}:")
+    return listener
+
+
+@contextmanager
+def _files(sheets: Sequence[Path], out: Path | None) -> Iterator[list[Path]]:
+    """The files to read; what comes from standard input is one for as long as the context lasts."""
+    if STDIN not in sheets:
+        yield list(sheets)
+        return
+    if out is None:
+        raise SettingsError(
+            "A sheet from standard input has no folder of its own.", remedy="Name its run folder with --out."
+        )
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+        content = Path(folder) / STANDARD_INPUT
+        content.write_bytes(sys.stdin.buffer.read())
+        yield [content if sheet == STDIN else sheet for sheet in sheets]
+
+
+def _refuse_what_cannot_go_together(chosen: Sequence[SheetOptions]) -> None:
+    """Several sheets need a folder each, and all of them can be read before the first is begun."""
+    from provisioner import pipeline, run_folder
+
+    if len(chosen) == 1:
+        return
+    folders = [run_folder.locate(sheet.sheet, sheet.out).path.resolve() for sheet in chosen]
+    if chosen[0].out is not None or len(set(folders)) < len(folders):
+        raise SettingsError(
+            "Several sheets cannot share one run folder.",
+            remedy="Leave out --out, or run the sheets one after the other, each with a folder of its own.",
+        )
+    for sheet in chosen:
+        pipeline.load(sheet)
+
+
+def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
+    from provisioner.settings import SheetOptions
+
+    return SheetOptions(
+        sheet=sheet,
+        shown="" if sheet in options["sheets"] else STANDARD_INPUT,
+        out=options["out"],
+        schema=options["schema"],
+        generate_passwords=options["generate_passwords"],
+        encoding=options["encoding"],
+        sheet_name=options["sheet_name"],
+        fill=dict(options["fill"]),
+    )
+
+
+def _confirmation(*, yes: bool, quiet: bool) -> Callable[[RunPreview], bool]:
+    """What says what a run is about to do and, where somebody sits at the terminal, asks once whether it shall."""
+    from provisioner import console
+    from provisioner.messages import count
+
+    def confirm(preview: RunPreview) -> bool:
+        most = preview.to_send + preview.to_look_up
+        asks = not yes and most > 0 and sys.stdin.isatty() and sys.stderr.isatty()
+        if asks or not quiet:
+            console.show_preview(preview)
+        up_to = "up to " if preview.to_look_up else ""
+        return not asks or click.confirm(f"Create {up_to}{count(most, 'mailbox', 'mailboxes')} now?", err=True)
+
+    return confirm
+
+
+def _show(
+    run_results: Sequence[RunResult], not_begun: Sequence[str], options: dict[str, Any], *, checking: bool
+) -> None:
+    from provisioner import console
+
+    left = left_of(run_results)
+    if options["quiet"] and not left:
+        return
+    stopped = run_results[-1].stopped
+    above = console.show_error(stopped, verbose=options["verbose"]) if stopped is not None else 0
+    console.show_summary(
+        [(result.summary, result.groups) for result in run_results],
+        next_command([*left, *not_begun], run_results, options, checking=checking),
+        not_begun=not_begun,
+        above=above,
+        checked=checking,
+        logins=[group for result in run_results for group in result.logins],
+        verify=verify_command([result.summary.run_folder for result in run_results if result.logins]),
+        verbose=options["verbose"],
+    )

@@ -1,0 +1,93 @@
+"""The commands that ask the service: list, account and export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.connection import connector
+from provisioner.cli.errors import explained
+from provisioner.cli.options import ENVIRONMENT, service_options, verbose_option
+from provisioner.cli.progress import screen_progress
+from provisioner.errors import SettingsError
+
+if TYPE_CHECKING:
+    from provisioner import console
+
+LISTINGS = ("mailboxes", "domains", "relay-servers", "projects")
+"""The values of `records.Listing`, for a help that does not wait for it."""
+
+
+@click.command("list", epilog=ENVIRONMENT)
+@click.argument("what", type=click.Choice(LISTINGS))
+@service_options
+@click.option("--csv", "form", flag_value="csv", help="Print it for a spreadsheet.")
+@click.option("--json", "form", flag_value="json", help="Print it for another program.")
+@verbose_option
+def list_(*, what: str, form: str | None, **options: Any) -> None:
+    """List what the account has: mailboxes, domains, relay-servers or projects."""
+    with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
+        from provisioner import account as account_calls
+        from provisioner import console
+        from provisioner.messages import count
+        from provisioner.records import Listing
+
+        listing = Listing(what)
+        columns = account_calls.COLUMNS[listing]
+        table: console.Table | console.CsvTable | console.JsonTable
+        with connector(options)(None) as connection:
+            if form == "csv":
+                table = console.CsvTable(columns)
+            else:
+                table = console.JsonTable() if form == "json" else console.Table(columns)
+            number = account_calls.listing(connection, listing, listener, table.show)
+        table.close()
+        console.say(count(number, what.rstrip("s").replace("-", " "), what.replace("-", " ")) + ".")
+
+
+@click.command(epilog=ENVIRONMENT)
+@service_options
+@click.option("--json", "as_json", is_flag=True, help="Print it for another program.")
+@verbose_option
+def account(*, as_json: bool, **options: Any) -> None:
+    """Show who the key belongs to, and the settings for mail programs."""
+    with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
+        from provisioner import account as account_calls
+        from provisioner import console
+
+        with connector(options)(None) as connection:
+            known = account_calls.account(connection, listener)
+        (console.print_account_json if as_json else console.show_account)(known)
+
+
+@click.command(epilog=ENVIRONMENT)
+@click.argument("service")
+@service_options
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write, if not printed.")
+@click.option("--force", is_flag=True, help="Replace the file if there is one.")
+@click.option(
+    "--only", type=click.Path(path_type=Path), metavar="RUN", help="Keep only the mailboxes of this run folder."
+)
+@verbose_option
+def export(*, service: str, output: Path | None, force: bool, only: Path | None, **options: Any) -> None:
+    """Download the CSV for SERVICE: smartlead, instantly, reply.io, woodpecker, emailbison or another.
+
+    It holds the mailboxes' passwords, so the file can be read by you alone.
+    """
+    with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
+        from provisioner import account as account_calls
+        from provisioner import console, run_folder
+        from provisioner.messages import count
+
+        if output is not None and output.exists() and not force:
+            raise SettingsError(f"There is a file {output} already.", remedy="Name another, or add --force.")
+        only_run = run_folder.existing(only) if only is not None else None
+        with connector(options)(only_run) as connection:
+            into = output if output is not None else sys.stdout.buffer
+            exported = account_calls.export(connection, service, listener, into, only=only_run)
+        console.say(f"{count(exported.rows, 'mailbox', 'mailboxes')} for {service}.")
+        if exported.missing:
+            console.say(f"{count(exported.missing, 'mailbox', 'mailboxes')} of the run the service left out.")

@@ -1,0 +1,26 @@
+"""The command that writes an empty sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from provisioner.cli.errors import explained
+from provisioner.cli.next_command import program_words
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
+def template(path: Path, schema: Path | None) -> None:
+    """Write an empty sheet to PATH (.csv or .xlsx)."""
+    with explained():
+        from provisioner import console
+        from provisioner import schema as schemas
+        from provisioner.sheets.template import template as write_template
+
+        write_template(path, schemas.load(schema))
+        program = program_words()
+        click.echo(f"Fill in {path}, then check it with:", err=True)
+        click.echo(f"  {console.command_line(*program, 'check', str(path))}", err=True)

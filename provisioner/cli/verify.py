@@ -1,0 +1,46 @@
+"""The command that logs in to the created mailboxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from provisioner.cli.connection import connector, read_verify_options
+from provisioner.cli.errors import explained
+from provisioner.cli.exit_codes import DONE, ROWS_LEFT
+from provisioner.cli.next_command import same_command
+from provisioner.cli.options import ENVIRONMENT, service_options, verbose_option, verify_options
+from provisioner.cli.progress import screen_progress
+
+
+@click.command(epilog=ENVIRONMENT)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--sheet",
+    "sheets",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="Sheet with the passwords, if not the one that was run; may be repeated.",
+)
+@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
+@verify_options
+@service_options
+@verbose_option
+def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **options: Any) -> None:
+    """Log in to every created mailbox of RUN, over IMAP and SMTP.
+
+    RUN is a run folder, or the sheet beside it. What came of it is in results.csv. Each password is tried once with
+    each server, and never one that the mailbox was not created with.
+    """
+    with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
+        from provisioner import console, verification
+
+        how = read_verify_options(options)
+        connect = None if how.imap_host and how.smtp_host else connector(options)
+        verified = verification.verify_run(run, sheets, how, connect, listener, schema_file=schema)
+        console.show_logins(verified.counts, verified.bad, same_command())
+        console.say(f"Every mailbox: {verified.results}")
+    raise SystemExit(ROWS_LEFT if verified.counts.failed or verified.counts.untried else DONE)

@@ -1,0 +1,250 @@
+"""How a run in progress looks: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import sys
+import textwrap
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tqdm import tqdm
+
+from provisioner.console.terminal import is_terminal, size
+from provisioner.events import NullListener
+from provisioner.messages import MINUTE, visible
+from provisioner.records import Status
+
+if TYPE_CHECKING:
+    from provisioner.records import Exchange
+
+PLAIN_INTERVAL = 10.0
+"""Seconds between two lines of progress where nobody watches a terminal; more, the longer the run has lasted."""
+
+PLAIN_SHARE = 10
+"""One line each time that the run has become longer by one part in so many."""
+
+STATUS_INTERVAL = 0.2
+"""Seconds between two changes of the line below the bars."""
+
+TELLING = 5
+"""So many rows have to be finished before the time that is left is told."""
+
+WORKED = frozenset({Status.CREATED, Status.EXISTS})
+
+
+class Tally:
+    """What both kinds of progress count."""
+
+    def __init__(self, *, to_send: int = 0, to_end: int = 0) -> None:
+        self.to_send = to_send
+        self.to_end = to_end
+        self.sent_rows = 0
+        self.worked = 0
+        self.failed = 0
+        self._creates = 0
+        self._questions = 0
+        self._began = time.monotonic()
+
+    @property
+    def ended_rows(self) -> int:
+        return self.worked + self.failed
+
+    def end(self, status: Status) -> None:
+        if status in WORKED:
+            self.worked += 1
+        else:
+            self.failed += 1
+
+    def answer(self, exchange: Exchange) -> None:
+        if exchange.method == "POST":
+            self._creates += 1
+        else:
+            self._questions += 1
+
+    def counts(self) -> str:
+        """What became of the rows so far, and how it goes."""
+        return f"{self.results()}{self._outlook()}"
+
+    def results(self) -> str:
+        """What became of the rows so far."""
+        return f"{self.worked:,} created, {self.failed:,} not created"
+
+    def _outlook(self) -> str:
+        """How fast requests go, and what that leaves; empty while too few rows are finished to tell.
+
+        Creates go first, so rows finish slowly at the beginning and fast at the end: what is left is reckoned in
+        requests, by as many as a row took so far.
+        """
+        elapsed = time.monotonic() - self._began
+        if self.ended_rows < TELLING or elapsed < 1.0:
+            return ""
+        rate = (self._creates + self._questions) / elapsed
+        creates = max(0, self.to_send - self.sent_rows) * self._creates / max(1, self.sent_rows)
+        questions = max(0, self.to_end - self.ended_rows) * self._questions / self.ended_rows
+        if not rate:
+            return ""
+        return f"; {rate:.1f} requests a second, {_time_left((creates + questions) / rate)}"
+
+
+class PlainProgress:
+    """Lines at sensible intervals, for pipes, files and CI."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._tally = Tally()
+        self._began = time.monotonic()
+        self._next = self._began + PLAIN_INTERVAL
+        self._paused_until = 0.0
+
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
+        self._tally = Tally(to_send=to_send, to_end=to_send + to_poll)
+
+    def sent(self) -> None:
+        self._tally.sent_rows += 1
+
+    def finished(self, status: Status) -> None:
+        self._tally.end(status)
+
+    def answered(self, exchange: Exchange) -> None:
+        self._tally.answer(exchange)
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + max(PLAIN_INTERVAL, (now - self._began) / PLAIN_SHARE)
+        tally = self._tally
+        sent = f"{tally.sent_rows:,} of {tally.to_send:,} sent; " if tally.to_send else ""
+        self.note(
+            f"{time.strftime('%H:%M:%S')} {sent}{tally.ended_rows:,} of {tally.to_end:,} finished: {tally.counts()}."
+        )
+
+    def paused(self, seconds: float, reason: str) -> None:
+        """Told once for a time of waiting, not again for each request that is refused in it."""
+        now = time.monotonic()
+        if now >= self._paused_until:
+            self.note(f"{_paused(seconds, reason)}.")
+        self._paused_until = max(self._paused_until, now + seconds + PLAIN_INTERVAL)
+
+    def note(self, sentence: str) -> None:
+        print(visible(sentence), file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Nothing stays on the screen that would have to be taken back."""
+
+
+class BarProgress:
+    """Two bars on a terminal, what was sent and what is finished, and a line below them that says how it goes.
+
+    Events only count; all three lines are drawn together, from the same numbers.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._tally = Tally()
+        self._sent: tqdm[Any] | None = None
+        self._finished: tqdm[Any] | None = None
+        self._below: tqdm[Any] | None = None
+        self._told_at = 0.0
+        self._paused_until = 0.0
+        self._paused = ""
+
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
+        self.close()
+        self._tally = Tally(to_send=to_send, to_end=to_send + to_poll)
+        if to_send:
+            self._sent = self._bar("Sent", to_send)
+        if to_send + to_poll:
+            self._finished = self._bar("Finished", to_send + to_poll)
+            self._below = tqdm(total=0, bar_format="{desc}", file=self._stream, dynamic_ncols=True, leave=False)
+
+    def sent(self) -> None:
+        self._tally.sent_rows += 1
+        self._draw_when_due(at_once=self._tally.sent_rows == self._tally.to_send)
+
+    def finished(self, status: Status) -> None:
+        self._tally.end(status)
+        self._draw_when_due(at_once=self._tally.ended_rows >= self._tally.to_end)
+
+    def paused(self, seconds: float, reason: str) -> None:
+        until = time.monotonic() + seconds
+        if until > self._paused_until:
+            self._paused_until, self._paused = until, _paused(seconds, reason)
+        self._draw()
+
+    def answered(self, exchange: Exchange) -> None:
+        self._tally.answer(exchange)
+        self._draw_when_due()
+
+    def note(self, sentence: str) -> None:
+        self._draw()
+        tqdm.write(textwrap.fill(visible(sentence), size(self._stream)[0]), file=self._stream)
+
+    def close(self) -> None:
+        """Take the bars away, so that what follows begins where they stood."""
+        for bar in (self._below, self._finished, self._sent):
+            if bar is not None:
+                bar.close()
+        self._sent = self._finished = self._below = None
+
+    def _draw_when_due(self, *, at_once: bool = False) -> None:
+        if at_once or time.monotonic() - self._told_at >= STATUS_INTERVAL:
+            self._draw()
+
+    def _draw(self) -> None:
+        """All that stands on the screen, as it is at this moment; the counts stay while requests are held back."""
+        self._told_at = time.monotonic()
+        tally = self._tally
+        if self._below is not None:
+            paused = self._told_at < self._paused_until
+            told = f"{tally.results()}. {self._paused}" if paused else tally.counts()
+            self._below.set_description_str(told, refresh=False)
+        for bar, number in ((self._sent, tally.sent_rows), (self._finished, tally.ended_rows)):
+            if bar is not None:
+                bar.n = min(number, bar.total or 0)
+        for drawn in (self._below, self._finished, self._sent):  # a bar last: it leaves the cursor within its line
+            if drawn is not None:
+                drawn.refresh()
+
+    def _bar(self, name: str, total: int) -> tqdm[Any]:
+        width = len(f"{total:,}")
+        numbers = f"{{n:{width},}} of {{total:,}}"
+        return tqdm(
+            total=total,
+            file=self._stream,
+            # The cursor is left within the line: the ^C that a terminal writes there must not begin another.
+            bar_format=f"{name:<9}{{bar}} {numbers}   \x1b[3D",
+            dynamic_ncols=True,
+            leave=False,
+            colour=None,
+        )
+
+
+class QuietProgress(NullListener):
+    """Shows nothing."""
+
+    def close(self) -> None:
+        """There is nothing to be taken away."""
+
+
+Progress = PlainProgress | BarProgress | QuietProgress
+
+
+def make_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:
+    """Bars on a terminal, plain lines elsewhere, nothing where that is asked for."""
+    stream = stream or sys.stderr
+    if quiet:
+        return QuietProgress()
+    return BarProgress(stream) if is_terminal(stream) else PlainProgress(stream)
+
+
+def _paused(seconds: float, reason: str) -> str:
+    until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
+    return f"Held back until {until}: {reason}"
+
+
+def _time_left(seconds: float) -> str:
+    if seconds < MINUTE:
+        return "less than a minute left"
+    minutes = math.ceil(seconds / MINUTE)
+    hours, rest = divmod(minutes, 60)
+    return f"about {hours} h {rest} min left" if hours else f"about {minutes} min left"

@@ -1,8 +1,11 @@
 """The file list is the architecture: what may import what."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -45,8 +48,7 @@ WITHIN_ONE_LEVEL: dict[str, set[str]] = {}
 PACKAGES = {"cli", "console", "journal", "mail", "report", "schema", "service", "sheets", "stages"}
 """Their modules may import each other."""
 ONLY_HERE = {
-    "httpx": "service.wire",
-    "httpcore": "service.wire",
+    "httpx": "service.transport",
     "sqlite3": "journal",
     "click": "cli",
     "tqdm": "console",
@@ -136,3 +138,51 @@ def test_the_help_loads_no_heavy_library() -> None:
 def test_a_check_waits_for_nothing_that_only_a_run_needs() -> None:
     """What validates a sheet loads no client, no mail library and no writer of workbooks."""
     assert not loaded_after("import provisioner.pipeline") & {"httpx", "imaplib", "smtplib", "xlsxwriter"}
+
+
+def _sources() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def test_only_public_names_of_other_libraries_are_used() -> None:
+    """No module reaches for an underscore name that it does not define itself, in attributes, imports or getattr."""
+    for path in _sources():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_self(node.value)}
+        own |= {text for node in ast.walk(tree) if isinstance(node, ast.Assign) for text in _slots(node)}
+        for node in ast.walk(tree):
+            names = []
+            if isinstance(node, ast.Attribute) and not _is_self(node.value):
+                names = [node.attr]
+            elif isinstance(node, ast.ImportFrom):
+                names = [part for alias in node.names for part in (alias.name, *str(node.module).split("."))]
+            elif isinstance(node, ast.Import):
+                names = [part for alias in node.names for part in alias.name.split(".")]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.endswith("attr"):
+                names = [str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)]
+            private = {name for name in names if name.startswith("_") and not name.startswith("__")} - own - NAMEDTUPLE
+            assert not private, f"{path}:{node.lineno}: {private}"  # type: ignore[attr-defined] # it is one of these
+
+
+NAMEDTUPLE = {"_asdict", "_fields", "_make", "_replace"}
+"""Public, whatever they look like: https://docs.python.org/3/library/collections.html#collections.namedtuple."""
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
+
+
+def _slots(node: ast.Assign) -> list[str]:
+    is_slots = any(isinstance(target, ast.Name) and target.id == "__slots__" for target in node.targets)
+    return list(ast.literal_eval(node.value)) if is_slots else []
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    """The package's imports beside the standard library are pyproject's dependencies, no more and no fewer."""
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[^A-Za-z0-9-]", line)[0].lower() for line in project["dependencies"]}
+    modules = {name.split(".")[0] for path in _sources() for name in imported(path)}
+    used = modules - sys.stdlib_module_names - {"provisioner"}
+    distributions = packages_distributions()
+    assert {distributions[module][0].lower() for module in used} == declared

@@ -9,7 +9,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -103,7 +102,7 @@ class _Protocol(H11Protocol):
 
     def abandon_half_request(self) -> None:
         """Cut the connection of a client that has begun a request and not finished it."""
-        if self.conn.their_state is h11.SEND_BODY:
+        if self.cycle is not None and self.cycle.more_body:
             self.transport.abort()
 
 

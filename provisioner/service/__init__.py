@@ -1,4 +1,4 @@
-"""The client of the service. Its calls are `client`'s; under them `wire` knows the network, and `answers` the words."""
+"""The client of the service: `client` has its calls, `transport` sends them, `answers` reads the responses."""
 
 from provisioner.service.answers import ListingUnavailableError
 from provisioner.service.client import Service

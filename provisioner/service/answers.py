@@ -28,7 +28,7 @@ from provisioner.records import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from provisioner.service.wire import Reply
+    from provisioner.service.transport import Reply
 
 SECRET_NAME = re.compile(r"pass|secret|key|token", re.IGNORECASE)
 """Fields that are never shown."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -12,7 +11,6 @@ import anyio.to_thread
 
 from provisioner.certificates import trusted
 from provisioner.errors import KeyRefusedError, ServiceDownError, SettingsError, WrongServiceError
-from provisioner.messages import duration
 from provisioner.records import (
     Account,
     CreateAnswer,
@@ -34,7 +32,8 @@ from provisioner.records import (
 from provisioner.service import answers
 from provisioner.service.answers import ListingUnavailableError
 from provisioner.service.rate_limiter import LimiterClosedError, Permit, Priority, RateLimiter
-from provisioner.service.wire import BrokenOffError, NeverConnected, NoAnswer, Reply, Wires
+from provisioner.service.recovery import Recovery
+from provisioner.service.transport import ConnectionPool, DownloadError, NeverConnected, NoAnswer, Reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -53,9 +52,6 @@ LISTING_PATHS = {
     Listing.PROJECTS: "/api/projects/",
 }
 
-FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
-LONGEST_THROTTLE = 15 * 60.0
-"""Seconds the service may keep every request waiting before the run is better continued later."""
 LISTING_TRIES = 4
 REASON_LENGTH = 500
 
@@ -73,12 +69,9 @@ class Service:
         self._origin = connection.api_url.rstrip("/")
         self._limiter = limiter
         self._listener = listener
-        self._wires = Wires(connection)
+        self._pool = ConnectionPool(connection)
         self._counts = dict.fromkeys(asdict(RequestCounts()), 0)
-        self._strikes = 0
-        self._paused_at = float("-inf")
-        self._unreached_since: float | None = None
-        self._throttled_since: float | None = None
+        self._recovery = Recovery(connection, limiter, listener)
         self._met = False
 
     @property
@@ -91,13 +84,13 @@ class Service:
         return RequestCounts(**self._counts)
 
     async def __aenter__(self) -> Self:
-        if self._wires.is_encrypted:
-            self._wires.trust(await anyio.to_thread.run_sync(trusted))
+        if self._pool.is_encrypted:
+            self._pool.trust(await anyio.to_thread.run_sync(trusted))
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         with anyio.CancelScope(shield=True):
-            await self._wires.aclose()
+            await self._pool.aclose()
 
     async def account(self) -> Account:
         """Who the key belongs to, as the service tells it; empty where it has no such page.
@@ -206,7 +199,7 @@ class Service:
         """Path and query of the next page; the key goes to the configured origin alone, whatever the link says."""
         if not following:
             return None
-        target = self._wires.target(path, str(following))
+        target = self._pool.target(path, str(following))
         if target is None:
             raise ListingUnavailableError("the service's list goes on at another address, which is not followed")
         return target
@@ -222,12 +215,12 @@ class Service:
             permit = await self._limiter.acquire(Priority.QUERY)
             self._counts["other"] += 1
             try:
-                async with self._wires.file(path) as file:
+                async with self._pool.download(path) as file:
                     if not isinstance(file, Reply):
                         async for piece in file:
                             yield piece
                         return
-            except BrokenOffError as error:
+            except DownloadError as error:
                 raise ServiceDownError(
                     f"The download from {self._origin} broke off.", remedy=_TRY_LATER, technical=str(error)
                 ) from error
@@ -289,7 +282,7 @@ class Service:
             self._counts["retried"] += attempt > 0
             began = anyio.current_time()
             try:
-                reply = await self._wires.exchange(method, path, body, self._leaving(permit, priority))
+                reply = await self._pool.send(method, path, body, self._leaving(permit, priority))
             except LimiterClosedError:
                 self._counts[purpose] -= 1
                 self._counts["retried"] -= attempt > 0
@@ -299,12 +292,12 @@ class Service:
                 reply = replace(reply, reason=hide(reply.reason))
             self._tell(method, path, reply, anyio.current_time() - began)
             if isinstance(reply, NeverConnected):
-                self._pause_unreached(reply.reason, permit)
+                self._recovery.unreached(reply, permit, met=self._met)
             elif isinstance(reply, Reply) and _is_not_now(reply):
                 self._pause_throttled(reply, permit)
             else:
                 if isinstance(reply, Reply):
-                    self._strikes, self._unreached_since, self._throttled_since = 0, None, None
+                    self._recovery.answered()
                 return reply
 
     def _tell(self, method: str, path: str, reply: Reply | NoAnswer | NeverConnected, seconds: float) -> None:
@@ -326,61 +319,13 @@ class Service:
 
         return leaving
 
-    def _pause_unreached(self, reason: str, permit: Permit) -> None:
-        if "CERTIFICATE_VERIFY_FAILED" in reason:
-            raise WrongServiceError(
-                f"{self._origin} does not prove who it is.",
-                remedy="Check the address. If your office's network reads encrypted traffic, its certificate must be "
-                "installed on this computer.",
-                technical=reason,
-            )
-        if permit <= self._paused_at:
-            return
-        now = anyio.current_time()
-        if self._unreached_since is None:
-            self._unreached_since = now
-        wait = self._backoff()
-        patience = self._connection.patience if self._met else 0.0
-        if now + wait - self._unreached_since > patience:
-            raise ServiceDownError(
-                f"Nothing answers at {self._origin}.",
-                remedy="Check the address and your connection to the network, then run again.",
-                technical=reason,
-            )
-        self._pause_sending(wait, f"the service cannot be reached (tried for {duration(patience)})")
-
     def _pause_throttled(self, reply: Reply, permit: Permit) -> None:
         too_fast = reply.status == 429
         self._counts["throttled"] += too_fast
         if too_fast:
             self._limiter.slow_down(permit)
-        if reply.retry_after is None and permit <= self._paused_at:
-            return
-        now = anyio.current_time()
-        self._unreached_since = None
-        if self._throttled_since is None:
-            self._throttled_since = now
-        wait = reply.retry_after if reply.retry_after is not None else self._backoff()
-        if now + wait - self._throttled_since > LONGEST_THROTTLE:
-            raise ServiceDownError(
-                f"{self._origin} asks to wait for longer than {LONGEST_THROTTLE / 60:.0f} minutes.",
-                remedy="Run again later, with a lower --rate if this happens often.",
-            )
-        self._pause_sending(
-            wait, "the service asks to send more slowly" if too_fast else "the service is not available"
-        )
-
-    def _pause_sending(self, seconds: float, reason: str) -> None:
-        """Let everyone wait. What was under way by then and fails in the same way is no further failure."""
-        self._paused_at = anyio.current_time()
-        if self._limiter.pause(seconds):
-            self._listener.paused(seconds, reason)
-
-    def _backoff(self) -> float:
-        """Seconds to wait after one more failure in a row; spread, so that many programs do not return together."""
-        wait = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0**self._strikes)
-        self._strikes += 1
-        return wait * random.uniform(0.75, 1.0)  # noqa: S311 - spreads load, guards nothing
+        reason = "the service asks to send more slowly" if too_fast else "the service is not available"
+        self._recovery.throttled(reply.retry_after, permit, reason)
 
     def _check_key(self, reply: Reply, hide: Callable[[str], str] = str) -> None:
         if reply.status in (401, 403):

@@ -16,7 +16,7 @@ from provisioner.records import OpenTask, Rate, Status
 from provisioner.secret import Secret
 from provisioner.service import Service
 from provisioner.service.rate_limiter import Priority, RateLimiter
-from provisioner.service.wire import Wires
+from provisioner.service.transport import ConnectionPool
 from provisioner.stages.stop_signal import StopSignal
 from provisioner.stages.submit import Submitter
 
@@ -98,13 +98,13 @@ async def test_the_intent_is_on_the_disk_before_the_service_hears_of_it(
 ) -> None:
     """Whenever a request leaves, another process that opens the journal finds its row marked as sent."""
     seen: list[str] = []
-    exchange = Wires.exchange
+    send = ConnectionPool.send
 
-    async def look_first(self: Wires, *request: Any) -> Any:
+    async def look_first(self: ConnectionPool, *request: Any) -> Any:
         seen.extend(await anyio.to_thread.run_sync(statuses, stored))
-        return await exchange(self, *request)
+        return await send(self, *request)
 
-    monkeypatch.setattr(Wires, "exchange", look_first)
+    monkeypatch.setattr(ConnectionPool, "send", look_first)
     async with working(connection(sandbox()), journal, listener) as work:
         await work.submit(await jobs(1), workers=1)
     assert seen == [Status.UNKNOWN]
@@ -264,7 +264,7 @@ async def test_workers_follow_the_services_latency(
     to = connection(running, rates=(Rate(20, 1.0),))
     async with working(to, journal, listener) as work:
         await work.submit(await jobs(60), workers=40)
-        connections = work.submitter._service._wires.opened
+        connections = work.submitter._service._pool.opened
     arrived: Sequence[float] = [request.at for request in running.state.requests]
     assert (len(arrived) - 1) / (arrived[-1] - arrived[0]) > 20 * 0.9
     assert 10 <= connections <= 16

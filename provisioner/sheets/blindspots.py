@@ -17,12 +17,10 @@ from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from provisioner.errors import SheetError
+from provisioner.sheets.kinds import COMPOUND_FILE
 
 ERROR: Final = "error"
 HIDDEN: Final = "hidden"
-
-ZIP: Final = b"PK\x03\x04"
-COMPOUND_FILE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 _PIECE: Final = 1 << 20
 _LONGEST_TAG: Final = 1000

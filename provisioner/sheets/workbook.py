@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import python_calamine as calamine
 
 from provisioner.errors import SheetError
-from provisioner.sheets.blindspots import COMPOUND_FILE, ZIP, BlindSpots, blind_spots, refuse_damaged
+from provisioner.sheets.blindspots import BlindSpots, blind_spots, refuse_damaged
 from provisioner.sheets.delimited import NO_DOUBTS, Record
 from provisioner.sheets.sheet import column_letters
 from provisioner.sheets.source import SEARCHED_ROWS, Found, Source, find_header, no_header
@@ -31,11 +31,6 @@ MERGED: Final = "merged"
 
 # Spreadsheet programs keep 15 digits of a number, whatever was typed.
 _EXACT_BELOW: Final = 10**15
-
-
-def is_workbook(data: bytes) -> bool:
-    """Whether the file is a workbook by its content, whatever it is called."""
-    return data.startswith((ZIP, COMPOUND_FILE))
 
 
 def workbook_source(

@@ -20,8 +20,9 @@ from provisioner.sheets.blindspots import ERROR, HIDDEN
 from provisioner.sheets.cells import Cells
 from provisioner.sheets.delimited import ROWS_OR_A_CELL, Record, Run
 from provisioner.sheets.headers import known_columns, lay_out
+from provisioner.sheets.kinds import Kind, kind_of
 from provisioner.sheets.source import TELLING_NAMES, text_source, two_tables
-from provisioner.sheets.workbook import DATE, MERGED, NUMBER, TRUTH, is_workbook, workbook_source
+from provisioner.sheets.workbook import DATE, MERGED, NUMBER, TRUTH, workbook_source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -114,7 +115,7 @@ def _open(
     path: Path, schema: MailboxSchema, encoding: str | None, sheet_name: str | None, required: Collection[str]
 ) -> Source:
     data = _content(path)
-    if is_workbook(data):
+    if kind_of(data, path) is not Kind.TEXT:
         if encoding is not None:
             raise SheetError(f"{path} is a workbook, which has no encoding.", remedy="Leave out --encoding.")
         return workbook_source(

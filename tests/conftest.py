@@ -98,7 +98,7 @@ class Recorder:
 
     def all(self, kind: str) -> list[tuple[Any, ...]]:
         """What was told with each call of one kind, in order."""
-        return [told for name, *told in self.heard if name == kind]
+        return [tuple(told) for name, *told in self.heard if name == kind]
 
 
 @pytest.fixture

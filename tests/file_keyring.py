@@ -11,7 +11,7 @@ from keyring.errors import KeyringLocked
 
 
 class FileKeyring(KeyringBackend):
-    priority = 1  # type: ignore[assignment] # as the library's own backends have it
+    priority = 1
 
     def get_password(self, service: str, username: str) -> str | None:
         return self._read().get(f"{service}/{username}")

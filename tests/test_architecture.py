@@ -69,7 +69,7 @@ def modules() -> dict[str, Path]:
 
 def imported(path: Path) -> set[str]:
     """The dotted names that a module imports, those for types alone too."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"

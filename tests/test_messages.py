@@ -113,7 +113,8 @@ def texts() -> list[Text]:
         found += [Text(status, text) for text in (words.meaning, words.why, words.remedy) if text]
     found += [Text("heading", text) for text in TASKS.values()]
     for column in schema.load().columns.values():
-        sentences = [column.blank, *(rule.sentence for rule in (*column.rules, *column.explanations))]
+        rules = [rule.sentence for rule in column.rules]
+        sentences = [column.blank, *rules, *(explanation.sentence for explanation in column.explanations)]
         found += [Text(column.name, re.sub(r"\{\w+\}", "…", sentence)) for sentence in sentences]
     return found
 

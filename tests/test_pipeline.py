@@ -23,6 +23,7 @@ from provisioner.records import Rate, Status
 from provisioner.run_folder import RunFolder, hold
 from provisioner.secret import Secret
 from provisioner.settings import RunOptions, SheetOptions
+from provisioner.stages.write import write as write_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -382,7 +383,7 @@ def test_trouble_with_the_journal_while_files_are_refreshed_ends_the_run_gently(
     """What is in flight is recorded, and the files are written in the end: an error of the refresher halts, no more."""
     service = sandbox(**FAST)
     calls = 0
-    write = pipeline.write
+    write = write_files
 
     def failing(*arguments: Any) -> Any:
         nonlocal calls

@@ -20,13 +20,13 @@ import tempfile
 from pathlib import Path
 
 import cost
-import limiter
+import pace
 import peers
 import polling
 import start
 from figures import Figure, as_json, as_table
 
-GROUPS = {module.__name__: module for module in (start, limiter, polling, cost, peers)}
+GROUPS = {module.__name__: module for module in (start, pace, polling, cost, peers)}
 
 
 def main() -> None:

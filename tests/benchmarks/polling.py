@@ -56,8 +56,10 @@ def _case(folder: Path, count: int, rate: int, median: float) -> Iterator[Figure
         # makes the answers late, and the aim is for those who are not held back by it.
         free = creates < median
         # A fifth of the duration or two seconds, whichever is more.
-        aim = {"at_most": 1.0 if part > LATE and late <= LATE_SECONDS else LATE} if free else {}
-        yield Figure(group="polling", name=f"{name}, noticed late by", measured=part, unit="of its duration", **aim)
+        at_most = (1.0 if part > LATE and late <= LATE_SECONDS else LATE) if free else None
+        yield Figure(
+            group="polling", name=f"{name}, noticed late by", measured=part, unit="of its duration", at_most=at_most
+        )
         if not free:
             yield Figure(
                 group="polling", name=f"{name}, noticed late by", measured=part, unit="of its duration",

@@ -37,11 +37,13 @@ class Service:
     def requests(self) -> list[dict[str, Any]]:
         """Every request as it arrived: its moment on the monotonic clock, its kind and the answer's status."""
         with urllib.request.urlopen(self.url + "/sandbox/requests/") as answer:
-            return json.load(answer)
+            requests: list[dict[str, Any]] = json.load(answer)
+            return requests
 
     def summary(self) -> dict[str, Any]:
         with urllib.request.urlopen(self.url + "/sandbox/state/") as answer:
-            return json.load(answer)
+            state: dict[str, Any] = json.load(answer)
+            return state
 
     def ends(self) -> dict[str, tuple[float, float]]:
         """By task ID: when the task ended on the wall clock, and how long it took. Only once the stand-in has ended."""

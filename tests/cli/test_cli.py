@@ -107,7 +107,7 @@ def test_a_good_sheet_checks_without_a_key(command: Any, write_sheet: Any) -> No
 
 
 UNREADABLE_SCHEMA = "columns:\n  email: [this is\n"
-UNUSABLE = {
+UNUSABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no file": (lambda folder: folder / "nothing.csv", "no file"),
     "a folder": (lambda folder: folder, "folder"),
     "an empty file": (lambda folder: made(folder, ""), "empty"),

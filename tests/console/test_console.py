@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from io import StringIO
@@ -128,7 +129,7 @@ def test_the_bars_count_what_was_sent_and_what_is_finished() -> None:
 def test_the_bars_and_the_line_below_them_tell_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whenever the screen is looked at, what is finished is as many rows as are created and not created together."""
     now = [1000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with terminal() as seen:
         bars = console.make_progress(stream=seen.stream)
         bars.planned(to_send=40, to_poll=0, done=0, invalid=0)
@@ -146,6 +147,7 @@ def test_the_bars_and_the_line_below_them_tell_the_same_moment(monkeypatch: pyte
             assert finished is not None, shown
             assert int(finished[1]) == int(told[1]) + int(told[2]), shown
             assert row != 20 or finished[1] == "21", "a note stands above what is true when it is written"
+        assert finished is not None
         assert finished[1] == "40", "the last row is drawn however soon it comes"
         bars.close()
 
@@ -153,7 +155,7 @@ def test_the_bars_and_the_line_below_them_tell_the_same_moment(monkeypatch: pyte
 def test_a_time_of_waiting_leaves_the_counts_in_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """While requests are held back both are told on one line at every moment, and afterwards the counts alone."""
     now = [1000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with terminal(100) as seen:
         bars = console.make_progress(stream=seen.stream)
         bars.planned(to_send=40, to_poll=0, done=0, invalid=0)
@@ -190,7 +192,7 @@ def test_more_causes_are_where_they_are_said_to_be(monkeypatch: pytest.MonkeyPat
 def test_no_time_is_told_before_rows_are_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that is left is reckoned from finished rows, in requests; before there are some, none is told."""
     now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     tally = progress.Tally(to_send=100, to_end=100)
     for _ in range(60):
         tally.sent_rows += 1
@@ -209,7 +211,7 @@ def test_no_time_is_told_before_rows_are_finished(monkeypatch: pytest.MonkeyPatc
 def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """No control characters, a line at sensible intervals, and one line for a time of waiting however often told."""
     now = [1000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     stream = StringIO()
     plain = console.make_progress(stream=stream)
     plain.planned(to_send=10_000, to_poll=0, done=0, invalid=1)
@@ -241,10 +243,20 @@ def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 def summary(statuses: dict[Status, int], sheet: str = "acme.csv") -> Summary:
     folder = sheet.replace(".csv", "-run")
-    files = (f"{folder}/{name}" for name in ("results.csv", "failures.csv", "report.html"))
     left = sum(number for status, number in statuses.items() if not status.done)
     read = sum(statuses.values())
-    return Summary(sheet, folder, *files, statuses, left, RequestCounts(create=3, poll=4), 12.0, read=read)
+    return Summary(
+        sheet=sheet,
+        run_folder=folder,
+        results=f"{folder}/results.csv",
+        failures=f"{folder}/failures.csv",
+        report=f"{folder}/report.html",
+        statuses=statuses,
+        to_retry=left,
+        requests=RequestCounts(create=3, poll=4),
+        seconds=12.0,
+        read=read,
+    )
 
 
 def causes(number: int) -> list[Group]:
@@ -286,7 +298,7 @@ def test_a_summary_fits_a_screen(columns: int, number: int, monkeypatch: pytest.
 
 def test_a_terminal_without_a_size_is_taken_for_a_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some pseudo-terminals say that they have no columns at all."""
-    monkeypatch.setattr(terminals.os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
     with terminal() as seen:
         assert terminals.size(seen.stream) == (79, 24)
 

@@ -222,6 +222,7 @@ def browse(path: Path, script: str, tmp_path: Path, *options: str) -> Any:
         "}, 200)</script>",
         "utf-8",
     )
+    assert CHROMIUM is not None
     words = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", *options]
     done = subprocess.run(
         [*words, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", "--dump-dom", host.as_uri()],

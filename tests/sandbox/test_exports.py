@@ -13,7 +13,7 @@ from provisioner.sandbox.exports import COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Practice
+    from sandbox.conftest import Practice
 
 
 @pytest.mark.parametrize("service", ["smartlead", "instantly", "reply.io", "woodpecker", "emailbison"])

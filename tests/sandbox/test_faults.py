@@ -14,7 +14,7 @@ from provisioner.sandbox.options import SandboxOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Practice
+    from sandbox.conftest import Practice
 
     Start = Callable[..., Practice]
 

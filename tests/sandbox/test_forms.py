@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Practice
+    from sandbox.conftest import Practice
 
 REQUIRED = ["This field is required."]
 BLANK = ["This field may not be blank."]

@@ -9,7 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 
 if TYPE_CHECKING:
-    from conftest import Practice
+    from sandbox.conftest import Practice
 
 CHECKS = {
     # A domain ID may be well formed and not there.

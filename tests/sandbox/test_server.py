@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Practice
+    from sandbox.conftest import Practice
 
 KEY = {"Authorization": "Api-Key sandbox-key"}
 BODY = {"email": "john.doe", "domain": 101, "relay_server": 201}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import SandboxProcess
+    from sandbox.conftest import SandboxProcess
 
 
 def test_a_killed_sandbox_forgets_nothing_it_answered(tmp_path: Path, sandbox_process: Callable[..., Any]) -> None:

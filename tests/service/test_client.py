@@ -817,8 +817,9 @@ async def test_a_next_page_is_asked_at_the_configured_origin(
     server: Any, connection: Any, listener: Any, link: str
 ) -> None:
     """Absolute or relative, with the port or the scheme that a proxy hides: the path is asked where the key belongs."""
+    pages: list[bytes] = []
     running = server(lambda _said: pages.pop(0))
-    pages = [
+    pages += [
         reply(200, {"results": [{"email": "a@b.example"}], "next": link.format(url=running.url)}),
         reply(200, {"results": [{"email": "c@b.example"}], "next": None}),
     ]
@@ -1075,7 +1076,8 @@ def _make(kind: type[Exception]) -> Exception:
     if issubclass(kind, httpx.HTTPStatusError):
         return kind("it broke", request=request, response=httpx.Response(500))
     if issubclass(kind, httpx.StreamError) and kind is not httpx.StreamError:
-        return kind()
+        stream_error: Callable[[], Exception] = kind  # its kinds know their own sentence
+        return stream_error()
     return kind("it broke")
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.records import Rate
-from provisioner.service.rate_limiter import EASE_FACTOR, LimiterClosedError, Priority, RateLimiter
+from provisioner.service.rate_limiter import EASE_FACTOR, LimiterClosedError, Permit, Priority, RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -436,7 +436,7 @@ def test_whatever_is_cancelled_or_held_the_rest_is_served(
                 if trouble[number] == "hold":
                     limiter.pause(2.0)
                 elif trouble[number] == "ease":
-                    limiter.slow_down(anyio.current_time())
+                    limiter.slow_down(Permit(anyio.current_time()))
 
     in_virtual_time(arrive)
     assert len(times) >= sum(seconds == 1e9 for seconds in patience[: len(pauses)])

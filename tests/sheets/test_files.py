@@ -22,7 +22,7 @@ from provisioner.sheets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -105,7 +105,7 @@ def test_the_old_file_stays_where_the_new_one_cannot_be_finished(tmp_path: Path)
     path = tmp_path / "results.csv"
     write_table(path, ["a"], [["old"]])
 
-    def rows() -> object:
+    def rows() -> Iterator[list[str]]:
         yield ["new"]
         raise PowerCutError
 

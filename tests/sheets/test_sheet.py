@@ -35,7 +35,7 @@ def test_blank_cells_are_none(sheet: Sheet) -> None:
 
 def test_a_column_may_hold_few_texts_many_times(sheet: Sheet) -> None:
     """Its cells are the same; and then it is known which texts differ."""
-    texts = pd.Categorical.from_codes([1, -1, 1], categories=["z", "x"])
+    texts = pd.Categorical.from_codes([1, -1, 1], categories=pd.Index(["z", "x"]))
     few = replace(sheet, frame=sheet.frame.assign(Notes=texts))
     assert few.texts("Notes").tolist() == ["x", None, "x"]
     assert few.filled("Notes").tolist() == [True, False, True]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -32,7 +32,7 @@ def jobs(journal: Journal) -> Callable[..., Awaitable[list[Job]]]:
 
     async def make(count: int, **fields: int) -> list[Job]:
         entries = [_entry(number, **fields) for number in range(1, count + 1)]
-        options = {"is_failures": False, "new_password": None, "since": float}
+        options: dict[str, Any] = {"is_failures": False, "new_password": None, "since": float}
         return (await anyio.to_thread.run_sync(lambda: reconcile(entries, journal, **options))).to_send
 
     return make

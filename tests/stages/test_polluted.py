@@ -22,7 +22,7 @@ from provisioner.stages.read import read
 from provisioner.stages.validate import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from provisioner.records import Row
@@ -46,7 +46,7 @@ class Case:
     """How one polluted sheet ended."""
 
     ready: dict[int, Row]
-    invalid: dict[int, Sequence[str]]
+    invalid: Mapping[int, Sequence[str]]
     cells: dict[int, list[str]]
 
 

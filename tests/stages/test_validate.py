@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -29,7 +29,7 @@ Check = Callable[..., Checked]
 def check(tmp_path: Path) -> Check:
     """Write a sheet, read it and validate it."""
 
-    def check(*rows: str, header: str = HEADER, **options: bool) -> Checked:
+    def check(*rows: str, header: str = HEADER, **options: Any) -> Checked:
         path = tmp_path / "sheet.csv"
         path.write_text("\n".join([header, *rows]), encoding="utf-8")
         return validate(read(path, MAILBOX, **options), MAILBOX, **options)

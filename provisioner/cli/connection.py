@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from provisioner.cli.next_command import SANDBOX_STATE
 from provisioner.cli.options import KEY_VARIABLE, rates_of, typed_here
@@ -37,7 +38,7 @@ def connector(
             api_url=login.api_url,
             api_key=login.api_key,
             rates=rates,
-            proxy=os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"),
+            proxy=proxy_for(login.api_url),
             create_path=options.get("create_path", CREATE_PATH),
         )
         return lambda _: nullcontext(connection)
@@ -59,6 +60,15 @@ def connector(
             yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), rates=rates, create_path=create_path)
 
     return sandboxed
+
+
+def proxy_for(api_url: str) -> str | None:
+    """The proxy through which the environment says to reach a service: HTTPS_PROXY, unless NO_PROXY names its host."""
+    from urllib.request import getproxies_environment, proxy_bypass
+
+    if proxy_bypass(urlsplit(api_url).netloc):
+        return None
+    return getproxies_environment().get("https") or None
 
 
 def find_login(options: dict[str, Any]) -> Login:

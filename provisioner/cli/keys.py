@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
 
+from provisioner.cli.connection import proxy_for
 from provisioner.cli.errors import explained
 from provisioner.cli.options import ENVIRONMENT, URL_VARIABLE, verbose_option
 from provisioner.cli.progress import screen_progress
@@ -32,8 +32,8 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
         else:
             text = sys.stdin.readline()
         entry = keys.Login(api_url or API_URL, keys.check(text.strip()))
-        proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
-        known = account_calls.account(Connection(api_url=entry.api_url, api_key=entry.api_key, proxy=proxy), listener)
+        connection = Connection(api_url=entry.api_url, api_key=entry.api_key, proxy=proxy_for(entry.api_url))
+        known = account_calls.account(connection, listener)
         keys.keep(profile or keys.DEFAULT_PROFILE, entry)
         whose = known.facts.get("name") or known.facts.get("email")
         console.say(f"The key{f' of {whose}' if whose else ''} is kept for {entry.api_url}.")

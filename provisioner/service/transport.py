@@ -179,11 +179,15 @@ class ConnectionPool:
 
     def _transport(self) -> httpx.AsyncHTTPTransport:
         self.opened += 1
-        verify = self._context or False
-        # A proxy would see the key of a request to loopback, which is not encrypted.
-        proxy = httpx.Proxy(self._proxy, ssl_context=self._context) if self._proxy and self._context else None
         limits = httpx.Limits(max_connections=1, keepalive_expiry=KEEPALIVE)
-        return httpx.AsyncHTTPTransport(verify=verify, trust_env=False, proxy=proxy, limits=limits)
+        verify = self._context or False
+        return httpx.AsyncHTTPTransport(verify=verify, trust_env=False, proxy=self._through(), limits=limits)
+
+    def _through(self) -> httpx.Proxy | None:
+        # A proxy would see the key of a request to loopback, which is not encrypted.
+        if self._proxy is None or self._context is None:
+            return None
+        return httpx.Proxy(self._proxy, ssl_context=self._context if self._proxy.startswith("https:") else None)
 
 
 class _Progress:

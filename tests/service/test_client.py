@@ -6,9 +6,7 @@ import json
 import socket
 import ssl
 import threading
-import time
 import traceback
-from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,6 +14,7 @@ import anyio
 import httpx
 import pytest
 import trustme
+from scripted import CUT, HANG, Dripping, Last, Scripted, reply
 
 from provisioner.errors import KeyRefusedError, ServiceDownError, StoppedError, WrongServiceError
 from provisioner.records import (
@@ -45,7 +44,7 @@ from provisioner.service import ListingUnavailableError, Service, recovery
 from provisioner.service.rate_limiter import LimiterClosedError, Permit, Priority, RateLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from provisioner.settings import Connection
 
@@ -53,124 +52,8 @@ pytestmark = pytest.mark.anyio
 
 PASSWORD = "Se\"cure  <Pass>&word'123!"
 JANE = Request("jane", 101, 201, Secret(PASSWORD), None, None)
-CUT = b"cut"
-"""In place of a reply: the connection is closed once the request was read."""
-HANG = b"hang"
-"""In place of a reply: nothing is ever said."""
-
-
-class Dripping(bytes):
-    """A reply of which a letter comes every twentieth of a second."""
-
-
-class Last(bytes):
-    """A reply after which the connection is closed, without a word that it will be."""
-
-
 ACCOUNT = {"id": 1, "ibx_smtp": "smtp.example", "api_key": "never to be shown"}
 KNOWN = Account({"id": "1", "ibx_smtp": "smtp.example"}, smtp=MailServer("smtp.example", 465), imap=None)
-
-
-def reply(status: int, body: object = b"", **headers: str) -> bytes:
-    """An HTTP reply; anything but bytes becomes JSON."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(content)}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode() + content
-
-
-class Scripted:
-    """A server that answers one request after another as it was told, and the last answer ever after."""
-
-    def __init__(
-        self,
-        *replies: bytes | Callable[[str], bytes],
-        context: ssl.SSLContext | None = None,
-        handshake: float = 0.0,
-    ) -> None:
-        self._replies = list(replies)
-        self._context = context
-        self._handshake = handshake
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._lock = threading.Lock()
-        self._open: list[socket.socket] = []
-        self.requests: list[str] = []
-        self.arrived: list[float] = []
-        self.connections = 0
-        self.closed = threading.Event()
-        """A connection was closed from this side."""
-        host, port = self._listener.getsockname()
-        self.url = f"{'https' if context else 'http'}://{'localhost' if context else host}:{port}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._open:
-            connection.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                self.connections += 1
-                self._open.append(connection)
-                threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
-
-    def _converse(self, connection: socket.socket) -> None:
-        with suppress(OSError):
-            if self._context:
-                time.sleep(self._handshake)
-                connection = self._context.wrap_socket(connection, server_side=True)
-                self._open.append(connection)
-            while (said := self._read(connection)) is not None:
-                with self._lock:
-                    self.requests.append(said)
-                    self.arrived.append(time.monotonic())
-                    answer = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
-                if callable(answer):
-                    answer = answer(said)
-                if answer == CUT:
-                    break
-                if isinstance(answer, Dripping):
-                    for letter in answer:
-                        connection.sendall(bytes([letter]))
-                        time.sleep(0.05)
-                elif answer != HANG:
-                    connection.sendall(answer)
-                if isinstance(answer, Last):
-                    break
-            connection.close()
-            self.closed.set()
-
-    def _read(self, connection: socket.socket) -> str | None:
-        """A whole request; None at the end of the connection."""
-        said = b""
-        while b"\r\n\r\n" not in said:
-            more = connection.recv(65536)
-            if not more:
-                return None
-            said += more
-        head, _, body = said.partition(b"\r\n\r\n")
-        length = next(
-            (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
-        )
-        while len(body) < length:
-            body += connection.recv(65536)
-        return (head + b"\r\n\r\n" + body).decode()
-
-
-@pytest.fixture
-def server() -> Iterator[Callable[..., Scripted]]:
-    with ExitStack() as running:
-
-        def start(*replies: Any, **options: Any) -> Scripted:
-            scripted = Scripted(*replies, **options)
-            running.callback(scripted.close)
-            return scripted
-
-        yield start
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def follow(events: Iterable[Event]) -> Course:
     for event in events:
         if event.kind == "sending":
             course.sent.append(event.at)
-        elif event.kind == "withdrawn" and course.sent:
+        elif event.kind == "cancelled" and course.sent:
             course.sent.pop()
         elif event.kind == "accepted":
             course.accepted.append(event.at)

@@ -15,7 +15,6 @@ import pytest
 
 from provisioner.errors import JournalError, RunFolderError
 from provisioner.journal import (
-    MIGRATIONS,
     Dropped,
     Finished,
     Journal,
@@ -28,14 +27,16 @@ from provisioner.journal import (
     Written,
     address_key,
     password_check,
+    tables,
 )
+from provisioner.journal.tables import VERSION
 from provisioner.records import Job, Problem, Request, RowId, Status, TaskId
 from provisioner.secret import Secret
 
 PASSWORD = "Sheet-Secret-77!"
 
 
-def new_line(number: int, email: str, **known: object) -> JournalRow:
+def new_row(number: int, email: str, **known: object) -> JournalRow:
     fields: dict[str, Any] = {
         "id": RowId(number),
         "sheet_row": number + 1,
@@ -57,7 +58,7 @@ def job(number: int, email: str) -> Job:
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with closing(Journal(tmp_path / "journal.sqlite3")) as opened:
-        opened.apply_sheet([Written(new_line(1, "ann")), Written(new_line(2, "bob"))])
+        opened.apply_sheet([Written(new_row(1, "ann")), Written(new_row(2, "bob"))])
         yield opened
 
 
@@ -77,13 +78,13 @@ def test_an_intent_reads_unknown_until_its_answer_is_known(journal: Journal) -> 
     assert (row.status, row.mailbox_id, row.finished_at, row.error) == (Status.CREATED, "m-1", 12.0, "")
 
 
-def test_a_withdrawn_intent_reads_unsent(journal: Journal) -> None:
+def test_a_cancelled_create_reads_unsent(journal: Journal) -> None:
     """A create that certainly did not leave is as if it had never been meant."""
     journal.apply([Sending(job(1, "ann"), 10.0), SendCancelled(RowId(1), 11.0)])
     assert status_of(journal, 1) is Status.UNSENT
 
 
-def test_what_was_once_unknown_stays_doubtful(journal: Journal) -> None:
+def test_what_was_once_unknown_stays_unconfirmed(journal: Journal) -> None:
     """A row whose create may have been carried out unseen is remembered as such, whatever comes later."""
     journal.apply([Sending(job(1, "ann"), 10.0), Finished(RowId(1), Status.UNKNOWN, 11.0, "cut")])
     journal.apply([Sending(job(1, "ann"), 12.0), Finished(RowId(1), Status.REJECTED, 13.0, "already exists")])
@@ -92,38 +93,38 @@ def test_what_was_once_unknown_stays_doubtful(journal: Journal) -> None:
     assert row.sends == 2
 
 
-def test_no_address_stands_on_two_lines(journal: Journal) -> None:
+def test_no_address_stands_in_two_rows(journal: Journal) -> None:
     """The database itself refuses a second row for an address, whatever the program believes."""
     with pytest.raises(JournalError):
-        journal.apply_sheet([Written(new_line(3, "ANN"))])
+        journal.apply_sheet([Written(new_row(3, "ANN"))])
     assert len(list(journal.rows())) == 2
 
 
-def test_a_failed_adoption_changes_nothing(journal: Journal) -> None:
-    """The steps of an adoption are one transaction."""
+def test_a_sheet_is_applied_whole_or_not_at_all(journal: Journal) -> None:
+    """All changes that a sheet brings are one transaction."""
     with pytest.raises(JournalError):
-        journal.apply_sheet([Dropped(RowId(2)), Written(new_line(3, "ann"))])
+        journal.apply_sheet([Dropped(RowId(2)), Written(new_row(3, "ann"))])
     assert {row.email for row in journal.rows()} == {"ann", "bob"}
 
 
-def test_record_lines_come_in_sheet_order_without_superseded_ones(journal: Journal) -> None:
+def test_record_rows_come_in_sheet_order_without_superseded_ones(journal: Journal) -> None:
     """results.csv follows the sheet; a corrected row appears once; a row that no sheet holds comes last."""
     journal.apply_sheet(
         [
-            Written(new_line(3, "cid", sheet_row=3)),
+            Written(new_row(3, "cid", sheet_row=3)),
             Superseded(RowId(2), RowId(3)),
             Moved(RowId(1), None, None),
-            Written(new_line(4, "dan", sheet_row=2)),
+            Written(new_row(4, "dan", sheet_row=2)),
         ]
     )
     assert [row.email for row in journal.record_rows()] == ["dan", "cid", "ann"]
     assert journal.statuses() == {Status.UNSENT: 3}
 
 
-def test_retriable_lines_follow_the_file_of_the_latest_run(journal: Journal) -> None:
+def test_retriable_rows_follow_the_file_of_the_latest_run(journal: Journal) -> None:
     """failures.csv holds what is left of the file that was run, in its order, and nothing that is done."""
     journal.apply_sheet(
-        [Moved(RowId(1), 2, 9), Moved(RowId(2), 3, 4), Written(new_line(3, "cid", status=Status.CREATED))]
+        [Moved(RowId(1), 2, 9), Moved(RowId(2), 3, 4), Written(new_row(3, "cid", status=Status.CREATED))]
     )
     assert [row.email for row in journal.retriable(of_failures=False)] == ["bob", "ann"]
     journal.apply_sheet([Moved(RowId(2), 3, 2)])
@@ -134,7 +135,7 @@ def test_only_generated_passwords_are_in_the_file(tmp_path: Path) -> None:
     """A password of the sheet leaves no trace in the journal's bytes; a generated one is kept to be shown."""
     path = tmp_path / "journal.sqlite3"
     with closing(Journal(path)) as journal:
-        journal.apply_sheet([Written(new_line(1, "ann")), Written(new_line(2, "bob", password=Secret("Generated-1!")))])
+        journal.apply_sheet([Written(new_row(1, "ann")), Written(new_row(2, "bob", password=Secret("Generated-1!")))])
         journal.apply([Sending(job(1, "ann"), 10.0)])
         kept = {row.email: row.password for row in journal.rows()}
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
@@ -154,20 +155,45 @@ def test_a_password_check_tells_change_but_not_the_password() -> None:
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     """The journal and its side files are mode 0600."""
     with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
-        journal.apply_sheet([Written(new_line(1, "ann"))])
+        journal.apply_sheet([Written(new_row(1, "ann"))])
         assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
 
-def test_a_newer_journal_is_refused_untouched(tmp_path: Path) -> None:
-    """A journal of a later version of the program is neither changed nor misread."""
+@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
+def test_a_journal_of_another_version_is_refused_untouched(tmp_path: Path, version: int) -> None:
+    """A journal of an earlier or later version of the program is neither changed nor misread."""
     path = tmp_path / "journal.sqlite3"
     with closing(sqlite3.connect(path)) as database:
-        database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+        database.execute(f"PRAGMA user_version = {version}")
         database.execute("CREATE TABLE something (new)")
-    with pytest.raises(RunFolderError, match="newer version"):
+    before = path.read_bytes()
+    with pytest.raises(RunFolderError, match="another version of this program"):
         Journal(path)
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("something",)]
+    assert path.read_bytes() == before
+
+
+def test_a_locked_journal_says_so(journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program that has the file open for writing is named as the cause, not the disk, and nothing is lost."""
+    monkeypatch.setattr(journal, "_database", sqlite3.connect(tmp_path / "journal.sqlite3", timeout=0.0))
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(JournalError, match="locked by another program") as caught:
+            journal.apply([Finished(RowId(1), Status.CREATED, 1.0)])
+    assert "disk" not in caught.value.remedy
+    journal.apply([Finished(RowId(1), Status.CREATED, 1.0)])
+    assert status_of(journal, 1) is Status.CREATED
+
+
+def test_a_journal_that_is_locked_from_the_beginning_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run does not begin, and says which kind of program to close."""
+    path = tmp_path / "journal.sqlite3"
+    connect = sqlite3.connect
+    monkeypatch.setattr(tables.sqlite3, "connect", lambda *args, **more: connect(*args, **more, timeout=0.0))
+    with closing(connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(RunFolderError, match="locked by another program") as caught:
+            Journal(path)
+    assert "Nothing was sent" in caught.value.remedy
 
 
 def test_a_corrupted_journal_is_refused_with_its_reason(tmp_path: Path) -> None:
@@ -223,7 +249,7 @@ def test_a_cancelled_record_is_still_written(tmp_path: Path) -> None:
 
     path = tmp_path / "journal.sqlite3"
     with closing(Journal(path)) as journal:
-        journal.apply_sheet([Written(new_line(1, "ann"))])
+        journal.apply_sheet([Written(new_row(1, "ann"))])
         anyio.run(give_up, journal)
     with closing(Journal(path)) as journal:
         assert status_of(journal, 1) is Status.CREATED
@@ -256,7 +282,7 @@ def test_what_was_committed_survives_sigkill(tmp_path: Path) -> None:
     """A process that is killed the moment after `apply` returned has lost nothing."""
     path = tmp_path / "journal.sqlite3"
     with closing(Journal(path)) as journal:
-        journal.apply_sheet([Written(new_line(1, "ann"))])
+        journal.apply_sheet([Written(new_row(1, "ann"))])
     code = f"""
 import os, signal
 from pathlib import Path
@@ -278,28 +304,13 @@ def test_the_problems_of_an_invalid_row_are_kept(journal: Journal) -> None:
         Problem("B2", "“x” is not an ID", "“…” is not an ID"),
         Problem(None, "the row has 4 cells"),
     )
-    journal.apply_sheet([Written(new_line(1, "ann", status=Status.INVALID, problems=problems))])
+    journal.apply_sheet([Written(new_row(1, "ann", status=Status.INVALID, problems=problems))])
     assert {row.email: row.problems for row in journal.rows()} == {"ann": problems, "bob": ()}
-
-
-def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
-    """A folder of an earlier version of the program goes on as it is, without losing a row."""
-    path = tmp_path / "old.sqlite3"
-    with closing(sqlite3.connect(path)) as database:
-        database.executescript(f"BEGIN; {MIGRATIONS[0]} PRAGMA user_version = 1; COMMIT;")
-        database.execute(
-            "INSERT INTO rows (email, domain, relay_server, project, reply_to, status)"
-            " VALUES ('ann', '101', '201', '', '', 'invalid')"
-        )
-        database.commit()
-    with closing(Journal(path)) as journal:
-        (row,) = journal.rows()
-    assert (row.email, row.status, row.problems) == ("ann", Status.INVALID, ())
 
 
 def test_a_row_in_no_file_is_left_but_not_to_retry(journal: Journal) -> None:
     """What a part of a failures file does not hold stays in the record, and is not counted for failures.csv."""
-    journal.apply_sheet([Written(new_line(1, "ann", file_row=None)), Written(new_line(2, "bob"))])
+    journal.apply_sheet([Written(new_row(1, "ann", file_row=None)), Written(new_row(2, "bob"))])
     assert [row.email for row in journal.left()] == ["ann", "bob"]
     assert journal.retriable_count(of_failures=False) == len(list(journal.retriable(of_failures=False))) == 1
 

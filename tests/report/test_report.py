@@ -180,12 +180,12 @@ def test_the_page_is_its_owners_alone(page: Any) -> None:
 
 
 def test_the_course_counts_each_row_once() -> None:
-    """Withdrawn creates are taken back, a row that is found later is finished once, and times are from accepted on."""
+    """Cancelled creates are taken back, a row that is found later is finished once, and times are from accepted on."""
     row_id, other = RowId(1), RowId(2)
     events = [
         Event(row_id, 10.0, "sending"),
         Event(other, 10.5, "sending"),
-        Event(other, 10.6, "withdrawn"),
+        Event(other, 10.6, "cancelled"),
         Event(row_id, 11.0, "accepted"),
         Event(row_id, 14.0, "unfinished"),
         Event(row_id, 15.0, "created"),

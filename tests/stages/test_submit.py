@@ -66,7 +66,7 @@ def statuses(stored: Any) -> list[str]:
 
 def history(stored: Any, job: Job) -> list[str]:
     """Everything that the journal wrote down about one row, in order."""
-    return [event["status"] for event in stored("SELECT * FROM events ORDER BY id") if event["row_id"] == job.row_id]
+    return [event["kind"] for event in stored("SELECT * FROM events ORDER BY id") if event["row_id"] == job.row_id]
 
 
 async def test_every_job_becomes_a_task_once(
@@ -141,7 +141,7 @@ async def test_a_lane_that_closes_takes_the_intent_back(
             await anyio.sleep(0.01)
         work.stop_signal.set(KeyRefusedError("stop"))
     assert statuses(stored) == [Status.UNFINISHED, *[Status.UNSENT] * 4]
-    assert history(stored, todo[1]) == ["sending", "withdrawn"]
+    assert history(stored, todo[1]) == ["sending", "cancelled"]
     assert history(stored, todo[4]) == []
     assert len(running.state.creates) == 1
 

@@ -1,0 +1,92 @@
+"""A row as the journal keeps it, and what it is known by."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provisioner.records import Actor, Status
+
+if TYPE_CHECKING:
+    from provisioner.records import LoginState, Problem, Request, RowId, TaskId
+    from provisioner.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """Everything the journal knows about one row. Times are on the wall clock, in seconds since 1970."""
+
+    id: RowId
+    sheet_row: int | None
+    """Its number in the original sheet; None if no sheet holds the row any more."""
+    file_row: int | None
+    """Its number in the file of the latest run, which may be a failures file; None if that does not hold it."""
+    address_key: str | None
+    """Username and domain, case-folded; None if the row cannot be sent as it stands."""
+    email: str
+    domain: str
+    relay_server: str
+    project: str
+    reply_to: str
+    address: str = ""
+    """The full address; empty if the domain's name is not known."""
+    status: Status = Status.UNSENT
+    error: str = ""
+    """Why the row has its status; empty if the status says it all."""
+    task_id: TaskId | None = None
+    mailbox_id: str | None = None
+    password: Secret | None = None
+    """Only one that the sheet does not hold."""
+    password_check: int | None = None
+    """Of the password that was sent last."""
+    sends: int = 0
+    """How many creates were sent for it."""
+    maybe_sent: bool = False
+    """A create of it may have been carried out without our seeing the answer."""
+    superseded_by: RowId | None = None
+    """The row that corrects this one."""
+    submitted_at: float | None = None
+    """When its latest create was sent."""
+    finished_at: float | None = None
+    """When its status became final."""
+    problems: tuple[Problem, ...] = ()
+    """Of an invalid row: what `error` says, one by one."""
+    imap: LoginState | None = None
+    """The result of the latest log-in; None if none was tried."""
+    smtp: LoginState | None = None
+    login_error: str | None = None
+    """Why a log-in is not ok, or was not tried."""
+    corrected: bool = False
+    """What was sent last came from a failures file, so the sheet may still say something else."""
+
+    @property
+    def actor(self) -> Actor:
+        """Who must act before the row can be created; meaningless if it is done."""
+        if self.status in (Status.INVALID, Status.REJECTED):
+            return Actor.SHEET
+        return Actor.SUPPORT if self.status is Status.FAILED and self.sends > 1 else Actor.NEXT_RUN
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether a create was sent for it."""
+        return self.sends > 0
+
+
+def address_key(email: str, domain: object) -> str:
+    """What a row is known by: its username and domain, whatever their case."""
+    return f"{email.casefold()}@{str(domain).casefold()}"
+
+
+def password_check(password: Secret | None, row_id: RowId) -> int | None:
+    """16 bits of a password: enough to notice that it changed, too few to find it by trying."""
+    if password is None:
+        return None
+    digest = hashlib.blake2b(password.reveal().encode(), digest_size=2, salt=int(row_id).to_bytes(8, "big"))
+    return int.from_bytes(digest.digest(), "big")
+
+
+def sent_cells(request: Request) -> tuple[str, str, str]:
+    """Relay server, project and reply address of a request, as text."""
+    project = "" if request.project is None else str(request.project)
+    return str(request.relay_server), project, request.reply_to or ""

@@ -1,0 +1,230 @@
+"""The journal of a run folder: committing changes together, and reading what is known."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from provisioner.errors import JournalError, RunFolderError
+from provisioner.journal.changes import Change, Event, SheetChange
+from provisioner.journal.tables import COLUMNS, is_locked, locked, open_database, row_from
+from provisioner.journal.writing import write_change, write_sheet_change
+from provisioner.records import RowId, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from provisioner.journal.rows import JournalRow
+
+SHEET_FACT, DELIMITER_FACT = "sheet", "delimiter"
+"""Facts: the path of the whole sheet of the latest run, and the delimiter of its files."""
+
+_IN_RESULTS = "superseded_by IS NULL"
+_NOT_CREATED = f"{_IN_RESULTS} AND status NOT IN ('{Status.CREATED}', '{Status.EXISTS}')"
+_LEFT = f"{_NOT_CREATED} AND status <> '{Status.VALID}'"
+_IS_CORRECTION = "id IN (SELECT superseded_by FROM rows)"
+_SHEET_ORDER = "ORDER BY sheet_row IS NULL, sheet_row, id"
+
+
+class Journal:
+    """The journal of one run folder. `record` may be awaited by many tasks of one event loop at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the journal, or start a new one. Raises RunFolderError if that cannot be done."""
+        self._path = path
+        self._lock = Lock()
+        self._turn = anyio.Lock()
+        self._batch = _Batch()
+        self._database = open_database(path)
+
+    def close(self) -> None:
+        """Write what is still to be written, and close the file. Raises JournalError."""
+        try:
+            if self._batch.changes:
+                self.apply(self._batch.changes)
+        finally:
+            self._database.close()
+
+    def belong_to(self, service: str) -> None:
+        """Remember which service this journal's mailboxes are at.
+
+        Raises RunFolderError if it is another: a row that is done there is not done here. Raises JournalError.
+        """
+        known = self.fact("service")
+        if known is None:
+            self.set_fact("service", service)
+        elif known != service:
+            raise RunFolderError(
+                f"The run folder {self._path.parent} holds a run against another service ({known}), not {service}.",
+                remedy="Name another folder with --out; or, if that was only for practice, delete the folder.",
+            )
+
+    def fact(self, name: str) -> str | None:
+        """Something remembered about the run as a whole; None if it never was."""
+        return next((value for (value,) in self._read("SELECT value FROM facts WHERE name = ?", name)), None)
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Remember something about the run as a whole. Raises JournalError."""
+        with self._transaction() as database:
+            database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value))
+
+    def rows(self) -> Iterator[JournalRow]:
+        """Every row, superseded ones too, in no particular order."""
+        return self._rows("true")
+
+    def record_rows(self) -> Iterator[JournalRow]:
+        """The rows of results.csv in its order: by sheet row, those that no sheet holds last."""
+        return self._rows(f"{_IN_RESULTS} {_SHEET_ORDER}")
+
+    def left(self) -> Iterator[JournalRow]:
+        """The rows of results.csv that are not done, in its order."""
+        return self._rows(f"{_LEFT} {_SHEET_ORDER}")
+
+    def retriable(self, *, of_failures: bool) -> Iterator[JournalRow]:
+        """The rows of failures.csv, in the order of the file of the latest run.
+
+        `of_failures`: that was a failures file, whose rows stay in it until they are created: no other file has them.
+        """
+        return self._rows(f"{_to_retry(of_failures=of_failures)} ORDER BY file_row")
+
+    def retriable_count(self, *, of_failures: bool) -> int:
+        """How many rows failures.csv has."""
+        condition = _to_retry(of_failures=of_failures)
+        return int(self._value(f"SELECT count(*) FROM rows WHERE {condition}"))  # noqa: S608 - made of constants
+
+    def open_corrections(self) -> bool:
+        """Whether a row that was fixed in a failures file is not done: no other file holds what is to be sent."""
+        return any(True for _ in self._rows(f"{_LEFT} AND {_IS_CORRECTION} LIMIT 1"))
+
+    def statuses(self) -> dict[Status, int]:
+        """How many rows of results.csv have each status; a status without rows is absent."""
+        query = f"SELECT status, count(*) FROM rows WHERE {_IN_RESULTS} GROUP BY status"  # noqa: S608 - a constant
+        counted = {Status(status): count for status, count in self._read(query)}
+        return {status: counted[status] for status in Status if status in counted}
+
+    def latest_event(self) -> int:
+        """The number of the latest event; 0 if there is none."""
+        return int(self._value("SELECT coalesce(max(id), 0) FROM events"))
+
+    def events(self, after: int) -> Iterator[Event]:
+        """What happened since the event of that number, in order."""
+        for row_id, at, kind in self._read("SELECT row_id, at, kind FROM events WHERE id > ? ORDER BY id", after):
+            yield Event(RowId(row_id), at, kind)
+
+    def slowest(self, since: float) -> float:
+        """Seconds that the slowest create took, of the rows created after `since`; 0 if there is none."""
+        query = "SELECT coalesce(max(finished_at - submitted_at), 0) FROM rows WHERE status = ? AND finished_at >= ?"
+        return float(self._value(query, Status.CREATED, since))
+
+    def apply_sheet(self, changes: Iterable[SheetChange]) -> None:
+        """Bring the rows in step with a sheet, in one transaction. Raises JournalError."""
+        with self._transaction() as database:
+            database.execute("UPDATE rows SET file_row = NULL WHERE file_row IS NOT NULL")
+            for change in changes:
+                write_sheet_change(database, change)
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Store the changes and their events in one transaction. Raises JournalError."""
+        with self._transaction() as database:
+            for change in changes:
+                write_change(database, change)
+
+    async def record(self, *changes: Change) -> None:
+        """Return when the changes are on the disk, all or none of them. Raises JournalError.
+
+        Calls that come while a commit is under way share the next one, so many workers cost few commits.
+        """
+        if not changes:
+            return
+        batch = self._batch
+        leads = not batch.changes
+        batch.changes.extend(changes)
+        if leads:
+            # Even if the leader is cancelled, the others must not wait forever.
+            with anyio.CancelScope(shield=True):
+                async with self._turn:
+                    self._batch = _Batch()
+                    try:
+                        await anyio.to_thread.run_sync(self._commit, batch)
+                    finally:
+                        batch.settled.set()
+        else:
+            await batch.settled.wait()
+        if batch.error is not None:
+            raise JournalError(batch.error.message, remedy=batch.error.remedy) from batch.error
+
+    def _commit(self, batch: _Batch) -> None:
+        try:
+            self.apply(batch.changes)
+        except JournalError as error:
+            batch.error = error
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody may believe that the change is stored
+            batch.error = JournalError(
+                f"The journal {self._path} did not take a change ({type(error).__name__}), so nothing more is sent.",
+                remedy="Run again: what was sent is looked up first. If it happens again, ask for help.",
+            )
+
+    def _rows(self, condition: str, *values: object) -> Iterator[JournalRow]:
+        query = f"SELECT {COLUMNS} FROM rows WHERE {condition}"  # noqa: S608 - every condition is a constant
+        return map(row_from, self._read(query, *values))
+
+    def _value(self, query: str, *values: object) -> Any:
+        ((value,),) = self._read(query, *values)
+        return value
+
+    def _read(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """Rows from a snapshot of its own, so that reading never keeps a commit waiting. Raises JournalError."""
+        try:
+            with closing(sqlite3.connect(self._path)) as database:
+                yield from database.execute(query, values)
+        except sqlite3.DatabaseError as error:
+            raise self._error(
+                error,
+                f"The journal {self._path} cannot be read ({error}).",
+                "Keep the folder as it is and ask for help: results.csv beside it still holds what was known.",
+            ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                yield self._database
+                self._database.execute("COMMIT")
+            except BaseException as error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                if isinstance(error, sqlite3.DatabaseError):
+                    raise self._error(
+                        error,
+                        f"The journal {self._path} cannot be written ({error}), so nothing more is sent.",
+                        "Make room on the disk or give the folder back its write permission, then run again.",
+                    ) from error
+                raise
+
+    def _error(self, error: sqlite3.Error, sentence: str, remedy: str) -> JournalError:
+        """What to raise for an error of SQLite: `sentence` and `remedy`, unless the file is locked."""
+        if is_locked(error):
+            sentence, remedy = locked(self._path)
+        return JournalError(sentence, remedy=remedy)
+
+
+def _to_retry(*, of_failures: bool) -> str:
+    return f"{_NOT_CREATED if of_failures else _LEFT} AND file_row IS NOT NULL"
+
+
+class _Batch:
+    """Changes that share one commit."""
+
+    __slots__ = ("changes", "error", "settled")
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.error: JournalError | None = None
+        self.settled = anyio.Event()

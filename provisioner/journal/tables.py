@@ -1,0 +1,170 @@
+"""The tables of the journal, and a row's way into them and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import astuple, fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from provisioner.errors import RunFolderError
+from provisioner.journal.rows import JournalRow
+from provisioner.records import LoginState, Problem, Status
+from provisioner.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+VERSION = 5
+"""Of the tables; SQLite's user_version. A journal of another version is refused."""
+
+TABLES = """
+CREATE TABLE rows (                       -- JournalRow explains each column
+    id             INTEGER PRIMARY KEY,
+    sheet_row      INTEGER,
+    file_row       INTEGER,
+    address_key    TEXT UNIQUE,           -- the database itself refuses to hold one address twice
+    email          TEXT NOT NULL,
+    domain         TEXT NOT NULL,
+    relay_server   TEXT NOT NULL,
+    project        TEXT NOT NULL,
+    reply_to       TEXT NOT NULL,
+    address        TEXT NOT NULL,
+    status         TEXT NOT NULL,
+    error          TEXT NOT NULL,
+    task_id        TEXT,
+    mailbox_id     TEXT,
+    password       TEXT,
+    password_check INTEGER,
+    sends          INTEGER NOT NULL,
+    maybe_sent     INTEGER NOT NULL,
+    superseded_by  INTEGER REFERENCES rows (id),
+    submitted_at   REAL,
+    finished_at    REAL,
+    problems       TEXT NOT NULL,         -- JSON: [[cell, sentence, cause], …]
+    imap           TEXT,
+    smtp           TEXT,
+    login_error    TEXT,
+    corrected      INTEGER NOT NULL
+);
+CREATE TABLE facts (                      -- about the run as a whole
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+CREATE TABLE events (                     -- every change of a row, in order
+    id     INTEGER PRIMARY KEY,
+    row_id INTEGER NOT NULL,
+    at     REAL NOT NULL,
+    kind   TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+"""
+
+FIELDS = tuple(field.name for field in fields(JournalRow))
+COLUMNS = ", ".join(FIELDS)
+"""Of the table of rows, in the order of JournalRow's fields."""
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "status": Status,
+    "maybe_sent": bool,
+    "corrected": bool,
+    "password": Secret,
+    "problems": lambda text: tuple(Problem(*problem) for problem in json.loads(text)),
+    "imap": LoginState,
+    "smtp": LoginState,
+}
+_WRITE: Mapping[str, Callable[[Any], Any]] = {
+    "password": Secret.reveal,
+    "problems": lambda problems: json.dumps([astuple(problem) for problem in problems], ensure_ascii=False),
+}
+_values = attrgetter(*FIELDS)
+BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+def row_from(values: Sequence[Any]) -> JournalRow:
+    """A row of the table. `values` are in the order of COLUMNS."""
+    return JournalRow(*_converted(values, _READ))
+
+
+def values_of(row: JournalRow) -> list[Any]:
+    """What the table holds of a row, in the order of COLUMNS."""
+    return _converted(_values(row), _WRITE)
+
+
+def _converted(values: Sequence[Any], conversions: Mapping[str, Callable[[Any], Any]]) -> list[Any]:
+    converted = list(values)
+    for name, convert in conversions.items():
+        place = FIELDS.index(name)
+        if converted[place] is not None:
+            converted[place] = convert(converted[place])
+    return converted
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """The journal at `path`, which is made if there is none. Raises RunFolderError if it cannot be used."""
+    with _explained(path):
+        _create(path)
+        database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            _prepare(database, path)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+
+def _create(path: Path) -> None:
+    """Make sure that the file is there, readable by its owner alone. Raises OSError."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _prepare(database: sqlite3.Connection, path: Path) -> None:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version not in (0, VERSION):
+        raise RunFolderError(
+            f"The journal {path} was written by another version of this program.",
+            remedy="Run that version again, or name another folder with --out. The journal was not changed.",
+        )
+    database.execute("PRAGMA journal_mode = WAL")
+    # A computer may lose its power between the intent and the answer.
+    database.execute("PRAGMA synchronous = FULL")
+    if version == 0:
+        database.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether SQLite could not proceed because another program uses the file."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in BUSY
+
+
+def locked(path: Path) -> tuple[str, str]:
+    """What to say of a journal that another program has locked: the sentence and the remedy."""
+    return (
+        f"The journal {path} is locked by another program.",
+        "Close the program that has it open, such as a database viewer, a backup or a sync program, then run again.",
+    )
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns what goes wrong while opening into RunFolderError."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if is_locked(error):
+            sentence, remedy = locked(path)
+            raise RunFolderError(sentence, remedy=f"{remedy} Nothing was sent.") from error
+        raise RunFolderError(
+            f"The journal {path} cannot be read ({error}).",
+            remedy="Nothing was sent or changed. Keep the folder as it is and ask for help: results.csv beside it "
+            "still holds what was known.",
+        ) from error
+    except OSError as error:
+        raise RunFolderError(
+            f"The journal {path} cannot be opened: {error.strerror}.",
+            remedy="Name a folder that you may write to with --out.",
+        ) from error

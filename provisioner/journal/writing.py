@@ -1,0 +1,99 @@
+"""How each change is written into the tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provisioner.journal.changes import (
+    Change,
+    Dropped,
+    Finished,
+    LoginChecked,
+    Moved,
+    SendCancelled,
+    Sending,
+    SheetChange,
+    Superseded,
+    TaskAccepted,
+    Written,
+)
+from provisioner.journal.rows import password_check, sent_cells
+from provisioner.journal.tables import COLUMNS, FIELDS, values_of
+from provisioner.records import Job, Status
+
+if TYPE_CHECKING:
+    import sqlite3
+
+STILL_UNCONFIRMED = "an earlier create had no clear answer, and it was not sent again"
+
+_INSERT = (
+    f"INSERT INTO rows ({COLUMNS}) VALUES ({', '.join('?' * len(FIELDS))})"  # noqa: S608 - constants
+    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in FIELDS[1:])}"
+)
+
+
+def write_sheet_change(database: sqlite3.Connection, change: SheetChange) -> None:
+    """Store one change that a sheet brings."""
+    match change:
+        case Written(row):
+            database.execute(_INSERT, values_of(row))
+        case Moved(row_id, sheet_row, file_row):
+            database.execute("UPDATE rows SET sheet_row = ?, file_row = ? WHERE id = ?", (sheet_row, file_row, row_id))
+        case Superseded(row_id, by):
+            database.execute("UPDATE rows SET superseded_by = ?, address_key = NULL WHERE id = ?", (by, row_id))
+        case Dropped(row_id):
+            database.execute("DELETE FROM rows WHERE id = ?", (row_id,))
+
+
+def write_change(database: sqlite3.Connection, change: Change) -> None:
+    """Store one change of a row, and the event."""
+    match change:
+        case Sending(job, at):
+            _sending(database, job, at)
+            event = (job.row_id, at, "sending", "")
+        case SendCancelled(row_id, at):
+            # An earlier create of a maybe_sent row may have been carried out: it is looked up again before it is sent.
+            query = (
+                "UPDATE rows SET status = iif(maybe_sent, ?, ?), error = iif(maybe_sent, ?, ''), sends = sends - 1,"
+                " submitted_at = iif(sends > 1, submitted_at, NULL) WHERE id = ?"
+            )
+            database.execute(query, (Status.UNKNOWN, Status.UNSENT, STILL_UNCONFIRMED, row_id))
+            event = (row_id, at, "cancelled", "")
+        case TaskAccepted(row_id, task_id, at):
+            query = "UPDATE rows SET status = ?, error = '', task_id = ? WHERE id = ?"
+            database.execute(query, (Status.UNFINISHED, task_id, row_id))
+            event = (row_id, at, "accepted", task_id)
+        case Finished(row_id, status, at, error, mailbox_id, address):
+            database.execute(
+                "UPDATE rows SET status = ?, error = ?, finished_at = ?, maybe_sent = maybe_sent OR ?,"
+                " mailbox_id = coalesce(?, mailbox_id), address = coalesce(nullif(?, ''), address) WHERE id = ?",
+                (status, error, at if status.ends else None, status is Status.UNKNOWN, mailbox_id, address, row_id),
+            )
+            event = (row_id, at, status.value, error)
+        case LoginChecked(row_id, at, imap, smtp, error):
+            query = "UPDATE rows SET imap = ?, smtp = ?, login_error = ? WHERE id = ?"
+            database.execute(query, (imap, smtp, error, row_id))
+            event = (row_id, at, "log-in", error or "")
+    database.execute("INSERT INTO events (row_id, at, kind, detail) VALUES (?, ?, ?, ?)", event)
+
+
+def _sending(database: sqlite3.Connection, job: Job, at: float) -> None:
+    """The row holds what this create says, and that nothing is known of its answer."""
+    request = job.request
+    database.execute(
+        "UPDATE rows SET status = ?, error = ?, task_id = NULL, finished_at = NULL, submitted_at = ?,"
+        " sends = sends + 1, maybe_sent = maybe_sent OR ?, relay_server = ?, project = ?, reply_to = ?,"
+        " password_check = ?,"
+        # A password of an earlier create is kept only if it is the one that is sent.
+        " password = iif(password = ?, password, NULL) WHERE id = ?",
+        (
+            Status.UNKNOWN,
+            "sent, and no answer was seen",
+            at,
+            job.maybe_sent,
+            *sent_cells(request),
+            password_check(request.password, job.row_id),
+            request.password.reveal() if request.password else None,
+            job.row_id,
+        ),
+    )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from provisioner.journal import (
     Written,
     address_key,
     password_check,
-    tables,
 )
 from provisioner.journal.tables import VERSION
 from provisioner.records import Job, Problem, Request, RowId, Status, TaskId
@@ -187,9 +187,9 @@ def test_a_locked_journal_says_so(journal: Journal, tmp_path: Path, monkeypatch:
 def test_a_journal_that_is_locked_from_the_beginning_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run does not begin, and says which kind of program to close."""
     path = tmp_path / "journal.sqlite3"
-    connect = sqlite3.connect
-    monkeypatch.setattr(tables.sqlite3, "connect", lambda *args, **more: connect(*args, **more, timeout=0.0))
-    with closing(connect(path, isolation_level=None)) as other:
+    impatient = partial(sqlite3.connect, timeout=0.0)
+    monkeypatch.setattr(sqlite3, "connect", impatient)
+    with closing(impatient(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(RunFolderError, match="locked by another program") as caught:
             Journal(path)

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from provisioner.sandbox.server import RunningSandbox
 
 # How long an example takes says nothing on a shared machine; every test has its time limit all the same.
-hypothesis.settings.register_profile("shared", deadline=None)
-hypothesis.settings.load_profile("shared")
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=150)
+hypothesis.settings.load_profile("fast")
 
 UNLIMITED = (Rate(1_000_000, 1.0),)
 

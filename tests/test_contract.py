@@ -149,7 +149,7 @@ REQUESTS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(request=REQUESTS)
 def test_every_create_is_as_described(
     server_between: tuple[str, list[Sent]], connection: Any, listener: Any, request: Request

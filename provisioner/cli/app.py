@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import gc
 import importlib
 import sys
 from typing import Any
@@ -58,21 +57,11 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="provisioner")
 def main() -> None:
     """Create Mission Inbox mailboxes from a spreadsheet: nothing lost, nothing made twice."""
-    collect_seldom()
-    click.get_current_context().call_on_close(gc.freeze)
     codecs.register_error("provisioner", _spelt_out)
     for stream in (sys.stdout, sys.stderr):
         # A code page that lacks a character of a name must not end a run.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="provisioner")
-
-
-def collect_seldom() -> None:
-    """Have what cannot be reached any more looked for less often: what a command loads and reads stays to its end.
-
-    Else it takes a tenth of the time to start, and a quarter of a second at the end.
-    """
-    gc.set_threshold(200_000)
 
 
 def _spelt_out(error: UnicodeError) -> tuple[str, int]:

@@ -52,11 +52,9 @@ def read_csv(path: Path) -> dict[str, float]:
 def ours(path: Path) -> dict[str, float]:
     """What this program does with a sheet."""
     from provisioner import schema
-    from provisioner.cli.app import collect_seldom
     from provisioner.stages.read import read
     from provisioner.stages.validate import validate
 
-    collect_seldom()
     rules = schema.load()
     begin = time.process_time()
     sheet = read(path, rules)

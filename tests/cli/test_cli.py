@@ -38,15 +38,31 @@ NOBODY = "http://127.0.0.1:9"
 class Said:
     """What one call of the command came to."""
 
-    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
-        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
         assert "Traceback" not in self.err, self.err
         assert "did not expect" not in self.err, self.err
         assert PASSWORD not in self.out + self.err
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Callable[..., Said]:
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """Call the program in the test's own process and folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object, key: str | None = None, url: str | None = None, stdin: str = "") -> Said:
+        environment = {name: None for name in os.environ if name.startswith("MISSION_INBOX")}
+        environment |= {"MISSION_INBOX_API_KEY": key, "MISSION_INBOX_URL": url}
+        done = CliRunner().invoke(
+            main, [*map(str, arguments)], input=stdin, env=environment, prog_name="provisioner", catch_exceptions=False
+        )
+        return Said(done.exit_code, done.stdout, done.stderr)
+
+    return call
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Callable[..., Said]:
     """Call the program as a process, in the test's own folder."""
 
     def call(
@@ -55,19 +71,17 @@ def command(tmp_path: Path) -> Callable[..., Said]:
         url: str | None = None,
         stdin: str = "",
         encoding: str = "utf-8",
-        timeout: float = 50,
     ) -> Said:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MISSION_INBOX")}
         environment |= {"MISSION_INBOX_API_KEY": key} if key else {}
         environment |= {"MISSION_INBOX_URL": url} if url else {}
         environment |= {"PYTHONIOENCODING": encoding, "TZ": "UTC"}
         words = [sys.executable, "-m", "provisioner", *map(str, arguments)]
-        return Said(
-            subprocess.run(
-                words, capture_output=True, text=True, encoding=encoding, cwd=tmp_path, env=environment,
-                input=stdin, timeout=timeout, check=False,
-            )
+        done = subprocess.run(
+            words, capture_output=True, text=True, encoding=encoding, cwd=tmp_path, env=environment,
+            input=stdin, timeout=50, check=False,
         )  # fmt: skip
+        return Said(done.returncode, done.stdout, done.stderr)
 
     return call
 
@@ -78,9 +92,9 @@ def outcome_schema() -> dict[str, Any]:
 
 
 @pytest.mark.smoke
-def test_the_main_job_against_the_sandbox(command: Any, write_sheet: Any) -> None:
+def test_the_main_job_against_the_sandbox(process: Any, write_sheet: Any) -> None:
     """One command and no key: the sheet's mailboxes are created, and the outcome is on stdout as promised."""
-    said = command("run", write_sheet(5), "--sandbox", "--json", "--rate", "100/s")
+    said = process("run", write_sheet(5), "--sandbox", "--json", "--rate", "100/s")
     assert said.code == 0, said.err
     outcome = json.loads(said.out)
     jsonschema.validate(outcome, outcome_schema())
@@ -209,7 +223,7 @@ def test_an_option_that_makes_no_sense_is_exit_2(command: Any, write_sheet: Any,
     said = command("run", write_sheet(1), *arguments.split())
     assert said.code == 2
     assert arguments.split(maxsplit=1)[0] in said.err
-    assert said.err.startswith("Usage: python -m provisioner run [OPTIONS] SHEET...\n")
+    assert said.err.startswith("Usage: provisioner run [OPTIONS] SHEET...\n")
     assert "Usage" not in said.err.partition("\n")[2]
     assert "is not" in said.err
     assert "range" not in said.err
@@ -244,7 +258,7 @@ def interrupt_while_waiting(sheet: Path, url: str, cwd: Path, *, times: int) -> 
             assert any("Stopping" in line for line in process.stderr)
             process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=40)
-        return Said(subprocess.CompletedProcess(words, process.returncode, out, err))
+        return Said(process.returncode, out, err)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a child")
@@ -376,8 +390,8 @@ def left_rows(number: int) -> list[tuple[str, ...]]:
 
 def pasted(said: Said) -> list[str]:
     """The command that was printed, as a shell reads it."""
-    line = next(line for line in said.err.splitlines() if line.startswith("  python -m provisioner "))
-    return shlex.split(line)[3:]
+    line = next(line for line in said.err.splitlines() if line.startswith("  provisioner "))
+    return shlex.split(line)[1:]
 
 
 @pytest.mark.parametrize("folder", ["clients", "Üsküdar & Söhne", "it's $HOME"])
@@ -390,7 +404,7 @@ def test_the_printed_command_goes_on(command: Any, write_sheet: Any, tmp_path: P
     words = pasted(first)
     assert words == ["run", f"{folder}/acme inc-run/failures.csv", "--sandbox", "--rate", "100/s,5000/min"]
     page = html.unescape((tmp_path / folder / "acme inc-run" / "report.html").read_text("utf-8"))
-    assert shlex.join(["python", "-m", "provisioner", *words]) in page
+    assert shlex.join(["provisioner", *words]) in page
     failures = tmp_path / words[1]
     failures.write_text(failures.read_text("utf-8-sig").replace("b d", "b.d"), "utf-8")
     second = command(*words)
@@ -506,9 +520,9 @@ def test_quiet_speaks_only_of_what_is_left(command: Any, write_sheet: Any) -> No
 
 
 @pytest.mark.parametrize("encoding", ["cp437", "cp1252", "ascii", "utf-8"])
-def test_any_code_page_is_written_to(command: Any, write_sheet: Any, encoding: str) -> None:
+def test_any_code_page_is_written_to(process: Any, write_sheet: Any, encoding: str) -> None:
     """Quotation marks that a code page lacks become plain ones, other characters their numbers; no name ends a run."""
-    said = command("check", write_sheet([("jürgen→y", "101", "201", PASSWORD, "", "")]), encoding=encoding)
+    said = process("check", write_sheet([("jürgen→y", "101", "201", PASSWORD, "", "")]), encoding=encoding)
     assert said.code == 1
     assert ('"' in said.err) == (encoding in ("cp437", "ascii"))
     assert ("U+2192" in said.err) == (encoding != "utf-8")

@@ -29,14 +29,14 @@ KEY = {"Authorization": "Api-Key sandbox-key"}
 
 
 @schema.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 def test_answers_as_described(case: schemathesis.Case[Any], sandbox: Practice) -> None:
     """Whatever is sent, right or wrong, status, headers and body of the answer are ones that the description has."""
     case.call_and_validate(base_url=str(sandbox.client.base_url), headers=KEY)
 
 
 @given(create=schema["/api/mailboxes/"]["POST"].as_strategy())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 def test_tasks_of_creates_answer_as_described(create: schemathesis.Case[Any], sandbox: Practice) -> None:
     """A create as described is accepted, or taken already, and its task answers as described."""
     url = str(sandbox.client.base_url)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.records import Rate
@@ -46,7 +46,6 @@ pauses = st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.01, 0.2, 1.0, 5.0, 70.0]), m
 
 
 @given(rates=rates, pauses=pauses, asks=st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
 def test_no_window_ever_holds_more_than_its_rate(
     in_virtual_time: Run, rates: list[Rate], pauses: list[float], asks: int
 ) -> None:
@@ -78,7 +77,6 @@ def test_no_window_ever_holds_more_than_its_rate(
     ),
     workers=st.integers(1, 30),
 )
-@settings(max_examples=30, deadline=None)
 def test_the_rate_is_used_while_there_is_work(in_virtual_time: Run, rates: list[Rate], workers: int) -> None:
     """While somebody waits, at least 98 % of what the strictest rate allows is granted, whatever the workers."""
     strictest = min(rates, key=lambda rate: rate.count / rate.seconds)
@@ -280,7 +278,6 @@ def test_a_request_that_left_late_counts_from_then(in_virtual_time: Run) -> None
         max_size=60,
     ),
 )
-@settings(max_examples=60, deadline=None)
 def test_however_long_connections_take_no_window_holds_more(
     in_virtual_time: Run, rates: list[Rate], requests: list[tuple[float, float]]
 ) -> None:
@@ -416,7 +413,6 @@ def test_a_cancelled_waiter_costs_nobody_a_grant(in_virtual_time: Run, cancelled
     patience=st.lists(st.sampled_from([0.0, 0.1, 0.7, 3.0, 1e9]), min_size=60, max_size=60),
     trouble=st.lists(st.sampled_from(["", "", "hold", "ease"]), min_size=60, max_size=60),
 )
-@settings(max_examples=60, deadline=None)
 def test_whatever_is_cancelled_or_held_the_rest_is_served(
     in_virtual_time: Run, pauses: list[float], patience: list[float], trouble: list[str]
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import xlsxwriter
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner import schema
@@ -377,7 +377,6 @@ def workbook() -> bytes:
     return out.getvalue()
 
 
-@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 255)), max_size=20),
     st.integers(0, 10**9),

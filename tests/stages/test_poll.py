@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.errors import KeyRefusedError, SameFailureError
@@ -210,7 +210,6 @@ def test_where_the_rate_is_not_the_limit_tasks_are_noticed_soon(
     durations=st.lists(st.floats(0.0, 2000.0), min_size=1, max_size=40),
     rate=st.sampled_from([1.0, 5.0, 100.0]),
 )
-@settings(deadline=None)
 def test_every_task_is_asked_about_until_it_ends_or_its_time_is_up(durations: Sequence[float], rate: float) -> None:
     """No task is forgotten, however the others behave, and none is asked about twice within the youngest age."""
     agenda = Agenda(900.0, 1 / rate)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner import schema
@@ -168,7 +168,6 @@ def test_two_signs_too_many_in_two_rows(corpus: Corpus) -> None:
             assert case.invalid.keys() | {3} == {2, 3, 4}
 
 
-@settings(max_examples=400, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -210,7 +209,6 @@ def readable(lines: list[str], delimiter: str) -> Iterator[set[str]]:
         return
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 300), st.integers(0, 60))
 def test_random_bytes_within_a_sheet(corpus: Corpus, noise: bytes, place: int, gone: int) -> None:
     """A damaged disk, a failed download: rows before and after are as they were, or refused."""
@@ -226,14 +224,12 @@ def test_random_bytes_within_a_sheet(corpus: Corpus, noise: bytes, place: int, g
         assert any({part for part in values(row) if part} <= reading for reading in readings), row
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=400))
 def test_random_bytes_alone(corpus: Corpus, data: bytes) -> None:
     """Any file at all."""
     corpus(data)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.text("email,domain;relay_server\tpassword|\"'\n\r101Ab!", max_size=200))
 def test_texts_of_the_right_letters(corpus: Corpus, text: str) -> None:
     """Files that are nearly sheets."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import xlsxwriter
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provisioner import schema
@@ -75,7 +75,6 @@ def round_trip(path: Path) -> None:
     assert_same(again, read(failures_of(again, path.with_name("failures-2.csv")), MAILBOX))
 
 
-@settings(max_examples=150)
 @given(ROWS, EXTRA, st.sampled_from(",;\t|"), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["utf-8", "utf-16"]))
 def test_any_proper_csv_file_comes_back(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], extra: str, delimiter: str, end: str, encoding: str
@@ -87,7 +86,6 @@ def test_any_proper_csv_file_comes_back(
     round_trip(path)
 
 
-@settings(max_examples=150)
 @given(st.text("ab,;\"'\n=\t 1[é", max_size=80), st.sampled_from(["utf-8", "cp1252"]))
 @example('a,1,1,"x\nb,1,1,y\nc,1,1,z"', "utf-8")
 @example("a,1,1,é", "cp1252")
@@ -100,7 +98,6 @@ def test_any_polluted_text_file_comes_back(tmp_path_factory: pytest.TempPathFact
     round_trip(path)
 
 
-@settings(max_examples=60)
 @given(
     st.lists(st.lists(st.one_of(CELL, st.integers(-5, 500), st.booleans(), st.floats(0, 9)), min_size=7, max_size=7))
 )

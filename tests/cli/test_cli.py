@@ -51,7 +51,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sa
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: object, key: str | None = None, url: str | None = None, stdin: str = "") -> Said:
-        environment = {name: None for name in os.environ if name.startswith("MISSION_INBOX")}
+        environment: dict[str, str | None] = {name: None for name in os.environ if name.startswith("MISSION_INBOX")}
         environment |= {"MISSION_INBOX_API_KEY": key, "MISSION_INBOX_URL": url}
         done = CliRunner().invoke(
             main, [*map(str, arguments)], input=stdin, env=environment, prog_name="provisioner", catch_exceptions=False

@@ -106,7 +106,7 @@ def test_a_corrected_row_replaces_the_broken_one(
     )
     run(sheet, connection(service))
     failures = sheet.parent / "acme-run" / "failures.csv"
-    failures.write_text(failures.read_text("utf-8-sig").replace("b..b,", "b.b,"), "utf-8")
+    failures.write_text(failures.read_text("utf-8-sig").replace('"b..b"', '"b.b"'), "utf-8")
     result = run(failures, connection(service))
     assert result.summary.statuses == {Status.CREATED: 2}
     lines = read_csv(sheet.parent / "acme-run" / "results.csv")
@@ -126,7 +126,7 @@ def test_a_twin_that_was_deleted_is_not_missed(
     assert first.summary.to_retry == 3
     failures = sheet.parent / "acme-run" / "failures.csv"
     lines = failures.read_text("utf-8-sig").splitlines(keepends=True)
-    failures.write_text("".join(line for line in lines if not line.startswith("Ann,")), "utf-8")
+    failures.write_text("".join(line for line in lines if not line.startswith('"Ann"')), "utf-8")
     second = run(failures, connection(service))
     assert second.summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
     again = run(sheet, connection(service))
@@ -310,7 +310,7 @@ def test_corrections_that_nobody_ran_are_kept(
     failures = sheet.parent / "acme-run" / "failures.csv"
     run(sheet, connection(service))
     assert not list(failures.parent.glob("failures-edited-*"))
-    edited = failures.read_text("utf-8-sig").replace("b..b,", "b.b,")
+    edited = failures.read_text("utf-8-sig").replace('"b..b"', '"b.b"')
     failures.write_text(edited, "utf-8")
     run(sheet, connection(service))
     (kept,) = failures.parent.glob("failures-edited-*.csv")
@@ -368,12 +368,12 @@ def test_corrections_made_during_a_run_are_kept(
     failures = sheet.parent / "acme-run" / "failures.csv"
 
     def confirm(_: Any) -> bool:
-        failures.write_text(failures.read_text("utf-8-sig").replace("b..b,", "b.b,"), "utf-8")
+        failures.write_text(failures.read_text("utf-8-sig").replace('"b..b"', '"b.b"'), "utf-8")
         return True
 
     run(sheet, connection(service), confirm=confirm)
     (kept,) = failures.parent.glob("failures-edited-*.csv")
-    assert "b.b," in kept.read_text("utf-8")
+    assert '"b.b"' in kept.read_text("utf-8")
     assert any(str(kept) in sentence for (sentence,) in listener.all("note"))
 
 
@@ -445,7 +445,7 @@ def test_rows_whose_cells_could_not_be_told_apart_keep_their_places(
         assert [line["sheet_row"] for line in read_csv(results)] == ["2", "3", "4"]
         assert [line["sheet_row"] for line in read_csv(failures)] == ["2", "4"]
     text = failures.read_text("utf-8-sig")
-    text = text.replace("Sheet,Pass-77!,ann,101[unclear]201", '"Sheet,Pass-77!",ann,101,201')
+    text = text.replace('"Sheet","Pass-77!","ann","101[unclear]201"', '"Sheet,Pass-77!",ann,101,201')
     failures.write_text(text, encoding="utf-8")
     service = sandbox(**FAST)
     assert run(failures, connection(service)).summary.statuses == {
@@ -491,7 +491,7 @@ def test_a_mended_row_that_failed_is_not_undone_by_running_the_sheet(
     failing, service = sandbox(**FAST, fail_share=1.0), sandbox(**FAST)
     run(sheet, connection(service))
     failures = sheet.parent / "acme-run" / "failures.csv"
-    failures.write_text(failures.read_text("utf-8-sig").replace("b..b,", "b.b,"), "utf-8")
+    failures.write_text(failures.read_text("utf-8-sig").replace('"b..b"', '"b.b"'), "utf-8")
     run(failures, connection(failing))
     result = run(sheet, connection(service))
     assert result.summary.statuses == {Status.CREATED: 1, Status.FAILED: 1}

@@ -1,8 +1,7 @@
-"""The CSV files that this program writes, and reading them back exactly as they were.
+"""The files that this program writes, and reading them back exactly as they were.
 
-A cell that a spreadsheet program would run as a formula is written with an apostrophe before it, so that it is shown
-instead. The guard is undone on reading, but only in our own files, which are known by their headers: elsewhere a
-leading apostrophe is part of the cell.
+Every cell of them passes `escape_formula`, which is undone on reading, but only in our own files, which are known by
+their headers: elsewhere an apostrophe at the beginning is part of the cell.
 """
 
 from __future__ import annotations
@@ -41,16 +40,29 @@ RESULTS_COLUMNS: Final = (
     "login_error",
 )
 
+# What no spreadsheet file may hold, or what a program drops when it opens one, so that the rest begins the cell:
+# control characters, and what is no character of XML 1.0. A line break is one that spreadsheets keep in a cell.
+# https://www.w3.org/TR/xml/#charsets
+_HARMFUL: Final = r"\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff"
+_CODE: Final = r"U\+([0-9A-F]{4})\]"
+_TO_ESCAPE: Final = re.compile(rf"[{_HARMFUL}]|\[(?={_CODE})")
+_ESCAPED: Final = re.compile(rf"\[{_CODE}")
 # A formula, after blanks and apostrophes or none, its sign perhaps of full width. The apostrophes count, so that a
 # cell which holds '=1 itself is guarded too and comes back whole; one such as 'quoted needs no guard and gets none.
 # https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA: Final = re.compile(r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
-_OUR_DELIMITER: Final = re.compile(r"(?:sheet_row(?=.email)|remedy(?=.task_id))(.)")
+_FORMULA: Final = re.compile(r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|\n)")
+_OUR_DELIMITER: Final = re.compile(r'(?:"sheet_row"(?=."email")|"remedy"(?=."task_id"))(.)')
 _FORMULA_STARTS: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20'")
 
 
 def escape_formula(text: str) -> str:
-    """`text` such that a spreadsheet program shows it, whatever it holds."""
+    """`text` such that a spreadsheet program shows all of it and runs none.
+
+    A control character becomes its code, such as [U+0000]; a cell that would begin a formula gets an apostrophe before
+    it. `unescape_formula` gives back the same text, whatever it was.
+    """
+    if not text.isprintable() or "[U+" in text:
+        text = _TO_ESCAPE.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
     first = text[:1]
     if (first in _FORMULA_STARTS or first.isspace()) and _FORMULA.match(text):
         return "'" + text
@@ -58,20 +70,23 @@ def escape_formula(text: str) -> str:
 
 
 def unescape_formula(text: str) -> str:
-    """What `guard` was given."""
-    return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text
+    """The text that `escape_formula` was given."""
+    if text[:1] == "'" and _FORMULA.match(text):
+        text = text[1:]
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "[U+" in text else text
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], *, delimiter: str = ",") -> None:
-    """Put a CSV file in the place of `path` in one step: UTF-8 with a byte order mark, CRLF, formulas guarded.
+    """Put a CSV file in the place of `path` in one step: UTF-8 with a byte order mark, CRLF, every cell quoted.
 
-    Only its owner may read it. Where anything fails, what was there before stays as it was.
+    The quotation marks matter to programs that split at tabs, commas and semicolons alike, as LibreOffice does. Only
+    the file's owner may read it. Where anything fails, what was there before stays as it was.
 
     Raises:
         OSError: It cannot be written, or is open in a program that lets nobody replace it, as Excel does on Windows.
     """
     with _replacing(path) as part, part.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n")
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
         writer.writerow([escape_formula(cell) for cell in header])
         writer.writerows([escape_formula(cell) for cell in row] for row in rows)
         file.flush()

@@ -67,8 +67,8 @@ class CsvTable:
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns = columns
-        self._writer = csv.writer(sys.stdout, lineterminator="\n")
-        self._writer.writerow(columns)
+        self._writer = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        self._writer.writerow(map(escape_formula, columns))
 
     def show(self, entries: Sequence[Mapping[str, object]]) -> None:
         self._writer.writerows([escape_formula(shown(entry[column])) for column in self._columns] for entry in entries)

@@ -62,7 +62,7 @@ def check(
     """
     started = time.perf_counter()
     prepared = PreparedSheet(options)
-    with run_folder.hold(prepared.folder), closing(Journal(prepared.folder.journal)) as journal:
+    with run_folder.hold(prepared.folder, listener.note), closing(Journal(prepared.folder.journal)) as journal:
         _tell_kept(set_aside_edited(journal, prepared.folder, sheet=options.sheet), listener)
         prepared.remember(journal)
         prepared.reconcile(journal, listener, None, time.time, checking=True)
@@ -109,7 +109,7 @@ def run(
     prepared = PreparedSheet(options)
     folder = prepared.folder
     with (
-        run_folder.hold(folder),
+        run_folder.hold(folder, listener.note),
         closing(Journal(folder.journal)) as journal,
         run_log.keep(folder.log, __version__) as log,
     ):

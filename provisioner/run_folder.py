@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from provisioner.errors import RunFolderError
+from provisioner.private_files import open_to_others
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 JOURNAL_NAME = "journal.sqlite3"
@@ -65,14 +66,17 @@ def existing(run: Path) -> RunFolder:
 
 
 @contextmanager
-def hold(folder: RunFolder) -> Iterator[None]:
+def hold(folder: RunFolder, warn: Callable[[str], object]) -> Iterator[None]:
     """Make the folder, for its owner alone, and keep every other run out of it. Raises RunFolderError.
 
-    The lock is the operating system's, so one left by a killed process stands in nobody's way.
+    `warn` is told of a folder that other users of the computer may write to. The lock is the operating system's, so
+    one left by a killed process stands in nobody's way.
     """
     try:
         if not folder.path.is_dir():
             folder.path.mkdir(mode=0o700)
+        if warning := open_to_others(folder.path):
+            warn(warning)
         lock = FileLock(folder.path / ".lock", timeout=0, mode=0o600)
         lock.acquire()
     except Timeout:

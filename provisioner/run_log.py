@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from provisioner.errors import RunFolderError
 from provisioner.messages import visible
+from provisioner.private_files import open_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +89,7 @@ def keep(path: Path, version: str) -> Iterator[RunLog]:
     """
     try:
         _move_up(path)
-        file = os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb", buffering=0)
+        file = os.fdopen(open_private(path), "wb", buffering=0)
     except OSError as error:
         raise RunFolderError(
             f"The log {path} cannot be written: {error.strerror}.",
@@ -111,7 +112,7 @@ def keep(path: Path, version: str) -> Iterator[RunLog]:
 def _move_up(path: Path) -> None:
     names = [path, *(path.with_name(f"{path.name}.{age}") for age in range(1, KEPT + 1))]
     for earlier, later in reversed(list(pairwise(names))):
-        if earlier.exists():
+        if os.path.lexists(earlier):
             earlier.replace(later)
 
 

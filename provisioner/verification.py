@@ -64,7 +64,7 @@ def verify_run(
     names the mail servers; None where `how` names both. Raises UnusableError and StoppedError.
     """
     folder = run_folder.existing(run)
-    with run_folder.hold(folder), closing(Journal(folder.journal)) as journal:
+    with run_folder.hold(folder, listener.note), closing(Journal(folder.journal)) as journal:
         account = _account(folder, journal, connect, listener) if connect is not None else None
         both = servers(account, how)
         known = _passwords(sheets, journal, listener, schema_file)

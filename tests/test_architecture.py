@@ -24,6 +24,7 @@ LEVELS = {
     "events": 2,
     "certificates": 1,
     "passwords": 1,
+    "private_files": 1,
     "sieve": 1,
     "schema": 2,
     "sheets": 3,

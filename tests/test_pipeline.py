@@ -288,7 +288,7 @@ def test_columns_that_are_not_used_are_named(write_sheet: Any, listener: Any) ->
 def test_a_second_run_in_one_folder_is_told_so(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
     """Two runs never work in one folder at once."""
     sheet = write_sheet(1)
-    with hold(RunFolder(sheet.parent / "acme-run")), pytest.raises(RunFolderError, match="Another run"):
+    with hold(RunFolder(sheet.parent / "acme-run"), print), pytest.raises(RunFolderError, match="Another run"):
         run(sheet, connection(sandbox(**FAST)))
 
 

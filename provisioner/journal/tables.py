@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import astuple, fields
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import RunFolderError
 from provisioner.journal.rows import JournalRow
+from provisioner.private_files import claim_database
 from provisioner.records import LoginState, Problem, Status
 from provisioner.secret import Secret
 
@@ -107,7 +107,7 @@ def _converted(values: Sequence[Any], conversions: Mapping[str, Callable[[Any], 
 def open_database(path: Path) -> sqlite3.Connection:
     """The journal at `path`, which is made if there is none. Raises RunFolderError if it cannot be used."""
     with _explained(path):
-        _create(path)
+        claim_database(path)
         database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         try:
             _prepare(database, path)
@@ -115,11 +115,6 @@ def open_database(path: Path) -> sqlite3.Connection:
             database.close()
             raise
         return database
-
-
-def _create(path: Path) -> None:
-    """Make sure that the file is there, readable by its owner alone. Raises OSError."""
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _prepare(database: sqlite3.Connection, path: Path) -> None:

@@ -6,7 +6,9 @@ is told not to wait for the disk.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -29,6 +31,14 @@ CREATE TABLE IF NOT EXISTS domains (number INTEGER PRIMARY KEY, domain TEXT);
 """
 
 
+def _claim(path: Path) -> None:
+    """Make the file if there is none, and keep all but its owner from reading it. Raises OSError, also for a link."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link to another place")
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+    path.chmod(0o600)
+
+
 class Storage:
     """One open state file, held against a second sandbox. Used by one thread at a time.
 
@@ -42,7 +52,7 @@ class Storage:
             ValueError: another sandbox holds the file, or it is not a state file, or it cannot be written.
         """
         try:
-            path.touch(mode=0o600)
+            _claim(path)
         except OSError as error:
             raise ValueError(f"{path} cannot be written: {error.strerror}.") from error
         self._passwords = passwords

@@ -133,3 +133,16 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM creates").fetchone() == (0,)
     connection.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only an administrator makes links there")
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    """Another program's database keeps its content; and a state file that others could read is taken back."""
+    other = tmp_path / "other.sqlite3"
+    other.touch(mode=0o666)
+    (tmp_path / "state.sqlite3").symlink_to(other)
+    with pytest.raises(ValueError, match="a link to another place"):
+        Storage(tmp_path / "state.sqlite3")
+    assert other.stat().st_size == 0
+    Storage(other).close()
+    assert stat.S_IMODE(other.stat().st_mode) == 0o600

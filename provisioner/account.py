@@ -9,11 +9,11 @@ import tempfile
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
-import anyio
-import anyio.to_thread
+from anyio.to_thread import run_sync
 
+from provisioner.concurrency import in_threads
 from provisioner.errors import FilesError, SettingsError, UnavailableError, WrongServiceError
 from provisioner.journal import Journal
 from provisioner.records import Account, Listing, Status
@@ -21,13 +21,12 @@ from provisioner.service import ListingUnavailableError, Service
 from provisioner.service.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from provisioner.events import Listener
     from provisioner.run_folder import RunFolder
     from provisioner.settings import Connection
 
-T = TypeVar("T")
 Item = dict[str, str | int | bool | None]
 """One entry of a list: what it says under each of the list's columns."""
 
@@ -40,39 +39,36 @@ COLUMNS = {
 """What is shown of each list. Never all that the service answers, for that can hold passwords and keys."""
 
 
-def account(connection: Connection, listener: Listener) -> Account:
-    """Who the key belongs to, and the mail servers. Raises StoppedError."""
-
-    async def ask(service: Service) -> Account:
+async def account(connection: Connection, listener: Listener) -> Account:
+    """Ask who the key belongs to, and for the mail servers. Raises StoppedError."""
+    async with _service(connection, listener) as service:
         return await service.account()
 
-    return _with_service(connection, listener, ask)
 
+async def listing(connection: Connection, what: Listing, listener: Listener, show: Callable[[list[Item]], None]) -> int:
+    """Hand each page of a list to `show` as it comes, and return the number of entries. Raises StoppedError.
 
-def listing(connection: Connection, what: Listing, listener: Listener, show: Callable[[list[Item]], None]) -> int:
-    """Hand each page of a list to `show` as it comes, and answer how many entries there were. Raises StoppedError."""
-
-    async def ask(service: Service) -> int:
+    `show` is called in a worker thread.
+    """
+    count = 0
+    async with _service(connection, listener) as service:
         await service.account()
-        count = 0
         try:
             async with aclosing(service.pages(what)) as pages:
                 async for page in pages:
                     count += len(page)
-                    await anyio.to_thread.run_sync(show, [_item(entry, what) for entry in page])
+                    await run_sync(show, [_item(entry, what) for entry in page])
         except ListingUnavailableError as error:
             raise UnavailableError(
                 f"The account's {what.replace('-', ' ')} cannot be listed: {error}.",
                 remedy="See them at Mission Inbox; or run again later, if the service is out of order.",
             ) from error
-        return count
-
-    return _with_service(connection, listener, ask)
+    return count
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What came of an export."""
+    """The outcome of an export."""
 
     rows: int
     """Mailboxes in it."""
@@ -80,29 +76,21 @@ class Exported:
     """Mailboxes of the run that was asked for which the service's export does not hold."""
 
 
-def export(
+async def export(
     connection: Connection, name: str, listener: Listener, into: Path | IO[bytes], *, only: RunFolder | None = None
 ) -> Exported:
     """Download the CSV made for a sending service, see that it is one, and put it in its place in one step.
 
     `into`: a file, which is replaced and which only its owner may read; or a stream. `only` keeps the mailboxes of one
-    run. Nothing is put anywhere unless all of it is there. Raises StoppedError and UnusableError.
+    run. Nothing is written unless all of it arrived. Raises StoppedError and UnusableError.
     """
-    wanted = _addresses(only) if only is not None else None
+    wanted = await run_sync(_addresses, only) if only is not None else None
     folder = into.parent if isinstance(into, Path) else None
     try:
-        with tempfile.TemporaryFile(dir=folder) as raw:
-            _with_service(connection, listener, lambda service: _download(service, name, raw))
-            raw.seek(0)
-            if isinstance(into, Path):
-                return _replace(into, raw, wanted)
-            with tempfile.TemporaryFile() as checked:
-                exported = _copy(raw, checked, wanted)
-                checked.seek(0)
-                while piece := checked.read(1 << 16):
-                    into.write(piece)
-                into.flush()
-                return exported
+        async with in_threads(await run_sync(lambda: tempfile.TemporaryFile(dir=folder))) as raw:
+            async with _service(connection, listener) as service:
+                await _download(service, name, raw)
+            return await run_sync(_put, raw, into, wanted)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -111,20 +99,29 @@ def export(
         ) from error
 
 
-def _with_service(connection: Connection, listener: Listener, ask: Callable[[Service], Awaitable[T]]) -> T:
-    async def go() -> T:
-        async with Service(connection, RateLimiter(connection.rates), listener) as service:
-            return await ask(service)
-
-    return anyio.run(go)
+def _service(connection: Connection, listener: Listener) -> Service:
+    return Service(connection, RateLimiter(connection.rates), listener)
 
 
-async def _download(service: Service, name: str, into: Any) -> None:
+async def _download(service: Service, name: str, into: IO[bytes]) -> None:
     await service.account()
     async with aclosing(service.download(name)) as pieces:
         async for piece in pieces:
-            await anyio.to_thread.run_sync(into.write, piece)
-    into.flush()
+            await run_sync(into.write, piece)
+
+
+def _put(raw: IO[bytes], into: Path | IO[bytes], wanted: frozenset[str] | None) -> Exported:
+    """Check what was downloaded, and only then write it."""
+    raw.seek(0)
+    if isinstance(into, Path):
+        return _replace(into, raw, wanted)
+    with tempfile.TemporaryFile() as checked:
+        exported = _copy(raw, checked, wanted)
+        checked.seek(0)
+        while piece := checked.read(1 << 16):
+            into.write(piece)
+        into.flush()
+        return exported
 
 
 def _replace(path: Path, raw: IO[bytes], wanted: frozenset[str] | None) -> Exported:

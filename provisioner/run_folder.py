@@ -77,7 +77,8 @@ def hold(folder: RunFolder, warn: Callable[[str], object]) -> Iterator[None]:
             folder.path.mkdir(mode=0o700)
         if warning := open_to_others(folder.path):
             warn(warning)
-        lock = FileLock(folder.path / ".lock", timeout=0, mode=0o600)
+        # Not a thread's own: a run may take it in one worker thread and release it in another.
+        lock = FileLock(folder.path / ".lock", timeout=0, mode=0o600, thread_local=False)
         lock.acquire()
     except Timeout:
         raise RunFolderError(

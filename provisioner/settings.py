@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?")
 """In lower case; numbers and a name's finer rules are the network's to judge."""
 PRACTICE = "practice"
-"""What every service on this computer counts as."""
+"""What a journal remembers as its service where the run was for practice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +41,16 @@ class Connection:
     """Seconds to wait for an answer before it counts as lost."""
     patience: float = 120.0
     """Seconds to keep trying a service that cannot be reached before the run is stopped."""
+    practice: bool = False
+    """It leads to a stand-in, so nothing costs money. A loopback address alone does not say so: it may be a tunnel."""
 
     def __post_init__(self) -> None:
         check_api_url(self.api_url)
+        if self.practice and not _is_loopback(urlsplit(self.api_url).hostname or ""):
+            raise SettingsError(
+                f"“{self.api_url}” is not on this computer, so it cannot be for practice.",
+                remedy="Leave out practice, or connect to a stand-in on loopback.",
+            )
         if not re.fullmatch(r"/([!-~]*/)?", self.create_path):
             raise SettingsError(
                 f"“{self.create_path}” is not a path of the service.",
@@ -52,6 +59,12 @@ class Connection:
         check_api_key(self.api_key)
         if self.proxy is not None:
             object.__setattr__(self, "proxy", proxy_url(self.proxy))
+
+    @property
+    def service_name(self) -> str:
+        """What a journal remembers of the service that its mailboxes are at. All stand-ins are one."""
+        parts = urlsplit(self.api_url)
+        return PRACTICE if self.practice else f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,13 +169,6 @@ def proxy_url(text: str) -> str:
             "SOCKS proxy cannot be used. Whoever keeps your office's network knows the address.",
         )
     return url
-
-
-def service_name(url: str) -> str:
-    """What a journal remembers of the service that its mailboxes are at. Practice on this computer is all one."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return PRACTICE if _is_loopback(host) else f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def _is_loopback(host: str) -> bool:

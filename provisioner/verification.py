@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio.to_thread import run_sync
 
 from provisioner import run_folder, schema
+from provisioner.concurrency import in_own_task, in_threads
 from provisioner.errors import SheetError
 from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal
 from provisioner.secret import Secret
 from provisioner.service import Service
 from provisioner.service.rate_limiter import RateLimiter
-from provisioner.settings import service_name
 from provisioner.stages.group import group_logins
 from provisioner.stages.read import read
 from provisioner.stages.resolve import Resolver
@@ -25,7 +27,7 @@ from provisioner.stages.verify import gather, passwords, servers, verify
 from provisioner.stages.write import write_results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from provisioner.events import Listener
@@ -40,7 +42,7 @@ EXAMPLES = 2
 
 @dataclass(frozen=True)
 class Verified:
-    """What a verification came to."""
+    """The outcome of a verification."""
 
     counts: LoginCounts
     results: Path
@@ -49,7 +51,7 @@ class Verified:
     """The mailboxes that could not be logged in to, or were not tried, by reason."""
 
 
-def verify_run(
+async def verify_run(
     run: Path,
     sheets: Sequence[Path],
     how: VerifyOptions,
@@ -61,44 +63,70 @@ def verify_run(
     """Log in to every created mailbox of a run, named by its folder or its sheet.
 
     `sheets` hold the passwords; without any, the sheet of the latest run does. `connect` says where the service is that
-    names the mail servers; None where `how` names both. Raises UnusableError and StoppedError.
+    names the mail servers; None if `how` names both. results.csv is written in any case, also when the call is
+    cancelled. Raises UnusableError and StoppedError.
     """
-    folder = run_folder.existing(run)
-    with run_folder.hold(folder, listener.note), closing(Journal(folder.journal)) as journal:
-        account = _account(folder, journal, connect, listener) if connect is not None else None
+    work = partial(_verify_run, run, sheets, how, connect, listener, schema_file=schema_file)
+    return await in_own_task(work)
+
+
+async def _verify_run(
+    run: Path,
+    sheets: Sequence[Path],
+    how: VerifyOptions,
+    connect: Callable[[RunFolder], AbstractContextManager[Connection]] | None,
+    listener: Listener,
+    *,
+    schema_file: Path | None,
+) -> Verified:
+    folder = await run_sync(run_folder.existing, run)
+    warnings: list[str] = []
+    async with in_threads(_open(folder, warnings)) as journal:
+        account = await _account(folder, journal, connect, listener) if connect is not None else None
         both = servers(account, how)
-        known = _passwords(sheets, journal, listener, schema_file)
-        mailboxes = gather(journal.record_rows(), known, time.time())
+        known, notes = await run_sync(_passwords, sheets, journal, schema_file)
+        for note in (*warnings, *notes):
+            listener.note(note)
+        mailboxes = await run_sync(lambda: gather(journal.record_rows(), known, time.time()))
         try:
-            counts = anyio.run(lambda: verify(mailboxes, both, journal, listener, patience=how.patience))
+            counts = await verify(mailboxes, both, journal, listener, patience=how.patience)
         finally:
-            write_results(journal, folder, delimiter=journal.fact(DELIMITER_FACT) or ",")
-        return Verified(counts, folder.results, folder.path, group_logins(journal.record_rows(), keep=EXAMPLES))
+            with anyio.CancelScope(shield=True):
+                await run_sync(_write, journal, folder)
+        bad = await run_sync(lambda: group_logins(journal.record_rows(), keep=EXAMPLES))
+        return Verified(counts, folder.results, folder.path, bad)
 
 
-def _account(
+@contextmanager
+def _open(folder: RunFolder, warnings: list[str]) -> Iterator[Journal]:
+    with run_folder.hold(folder, warnings.append), closing(Journal(folder.journal)) as journal:
+        yield journal
+
+
+def _write(journal: Journal, folder: RunFolder) -> None:
+    write_results(journal, folder, delimiter=journal.fact(DELIMITER_FACT) or ",")
+
+
+async def _account(
     folder: RunFolder,
     journal: Journal,
     connect: Callable[[RunFolder], AbstractContextManager[Connection]],
     listener: Listener,
 ) -> Account:
-    with connect(folder) as connection:
-        journal.belong_to(service_name(connection.api_url))
-
-        async def ask() -> Account:
-            async with Service(connection, RateLimiter(connection.rates), listener) as service:
-                return await service.account()
-
-        return anyio.run(ask)
+    async with in_threads(connect(folder)) as connection:
+        await run_sync(journal.belong_to, connection.service_name)
+        async with Service(connection, RateLimiter(connection.rates), listener) as service:
+            return await service.account()
 
 
 def _passwords(
-    sheets: Sequence[Path], journal: Journal, listener: Listener, schema_file: Path | None
-) -> dict[str, list[Secret]]:
-    """All passwords that the sheets give, by what their mailboxes are known by."""
+    sheets: Sequence[Path], journal: Journal, schema_file: Path | None
+) -> tuple[dict[str, list[Secret]], list[str]]:
+    """All passwords that the sheets give, by what their mailboxes are known by, and notes for the user."""
     rules = schema.load(schema_file)
     resolver = Resolver(None)
     known = defaultdict[str, list[Secret]](list)
+    notes = []
     fact = journal.fact(SHEET_FACT)
     for path in sheets or ([Path(fact)] if fact else []):
         try:
@@ -106,8 +134,8 @@ def _passwords(
         except SheetError as error:
             if sheets:
                 raise
-            listener.note(f"The sheet of the run cannot be read for its passwords: {error.message}")
+            notes.append(f"The sheet of the run cannot be read for its passwords: {error.message}")
             continue
         for key, given in passwords(sheet, lambda email, domain: resolver.identity(email, domain).key).items():
             known[key] += given
-    return known
+    return known, notes

@@ -67,8 +67,10 @@ def connection() -> Callable[..., Connection]:
     """How to reach a stand-in, or any address: with its key, and as fast as it goes unless told otherwise."""
 
     def build(service: RunningSandbox | str, **options: Any) -> Connection:
+        practice = not isinstance(service, str)
         url, key = (service, "a-key-of-the-tests") if isinstance(service, str) else (service.url, service.api_key)
-        return Connection(**{"api_url": url, "api_key": Secret(key), "rates": UNLIMITED, **options})
+        known = {"api_url": url, "api_key": Secret(key), "rates": UNLIMITED, "practice": practice}
+        return Connection(**{**known, **options})
 
     return build
 

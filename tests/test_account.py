@@ -7,19 +7,19 @@ import io
 import json
 import stat
 import threading
-from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
+import running
 from click.testing import CliRunner
 
 from provisioner import account as account_calls
-from provisioner import pipeline, run_folder
+from provisioner import run_folder
 from provisioner.cli import main
 from provisioner.errors import RunFolderError
 from provisioner.records import Listing
-from provisioner.settings import RunOptions, SheetOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +74,7 @@ def test_each_page_is_shown_before_the_next_is_asked_for(sandbox: Any, connectio
     def show(entries: list[account_calls.Item]) -> None:
         asked.append((len(entries), sum(request.kind == "domains" for request in service.state.requests)))
 
-    assert account_calls.listing(connection(service), Listing.DOMAINS, listener, show) == 4
+    assert anyio.run(account_calls.listing, connection(service), Listing.DOMAINS, listener, show) == 4
     assert asked == [(1, 1), (1, 2), (1, 3), (1, 4)]
 
 
@@ -217,7 +217,7 @@ def test_only_the_mailboxes_of_one_run(
     """`--only` keeps those that the run made or found; the header stays, and what is missing is told."""
     service = sandbox(**FAST)
     sheet = write_sheet([(name, "101", "201", PASSWORD, "", "") for name in ("ann", "info", "b d")])
-    pipeline.run(SheetOptions(sheet=sheet), RunOptions(), lambda _: nullcontext(connection(service)), listener)
+    running.run(sheet, connection(service), listener)
     said = call("export", "smartlead", "--only", tmp_path / "acme-run", service=service)
     rows = list(csv.DictReader(io.StringIO(said.stdout)))
     assert [row["from_email"] for row in rows] == ["info@acme-mail.example", "ann@acme-mail.example"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,12 +15,12 @@ import anyio
 import httpx
 import jsonschema
 import pytest
+import running
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner import account as account_calls
-from provisioner import pipeline
 from provisioner.records import Listing, Request, Status
 from provisioner.secret import Secret
 from provisioner.service import Service
@@ -126,12 +126,12 @@ def test_all_that_is_ever_sent_is_described(
     with listening_to(service.url) as (url, sent):
         to = connection(url, api_key=Secret(service.api_key))
         options = SheetOptions(sheet=write_sheet(rows))
-        pipeline.run(options, RunOptions(look_up_after=0.1), lambda _: nullcontext(to), listener)
-        account_calls.account(to, listener)
+        running.run(options, to, listener, RunOptions(look_up_after=0.1))
+        anyio.run(account_calls.account, to, listener)
         for listing in Listing:
-            account_calls.listing(to, listing, listener, lambda _: None)
+            anyio.run(account_calls.listing, to, listing, listener, lambda _: None)
         for name in ("smartlead", "instantly", "reply.io", "woodpecker", "emailbison"):
-            account_calls.export(to, name, listener, tmp_path / name)
+            anyio.run(account_calls.export, to, name, listener, tmp_path / name)
     for each in sent:
         check(each, service.api_key)
     paths = {re.sub(r"[0-9a-f-]{36}", "{task_id}", each.path) for each in sent}
@@ -189,7 +189,7 @@ def test_the_references_form_works_from_sheet_to_record(
         to = connection(url, api_key=Secret(service.api_key), create_path="/mailbox/")
         options, how = SheetOptions(sheet=sheet), RunOptions(look_up_after=0.1, stop_after=0)
         for _ in range(5):
-            result = pipeline.run(options, how, lambda _: nullcontext(to), listener)
+            result = running.run(options, to, listener, how)
             if result.summary.statuses == {Status.CREATED: 30}:
                 break
     assert result.summary.statuses == {Status.CREATED: 30}

@@ -30,6 +30,7 @@ RUN = """
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+import anyio
 from provisioner import pipeline
 from provisioner.events import NullListener
 from provisioner.records import Rate
@@ -40,8 +41,9 @@ sheet, url = sys.argv[1:]
 connection = Connection(api_url=url, api_key=Secret("sandbox-key"), rates=(Rate(400, 1.0),), answer_timeout=5.0)
 how = RunOptions(look_up_after=0.5, task_timeout=4.0, stop_after=0, refresh=0.2)
 print("begins", flush=True)
-ending = pipeline.run(SheetOptions(sheet=Path(sheet)), how, lambda _: nullcontext(connection), NullListener())
-print(ending.stopped or "", {str(k): v for k, v in ending.summary.statuses.items()}, flush=True)
+options = SheetOptions(sheet=Path(sheet))
+result = anyio.run(pipeline.run, options, how, lambda _: nullcontext(connection), NullListener())
+print(result.stopped or "", {str(k): v for k, v in result.statuses.items()}, flush=True)
 """
 """A run as the command line starts it, but for the times after which things are given up: a test is in a hurry."""
 

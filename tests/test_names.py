@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import running
 
-from provisioner import pipeline
 from provisioner.records import Status
 from provisioner.secret import Secret
-from provisioner.settings import RunOptions, SheetOptions
+from provisioner.settings import RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from provisioner.pipeline import RunResult
+    from provisioner.result import RunResult
 
 FAST = {"latency": 0.02, "latency_spread": 0.0}
 PASSWORD = "Sheet-Pass-77!"
@@ -25,8 +24,7 @@ PASSWORD = "Sheet-Pass-77!"
 @pytest.fixture
 def run(connection: Any, listener: Any) -> Callable[..., RunResult]:
     def start(sheet: Path, service: Any, **options: Any) -> RunResult:
-        to = lambda _: nullcontext(connection(service, **options))  # noqa: E731 - one line
-        return pipeline.run(SheetOptions(sheet=sheet), RunOptions(look_up_after=0.2), to, listener)
+        return running.run(sheet, connection(service, **options), listener, RunOptions(look_up_after=0.2))
 
     return start
 
@@ -92,8 +90,8 @@ def test_a_row_is_the_same_by_id_by_name_and_by_address(
     for way in (*ways, ways[0]):
         sheet = write_sheet(rows(way))
         assert run(sheet, service).summary.statuses == {Status.CREATED: 1}
-        assert pipeline.check(SheetOptions(sheet=sheet), listener).summary.statuses == {Status.CREATED: 1}
-        away = run(sheet, "http://127.0.0.1:9")
+        assert running.check(sheet, listener).summary.statuses == {Status.CREATED: 1}
+        away = run(sheet, "http://127.0.0.1:9", practice=True)
         assert (away.summary.statuses, away.stopped) == ({Status.CREATED: 1}, None)
     assert len(service.state.creates) == 1
 
@@ -116,7 +114,7 @@ def test_a_check_takes_names_and_a_run_goes_on_from_it(
     """Offline a name breaks no rule; the run that follows makes one line of it, not two."""
     service = sandbox(**FAST)
     sheet = write_sheet(rows(("ann", "acme-mail.example"), ("bob@acme-mail.example", "101"), ("cid", "101", "Nope")))
-    assert pipeline.check(SheetOptions(sheet=sheet), listener).summary.statuses == {Status.VALID: 3}
+    assert running.check(sheet, listener).summary.statuses == {Status.VALID: 3}
     assert run(sheet, service).summary.statuses == {Status.CREATED: 2, Status.INVALID: 1}
     assert len(read_csv(sheet.parent / "acme-run" / "results.csv")) == 3
 

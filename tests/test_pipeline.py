@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import running
 
 from provisioner import pipeline
 from provisioner.errors import (
@@ -28,7 +28,7 @@ from provisioner.stages.write import write as write_files
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from provisioner.pipeline import RunResult
+    from provisioner.result import RunResult
     from provisioner.settings import Connection
 
 FAST = {"latency": 0.02, "latency_spread": 0.0}
@@ -46,13 +46,9 @@ def run(listener: Any, check_outputs: Callable[[Path], None]) -> Callable[..., R
         confirm: Callable[[Any], bool] = lambda _: True,
         **how: Any,
     ) -> RunResult:
-        result = pipeline.run(
-            SheetOptions(sheet=sheet, **(sheet_options or {})),
-            RunOptions(**{"look_up_after": 0.2, "task_timeout": 20.0, "grace": 0.5, **how}),
-            lambda _: nullcontext(connection),
-            listener,
-            confirm=confirm,
-        )
+        options = SheetOptions(sheet=sheet, **(sheet_options or {}))
+        in_a_hurry = RunOptions(**{"look_up_after": 0.2, "task_timeout": 20.0, "grace": 0.5, **how})
+        result = running.run(options, connection, listener, in_a_hurry, confirm=confirm)
         check_outputs(Path(result.summary.run_folder))
         return result
 
@@ -268,10 +264,10 @@ def test_a_check_sends_nothing_and_a_run_goes_on_from_it(
     sheet = write_sheet(
         [("ann", "101", "201", "Sheet-Pass-77!", "", ""), ("b b", "101", "201", "Sheet-Pass-77!", "", "")]
     )
-    checked = pipeline.check(SheetOptions(sheet=sheet), listener)
+    checked = running.check(sheet, listener)
     assert checked.summary.statuses == {Status.VALID: 1, Status.INVALID: 1}
     assert run(sheet, connection(service)).summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
-    again = pipeline.check(SheetOptions(sheet=sheet), listener)
+    again = running.check(sheet, listener)
     assert again.summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
 
 
@@ -280,9 +276,9 @@ def test_columns_that_are_not_used_are_named(write_sheet: Any, listener: Any) ->
     sheet = write_sheet(1)
     lines = sheet.read_text("utf-8").splitlines()
     sheet.write_text("\n".join([f"{lines[0]},Owner,,Return Address", f"{lines[1]},Ann,,"]), "utf-8")
-    pipeline.check(SheetOptions(sheet=sheet), listener)
-    pipeline.check(SheetOptions(sheet=write_sheet(1, name="b.csv")), listener)
-    assert listener.all("note") == [["Not used: the columns Owner, Return Address."]]
+    running.check(sheet, listener)
+    running.check(write_sheet(1, name="b.csv"), listener)
+    assert listener.all("note") == [("Not used: the columns Owner, Return Address.",)]
 
 
 def test_a_second_run_in_one_folder_is_told_so(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
@@ -330,10 +326,9 @@ def test_a_clock_that_jumps_sends_nothing_too_early(
         now = time.time()
         return now + jump if now > started + 1.0 else now
 
-    options = SheetOptions(sheet=write_sheet(40))
     how = RunOptions(look_up_after=0.5, stop_after=0)
-    connect = nullcontext(connection(service, rates=(Rate(30, 1.0),)))
-    result = pipeline.run(options, how, lambda _: connect, listener, wall_clock=wall_clock)
+    to = connection(service, rates=(Rate(30, 1.0),))
+    result = running.run(write_sheet(40), to, listener, how, wall_clock=wall_clock)
     assert result.summary.statuses == {Status.CREATED: 40}
     assert result.summary.seconds < 30
     assert all(received.carried_out == 1 for received in service.state.creates.values())
@@ -413,10 +408,10 @@ def test_mended_rows_survive_every_check(
         [*rows, ("frail.one", "102", "202", "weak-one", "", ""), ("frail.two", "102", "202", "weak2", "", "")]
     )
     failures = sheet.parent / "acme-run" / "failures.csv"
-    pipeline.check(SheetOptions(sheet=sheet), listener)
+    running.check(sheet, listener)
     for broken, mended in (("weak-one", "Better-Pass-1!"), ("weak2", "Better-Pass-2!")):
         failures.write_text(failures.read_text("utf-8-sig").replace(broken, mended), "utf-8")
-        pipeline.check(SheetOptions(sheet=failures), listener)
+        running.check(failures, listener)
     assert cells_by_sheet_row(failures, read_csv) == {
         "5": ("frail.one", "Better-Pass-1!"),
         "6": ("frail.two", "Better-Pass-2!"),
@@ -441,7 +436,7 @@ def test_rows_whose_cells_could_not_be_told_apart_keep_their_places(
     failures = sheet.parent / "acme-run" / "failures.csv"
     results = sheet.parent / "acme-run" / "results.csv"
     for path in (sheet, failures, failures):
-        pipeline.check(SheetOptions(sheet=path), listener)
+        running.check(path, listener)
         assert [line["sheet_row"] for line in read_csv(results)] == ["2", "3", "4"]
         assert [line["sheet_row"] for line in read_csv(failures)] == ["2", "4"]
     text = failures.read_text("utf-8-sig")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import stat
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import running
 
-from provisioner import pipeline, run_log
+from provisioner import run_log
 from provisioner.errors import RunFolderError
 from provisioner.records import Exchange, Status
-from provisioner.settings import RunOptions, SheetOptions
+from provisioner.settings import SheetOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def test_every_request_is_logged_with_its_status_and_time(
     service = sandbox(latency=0.02, latency_spread=0.0, throttle="100/s")
     sheet = write_sheet([(f"user{n}", "101", "201", f"Sheet-Pass-{n}!", "", "") for n in range(30)])
     options = SheetOptions(sheet=sheet, fill={"reply_to": "reply@filled.example"})
-    result = pipeline.run(options, RunOptions(), lambda _: nullcontext(connection(service)), listener)
+    result = running.run(options, connection(service), listener)
     lines = (sheet.parent / "acme-run" / "run.log").read_text("utf-8").splitlines()
     assert all(LINE.fullmatch(line) for line in lines)
     requests = [line for line in lines if re.search(r" (GET|POST) /\S* \d{3} \d+\.\d{3} s$", line)]

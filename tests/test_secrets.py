@@ -11,11 +11,11 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import running
 
-from provisioner import pipeline
 from provisioner.records import Request, Status
 from provisioner.secret import Secret
-from provisioner.settings import Connection, SheetOptions
+from provisioner.settings import Connection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +116,7 @@ def test_a_piece_of_a_password_stands_in_failures_csv_alone(
     sheet = tmp_path / "acme.csv"
     sheet.write_text(f"{header}\n{line}\n", encoding="utf-8")
     for path in (sheet, tmp_path / "acme-run" / "failures.csv"):
-        result = pipeline.check(SheetOptions(sheet=path), listener)
+        result = running.check(path, listener)
         assert result.summary.statuses.keys() == {Status.INVALID}
         assert "May-See-4711!" not in f"{result} {vars(listener)}"
         for name, content in contents(tmp_path / "acme-run").items():

@@ -10,7 +10,7 @@ import pytest
 from provisioner.defaults import API_URL
 from provisioner.errors import SettingsError
 from provisioner.secret import Secret
-from provisioner.settings import Connection, check_api_url, service_name
+from provisioner.settings import Connection, check_api_url
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,20 @@ def test_a_proxy_that_cannot_be_used_is_told_at_once_and_not_shown(proxy: str) -
 
 def test_practice_is_one_service_wherever_it_is_served() -> None:
     """A journal knows a stand-in on any port again, and tells other services apart by origin."""
-    assert service_name("http://127.0.0.1:5000") == service_name("http://localhost:6000") == "practice"
-    assert service_name("https://API.example") == service_name("https://api.example") == "https://api.example"
-    assert service_name("https://api.example") != service_name("https://api.example:8443")
+
+    def name(url: str, *, practice: bool = False) -> str:
+        return Connection(api_url=url, api_key=Secret("k3y"), practice=practice).service_name
+
+    assert name("http://127.0.0.1:5000", practice=True) == name("http://localhost:6000", practice=True) == "practice"
+    assert name("https://API.example") == name("https://api.example") == "https://api.example"
+    assert name("https://api.example") != name("https://api.example:8443")
+    assert name("http://127.0.0.1:5000") == "http://127.0.0.1:5000", "a tunnel to the service, for all that is known"
+
+
+def test_what_is_not_on_this_computer_is_never_called_practice() -> None:
+    """Somebody would agree to it."""
+    with pytest.raises(SettingsError, match="not on this computer"):
+        Connection(api_url="https://api.example", api_key=Secret("k3y"), practice=True)
 
 
 @pytest.mark.parametrize("path", ["mailbox/", "/mailbox", "", "/mail box/", "/mäilbox/", "/mailbox/\n"])

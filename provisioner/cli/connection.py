@@ -57,7 +57,8 @@ def connector(
         create_path = options.get("create_path", CREATE_PATH)
         form: Any = "guide" if create_path == CREATE_PATH else "reference"
         with serve(SandboxOptions(state=state, keep_passwords=False, create_form=form)) as sandbox:
-            yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), rates=rates, create_path=create_path)
+            key = Secret(sandbox.api_key)
+            yield Connection(api_url=sandbox.url, api_key=key, rates=rates, create_path=create_path, practice=True)
 
     return sandboxed
 

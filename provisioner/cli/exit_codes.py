@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from provisioner.errors import InterruptedRunError, ProvisionerError, StoppedError
 
 if TYPE_CHECKING:
-    from provisioner.pipeline import RunResult
+    from provisioner.result import RunResult
 
 DONE, ROWS_LEFT, UNUSABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes; of several sheets the greatest counts."""

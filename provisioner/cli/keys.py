@@ -23,6 +23,8 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
     It is asked for, or read from a pipe, and tried before it is kept.
     """
     with explained(verbose=verbose), screen_progress(quiet=False) as listener:
+        import anyio
+
         from provisioner import account as account_calls
         from provisioner import console, keys
         from provisioner.settings import Connection
@@ -33,7 +35,7 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
             text = sys.stdin.readline()
         entry = keys.Login(api_url or API_URL, keys.check(text.strip()))
         connection = Connection(api_url=entry.api_url, api_key=entry.api_key, proxy=proxy_for(entry.api_url))
-        known = account_calls.account(connection, listener)
+        known = anyio.run(account_calls.account, connection, listener)
         keys.keep(profile or keys.DEFAULT_PROFILE, entry)
         whose = known.facts.get("name") or known.facts.get("email")
         console.say(f"The key{f' of {whose}' if whose else ''} is kept for {entry.api_url}.")

@@ -14,7 +14,7 @@ from provisioner.cli.options import STANDARD_INPUT, STDIN, SheetCommand
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provisioner.pipeline import RunResult
+    from provisioner.result import RunResult
 
 PROGRAM = "provisioner"
 

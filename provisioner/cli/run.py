@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +27,16 @@ from provisioner.cli.options import (
     verify_options,
 )
 from provisioner.cli.progress import screen_progress
+from provisioner.cli.signals import answerable, interrupting
 from provisioner.defaults import RATE, STOP_AFTER, WORKERS
 from provisioner.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from provisioner.events import Listener
-    from provisioner.pipeline import RunResult
     from provisioner.records import Rate
+    from provisioner.result import RunResult
     from provisioner.settings import SheetOptions
     from provisioner.summary import RunPreview
 
@@ -100,6 +101,7 @@ def run(
         from provisioner import pipeline
         from provisioner.service.rate_limiter import RateLimiter
         from provisioner.settings import RunOptions
+        from provisioner.stages.stop_signal import StopSignal
 
         how = RunOptions(
             limit=limit,
@@ -116,19 +118,30 @@ def run(
                 "The sheet comes from standard input, so you cannot be asked before anything is sent.",
                 remedy="See with check what is in it, then add --yes; or run it as a file.",
             )
-        confirm = _confirmation(yes=yes, quiet=options["quiet"])
-        _work_through(
-            options,
-            lambda sheet, listener: pipeline.run(
-                sheet,
-                how,
-                connect,
-                listener,
-                confirm=confirm,
-                next_command=lambda result: alone(result, options),
-                limiter=limiter,
-            ),
-        )
+        ask = _question(yes=yes, quiet=options["quiet"])
+
+        async def work(sheet: SheetOptions, listener: Listener) -> RunResult:
+            with ExitStack() as stack:
+                stop_signal = StopSignal()
+
+                async def confirm(preview: RunPreview) -> bool:
+                    agreed = ask(preview)
+                    # Before this, Ctrl-C ends the program: there is nothing to end gently.
+                    stack.enter_context(interrupting(stop_signal))
+                    return agreed
+
+                return await pipeline.run(
+                    sheet,
+                    how,
+                    connect,
+                    listener,
+                    confirm=confirm,
+                    next_command=_command_for(options),
+                    stop_signal=stop_signal,
+                    limiter=limiter,
+                )
+
+        _work_through(options, work)
 
 
 @click.command(cls=SheetCommand, epilog=ENVIRONMENT)
@@ -138,34 +151,48 @@ def check(**options: Any) -> None:
     with explained(verbose=options["verbose"]):
         from provisioner import pipeline
 
-        _work_through(
-            options,
-            lambda sheet, listener: pipeline.check(
-                sheet, listener, next_command=lambda result: alone(result, options, checking=True)
-            ),
-            checking=True,
-        )
+        def work(sheet: SheetOptions, listener: Listener) -> Awaitable[RunResult]:
+            return pipeline.check(sheet, listener, next_command=_command_for(options, checking=True))
+
+        _work_through(options, work, checking=True)
+
+
+def _command_for(options: dict[str, Any], *, checking: bool = False) -> Callable[[RunResult], str]:
+    """The command that goes on with one sheet. It may be asked for in another thread, which has no click context."""
+    context = click.get_current_context()
+
+    def command(result: RunResult) -> str:
+        with context.scope(cleanup=False):
+            return alone(result, options, checking=checking)
+
+    return command
 
 
 def _work_through(
-    options: dict[str, Any], work: Callable[[SheetOptions, Any], RunResult], *, checking: bool = False
+    options: dict[str, Any], work: Callable[[SheetOptions, Any], Awaitable[RunResult]], *, checking: bool = False
 ) -> None:
     """Do one sheet after the other, show what all of them came to, and exit with the code that says so.
 
     None is begun before all of them can be read; none after one that had to be stopped.
     """
+    import anyio
+
     run_results: list[RunResult] = []
     with _files(options["sheets"], options["out"]) as files:
         chosen = [_read_sheet_options(options, file) for file in files]
         _refuse_what_cannot_go_together(chosen)
-        try:
+
+        async def work_through() -> None:
             for sheet in chosen:
                 with screen_progress(quiet=options["quiet"]) as listener:
                     run_results.append(
-                        work(sheet, _headed(listener, sheet, checking=checking) if len(chosen) > 1 else listener)
+                        await work(sheet, _headed(listener, sheet, checking=checking) if len(chosen) > 1 else listener)
                     )
                 if run_results[-1].stopped is not None:
                     break
+
+        try:
+            anyio.run(work_through)
         finally:
             if run_results:
                 not_begun = [str(sheet.sheet) for sheet in chosen[len(run_results) :]]
@@ -209,7 +236,8 @@ def _files(sheets: Sequence[Path], out: Path | None) -> Iterator[list[Path]]:
 
 def _refuse_what_cannot_go_together(chosen: Sequence[SheetOptions]) -> None:
     """Several sheets need a folder each, and all of them can be read before the first is begun."""
-    from provisioner import pipeline, run_folder
+    from provisioner import run_folder
+    from provisioner.stages.prepare import prepare
 
     if len(chosen) == 1:
         return
@@ -220,7 +248,7 @@ def _refuse_what_cannot_go_together(chosen: Sequence[SheetOptions]) -> None:
             remedy="Leave out --out, or run the sheets one after the other, each with a folder of its own.",
         )
     for sheet in chosen:
-        pipeline.load(sheet)
+        prepare(sheet)
 
 
 def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
@@ -238,20 +266,23 @@ def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
     )
 
 
-def _confirmation(*, yes: bool, quiet: bool) -> Callable[[RunPreview], bool]:
+def _question(*, yes: bool, quiet: bool) -> Callable[[RunPreview], bool]:
     """What says what a run is about to do and, where somebody sits at the terminal, asks once whether it shall."""
     from provisioner import console
     from provisioner.messages import count
 
-    def confirm(preview: RunPreview) -> bool:
+    def ask(preview: RunPreview) -> bool:
         most = preview.to_send + preview.to_look_up
         asks = not yes and most > 0 and sys.stdin.isatty() and sys.stderr.isatty()
         if asks or not quiet:
             console.show_preview(preview)
+        if not asks:
+            return True
         up_to = "up to " if preview.to_look_up else ""
-        return not asks or click.confirm(f"Create {up_to}{count(most, 'mailbox', 'mailboxes')} now?", err=True)
+        with answerable():
+            return click.confirm(f"Create {up_to}{count(most, 'mailbox', 'mailboxes')} now?", err=True)
 
-    return confirm
+    return ask
 
 
 def _show(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ LISTINGS = ("mailboxes", "domains", "relay-servers", "projects")
 def list_(*, what: str, form: str | None, **options: Any) -> None:
     """List what the account has: mailboxes, domains, relay-servers or projects."""
     with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
+        import anyio
+
         from provisioner import account as account_calls
         from provisioner import console
         from provisioner.messages import count
@@ -43,7 +46,7 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
                 table = console.CsvTable(columns)
             else:
                 table = console.JsonTable() if form == "json" else console.Table(columns)
-            number = account_calls.listing(connection, listing, listener, table.show)
+            number = anyio.run(account_calls.listing, connection, listing, listener, table.show)
         table.close()
         console.say(count(number, what.rstrip("s").replace("-", " "), what.replace("-", " ")) + ".")
 
@@ -55,11 +58,13 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
 def account(*, as_json: bool, **options: Any) -> None:
     """Show who the key belongs to, and the settings for mail programs."""
     with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
+        import anyio
+
         from provisioner import account as account_calls
         from provisioner import console
 
         with connector(options)(None) as connection:
-            known = account_calls.account(connection, listener)
+            known = anyio.run(account_calls.account, connection, listener)
         (console.print_account_json if as_json else console.show_account)(known)
 
 
@@ -78,6 +83,8 @@ def export(*, service: str, output: Path | None, force: bool, only: Path | None,
     It holds the mailboxes' passwords, so the file can be read by you alone.
     """
     with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
+        import anyio
+
         from provisioner import account as account_calls
         from provisioner import console, run_folder
         from provisioner.messages import count
@@ -87,7 +94,7 @@ def export(*, service: str, output: Path | None, force: bool, only: Path | None,
         only_run = run_folder.existing(only) if only is not None else None
         with connector(options)(only_run) as connection:
             into = output if output is not None else sys.stdout.buffer
-            exported = account_calls.export(connection, service, listener, into, only=only_run)
+            exported = anyio.run(partial(account_calls.export, connection, service, listener, into, only=only_run))
         console.say(f"{count(exported.rows, 'mailbox', 'mailboxes')} for {service}.")
         if exported.missing:
             console.say(f"{count(exported.missing, 'mailbox', 'mailboxes')} of the run the service left out.")

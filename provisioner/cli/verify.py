@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,14 @@ def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **option
     each server, and never one that the mailbox was not created with.
     """
     with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
+        import anyio
+
         from provisioner import console, verification
 
         how = read_verify_options(options)
         connect = None if how.imap_host and how.smtp_host else connector(options)
-        verified = verification.verify_run(run, sheets, how, connect, listener, schema_file=schema)
+        work = partial(verification.verify_run, run, sheets, how, connect, listener, schema_file=schema)
+        verified = anyio.run(work)
         console.show_logins(verified.counts, verified.bad, same_command())
         console.say(f"Every mailbox: {verified.results}")
     raise SystemExit(ROWS_LEFT if verified.counts.failed or verified.counts.untried else DONE)

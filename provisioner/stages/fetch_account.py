@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provisioner.records import Listing, Resource, Resources
+from provisioner.errors import StoppedError
+from provisioner.records import Account, Listing, Resource, Resources
 from provisioner.service import ListingUnavailableError
+from provisioner.stages.verify import servers
 
 if TYPE_CHECKING:
     from provisioner.events import Listener
     from provisioner.service import Service
+    from provisioner.stages.context import RunContext
 
 
-async def fetch_account(service: Service, listener: Listener) -> Resources:
+@dataclass(frozen=True)
+class FetchedAccount:
+    """What is known of the account."""
+
+    account: Account | None = None
+    """None if it was not asked for, or could not be had."""
+    resources: Resources | None = None
+    """None likewise."""
+    trouble: StoppedError | None = None
+    """Why the service could not be asked. It matters only if something is to be sent."""
+
+
+async def fetch_account(context: RunContext) -> FetchedAccount:
+    """Ask who the key belongs to and what the account has; an interruption ends it early.
+
+    Raises SettingsError if mailboxes are to be logged in to and the account names no mail servers.
+    """
+    account = resources = trouble = None
+    try:
+        with context.stop_signal.cancelling():
+            account = await context.service.account()
+            if context.options.verify is not None:
+                servers(account, context.options.verify)
+            resources = await _resources(context.service, context.listener)
+    except StoppedError as error:
+        trouble = error
+    return FetchedAccount(account, resources, trouble)
+
+
+async def _resources(service: Service, listener: Listener) -> Resources:
     """List what the account has, each kind once; a list that cannot be had is noted. Raises StoppedError."""
     found: dict[Listing, tuple[Resource, ...] | None] = {}
     for listing in (Listing.DOMAINS, Listing.RELAY_SERVERS, Listing.PROJECTS):

@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING
 import anyio
 
 from provisioner.errors import StoppedError
-from provisioner.journal import Finished, Journal
+from provisioner.journal import Finished
 from provisioner.messages import duration
 from provisioner.records import Created, Failed, Gone, OpenTask, Pending, Status, TaskAnswer, Unconfirmed
 from provisioner.service.rate_limiter import LimiterClosedError, Permit, Priority
 from provisioner.stages.stop_signal import FailureStreak
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from provisioner.events import Listener
-    from provisioner.service import Service
-    from provisioner.service.rate_limiter import RateLimiter
-    from provisioner.stages.stop_signal import StopSignal
+    from provisioner.stages.context import RunContext
 
 YOUNGEST = 0.5
 """Seconds: no task is asked about sooner, nor two questions about it follow each other more closely."""
@@ -165,33 +162,18 @@ class Agenda:
 class Poller:
     """What the workers that ask about the tasks of one run share."""
 
-    def __init__(
-        self,
-        service: Service,
-        limiter: RateLimiter,
-        journal: Journal,
-        stop_signal: StopSignal,
-        listener: Listener,
-        *,
-        wall_clock: Callable[[], float],
-        stop_after: int,
-        task_timeout: float,
-        gone_after: float = GONE_AFTER,
-    ) -> None:
-        """`task_timeout` is how many seconds a task may take in this run before it is left `unfinished`.
-
-        One that the service does not know after `gone_after` seconds is given up, and its row is in doubt.
-        """
-        self._service = service
-        self._limiter = limiter
-        self._journal = journal
-        self._stop_signal = stop_signal
-        self._streak = FailureStreak(stop_signal, stop_after)
-        self._listener = listener
-        self._now = wall_clock
-        self._task_timeout = task_timeout
+    def __init__(self, context: RunContext, *, gone_after: float = GONE_AFTER) -> None:
+        """A task that the service does not know after `gone_after` seconds is given up, and its row is unknown."""
+        self._service = context.service
+        self._limiter = context.limiter
+        self._journal = context.journal
+        self._stop_signal = context.stop_signal
+        self._streak = FailureStreak(context.stop_signal, context.options.stop_after)
+        self._listener = context.listener
+        self._now = context.wall_clock
+        self._task_timeout = context.options.task_timeout
         self._gone_after = gone_after
-        self._agenda = Agenda(task_timeout, limiter.spacing)
+        self._agenda = Agenda(self._task_timeout, context.limiter.spacing)
         self._open = 0
         self._complete = False
         self._given_up = False
@@ -199,7 +181,7 @@ class Poller:
         self._sleeps_until = math.inf
         self._wake = anyio.Event()
         self.unconfirmed_rows: list[Unconfirmed] = []
-        """Rows of which only a look at the service's list can tell what became of them."""
+        """Rows that only the service's list can settle."""
 
     def follow(self, task: OpenTask) -> None:
         """Take on a task that was accepted just now."""
@@ -220,9 +202,9 @@ class Poller:
         self._wake.set()
 
     async def poll(self, *, workers: int) -> None:
-        """Ask about every task, `workers` at a time at most, until none is open or the pace lets nothing be asked.
+        """Ask about every task, at most `workers` at a time, until none is open, or the limiter is closed.
 
-        Systemic trouble halts the run and is never raised here.
+        Systemic trouble stops the run and is never raised here.
         """
         async with anyio.create_task_group() as watch:
             watch.start_soon(self._give_up_when_closed)

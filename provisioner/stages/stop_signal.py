@@ -2,40 +2,75 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 
-from provisioner.errors import SameFailureError, StoppedError
+from provisioner.errors import InterruptedRunError, SameFailureError, StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class StopSignal:
-    """Remembers the first reason to stop. For one event loop."""
+    """Stops one run, and remembers the first reason. Use it in the event loop of the run.
+
+    From another thread, call `interrupt` through the loop: `loop.call_soon_threadsafe(stop_signal.interrupt)` with
+    asyncio, `token.run_sync_soon(stop_signal.interrupt)` with Trio.
+    """
 
     def __init__(self) -> None:
         self.reason: StoppedError | None = None
-        self._called = anyio.Event()
-        self._listeners: list[Callable[[StoppedError], None]] = []
+        self._interruptions = 0
+        self._event = anyio.Event()
+        self._set_callbacks: list[Callable[[StoppedError], None]] = []
+        self._interrupt_callbacks: list[Callable[[int], None]] = []
 
-    def on_set(self, listener: Callable[[StoppedError], None]) -> None:
-        """Have `listener` called once, at once, when the run is told to stop."""
-        self._listeners.append(listener)
+    def on_set(self, callback: Callable[[StoppedError], None]) -> None:
+        """Have `callback` called with the first reason, as soon as there is one."""
+        self._set_callbacks.append(callback)
 
     def set(self, reason: StoppedError) -> None:
-        """Let no further create begin. A later reason than the first changes nothing."""
+        """Let no further create begin. Only the first reason counts."""
         if self.reason is not None:
             return
         self.reason = reason
-        self._called.set()
-        for listener in self._listeners:
-            listener(reason)
+        self._event.set()
+        for callback in self._set_callbacks:
+            callback(reason)
+
+    def interrupt(self) -> None:
+        """Stop the run: gently the first time, at once the second.
+
+        Gently: nothing more is sent, and tasks in flight are polled for some seconds. The files are written in both
+        cases.
+        """
+        self._interruptions += 1
+        self.set(InterruptedRunError("The run was interrupted.", remedy="Run again to go on."))
+        for callback in list(self._interrupt_callbacks):
+            callback(self._interruptions)
 
     async def wait(self) -> None:
-        """Until the run is told to stop."""
-        await self._called.wait()
+        """Return when the run is told to stop."""
+        await self._event.wait()
+
+    @contextmanager
+    def on_interrupt(self, callback: Callable[[int], None]) -> Iterator[None]:
+        """Have `callback` called at each interruption inside, with its number: 1 for the first of the run."""
+        self._interrupt_callbacks.append(callback)
+        try:
+            yield
+        finally:
+            self._interrupt_callbacks.remove(callback)
+
+    @contextmanager
+    def cancelling(self) -> Iterator[None]:
+        """Cancel what is awaited inside as soon as the run is interrupted, or at once if it was before."""
+        with anyio.CancelScope() as scope, self.on_interrupt(lambda _: scope.cancel()):
+            if self._interruptions:
+                scope.cancel()
+            yield
 
 
 class FailureStreak:
@@ -59,7 +94,6 @@ class FailureStreak:
             self._stop_signal.set(
                 SameFailureError(
                     f"{self._length} rows in a row failed with the same cause: {cause}",
-                    remedy="Mend the cause before more rows are sent, then run again. "
-                    "--stop-after 0 goes on whatever happens.",
+                    remedy="Fix the cause, then run again. --stop-after 0 sends the rest whatever happens.",
                 )
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from provisioner.errors import StoppedError
-from provisioner.journal import Finished, Journal, SendCancelled, Sending, TaskAccepted
+from provisioner.journal import Finished, SendCancelled, Sending, TaskAccepted
 from provisioner.records import Accepted, CreateAnswer, Created, Job, Lost, OpenTask, Refused, Status, Unconfirmed
 from provisioner.service.rate_limiter import LimiterClosedError, Priority
 from provisioner.stages.stop_signal import FailureStreak
@@ -17,10 +17,7 @@ from provisioner.stages.stop_signal import FailureStreak
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from provisioner.events import Listener
-    from provisioner.service import Service
-    from provisioner.service.rate_limiter import RateLimiter
-    from provisioner.stages.stop_signal import StopSignal
+    from provisioner.stages.context import RunContext
 
 TAKEN = "the service says that it exists already; it was not looked up before the run ended"
 """Of a row whose refusal is still to be looked up."""
@@ -32,35 +29,24 @@ each that was announced and not answered is a row in doubt for whoever comes aft
 class Submitter:
     """What the workers of one run share."""
 
-    def __init__(
-        self,
-        service: Service,
-        limiter: RateLimiter,
-        journal: Journal,
-        stop_signal: StopSignal,
-        listener: Listener,
-        *,
-        wall_clock: Callable[[], float],
-        stop_after: int,
-        accepted: Callable[[OpenTask], None],
-    ) -> None:
-        """`accepted` is told of each task as soon as its ID is in the journal; `stop_after` is the streak's limit."""
-        self._service = service
-        self._limiter = limiter
-        self._journal = journal
-        self._stop_signal = stop_signal
-        self._streak = FailureStreak(stop_signal, stop_after)
-        self._listener = listener
-        self._now = wall_clock
+    def __init__(self, context: RunContext, *, accepted: Callable[[OpenTask], None]) -> None:
+        """`accepted` is told of each task as soon as its ID is in the journal."""
+        self._service = context.service
+        self._limiter = context.limiter
+        self._journal = context.journal
+        self._stop_signal = context.stop_signal
+        self._streak = FailureStreak(context.stop_signal, context.options.stop_after)
+        self._listener = context.listener
+        self._now = context.wall_clock
         self._accepted = accepted
-        self._announcing = anyio.Semaphore(1 + math.ceil(LEAD / limiter.spacing), fast_acquire=True)
+        self._announcing = anyio.Semaphore(1 + math.ceil(LEAD / context.limiter.spacing), fast_acquire=True)
         self.unconfirmed_rows: list[Unconfirmed] = []
-        """Rows of which only a look at the service's list can tell what became of them."""
+        """Rows that only the service's list can settle."""
 
     async def submit(self, jobs: Iterable[Job], *, workers: int) -> None:
-        """Send every job once, `workers` at a time at most; a halt leaves the rest as it is.
+        """Send every job once, at most `workers` at a time; when the run is stopped, the rest stays as it is.
 
-        Returns when the last answer is in the journal. Systemic trouble halts the run and is never raised here.
+        Returns when the last answer is in the journal. Systemic trouble stops the run and is never raised here.
         """
         waiting = iter(jobs)
 
@@ -78,7 +64,7 @@ class Submitter:
                 group.start_soon(work)
 
     async def _send(self, job: Job) -> None:
-        """Announce one job, send it and store what came of it; nothing at all where the run was halted."""
+        """Record the intent, send the request and record the answer; does nothing once the run is stopped."""
         async with self._announcing:
             if self._stop_signal.reason is not None:
                 return

@@ -16,11 +16,12 @@ import anyio
 import anyio.to_thread
 
 from provisioner.certificates import trusted
-from provisioner.errors import SettingsError
+from provisioner.errors import SettingsError, StoppedError
 from provisioner.journal import Journal, JournalRow, LoginChecked, password_check
 from provisioner.mail import imap_login, smtp_login
 from provisioner.records import IMAPS_PORT, SMTPS_PORT, Account, LoginAnswer, LoginState, MailLogin, MailServer, Status
 from provisioner.secret import Secret
+from provisioner.stages.resolve import Resolver
 from provisioner.summary import LoginCounts
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from provisioner.mail import Attempt
     from provisioner.settings import VerifyOptions
     from provisioner.sheets import Sheet
+    from provisioner.stages.context import RunContext
 
 WORKERS = 8
 """Mailboxes that are logged in to at once: mail servers count connections from one address."""
@@ -125,6 +127,33 @@ async def verify(
         pause *= 2
     good = sum(work.is_good(login) for login in mailboxes.ready)
     return LoginCounts(ok=good, failed=len(mailboxes.ready) - good, untried=len(mailboxes.untried))
+
+
+async def verify_created(context: RunContext, sheet: Sheet, account: Account | None) -> LoginCounts | None:
+    """Log in to the created mailboxes that were not proved yet, if the run is to do so and was not stopped.
+
+    `account` is None if it was not asked yet. An interruption ends it; returns None if it was not carried out whole.
+    Raises SettingsError if a mail server is missing, and JournalError.
+    """
+    how, journal = context.options.verify, context.journal
+    if how is None or context.stop_signal.reason is not None:
+        return None
+    with context.stop_signal.cancelling():
+        try:
+            both = servers(account or await context.service.account(), how)
+        except StoppedError as error:
+            context.stop_signal.set(error)
+            return None
+        mailboxes = await anyio.to_thread.run_sync(_created, journal, sheet, context.wall_clock())
+        return await verify(mailboxes, both, journal, context.listener, patience=how.patience)
+    return None
+
+
+def _created(journal: Journal, sheet: Sheet, now: float) -> Gathered:
+    rows = (row for row in journal.record_rows() if {row.imap, row.smtp} != {LoginState.OK})
+    resolver = Resolver(None)
+    known = passwords(sheet, lambda email, domain: resolver.identity(email, domain).key)
+    return gather(rows, known, now)
 
 
 class _Server:

@@ -351,7 +351,7 @@ def test_money_is_spent_only_when_a_person_agrees(
     monkeypatch.setenv("MISSION_INBOX_API_KEY", service.api_key)
     sheet = write_sheet([(name, "101", "201", PASSWORD, "", "") for name in ("ann", "bob", "b d")])
     finished, shown = terminal("run", sheet, "--api-url", service.url, answer=answer)
-    assert "2 mailboxes to create for practice" in shown
+    assert f"2 mailboxes to create at {service.url}" in shown
     assert "1 row is invalid" in shown
     assert "results.csv" in shown.partition("[y/N]")[0]
     assert shown.count("[y/N]") == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from random import Random
@@ -14,20 +13,20 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from running import context_of
 
 from provisioner.errors import KeyRefusedError, SameFailureError
 from provisioner.records import Accepted, Failed, Job, OpenTask, Rate, Request, RowId, Status, TaskId
 from provisioner.secret import Secret
-from provisioner.service import Service
-from provisioner.service.rate_limiter import Priority, RateLimiter
-from provisioner.stages.poll import EARLY, YOUNGEST, Agenda, Followed, Poller, TypicalAge
-from provisioner.stages.stop_signal import StopSignal
+from provisioner.service.rate_limiter import Priority
+from provisioner.stages.poll import EARLY, GONE_AFTER, YOUNGEST, Agenda, Followed, Poller, TypicalAge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from provisioner.journal import Journal
     from provisioner.settings import Connection
+    from provisioner.stages.context import RunContext
 
 SPACING = 0.1
 
@@ -238,19 +237,11 @@ def test_every_task_is_asked_about_until_it_ends_or_its_time_is_up(durations: Se
 class Work:
     """A poller with all that it needs."""
 
-    def __init__(self, service: Service, limiter: RateLimiter, journal: Journal, listener: Any, **options: Any) -> None:
-        self.service = service
-        self.limiter = limiter
-        self.stop_signal = StopSignal()
-        self.poller = Poller(
-            service,
-            limiter,
-            journal,
-            self.stop_signal,
-            listener,
-            wall_clock=time.time,
-            **{"stop_after": 0, "task_timeout": 60.0, **options},
-        )
+    def __init__(self, context: RunContext, *, gone_after: float) -> None:
+        self.service = context.service
+        self.limiter = context.limiter
+        self.stop_signal = context.stop_signal
+        self.poller = Poller(context, gone_after=gone_after)
 
     async def accept(self, job: Job) -> OpenTask:
         """Create a mailbox without the journal's knowing how."""
@@ -267,10 +258,12 @@ class Work:
 
 
 @asynccontextmanager
-async def working(to: Connection, journal: Journal, listener: Any, **options: Any) -> AsyncIterator[Work]:
-    limiter = RateLimiter(to.rates)
-    async with Service(to, limiter, listener) as service:
-        yield Work(service, limiter, journal, listener, **options)
+async def working(
+    to: Connection, journal: Journal, listener: Any, *, gone_after: float = GONE_AFTER, **options: Any
+) -> AsyncIterator[Work]:
+    context = context_of(to, journal, listener, **options)
+    async with context.service:
+        yield Work(context, gone_after=gone_after)
 
 
 def statuses(stored: Callable[[], Any]) -> list[str]:
@@ -442,7 +435,7 @@ async def test_when_nothing_may_be_asked_any_more_nobody_waits(
                 work.poller.follow(task)
             work.poller.no_more()
         assert anyio.current_time() - started < 1
-    assert listener.all("finished") == [[Status.UNFINISHED]] * 12
+    assert listener.all("finished") == [(Status.UNFINISHED,)] * 12
     assert work.stop_signal.reason is None
 
 
@@ -462,7 +455,7 @@ async def test_a_key_that_is_refused_meanwhile_halts_the_run(
         work.poller.no_more()
         await work.poller.poll(workers=2)
     assert isinstance(work.stop_signal.reason, KeyRefusedError)
-    assert listener.all("finished") == [[Status.UNFINISHED]] * 3
+    assert listener.all("finished") == [(Status.UNFINISHED,)] * 3
 
 
 @pytest.mark.anyio

@@ -9,17 +9,17 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from running import context_of
 
 from provisioner.records import Resource, Resources, Row
 from provisioner.secret import Secret
-from provisioner.service import Service
-from provisioner.service.rate_limiter import RateLimiter
-from provisioner.stages.fetch_account import fetch_account
+from provisioner.stages.fetch_account import FetchedAccount, fetch_account
 from provisioner.stages.resolve import Resolver, duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from provisioner.journal import Journal
     from provisioner.settings import Connection
 
 ACCOUNT = Resources(
@@ -152,11 +152,11 @@ def test_any_cells_resolve_without_an_exception(email: str, cell: str) -> None:
 
 @pytest.mark.parametrize("paginated", [False, True])
 def test_the_account_is_listed_once(
-    sandbox: Any, connection: Callable[..., Connection], listener: Any, *, paginated: bool
+    sandbox: Any, connection: Callable[..., Connection], journal: Journal, listener: Any, *, paginated: bool
 ) -> None:
     """One list for each kind, every page of it; domains say whether they are verified."""
     service = sandbox(paginated=paginated, page_size=3)
-    found = ask(connection(service), listener)
+    found = ask(connection(service), journal, listener)
     assert found.domains is not None
     assert [(domain.id, domain.verified) for domain in found.domains] == [
         (101, True),
@@ -169,19 +169,23 @@ def test_the_account_is_listed_once(
     assert listener.all("note") == []
 
 
-def test_a_list_that_the_service_lacks_is_noted_once(sandbox: Any, connection: Any, listener: Any) -> None:
+def test_a_list_that_the_service_lacks_is_noted_once(
+    sandbox: Any, connection: Any, journal: Any, listener: Any
+) -> None:
     """A 404 is no trouble: the service will decide."""
-    found = ask(connection(sandbox(no_projects=True)), listener)
+    found = ask(connection(sandbox(no_projects=True)), journal, listener)
     assert found.projects is None
     ((note,),) = listener.all("note")
     assert "projects" in note
     assert "404" in note
 
 
-def ask(connection: Connection, listener: Any) -> Resources:
-    async def go() -> Resources:
-        async with Service(connection, RateLimiter(connection.rates), listener) as service:
-            await service.account()
-            return await fetch_account(service, listener)
+def ask(connection: Connection, journal: Journal, listener: Any) -> Resources:
+    async def go() -> FetchedAccount:
+        context = context_of(connection, journal, listener)
+        async with context.service:
+            return await fetch_account(context)
 
-    return anyio.run(go)
+    fetched = anyio.run(go)
+    assert fetched.resources is not None
+    return fetched.resources

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 import pytest
+from running import context_of
 
 from provisioner.errors import JournalError, KeyRefusedError, SameFailureError
 from provisioner.records import OpenTask, Rate, Status
 from provisioner.secret import Secret
-from provisioner.service import Service
-from provisioner.service.rate_limiter import Priority, RateLimiter
+from provisioner.service.rate_limiter import Priority
 from provisioner.service.transport import ConnectionPool
-from provisioner.stages.stop_signal import StopSignal
 from provisioner.stages.submit import Submitter
 
 if TYPE_CHECKING:
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from provisioner.journal import Journal
     from provisioner.records import Job
     from provisioner.settings import Connection
+    from provisioner.stages.context import RunContext
 
 pytestmark = pytest.mark.anyio
 
@@ -33,31 +32,20 @@ pytestmark = pytest.mark.anyio
 class Work:
     """A submitter with all that it needs, and what came of it."""
 
-    def __init__(
-        self, service: Service, limiter: RateLimiter, journal: Journal, listener: Any, *, stop_after: int
-    ) -> None:
-        self.limiter = limiter
-        self.stop_signal = StopSignal()
-        self.stop_signal.on_set(lambda _reason: limiter.close(Priority.CREATE))
+    def __init__(self, context: RunContext) -> None:
+        self.limiter = context.limiter
+        self.stop_signal = context.stop_signal
+        self.stop_signal.on_set(lambda _reason: self.limiter.close(Priority.CREATE))
         self.accepted: list[OpenTask] = []
-        self.submitter = Submitter(
-            service,
-            limiter,
-            journal,
-            self.stop_signal,
-            listener,
-            wall_clock=time.time,
-            stop_after=stop_after,
-            accepted=self.accepted.append,
-        )
+        self.submitter = Submitter(context, accepted=self.accepted.append)
         self.submit = self.submitter.submit
 
 
 @asynccontextmanager
-async def working(to: Connection, journal: Journal, listener: Any, *, stop_after: int = 0) -> AsyncIterator[Work]:
-    limiter = RateLimiter(to.rates)
-    async with Service(to, limiter, listener) as service:
-        yield Work(service, limiter, journal, listener, stop_after=stop_after)
+async def working(to: Connection, journal: Journal, listener: Any, **options: Any) -> AsyncIterator[Work]:
+    context = context_of(to, journal, listener, **options)
+    async with context.service:
+        yield Work(context)
 
 
 def statuses(stored: Any) -> list[str]:
@@ -168,7 +156,7 @@ async def test_refused_rows_are_rejected_and_the_rest_goes_on(
         await work.submit(todo, workers=3)
     assert statuses(stored) == [*[Status.UNFINISHED] * 2, *[Status.REJECTED] * 2, *[Status.UNFINISHED] * 2]
     assert stored()[2]["error"].startswith("domain: ")
-    assert listener.all("finished") == [[Status.REJECTED]] * 2
+    assert listener.all("finished") == [(Status.REJECTED,)] * 2
 
 
 async def test_row_after_row_with_one_cause_stops_the_run(

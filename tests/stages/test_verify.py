@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import dovecot
 import pytest
+import running
 import trustme
 
-from provisioner import pipeline, verification
+from provisioner import verification
 from provisioner.certificates import trusted
 from provisioner.errors import SettingsError
 from provisioner.journal import Journal, JournalRow, Written, password_check
@@ -289,8 +290,7 @@ def run(connection: Any, listener: Any, mail: Any) -> Callable[..., Any]:
     def start(sheet: Path, service: Any, *, generate: bool = False, patience: float = 0.0) -> Any:
         how = VerifyOptions(patience=patience, imap_port=mail.imap.port, smtp_port=mail.smtp.port)
         options = SheetOptions(sheet=sheet, generate_passwords=generate)
-        connect = lambda _: nullcontext(connection(service))  # noqa: E731 - one line
-        return pipeline.run(options, RunOptions(verify=how), connect, listener)
+        return running.run(options, connection(service), listener, RunOptions(verify=how))
 
     return start
 
@@ -343,12 +343,12 @@ def test_a_run_is_verified_later_from_its_folder(
     sheet = write_sheet([("dan", "101", "201", PASSWORD, "", ""), ("eve", "acme-mail.example", "201", "", "", "")])
     connect = lambda _: nullcontext(connection(service))  # noqa: E731 - one line
     options = SheetOptions(sheet=sheet, generate_passwords=True)
-    pipeline.run(options, RunOptions(), connect, listener)
+    running.run(options, connection(service), listener)
     results = sheet.parent / "acme-run" / "results.csv"
     generated = read_csv(results)[1]["password"]
     mail.add("eve@acme-mail.example", generated)
     how = VerifyOptions(patience=8.0, imap_port=mail.imap.port, smtp_port=mail.smtp.port)
-    verified = verification.verify_run(results.parent, (), how, connect, listener)
+    verified = anyio.run(verification.verify_run, results.parent, (), how, connect, listener)
     assert (verified.counts.ok, verified.bad) == (2, ())
     assert [(row["imap"], row["smtp"]) for row in read_csv(results)] == [("ok", "ok")] * 2
 
@@ -359,15 +359,15 @@ def test_a_changed_sheet_locks_no_account(
     """A password that the mailbox was not created with is not tried; the sheet that has the right one can be named."""
     service = sandbox(**FAST)
     sheet = write_sheet([("flo", "101", "201", PASSWORD, "", "")])
-    connect = lambda _: nullcontext(connection(service))  # noqa: E731 - one line
-    pipeline.run(SheetOptions(sheet=sheet), RunOptions(), connect, listener)
+    running.run(sheet, connection(service), listener)
     write_sheet([("flo", "101", "201", "Other-Pass-88!", "", "")])
     before = mail.refusals()
     how = VerifyOptions(
         patience=8.0, imap_host="127.0.0.1", imap_port=mail.imap.port, smtp_host="127.0.0.1", smtp_port=mail.smtp.port
     )
-    verified = verification.verify_run(sheet, (), how, None, listener)
+    verified = anyio.run(verification.verify_run, sheet, (), how, None, listener)
     assert (verified.counts.untried, verified.bad[0].reason) == (1, OTHER_PASSWORD)
     assert mail.refusals() == before
     right = write_sheet([("flo", "101", "201", PASSWORD, "", "")], name="right.csv")
-    assert verification.verify_run(sheet.parent / "acme-run", (right,), how, None, listener).counts.ok == 1
+    again = anyio.run(verification.verify_run, sheet.parent / "acme-run", (right,), how, None, listener)
+    assert again.counts.ok == 1

@@ -1,0 +1,43 @@
+"""Ctrl-C and SIGTERM while a run is under way.
+
+At any other time they do what they always do. Plain handlers, and not the event loop's: those do not exist on Windows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from provisioner.stages.stop_signal import StopSignal
+
+    Handler = Callable[[int, Any], Any]
+
+
+@contextmanager
+def interrupting(stop_signal: StopSignal) -> Iterator[None]:
+    """Have the first signal stop the run gently, and the second at once. Call it in asyncio's event loop."""
+    loop = asyncio.get_running_loop()
+    with _handled(lambda *_: loop.call_soon_threadsafe(stop_signal.interrupt), signal.SIGINT, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def answerable() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt at once: a question blocks the event loop, which could not act on it."""
+    with _handled(signal.default_int_handler, signal.SIGINT):
+        yield
+
+
+@contextmanager
+def _handled(handler: Handler, *numbers: signal.Signals) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

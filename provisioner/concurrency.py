@@ -1,0 +1,54 @@
+"""Helpers around anyio: blocking context managers off the event loop, and work that cancellation cannot tear apart."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import anyio.to_thread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractContextManager
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def in_threads(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """Enter and leave a context manager that blocks, each in a worker thread. Leaving it is never cancelled."""
+    value = await anyio.to_thread.run_sync(manager.__enter__)
+    try:
+        yield value
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            suppressed = await anyio.to_thread.run_sync(manager.__exit__, *sys.exc_info())
+        if not suppressed:
+            raise
+    else:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(manager.__exit__, None, None, None)
+
+
+async def in_own_task(work: Callable[[], Awaitable[T]]) -> T:
+    """Await `work()` in a task of its own, and return or raise what it does.
+
+    asyncio's own cancellation (`task.cancel()`, `asyncio.timeout`, Ctrl-C) knows no shielded scopes and would break
+    into them. The task that it hits only waits here; the work is then cancelled by anyio, which respects them.
+    """
+    results: list[T] = []
+    errors: list[Exception] = []
+
+    async def keep() -> None:
+        try:
+            results.append(await work())
+        except Exception as error:  # noqa: BLE001 - raised below, without the task group's wrapping
+            errors.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(keep)
+    if errors:
+        raise errors[0]
+    return results[0]

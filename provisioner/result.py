@@ -1,0 +1,126 @@
+"""The outcome of a run or a check: what callers get, and the report page made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner.journal import SHEET_FACT
+from provisioner.records import RequestCounts
+from provisioner.report import report
+from provisioner.sheets import read_table
+from provisioner.stages.group import group, group_logins
+from provisioner.summary import Group, LoginCounts, LoginGroup, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from provisioner.errors import StoppedError
+    from provisioner.journal import Journal
+    from provisioner.records import Status
+    from provisioner.stages.prepare import PreparedSheet
+
+EXAMPLES = 500
+"""How many rows a result holds for each cause."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The outcome of a run or a check."""
+
+    summary: Summary
+    stopped: StoppedError | None
+    """Why it ended before every row had its turn; None if it did not."""
+    groups: Sequence[Group]
+    """The rows that are not done, by cause."""
+    logins: Sequence[LoginGroup]
+    """The mailboxes that cannot be logged in to, by reason; empty if no log-in was tried."""
+
+    @property
+    def statuses(self) -> Mapping[Status, int]:
+        """Number of rows of the whole sheet by status; a status without rows is absent."""
+        return self.summary.statuses
+
+    @property
+    def results(self) -> Path:
+        """results.csv: one line for every row of the whole sheet."""
+        return Path(self.summary.results)
+
+    @property
+    def failures(self) -> Path:
+        """failures.csv: the rows to retry. It is itself a sheet: fix it, or don't, and run it."""
+        return Path(self.summary.failures)
+
+    def frame(self) -> pd.DataFrame:
+        """Read results.csv as it is now into a frame. Every cell is text, exactly as it was before it was written.
+
+        Raises OSError if the file is gone.
+        """
+        import pandas as pd  # noqa: PLC0415 - a run is not kept waiting for it
+
+        header, *rows = read_table(self.results)
+        return pd.DataFrame(rows, columns=header, dtype=str)
+
+
+def summarize(
+    prepared: PreparedSheet,
+    journal: Journal,
+    *,
+    seconds: float,
+    requests: RequestCounts | None = None,
+    stopped: StoppedError | None = None,
+    logins: LoginCounts | None = None,
+) -> RunResult:
+    """The result as the journal has it now. Raises JournalError."""
+    folder = prepared.folder
+    summary = Summary(
+        sheet=prepared.name,
+        run_folder=str(folder.path),
+        results=str(folder.results),
+        failures=str(folder.failures),
+        report=str(folder.report),
+        statuses=journal.statuses(),
+        to_retry=journal.retriable_count(of_failures=prepared.sheet.is_failures),
+        original=journal.fact(SHEET_FACT) or prepared.name,
+        read=len(prepared.sheet.rows),
+        requests=requests or RequestCounts(),
+        seconds=seconds,
+        logins=logins,
+    )
+    unproved = group_logins(journal.record_rows(), keep=EXAMPLES) if logins is not None else ()
+    return RunResult(summary, stopped, group(journal.left(), keep=EXAMPLES), unproved)
+
+
+def write_report(
+    result: RunResult,
+    journal: Journal,
+    *,
+    command: str,
+    after: int,
+    paused: Sequence[tuple[float, float, str]] = (),
+    finished_at: float,
+) -> str:
+    """Write report.html; returns a note if that failed, else an empty text: the page shows only what other files hold.
+
+    `command` continues the run, `after` is the last event of earlier runs, `paused` and `finished_at` are on the wall
+    clock. Raises JournalError.
+    """
+    path = Path(result.summary.report)
+    try:
+        report(
+            path,
+            result.summary,
+            result.groups,
+            journal.events(after),
+            command=command,
+            failed_logins=result.logins,
+            paused=paused,
+            stopped=result.stopped,
+            finished_at=finished_at,
+        )
+    except OSError as error:
+        return f"The page {path} could not be written ({error.strerror or error}); the other files are whole."
+    return ""

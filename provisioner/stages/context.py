@@ -1,0 +1,32 @@
+"""What the stages of a run share while it talks to the service."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provisioner.events import Listener
+    from provisioner.journal import Journal
+    from provisioner.service import Service
+    from provisioner.service.rate_limiter import RateLimiter
+    from provisioner.settings import Connection, RunOptions
+    from provisioner.stages.stop_signal import StopSignal
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """The collaborators of one run."""
+
+    connection: Connection
+    service: Service
+    limiter: RateLimiter
+    journal: Journal
+    stop_signal: StopSignal
+    listener: Listener
+    options: RunOptions
+    wall_clock: Callable[[], float] = time.time
+    """Seconds since 1970, for what is stored; everything that waits uses the event loop's clock."""

@@ -1,0 +1,97 @@
+"""Turn each row of the sheet into an entry: its request, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provisioner.records import Entry, Problem, Row
+from provisioner.stages.resolve import Fault, Resolver, duplicates, written_plainly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from provisioner.sheets import Sheet
+    from provisioner.stages.validate import Checked
+
+SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
+"""The sheet's columns that results.csv repeats."""
+OPTIONAL = ("project", "reply_to")
+
+
+class RowBuilder:
+    """Builds the entries of one sheet."""
+
+    def __init__(self, sheet: Sheet, checked: Checked, resolver: Resolver) -> None:
+        self._sheet = sheet
+        self._checked = checked
+        self._resolver = resolver
+        keys = list(sheet.keys)
+        self._after_password = set(keys[keys.index("password") :]) if "password" in keys else set[str]()
+        # Rows that write one mailbox alike were found when they were validated.
+        alike = all(written_plainly(*cells) for _, cells in sheet.cells("email", "domain"))
+        self._duplicates = {} if alike else duplicates(sheet.cells("email", "domain"), resolver)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every row of the sheet in its order."""
+        ready = self._checked.ready()
+        upcoming = next(ready, None)
+        for row, cells in self._sheet.cells(*SHOWN_COLUMNS):
+            if upcoming is not None and upcoming.sheet_row == row:
+                yield self._entry(row, cells, upcoming)
+                upcoming = next(ready, None)
+            else:
+                yield self._entry(row, cells, None)
+
+    def _entry(self, row: int, cells: Sequence[str], ready: Row | None) -> Entry:
+        problems = self._problems(row, cells, ready=ready is not None)
+        origin = self._sheet.origins.get(row)
+        email, domain, relay_server, project, reply_to = self._shown(row, cells, problems)
+        identity = self._resolver.identity(email, domain)
+        return Entry(
+            file_row=row,
+            sheet_row=self._sheet.number(row),
+            key=identity.key,
+            email=email,
+            domain=domain,
+            relay_server=relay_server,
+            project=project,
+            reply_to=reply_to,
+            request=self._resolver.request(ready) if ready and not problems else None,
+            error="; ".join(map(str, problems)),
+            problems=tuple(problems),
+            address=identity.address,
+            earlier_status=origin.status if origin else None,
+            earlier_task=origin.task_id if origin else None,
+            earlier_error=origin.error if origin else "",
+        )
+
+    def _shown(self, row: int, cells: Sequence[str], problems: Sequence[Problem]) -> Sequence[str]:
+        """The cells, without those that may be what a delimiter cut off the row's password."""
+        if not self._is_cut(row, problems):
+            return cells
+        cut = self._after_password.intersection(OPTIONAL)
+        return ["" if name in cut else cell for name, cell in zip(SHOWN_COLUMNS, cells, strict=True)]
+
+    def _is_cut(self, row: int, problems: Sequence[Problem]) -> bool:
+        """Whether something is wrong with the row's password, so that a piece of it may stand to its right."""
+        if not problems or not self._after_password:
+            return False
+        password = self._sheet.cell_name(row, "password")
+        return any(problem.cell == password for problem in problems)
+
+    def _problems(self, row: int, cells: Sequence[str], *, ready: bool) -> list[Problem]:
+        """All that is wrong with a row: what breaks the schema, then what the account lacks; a cell is named once."""
+        problems = [] if ready else list(self._checked.problems(row))
+        told = {problem.cell for problem in problems}
+        if None in told:
+            return problems
+        faults = self._resolver.faults(*cells[:4])
+        if self._is_cut(row, problems):
+            faults = [fault for fault in faults if fault.column not in self._after_password]
+        if row in self._duplicates:
+            others = [str(self._sheet.number(twin) or twin) for twin in self._duplicates[row] if twin != row]
+            rows = f"row{'' if len(others) == 1 else 's'} {', '.join(others)}"
+            sentence = f"this is the same mailbox as in {rows}; keep one of them and delete the rest"
+            faults.append(Fault("email", sentence, "the same mailbox in several rows, written differently"))
+        found = [Problem(self._sheet.cell_name(row, fault.column), fault.sentence, fault.cause) for fault in faults]
+        return problems + [problem for problem in found if problem.cell not in told]

@@ -1,0 +1,126 @@
+"""Read and validate a sheet, then compare it with the journal of its run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provisioner import passwords, run_folder, schema
+from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal
+from provisioner.messages import count
+from provisioner.stages.entries import RowBuilder
+from provisioner.stages.read import read
+from provisioner.stages.reconcile import WorkPlan, reconcile
+from provisioner.stages.resolve import Resolver
+from provisioner.stages.validate import Checked, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from provisioner.records import Resources
+    from provisioner.run_folder import RunFolder
+    from provisioner.schema import MailboxSchema
+    from provisioner.secret import Secret
+    from provisioner.settings import SheetOptions
+    from provisioner.sheets import Sheet
+
+EXAMPLES = 2
+"""How many rows are named in a note about many."""
+
+
+@dataclass(frozen=True)
+class PreparedSheet:
+    """A sheet that was read and validated, and the folder of its run."""
+
+    schema: MailboxSchema
+    sheet: Sheet
+    checked: Checked
+    folder: RunFolder
+    options: SheetOptions
+
+    @property
+    def name(self) -> str:
+        """What people call the sheet."""
+        return self.options.shown or str(self.options.sheet)
+
+    @property
+    def any_ready(self) -> bool:
+        return next(self.checked.ready(), None) is not None
+
+    def remember(self, journal: Journal) -> None:
+        """Record where the sheet is, so that its mailboxes can be verified later. Raises JournalError."""
+        if not self.sheet.is_failures:
+            journal.set_fact(DELIMITER_FACT, self.sheet.delimiter)
+            if not self.options.shown:
+                journal.set_fact(SHEET_FACT, str(self.sheet.path.resolve()))
+
+    def reconcile(
+        self,
+        journal: Journal,
+        resources: Resources | None,
+        since: Callable[[float | None], float],
+        *,
+        checking: bool = False,
+    ) -> tuple[WorkPlan, list[str]]:
+        """Bring the journal in step with the sheet; returns what is to be done, and notes for the user.
+
+        `resources` is what the account has, None if the service was not asked; `since` as for the stage `reconcile`.
+        Raises JournalError.
+        """
+        entries = RowBuilder(self.sheet, self.checked, Resolver(resources)).entries()
+        plan = reconcile(
+            entries,
+            journal,
+            is_failures=self.sheet.is_failures,
+            new_password=self._new_password(),
+            since=since,
+            checking=checking,
+        )
+        return plan, [*self._notes(), *_notes_about(plan)]
+
+    def _new_password(self) -> Callable[[], Secret] | None:
+        if not self.options.generate_passwords:
+            return None
+        return passwords.generator(lambda text: self.schema.accepts("password", text))
+
+    def _notes(self) -> Iterator[str]:
+        unused = [header.strip() for header, key in self.sheet.named if key not in self.schema.columns]
+        if unused:
+            yield f"Not used: the {'column' if len(unused) == 1 else 'columns'} {', '.join(unused)}."
+        for row, problem in self.checked.warnings:
+            place = "" if problem.cell else f"Row {self.sheet.number(row) or row}: "
+            yield f"{place}{problem}"
+
+
+def prepare(options: SheetOptions) -> PreparedSheet:
+    """Read and validate a sheet; blocks, and writes nothing. Raises UnusableError."""
+    rules = schema.load(options.schema)
+    sheet = read(
+        options.sheet,
+        rules,
+        encoding=options.encoding,
+        sheet_name=options.sheet_name,
+        fill=options.fill,
+        blank_password_ok=options.generate_passwords,
+    )
+    checked = validate(sheet, rules, blank_password_ok=options.generate_passwords)
+    return PreparedSheet(rules, sheet, checked, run_folder.locate(options.sheet, options.out), options)
+
+
+def _notes_about(plan: WorkPlan) -> Iterator[str]:
+    if plan.corrected:
+        rows = count(plan.corrected, "row was", "rows were")
+        yield f"{rows} fixed in a failures file and not in this sheet: nothing is sent for them now."
+    if plan.changed:
+        yield _changed(plan.changed)
+
+
+def _changed(rows: Sequence[tuple[int | None, str]]) -> str:
+    """About rows that were sent with other values than the sheet has now: sheet row and username of each."""
+    named = " and ".join(f"{email} (row {row})" if row else email for row, email in rows[:EXAMPLES])
+    were = count(len(rows), "mailbox was", "mailboxes were")
+    such = f", such as {named}" if len(rows) > EXAMPLES else f": {named}"
+    return (
+        f"{were} created with other values than the sheet has now{such}. They are left as they are: change them at "
+        "Mission Inbox, not here."
+    )

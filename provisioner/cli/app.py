@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from provisioner import __version__
+from provisioner.cli.credentials import credentials
 from provisioner.cli.errors import in_plain_words
 from provisioner.cli.keys import login, logout
 from provisioner.cli.options import ENVIRONMENT
@@ -72,5 +73,5 @@ def _spelt_out(error: UnicodeError) -> tuple[str, int]:
     return "".join(plain.get(char) or f"U+{ord(char):04X}" for char in lacking), error.end
 
 
-for command in (run, check, template, verify, list_, export, account, login, logout):
+for command in (run, check, template, verify, list_, export, credentials, account, login, logout):
     main.add_command(command)

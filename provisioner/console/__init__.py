@@ -1,5 +1,6 @@
 """How progress, summaries and errors look. Everything for people goes to stderr; `--json` goes to stdout."""
 
+from provisioner.console.credentials import show_credentials
 from provisioner.console.errors import show_again, show_error, show_interrupted, show_unexpected
 from provisioner.console.logins import show_logins
 from provisioner.console.preview import show_preview
@@ -22,6 +23,7 @@ __all__ = [
     "say_wrapped",
     "show_account",
     "show_again",
+    "show_credentials",
     "show_error",
     "show_interrupted",
     "show_logins",

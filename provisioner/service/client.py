@@ -324,7 +324,7 @@ class Service:
         self._counts["throttled"] += too_fast
         if too_fast:
             self._limiter.slow_down(permit)
-        reason = "the service asks to send more slowly" if too_fast else "the service is not available"
+        reason = "the service asked us to slow down" if too_fast else "the service is not available"
         self._recovery.throttled(reply.retry_after, permit, reason)
 
     def _check_key(self, reply: Reply, hide: Callable[[str], str] = str) -> None:

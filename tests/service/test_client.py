@@ -436,7 +436,7 @@ async def test_not_now_holds_everyone_back_and_is_sent_again(
     assert wait <= waited < wait + 1
     assert (counts.create, counts.retried, counts.throttled) == (2, 1, int(status == 429))
     assert listener.all("paused") == [
-        [wait, "the service asks to send more slowly" if status == 429 else "the service is not available"]
+        [wait, "the service asked us to slow down" if status == 429 else "the service is not available"]
     ]
 
 

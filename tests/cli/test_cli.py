@@ -325,7 +325,7 @@ def terminal(tmp_path: Path) -> Callable[..., tuple[int, str]]:
             while (part := _on_screen(keyboard)) != b"":
                 shown += part or b""
                 waited = waited + 1 if part is None else 0
-                if answer == CTRL_C and b"[y/N]:" in shown and waited % 8 == 1:
+                if answer == CTRL_C and b"[y/N]:" in shown and b"Interrupted" not in shown and waited % 8 == 1:
                     # Where it waits, and once more much later: a signal just before a read does not end it.
                     process.send_signal(signal.SIGINT)
                 elif answer and answer != CTRL_C and b"[y/N]:" in shown:

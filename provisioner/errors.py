@@ -5,18 +5,18 @@ ProvisionerError
 │   ├── SettingsError      an option or the environment
 │   ├── SheetError         the sheet as a whole
 │   ├── SchemaError        the schema file
-│   ├── RunFolderError     the run folder or its journal
-│   └── OutputError        standard output
-└── StoppedError           the run ended before every row had its turn
-    ├── KeyRefusedError    the service rejects the API key
-    ├── ServiceDownError   the service cannot be reached or is unavailable
-    ├── WrongServiceError  something else answers at the service's address
-    ├── UnavailableError   the service does not provide what was asked for
-    ├── JournalError       the journal cannot be written
-    ├── FilesError         results.csv, failures.csv or an output file cannot be written
-    ├── SameFailureError   too many rows in a row failed with the same cause
-    ├── DeclinedError      the user answered no to the question before sending
-    └── InterruptedRunError  the user interrupted the run
+│   └── RunFolderError     the run folder or its journal
+└── StoppedError           the run had to end before every row had its turn
+    ├── KeyRefusedError    the service does not accept the key
+    ├── PaymentRequiredError  the service wants a payment before it creates more
+    ├── ServiceDownError   nothing answers, or not for long enough
+    ├── WrongServiceError  something answers that is not the service
+    ├── UnavailableError   the service does not give what was asked for
+    ├── JournalError       what happened can no longer be written down
+    ├── FilesError         results.csv or failures.csv cannot be written
+    ├── SameFailureError   too many rows in a row failed with one cause
+    ├── DeclinedError      asked whether to begin, somebody said no
+    └── InterruptedRunError  somebody asked for it
 
 A bad row is a value and never one of these.
 """
@@ -25,10 +25,9 @@ from __future__ import annotations
 
 
 class ProvisionerError(Exception):
-    """A problem that concerns more than one row.
+    """Systemic trouble. The message says what is wrong, `remedy` what to do about it.
 
-    The message says what is wrong, `remedy` what to do about it. `technical` is the cause in technical terms, shown
-    with --verbose. None of them contains a secret.
+    `technical` is the cause in the words of a program, for whoever asks for it. None of them holds a secret.
     """
 
     def __init__(self, message: str, *, remedy: str = "", technical: str = "") -> None:
@@ -39,7 +38,7 @@ class ProvisionerError(Exception):
 
 
 class UnusableError(ProvisionerError):
-    """The command cannot start; nothing was sent."""
+    """The work cannot begin; nothing was sent."""
 
 
 class SettingsError(UnusableError):
@@ -47,39 +46,39 @@ class SettingsError(UnusableError):
 
 
 class SheetError(UnusableError):
-    """The sheet as a whole cannot be read, or lacks a required column."""
+    """The sheet as a whole cannot be read, or lacks what it must have."""
 
 
 class SchemaError(UnusableError):
-    """The schema file is missing or malformed, or has a setting that would be ignored."""
+    """The schema file is missing, malformed, or says something that would be ignored."""
 
 
 class RunFolderError(UnusableError):
-    """The run folder cannot be used: another run is using it, it cannot be written, or its journal is unreadable."""
-
-
-class OutputError(UnusableError):
-    """Standard output cannot be written, for example because the disk is full."""
+    """The run folder cannot be used: another run holds it, it cannot be written, or its journal is unreadable."""
 
 
 class StoppedError(ProvisionerError):
-    """The run ended early; rows that were not sent are `unsent`."""
+    """The run ended early; what was not sent stays `unsent`."""
 
 
 class KeyRefusedError(StoppedError):
-    """The service rejected the API key as missing, wrong or not allowed to do this."""
+    """The service answered that the API key is missing, wrong or not allowed to do this."""
+
+
+class PaymentRequiredError(StoppedError):
+    """The service wants a payment before it creates more."""
 
 
 class ServiceDownError(StoppedError):
-    """The service could not be reached, or stayed unavailable."""
+    """The service could not be reached, or kept answering that it is unavailable."""
 
 
 class WrongServiceError(StoppedError):
-    """What answers at the address is not the Mission Inbox API."""
+    """What answers at the address does not speak the service's language."""
 
 
 class UnavailableError(StoppedError):
-    """The service does not provide a list that was asked for, now or ever."""
+    """The service does not give a list that was asked for, now or at all."""
 
 
 class JournalError(StoppedError):
@@ -87,15 +86,15 @@ class JournalError(StoppedError):
 
 
 class SameFailureError(StoppedError):
-    """Too many rows in a row failed with the same cause."""
+    """Row after row ended with the same cause."""
 
 
 class FilesError(StoppedError):
-    """A file could not be written. Of a run's own files, the journal has everything they would contain."""
+    """The result files could not be written; the journal holds all that they would say."""
 
 
 class DeclinedError(StoppedError):
-    """The user answered no before anything was sent."""
+    """What the run was about to do was not agreed to; nothing was sent."""
 
 
 class InterruptedRunError(StoppedError):

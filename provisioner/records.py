@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NewType, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from provisioner.errors import StoppedError
     from provisioner.secret import Secret
 
 TaskId = NewType("TaskId", str)
@@ -126,10 +127,6 @@ class Request:
     project: int | None
     reply_to: str | None
 
-    def redact(self, text: str) -> str:
-        """`text` from outside, without this request's password."""
-        return self.password.redact(text) if self.password else text
-
     def anonymous(self, text: str) -> str:
         """`text` without what belongs to this row alone, so that the same cause reads the same in every row."""
         for value in (self.reply_to, self.email):
@@ -176,6 +173,8 @@ class Job:
     request: Request
     maybe_sent: bool = False
     """An earlier create of it may have been carried out without our seeing the answer."""
+    was_absent: bool = False
+    """The service's list said that it was not there before this run sent anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +185,13 @@ class Unconfirmed:
     since: float
     """When its latest create was sent, on the event loop's clock, which never jumps."""
     status: Status
-    """Where it stands if it is not there."""
+    """Where it stands while that is not known."""
     resend: bool = False
     """Whether it may be sent again if it is not there."""
-    refusal: str = ""
-    """Why its create was refused, where the address was said to be taken: if it is not there, it is `rejected`."""
+    if_absent: Status | None = None
+    """Its status if it is not there even after a while; None: `status`."""
+    reason: str = ""
+    """What the service said about it; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +230,8 @@ class Lost:
     """The create was sent and its answer does not tell whether it was carried out."""
 
     reason: str
+    stop: StoppedError | None = None
+    """Why nothing more can be sent now; None: it can."""
 
 
 CreateAnswer = Accepted | Created | Refused | Lost
@@ -246,6 +249,8 @@ class Failed:
     reason: str
     duplicate: bool = False
     """The service says that the address is taken already."""
+    contradictory: bool = False
+    """The service says both that it succeeded and that it failed: only its list can tell."""
 
 
 @dataclass(frozen=True, slots=True)

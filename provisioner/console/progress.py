@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm import tqdm
 
-from provisioner.console.terminal import is_terminal, size, write
+from provisioner.console.terminal import is_terminal, size
 from provisioner.events import NullListener
 from provisioner.messages import MINUTE, visible
 from provisioner.records import Status
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from provisioner.records import Exchange
 
 PLAIN_INTERVAL = 10.0
-"""Seconds between two lines of progress where there is no terminal; more, the longer the run has lasted."""
+"""Seconds between two lines of progress where nobody watches a terminal; more, the longer the run has lasted."""
 
 PLAIN_SHARE = 10
-"""After some time, one line each time the run has become longer by a tenth."""
+"""One line each time that the run has become longer by one part in so many."""
 
 STATUS_INTERVAL = 0.2
 """Seconds between two changes of the line below the bars."""
 
 TELLING = 5
-"""Number of finished rows from which the time left is estimated."""
+"""So many rows have to be finished before the time that is left is told."""
 
 WORKED = frozenset({Status.CREATED, Status.EXISTS})
 
@@ -63,20 +63,18 @@ class Tally:
             self._questions += 1
 
     def counts(self) -> str:
-        """How the rows ended so far, the speed and the time left."""
-        return "; ".join(filter(None, (self.results(), self.outlook())))
+        """What became of the rows so far, and how it goes."""
+        return f"{self.results()}{self._outlook()}"
 
     def results(self) -> str:
-        """How the rows ended so far, and how many the service is still working on."""
-        waiting = self.sent_rows + self.to_end - self.to_send - self.ended_rows
-        pending = f"; {waiting:,} sent, waiting for the service" if waiting > 0 else ""
-        return f"{self.worked:,} created, {self.failed:,} not created{pending}"
+        """What became of the rows so far."""
+        return f"{self.worked:,} created, {self.failed:,} not created"
 
-    def outlook(self) -> str:
-        """The speed of requests and the time left; empty while too few rows are finished to estimate it.
+    def _outlook(self) -> str:
+        """How fast requests go, and what that leaves; empty while too few rows are finished to tell.
 
-        Creates go first, so rows finish slowly at the beginning and fast at the end: the estimate counts requests, as
-        many for each row as a row took so far.
+        Creates go first, so rows finish slowly at the beginning and fast at the end: what is left is reckoned in
+        requests, by as many as a row took so far.
         """
         elapsed = time.monotonic() - self._began
         if self.ended_rows < TELLING or elapsed < 1.0:
@@ -86,11 +84,11 @@ class Tally:
         questions = max(0, self.to_end - self.ended_rows) * self._questions / self.ended_rows
         if not rate:
             return ""
-        return f"{rate:.1f} requests a second, {_time_left((creates + questions) / rate)}"
+        return f"; {rate:.1f} requests a second, {_time_left((creates + questions) / rate)}"
 
 
 class PlainProgress:
-    """Lines at intervals, for pipes, files and CI."""
+    """Lines at sensible intervals, for pipes, files and CI."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -99,7 +97,7 @@ class PlainProgress:
         self._next = self._began + PLAIN_INTERVAL
         self._paused_until = 0.0
 
-    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - the preview shows them
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
         self._tally = Tally(to_send=to_send, to_end=to_send + to_poll)
 
     def sent(self) -> None:
@@ -121,23 +119,23 @@ class PlainProgress:
         )
 
     def paused(self, seconds: float, reason: str) -> None:
-        """Printed once for a pause, not again for each request that is refused during it."""
+        """Told once for a time of waiting, not again for each request that is refused in it."""
         now = time.monotonic()
         if now >= self._paused_until:
             self.note(f"{_paused(seconds, reason)}.")
         self._paused_until = max(self._paused_until, now + seconds + PLAIN_INTERVAL)
 
     def note(self, sentence: str) -> None:
-        write(self._stream, [sentence])
+        print(visible(sentence), file=self._stream, flush=True)
 
     def close(self) -> None:
-        """There is nothing to remove from the screen."""
+        """Nothing stays on the screen that would have to be taken back."""
 
 
 class BarProgress:
-    """Two bars on a terminal, rows sent and rows finished; below them a line of counts, and one of speed or a pause.
+    """Two bars on a terminal, what was sent and what is finished, and a line below them that says how it goes.
 
-    Events only count; all lines are drawn together, from the same numbers.
+    Events only count; all three lines are drawn together, from the same numbers.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -145,7 +143,7 @@ class BarProgress:
         self._tally = Tally()
         self._sent: tqdm[Any] | None = None
         self._finished: tqdm[Any] | None = None
-        self._below: list[tqdm[Any]] = []
+        self._below: tqdm[Any] | None = None
         self._told_at = 0.0
         self._paused_until = 0.0
         self._paused = ""
@@ -157,9 +155,7 @@ class BarProgress:
             self._sent = self._bar("Sent", to_send)
         if to_send + to_poll:
             self._finished = self._bar("Finished", to_send + to_poll)
-            self._below = [
-                tqdm(total=0, bar_format="{desc}", file=self._stream, dynamic_ncols=True, leave=False) for _ in range(2)
-            ]
+            self._below = tqdm(total=0, bar_format="{desc}", file=self._stream, dynamic_ncols=True, leave=False)
 
     def sent(self) -> None:
         self._tally.sent_rows += 1
@@ -184,29 +180,28 @@ class BarProgress:
         tqdm.write(textwrap.fill(visible(sentence), size(self._stream)[0]), file=self._stream)
 
     def close(self) -> None:
-        """Remove the bars, so that what follows begins where they stood."""
-        for bar in (*reversed(self._below), self._finished, self._sent):
+        """Take the bars away, so that what follows begins where they stood."""
+        for bar in (self._below, self._finished, self._sent):
             if bar is not None:
                 bar.close()
-        self._sent = self._finished = None
-        self._below = []
+        self._sent = self._finished = self._below = None
 
     def _draw_when_due(self, *, at_once: bool = False) -> None:
         if at_once or time.monotonic() - self._told_at >= STATUS_INTERVAL:
             self._draw()
 
     def _draw(self) -> None:
-        """Draw all lines with the numbers of this moment; the counts stay in place during a pause."""
+        """All that stands on the screen, as it is at this moment; the counts stay while requests are held back."""
         self._told_at = time.monotonic()
         tally = self._tally
-        paused = self._told_at < self._paused_until
-        texts = (tally.results(), self._paused if paused else tally.outlook())
-        for line, text in zip(self._below, texts, strict=False):
-            line.set_description_str(text, refresh=False)
+        if self._below is not None:
+            paused = self._told_at < self._paused_until
+            told = f"{tally.results()}. {self._paused}" if paused else tally.counts()
+            self._below.set_description_str(told, refresh=False)
         for bar, number in ((self._sent, tally.sent_rows), (self._finished, tally.ended_rows)):
             if bar is not None:
                 bar.n = min(number, bar.total or 0)
-        for drawn in (*self._below, self._finished, self._sent):  # a bar last: it leaves the cursor within its line
+        for drawn in (self._below, self._finished, self._sent):  # a bar last: it leaves the cursor within its line
             if drawn is not None:
                 drawn.refresh()
 
@@ -228,14 +223,14 @@ class QuietProgress(NullListener):
     """Shows nothing."""
 
     def close(self) -> None:
-        """There is nothing to remove from the screen."""
+        """There is nothing to be taken away."""
 
 
 Progress = PlainProgress | BarProgress | QuietProgress
 
 
 def make_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:
-    """Return bars on a terminal, plain lines elsewhere, and nothing if `quiet`."""
+    """Bars on a terminal, plain lines elsewhere, nothing where that is asked for."""
     stream = stream or sys.stderr
     if quiet:
         return QuietProgress()
@@ -244,7 +239,7 @@ def make_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progr
 
 def _paused(seconds: float, reason: str) -> str:
     until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
-    return f"Paused until {until}: {reason}"
+    return f"Held back until {until}: {reason}"
 
 
 def _time_left(seconds: float) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.messages import UNTRUSTED
 from provisioner.records import LoginAnswer, LoginState, MailServer
+from provisioner.redaction import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 TIMEOUT = 15.0
 """Seconds to wait for each of a mail server's answers."""
 SENTENCE_LENGTH = 200
+NOT_SHOWN = "its answer repeats the password, so it is not shown"
 ACCEPTED, BAD_FOR_GOOD = 235, 500
 
 # https://www.rfc-editor.org/rfc/rfc5530: the server is at fault, or it will be better later.
@@ -38,14 +40,14 @@ def imap_login(server: MailServer, address: str, password: Secret, context: ssl.
     try:
         imap = imaplib.IMAP4_SSL(server.host, server.port, ssl_context=context, timeout=TIMEOUT)
     except (OSError, imaplib.IMAP4.error) as error:
-        return _unreachable(server, error)
+        return _unreachable(server, error, password)
     try:
         imap.authenticate("PLAIN", lambda _: _plain(address, password))
     except (imaplib.IMAP4.abort, OSError) as error:
-        return _unreachable(server, error)
+        return _unreachable(server, error, password)
     except imaplib.IMAP4.error as error:
         said = _sentence(error, password)
-        if NOT_NOW.search(said):
+        if NOT_NOW.search(str(error)):
             return LoginAnswer(LoginState.UNREACHABLE, f"{server.host} cannot say at present: {said}")
         return LoginAnswer(LoginState.REFUSED, f"{server.host} refused the log-in: {said}")
     finally:
@@ -63,12 +65,12 @@ def smtp_login(server: MailServer, address: str, password: Secret, context: ssl.
         # A name of its own spares a reverse look-up, which can take half a minute.
         smtp = smtplib.SMTP_SSL(server.host, server.port, local_hostname="localhost", timeout=TIMEOUT, context=context)
     except (OSError, smtplib.SMTPException) as error:
-        return _unreachable(server, error)
+        return _unreachable(server, error, password)
     try:
         smtp.ehlo_or_helo_if_needed()
         code, answer = smtp.docmd("AUTH", "PLAIN " + base64.b64encode(_plain(address, password)).decode())
     except (OSError, smtplib.SMTPException) as error:
-        return _unreachable(server, error)
+        return _unreachable(server, error, password)
     finally:
         with suppress(OSError, smtplib.SMTPException):
             smtp.quit()
@@ -86,16 +88,18 @@ def _plain(address: str, password: Secret) -> bytes:
     return f"\0{address}\0{password.reveal()}".encode()
 
 
-def _unreachable(server: MailServer, error: Exception) -> LoginAnswer:
+def _unreachable(server: MailServer, error: Exception, password: Secret) -> LoginAnswer:
     where = f"{server.host} port {server.port}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return LoginAnswer(LoginState.UNREACHABLE, f"{where} {UNTRUSTED}: {error.verify_message}")
-    said = " ".join(str(error.strerror if isinstance(error, OSError) and error.strerror else error).split())
+    said = _sentence(error.strerror if isinstance(error, OSError) and error.strerror else error, password)
     return LoginAnswer(
         LoginState.UNREACHABLE, f"{where} cannot be reached: {said or type(error).__name__}"[:SENTENCE_LENGTH]
     )
 
 
 def _sentence(said: object, password: Secret) -> str:
+    """What a server says. One that repeats the log-in, which holds the password in base64, is not quoted."""
     text = " ".join(str(said).split())
-    return password.redact("".join(char if char.isprintable() else "\ufffd" for char in text))[:SENTENCE_LENGTH]
+    printable = "".join(char if char.isprintable() else "\ufffd" for char in text)
+    return Secrets(password).safe(printable, NOT_SHOWN)[:SENTENCE_LENGTH]

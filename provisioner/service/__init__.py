@@ -1,6 +1,6 @@
-"""The client of the service: `client` has its calls, `transport` sends them, `answers` reads the responses."""
+"""The client of the service: `client` has its calls, `session` sends them, `answers` reads the responses."""
 
-from provisioner.service.answers import ListingUnavailableError
 from provisioner.service.client import Service
+from provisioner.service.lists import ListChangedError, ListingUnavailableError
 
-__all__ = ["ListingUnavailableError", "Service"]
+__all__ = ["ListChangedError", "ListingUnavailableError", "Service"]

@@ -30,6 +30,7 @@ KEEPALIVE: Final = 4.0
 """Seconds that an idle connection is kept. Servers keep theirs longer, so that none is closed under a request."""
 LARGEST_BODY: Final = 1 << 28
 """Bytes. A list of a million mailboxes fits; a body without end does not fill the memory."""
+TEXT_LENGTH: Final = 1000
 
 NEVER_CONNECTED: Final = (
     httpx.ConnectError,
@@ -53,6 +54,16 @@ class Reply:
     retry_after: float | None = None
     """Seconds that the service asks to wait for."""
     location: str = ""
+    """Where a redirect leads."""
+    is_web_page: bool = False
+    text: str = ""
+    """A short body of plain text."""
+    links_on: bool = False
+    """Whether its Link header names a next page."""
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
 
     @property
     def is_json(self) -> bool:
@@ -129,7 +140,8 @@ class ConnectionPool:
             with progress.scope:
                 response = await transport.handle_async_request(self._request(method, path, content, progress))
                 reply = _read(response, await _content(response))
-                is_reusable = True
+                # 421: to be sent again on another connection.
+                is_reusable = reply.status != 421
                 return reply
             return progress.timed_out()
         except NO_ANSWER as error:
@@ -161,14 +173,18 @@ class ConnectionPool:
             except NO_ANSWER as error:
                 raise DownloadError(_description(error)) from error
 
-    def target(self, path: str, link: str) -> str | None:
-        """Path and query of a link in the response to `path`; None if the link leads to another host."""
+    def target(self, path: str, link: str, *, own_path: str) -> str | None:
+        """Path and query of a link in the response to `path`, to be asked at this origin; None if it leads elsewhere.
+
+        A link to `own_path` on another host is the same list under the name that the service has for itself inside.
+        """
         try:
             target = self._at(path).join(link)
+            is_own = target.host == self._url.host or target.path == own_path
+            # Behind a proxy that speaks TLS for it, the service writes http:// into its own links.
+            return target.raw_path.decode("ascii") if is_own else None
         except (ValueError, httpx.InvalidURL):
             return None
-        # Behind a proxy that speaks TLS for it, the service writes http:// into its own links.
-        return target.raw_path.decode("ascii") if target.host == self._url.host else None
 
     def _at(self, path: str) -> httpx.URL:
         return self._url.copy_with(raw_path=path.encode("ascii"))
@@ -241,10 +257,10 @@ _DESCRIPTIONS: Final[Mapping[type[BaseException], str]] = {
     httpx.ConnectError: "the connection could not be opened",
     httpx.ConnectTimeout: "the connection could not be opened in time",
     httpx.DecodingError: "the answer could not be decoded",
-    httpx.LocalProtocolError: "the request is malformed",
+    httpx.LocalProtocolError: "the request does not follow HTTP",
     httpx.ProxyError: "the proxy did not open the connection",
     httpx.ReadError: "the connection broke off before the answer was complete",
-    httpx.RemoteProtocolError: "the connection was closed without an answer, or the answer is malformed",
+    httpx.RemoteProtocolError: "the connection was closed without an answer, or the answer does not follow HTTP",
     httpx.StreamError: "the answer is larger than this program reads",
     httpx.WriteError: "the connection broke off while the request was being sent",
 }
@@ -289,10 +305,16 @@ def _read(response: httpx.Response, content: bytes) -> Reply:
             body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         body = None
-    if response.is_success:
-        return Reply(response.status_code, body)
-    location = response.headers.get("location", "")
-    return Reply(response.status_code, body, _retry_after(response.headers), location)
+    kind = response.headers.get("content-type", "").lower()
+    return Reply(
+        response.status_code,
+        body,
+        retry_after=None if response.is_success else _retry_after(response.headers),
+        location=response.headers.get("location", ""),
+        is_web_page=body is None and ("html" in kind or content.lstrip()[:1] == b"<"),
+        text=content[:TEXT_LENGTH].decode(errors="replace") if body is None and "text/plain" in kind else "",
+        links_on="next" in response.links,
+    )
 
 
 def _is_file(response: httpx.Response) -> bool:

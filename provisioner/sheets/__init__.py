@@ -3,7 +3,6 @@
 from provisioner.sheets.files import (
     FAILURES_COLUMNS,
     RESULTS_COLUMNS,
-    escape_controls,
     escape_formula,
     read_table,
     replace_file,
@@ -20,7 +19,6 @@ __all__ = [
     "Origin",
     "Sheet",
     "column_letters",
-    "escape_controls",
     "escape_formula",
     "read_table",
     "replace_file",

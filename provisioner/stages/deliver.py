@@ -14,7 +14,7 @@ from provisioner.journal import Finished
 from provisioner.messages import HELD_BACK, count, duration
 from provisioner.records import Job, OpenTask, Status, Unconfirmed
 from provisioner.service.rate_limiter import LimiterClosedError, Priority
-from provisioner.stages.look_up import look_up
+from provisioner.stages.look_up import look_up, set_aside_existing, settle_absent
 from provisioner.stages.poll import Poller
 from provisioner.stages.submit import Submitter
 from provisioner.summary import RunPreview
@@ -113,10 +113,12 @@ class Delivery:
             await self._service.account()
         # What is not there yet is sent again at the end: by then it is known how long the service takes.
         missing = await self._look_up_rows(plan.unconfirmed_rows)
-        unconfirmed_rows = missing + await self._send_and_poll(plan.to_send, plan.open_tasks)
+        to_send = await set_aside_existing(plan.to_send, self._context)
+        unconfirmed_rows = missing + await self._send_and_poll(to_send, plan.open_tasks)
         resend = await self._second_look(unconfirmed_rows, began)
         unconfirmed_rows = await self._send_and_poll(resend, [])
-        await self._look_up_rows([replace(unconfirmed, resend=False) for unconfirmed in unconfirmed_rows])
+        unconfirmed_rows = [replace(unconfirmed, resend=False) for unconfirmed in unconfirmed_rows]
+        await settle_absent(await self._look_up_rows(unconfirmed_rows), self._context)
 
     async def _send_and_poll(self, jobs: Sequence[Job], tasks: Sequence[OpenTask]) -> list[Unconfirmed]:
         """Send the jobs while the tasks, old and new, are polled; returns the rows without a clear answer."""
@@ -155,16 +157,13 @@ class Delivery:
             with anyio.move_on_after(wait):
                 await self._stop_signal.wait()
             missing = await self._look_up_rows(missing)
-        return [unconfirmed.job for unconfirmed in missing]
+        return await settle_absent(missing, self._context)
 
     async def _look_up_rows(self, unconfirmed_rows: Sequence[Unconfirmed]) -> list[Unconfirmed]:
         """Look up rows without a clear answer; returns those to send again, none once the run is stopped."""
         if self._stop_signal.reason is not None and not isinstance(self._stop_signal.reason, SameFailureError):
             unconfirmed_rows = []
-        context = self._context
-        missing = await look_up(
-            unconfirmed_rows, self._service, context.journal, context.listener, wall_clock=context.wall_clock
-        )
+        missing = await look_up(unconfirmed_rows, self._context)
         return missing if self._stop_signal.reason is None else []
 
     def _stop_sending(self, reason: StoppedError) -> None:

@@ -1,95 +1,144 @@
-"""Ask the service what became of rows whose answer was never seen: one listing of mailboxes for all of them."""
+"""Look in the service's list of mailboxes for rows of which only the list can tell where they stand.
+
+A list proves that a mailbox is not there only if it is whole and did not change while it was read. What it has, it has.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provisioner.journal import Finished, Journal
-from provisioner.records import Listing, Mailbox, RowId, Status, Unconfirmed
-from provisioner.service import ListingUnavailableError, Service
+from provisioner.domains import is_same_domain
+from provisioner.journal import Finished
+from provisioner.records import Job, Listing, Mailbox, RowId, Status, Unconfirmed
+from provisioner.service import ListChangedError, ListingUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from provisioner.events import Listener
+    from provisioner.service import Service
+    from provisioner.stages.context import RunContext
+
+NO_ANSWER = "no clear answer came"
+LOOKED_UP = "looked up, and not there yet"
+NOT_LOOKED_UP = "could not be looked up"
+READINGS = 2
+"""How often a list is read that changed meanwhile."""
 
 
-LOOKED_UP = "no clear answer came; looked up, and not there yet"
-NOT_LOOKED_UP = "no clear answer came, and it could not be looked up"
+async def set_aside_existing(jobs: Sequence[Job], context: RunContext) -> list[Job]:
+    """Look which mailboxes are there before anything is sent, and return the jobs that are to be sent.
+
+    A mailbox that is there is never sent, nor is one that an earlier create may have made and the list does not rule
+    out. The others know whether the list said that they were not there, so that what is found later is known to be this
+    run's. Raises StoppedError and LimiterClosedError.
+    """
+    if not jobs:
+        return []
+    found = await _find(jobs, context.service)
+    there = [(job, found.there[job.row_id]) for job in jobs if job.row_id in found.there]
+    uncertain = [job for job in jobs if job.maybe_sent and job.row_id in found.unclear]
+    await _finish_found(there, context)
+    for job in uncertain:
+        error = f"{NO_ANSWER}; {NOT_LOOKED_UP}: {found.unclear[job.row_id]}"
+        await context.journal.record(Finished(job.row_id, Status.UNKNOWN, context.wall_clock(), error))
+        context.listener.finished(Status.UNKNOWN)
+    for _ in (*there, *uncertain):
+        context.listener.sent()
+    left = {job.row_id for job in jobs} - found.there.keys() - {job.row_id for job in uncertain}
+    return [replace(job, was_absent=job.row_id not in found.unclear) for job in jobs if job.row_id in left]
 
 
-async def look_up(
-    unconfirmed_rows: Sequence[Unconfirmed],
-    service: Service,
-    journal: Journal,
-    listener: Listener,
-    *,
-    wall_clock: Callable[[], float],
-) -> list[Unconfirmed]:
-    """Look all of them up at once, store what was found, and answer those that may be sent again.
+async def look_up(unconfirmed_rows: Sequence[Unconfirmed], context: RunContext) -> list[Unconfirmed]:
+    """Look all of them up at once, store what was found, and return those that are certainly not there.
 
-    A mailbox that is there is `created` where a create of ours may have made it, else `exists`. Where the list cannot
-    be had, the rows stay as they are, with the reason. Raises StoppedError and LimiterClosedError.
+    A mailbox that is there is `created` if a create of ours may have made it, else `exists`. A row about which the list
+    proves nothing stays as it is, with the reason. Raises StoppedError and LimiterClosedError.
     """
     if not unconfirmed_rows:
         return []
-    try:
-        there, unclear = await _look_up(unconfirmed_rows, service)
-    except ListingUnavailableError as error:
-        listener.note(f"{len(unconfirmed_rows)} rows without a clear answer could not be looked up: {error}.")
-        there, unclear = {}, {unconfirmed.job.row_id: str(error) for unconfirmed in unconfirmed_rows}
-    changes: list[Finished] = []
-    resend: list[Unconfirmed] = []
+    found = await _find([unconfirmed.job for unconfirmed in unconfirmed_rows], context.service)
+    if found.doubt:
+        context.listener.note(f"Some rows without a clear answer could not be looked up: {found.doubt}.")
+    there, changes, absent = [], [], []
     for unconfirmed in unconfirmed_rows:
-        row_id = unconfirmed.job.row_id
-        outcome = _outcome(unconfirmed, there.get(row_id), unclear.get(row_id), wall_clock())
-        if outcome is not None:
-            changes.append(outcome)
-        if unconfirmed.resend and row_id not in there and row_id not in unclear:
-            resend.append(unconfirmed)
+        job, unclear = unconfirmed.job, found.unclear.get(unconfirmed.job.row_id)
+        if job.row_id in found.there:
+            is_ours = job.maybe_sent or unconfirmed.status is Status.UNFINISHED
+            there.append((replace(job, maybe_sent=is_ours), found.there[job.row_id]))
+            continue
+        if unclear is not None or not (unconfirmed.resend or unconfirmed.if_absent):
+            status = unconfirmed.status if unconfirmed.status is Status.UNKNOWN else unconfirmed.if_absent
+            context.listener.finished(status or unconfirmed.status)
         else:
-            listener.finished(outcome.status if outcome is not None else unconfirmed.status)
-    await journal.record(*changes)
-    return resend
+            status = unconfirmed.status
+            absent.append(unconfirmed)
+        if status is not None:
+            changes.append(Finished(job.row_id, status, context.wall_clock(), _error(unconfirmed, unclear)))
+    await _finish_found(there, context)
+    await context.journal.record(*changes)
+    return absent
 
 
-def _outcome(unconfirmed: Unconfirmed, mailbox: Mailbox | None, unclear: str | None, now: float) -> Finished | None:
-    """What the look came to for one row; None where the row stays as it is."""
-    row_id = unconfirmed.job.row_id
-    if mailbox is not None:
-        ours = unconfirmed.job.maybe_sent or unconfirmed.status is Status.UNFINISHED
-        status = Status.CREATED if ours else Status.EXISTS
-        return Finished(row_id, status, now, "", mailbox.id, mailbox.address or "")
-    if unconfirmed.refusal:
-        return Finished(row_id, Status.REJECTED, now, unconfirmed.refusal)
-    if unconfirmed.status is Status.UNKNOWN:
-        return Finished(
-            row_id, unconfirmed.status, now, LOOKED_UP if unclear is None else f"{NOT_LOOKED_UP}: {unclear}"
-        )
-    return None
+async def settle_absent(unconfirmed_rows: Sequence[Unconfirmed], context: RunContext) -> list[Job]:
+    """Give up waiting for rows that are not there, and return the jobs of those that may be sent again."""
+    changes = []
+    for unconfirmed in unconfirmed_rows:
+        if unconfirmed.if_absent is not None:
+            error = unconfirmed.reason if unconfirmed.if_absent is not Status.UNKNOWN else _error(unconfirmed, None)
+            changes.append(Finished(unconfirmed.job.row_id, unconfirmed.if_absent, context.wall_clock(), error))
+            context.listener.finished(unconfirmed.if_absent)
+    await context.journal.record(*changes)
+    return [unconfirmed.job for unconfirmed in unconfirmed_rows if unconfirmed.resend]
 
 
-async def _look_up(
-    unconfirmed_rows: Sequence[Unconfirmed], service: Service
-) -> tuple[dict[RowId, Mailbox], dict[RowId, str]]:
-    """The mailboxes that are there, and why nothing certain can be said of a row, by row."""
-    names = await _domain_names(service)
-    wanted = _Wanted(unconfirmed_rows, names)
-    there: dict[RowId, Mailbox] = {}
-    unclear = {
-        unconfirmed.job.row_id: "it is not known which of the account's domains it is in"
-        for unconfirmed in unconfirmed_rows
-        if not unconfirmed.job.request.domain
-    }
-    async for mailbox in service.mailboxes():
-        for unconfirmed in wanted.by_username.get(mailbox.username.casefold(), ()):
-            same = wanted.is_same_domain(unconfirmed, mailbox)
-            if same:
-                there[unconfirmed.job.row_id] = mailbox
-            elif same is None:
-                unclear[unconfirmed.job.row_id] = "the service's list does not say which domain a mailbox belongs to"
-    return there, unclear
+async def _finish_found(found: Sequence[tuple[Job, Mailbox]], context: RunContext) -> None:
+    changes = []
+    for job, mailbox in found:
+        status = Status.CREATED if job.maybe_sent or job.was_absent else Status.EXISTS
+        changes.append(Finished(job.row_id, status, context.wall_clock(), "", mailbox.id, mailbox.address or ""))
+        context.listener.finished(status)
+    await context.journal.record(*changes)
+
+
+def _error(unconfirmed: Unconfirmed, unclear: str | None) -> str:
+    """Why a row is where it is: what the service said, and what the list did not."""
+    looked = LOOKED_UP if unclear is None else f"{NOT_LOOKED_UP}: {unclear}"
+    return f"{unconfirmed.reason or NO_ANSWER}; {looked}"
+
+
+class _Found:
+    """What a list says about the mailboxes that were looked for."""
+
+    def __init__(self) -> None:
+        self.there: dict[RowId, Mailbox] = {}
+        self.unclear: dict[RowId, str] = {}
+        """Why nothing certain can be said of a row that is not there."""
+        self.doubt = ""
+        """Why the list as a whole proves no absence; empty if it does."""
+
+
+async def _find(jobs: Sequence[Job], service: Service) -> _Found:
+    wanted = _Wanted(jobs, await _domain_names(service))
+    found = _Found()
+    for _ in range(READINGS):
+        found.doubt, may_help = "", False
+        found.unclear = {job.row_id: "its domain is not known" for job in jobs if not job.request.domain}
+        try:
+            async for mailbox in service.mailboxes():
+                wanted.compare(mailbox, found)
+        except ListingUnavailableError as error:
+            found.doubt, may_help = str(error), isinstance(error, ListChangedError)
+        if not may_help or len(found.there) == len(jobs):
+            break
+    if found.doubt:
+        found.unclear |= {job.row_id: found.doubt for job in jobs}
+    found.unclear = {row_id: why for row_id, why in found.unclear.items() if row_id not in found.there}
+    if not found.unclear:
+        found.doubt = ""
+    return found
 
 
 async def _domain_names(service: Service) -> dict[int, str]:
@@ -102,18 +151,30 @@ async def _domain_names(service: Service) -> dict[int, str]:
 class _Wanted:
     """The mailboxes that are looked for."""
 
-    def __init__(self, unconfirmed_rows: Sequence[Unconfirmed], names: dict[int, str]) -> None:
+    def __init__(self, jobs: Sequence[Job], names: dict[int, str]) -> None:
         self._names = names
-        self.by_username: defaultdict[str, list[Unconfirmed]] = defaultdict(list)
-        for unconfirmed in unconfirmed_rows:
-            self.by_username[unconfirmed.job.request.email.casefold()].append(unconfirmed)
+        self._by_username: defaultdict[str, list[Job]] = defaultdict(list)
+        for job in jobs:
+            self._by_username[_plain(job.request.email)].append(job)
 
-    def is_same_domain(self, unconfirmed: Unconfirmed, mailbox: Mailbox) -> bool | None:
-        """None where the list and the domains' names do not tell."""
-        domain = unconfirmed.job.request.domain
-        if mailbox.domain is not None:
-            return mailbox.domain == domain
-        name = mailbox.address.partition("@")[2] if mailbox.address else None
-        if not name or domain not in self._names:
-            return None
-        return name.casefold() == self._names[domain].casefold()
+    def compare(self, mailbox: Mailbox, found: _Found) -> None:
+        """See whether a mailbox of the list is one of those, or may be."""
+        for job in self._by_username.get(_plain(mailbox.username), ()):
+            same = self._is_same_domain(job.request.domain, mailbox)
+            if same:
+                found.there[job.row_id] = mailbox
+            elif same is None:
+                found.unclear[job.row_id] = "the service's list does not say which domain a mailbox belongs to"
+
+    def _is_same_domain(self, domain: int, mailbox: Mailbox) -> bool | None:
+        """None if the list and the domains' names do not tell, or contradict each other."""
+        name = mailbox.address.rpartition("@")[2] if mailbox.address else ""
+        known = self._names.get(domain)
+        by_name = is_same_domain(name, known) if name and known else None
+        if mailbox.domain is None or by_name is None:
+            return by_name if mailbox.domain is None else mailbox.domain == domain
+        return by_name if by_name == (mailbox.domain == domain) else None
+
+
+def _plain(username: str) -> str:
+    return unicodedata.normalize("NFC", username).casefold()

@@ -260,22 +260,20 @@ class Poller:
                 self._agenda.finished(followed, now)
                 await self._end(followed, Status.CREATED, mailbox_id=mailbox_id)
                 self._streak.succeeded()
-            case Failed(reason, duplicate):
+            case Failed():
                 self._agenda.finished(followed, now)
-                if duplicate:
-                    # After an unseen answer the address may be taken by our own create, still under way.
-                    await self._leave_unconfirmed(followed, Status.UNKNOWN if job.maybe_sent else Status.FAILED, reason)
-                else:
-                    await self._end(followed, Status.FAILED, reason)
-                    self._streak.failed(job.request.anonymous(reason))
+                await self._take_failure(followed, answer)
             case Gone() if followed.age(now) >= self._gone_after:
                 self._agenda.finished(followed, now)
+                gone = replace(job, maybe_sent=True)
+                reason = "the service no longer knows its task"
                 await self._leave_unconfirmed(
-                    followed, Status.UNKNOWN, "the service no longer knows its task", resend=True
+                    Unconfirmed(gone, followed.since, Status.UNKNOWN, resend=True, reason=reason)
                 )
             case Pending() | Gone() if followed.age(now) >= self._task_timeout:
                 waited = duration(self._task_timeout)
-                await self._leave_unconfirmed(followed, Status.UNFINISHED, f"accepted, and not done after {waited}")
+                reason = f"accepted, and not done after {waited}"
+                await self._leave_unconfirmed(Unconfirmed(job, followed.since, Status.UNFINISHED, reason=reason))
             case Pending() | Gone() if self._given_up:
                 self._leave()
             case Pending() | Gone():
@@ -287,11 +285,24 @@ class Poller:
         self._listener.finished(status)
         self._close_one()
 
-    async def _leave_unconfirmed(self, followed: Followed, status: Status, error: str, *, resend: bool = False) -> None:
+    async def _take_failure(self, followed: Followed, answer: Failed) -> None:
+        job, reason = followed.task.job, answer.reason
+        if not (answer.duplicate or answer.contradictory or job.maybe_sent):
+            await self._end(followed, Status.FAILED, reason)
+            self._streak.failed(job.request.anonymous(reason))
+            return
+        # The mailbox may be there all the same: by an earlier create of ours, or by this task, which ran twice.
+        is_ours = job.maybe_sent or job.was_absent or answer.contradictory
+        status = Status.UNKNOWN if is_ours else Status.FAILED
+        if_absent = Status.UNKNOWN if job.maybe_sent else Status.FAILED
+        job = replace(job, maybe_sent=job.maybe_sent or answer.contradictory)
+        await self._leave_unconfirmed(Unconfirmed(job, followed.since, status, if_absent=if_absent, reason=reason))
+
+    async def _leave_unconfirmed(self, unconfirmed: Unconfirmed) -> None:
         """The status holds unless the service's list says better; only then may it be sent again, if at all."""
-        job = replace(followed.task.job, maybe_sent=True) if resend else followed.task.job
-        await self._journal.record(Finished(job.row_id, status, self._now(), error))
-        self.unconfirmed_rows.append(Unconfirmed(job, followed.since, status, resend))
+        row_id, status = unconfirmed.job.row_id, unconfirmed.status
+        await self._journal.record(Finished(row_id, status, self._now(), unconfirmed.reason))
+        self.unconfirmed_rows.append(unconfirmed)
         self._close_one()
 
     def _take_on(self, task: OpenTask, *, fresh: bool) -> None:

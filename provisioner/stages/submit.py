@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from provisioner.stages.context import RunContext
 
-TAKEN = "the service says that it exists already; it was not looked up before the run ended"
-"""Of a row whose refusal is still to be looked up."""
+UNCLEAR = "sent, but no clear answer"
+NOT_YET_LOOKED_UP = "not looked up before the run ended"
 LEAD = 0.05
 """Seconds: more than it takes to store an intent. A create is announced so long before its turn and no longer, since
 each that was announced and not answered is a row in doubt for whoever comes after a killed process."""
@@ -99,26 +99,35 @@ class Submitter:
                 await self._end(job, Status.CREATED, mailbox_id=mailbox_id)
                 self._streak.succeeded()
             case Refused(reason, duplicate):
-                if duplicate and job.maybe_sent:
-                    # After an unseen answer the address may be taken by our own create, still under way.
-                    await self._leave_unconfirmed(job, Status.UNKNOWN, reason)
-                elif duplicate:
-                    await self._leave_unconfirmed(job, Status.UNSENT, TAKEN, refusal=reason)
-                else:
-                    await self._end(job, Status.REJECTED, reason)
-                    self._streak.failed(job.request.anonymous(reason))
-            case Lost(reason):
+                await self._take_refusal(job, reason, is_duplicate=duplicate)
+            case Lost(reason, stop):
                 job = replace(job, maybe_sent=True)
-                await self._leave_unconfirmed(job, Status.UNKNOWN, f"sent, but no clear answer: {reason}", resend=True)
+                await self._leave_unconfirmed(
+                    Unconfirmed(job, anyio.current_time(), Status.UNKNOWN, resend=True, reason=f"{UNCLEAR}: {reason}")
+                )
                 self._streak.failed(reason)
+                if stop is not None:
+                    self._stop_signal.set(stop)
+
+    async def _take_refusal(self, job: Job, reason: str, *, is_duplicate: bool) -> None:
+        if not (is_duplicate or job.maybe_sent):
+            await self._end(job, Status.REJECTED, reason)
+            self._streak.failed(job.request.anonymous(reason))
+            return
+        # What the service has already may be our own mailbox, from a create whose answer was not seen: still being
+        # made, or made twice on the way.
+        is_ours = job.maybe_sent or job.was_absent
+        status = Status.UNKNOWN if is_ours else Status.UNSENT
+        if_absent = Status.UNKNOWN if job.maybe_sent else Status.REJECTED
+        since = anyio.current_time()
+        await self._leave_unconfirmed(Unconfirmed(job, since, status, if_absent=if_absent, reason=reason))
 
     async def _end(self, job: Job, status: Status, error: str = "", mailbox_id: str | None = None) -> None:
         await self._journal.record(Finished(job.row_id, status, self._now(), error, mailbox_id))
         self._listener.finished(status)
 
-    async def _leave_unconfirmed(
-        self, job: Job, status: Status, error: str, *, resend: bool = False, refusal: str = ""
-    ) -> None:
+    async def _leave_unconfirmed(self, unconfirmed: Unconfirmed) -> None:
         """The status holds unless the service's list says better."""
-        await self._journal.record(Finished(job.row_id, status, self._now(), error))
-        self.unconfirmed_rows.append(Unconfirmed(job, anyio.current_time(), status, resend, refusal))
+        row_id, status = unconfirmed.job.row_id, unconfirmed.status
+        await self._journal.record(Finished(row_id, status, self._now(), f"{unconfirmed.reason}; {NOT_YET_LOOKED_UP}"))
+        self.unconfirmed_rows.append(unconfirmed)

@@ -40,7 +40,7 @@ from provisioner.records import (
     TaskId,
 )
 from provisioner.secret import Secret
-from provisioner.service import ListingUnavailableError, Service, recovery
+from provisioner.service import ListingUnavailableError, Service, answers, recovery
 from provisioner.service.rate_limiter import LimiterClosedError, Permit, Priority, RateLimiter
 
 if TYPE_CHECKING:
@@ -187,11 +187,11 @@ async def test_connections_are_reused_and_no_more_than_needed(sandbox: Any, conn
     async with Service(to, limiter, listener) as service:
         for _ in range(5):
             await service.account()
-        assert service._pool.opened == 1
+        assert service._session.pool.opened == 1
         async with anyio.create_task_group() as group:
             for _ in range(20):
                 group.start_soon(service.account)
-        assert service._pool.opened == 20
+        assert service._session.pool.opened == 20
 
 
 async def test_a_download_that_stands_still_is_told(server: Any, connection: Any, listener: Any) -> None:
@@ -230,7 +230,10 @@ async def test_a_download_that_stands_still_is_told(server: Any, connection: Any
         (reply(400, ["Plain words."]), Refused("Plain words.")),
         (reply(400, {"reply_to": {"0": ["Nested."]}}), Refused("reply_to: 0: Nested.")),
         (reply(404, {"detail": "Not found."}), Refused("Not found.")),
-        (reply(413, b"<html>too large</html>"), Refused("the service answered 413 and no reason")),
+        (
+            reply(413, b"<html>too large</html>"),
+            Refused("something in front of the service refused this row with a web page (413)"),
+        ),
         (
             reply(409, {"detail": "The name is already in use."}),
             Refused("The name is already in use.", duplicate=True),
@@ -358,32 +361,46 @@ async def test_what_is_forbidden_to_a_good_key_stops_one_row_alone(server: Any, 
 
 
 @pytest.mark.parametrize(
-    "account_page",
-    [reply(401), reply(403, {"detail": "No."}), reply(502, b"<html>"), reply(302, b"", Location="/login/"), CUT],
-    ids=range(5),
+    ("account_page", "error", "words"),
+    [
+        (reply(401), KeyRefusedError, "rejected the API key"),
+        (reply(403, {"detail": "No."}), KeyRefusedError, "403: No"),
+        (reply(403, b"<html>"), WrongServiceError, "key and your sheet are not the cause"),
+        (reply(502, b"<html>"), ServiceDownError, "did not say whether the API key is still good"),
+        (reply(302, b"", Location="/login/"), ServiceDownError, "did not say whether the API key is still good"),
+        (CUT, ServiceDownError, "did not say whether the API key is still good"),
+    ],
+    ids=range(6),
 )
-async def test_a_key_that_is_refused_everywhere_stops_the_run(
-    server: Any, connection: Any, listener: Any, account_page: bytes
+async def test_403_blames_the_key_only_if_the_account_page_does(
+    server: Any, connection: Any, listener: Any, account_page: bytes, error: type[StoppedError], words: str
 ) -> None:
-    """403 to a create, and no account's page either: the key was good before, and is not any more."""
+    """403 to a create of a key that was good before: the run stops, and what the account's page says is the reason."""
     running = server(reply(200, ACCOUNT), FORBIDDEN, account_page)
     to = connection(running.url)
     limiter = RateLimiter(to.rates)
     async with Service(to, limiter, listener) as service:
         await service.account()
-        with pytest.raises(KeyRefusedError, match="403: You do not have permission"):
+        with pytest.raises(error, match=words):
             await service.create(JANE, await limiter.acquire(Priority.CREATE))
     assert len(running.requests) == 3
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_never_followed(server: Any, connection: Any, listener: Any, status: int) -> None:
-    """Neither a create nor the first look at the account goes where a redirect points, and the key does not either."""
+    """Neither a create nor the first look at the account goes where a redirect points, and the key does not either.
+
+    302 and 303 may follow a create that was carried out; the others cannot.
+    """
     elsewhere = server(reply(200, ACCOUNT))
     running = server(reply(status, b"", Location=elsewhere.url + "/api/mailboxes/"))
-    for call in (create, account):
+    with pytest.raises(WrongServiceError, match="redirects to"):
+        await account(connection(running.url), listener)
+    if status in (302, 303):
+        assert await create(connection(running.url), listener) == Lost(f"the service redirected it ({status})")
+    else:
         with pytest.raises(WrongServiceError, match="redirects to"):
-            await call(connection(running.url), listener)
+            await create(connection(running.url), listener)
     assert elsewhere.connections == 0
 
 
@@ -414,30 +431,73 @@ async def test_a_body_holds_what_the_row_holds_and_nothing_else(server: Any, con
 
 
 @pytest.mark.parametrize("after", ["1", "0.5", "a date"])
-@pytest.mark.parametrize("status", [429, 503])
-async def test_not_now_holds_everyone_back_and_is_sent_again(
-    server: Any, connection: Any, listener: Any, status: int, after: str
+async def test_too_fast_holds_everyone_back_and_is_sent_again(
+    server: Any, connection: Any, listener: Any, after: str
 ) -> None:
-    """429, and 503 with Retry-After, in seconds or as a date: all wait, the user is told, the create is repeated."""
+    """429 with Retry-After in seconds or as a date: all wait, the user is told why, the create is sent again."""
     headers = {"Retry_After": after}
     if after == "a date":
         headers = {"Retry_After": "Wed, 21 Oct 2026 07:28:01 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}
-    running = server(reply(status, {"detail": "Request was throttled."}, **headers), reply(202, {"task_id": "t"}))
+    running = server(reply(429, {"detail": "Daily quota used up."}, **headers), reply(202, {"task_id": "t"}))
     to = connection(running.url)
     limiter = RateLimiter(to.rates)
     async with Service(to, limiter, listener) as service:
         started = anyio.current_time()
-        permit = await limiter.acquire(Priority.CREATE)
-        answer = await service.create(JANE, permit)
+        answer = await service.create(JANE, await limiter.acquire(Priority.CREATE))
         waited = anyio.current_time() - started
         counts = service.counts
     assert answer == Accepted(TaskId("t"))
     wait = 0.5 if after == "0.5" else 1.0
     assert wait <= waited < wait + 1
-    assert (counts.create, counts.retried, counts.throttled) == (2, 1, int(status == 429))
-    assert listener.all("paused") == [
-        [wait, "the service asked us to slow down" if status == 429 else "the service is not available"]
-    ]
+    assert (counts.create, counts.retried, counts.throttled) == (2, 1, 1)
+    assert listener.all("paused") == [(wait, "the service asked us to slow down: Daily quota used up.")]
+
+
+async def test_unavailable_holds_everyone_back_and_leaves_the_create_unknown(
+    server: Any, connection: Any, listener: Any
+) -> None:
+    """503 with Retry-After may come from a gateway behind which the create was carried out: it is not sent again."""
+    running = server(reply(503, {"detail": "Try later."}, Retry_After="30"))
+    assert await create(connection(running.url), listener) == Lost("the service answered 503: Try later.")
+    assert listener.all("paused") == [(30.0, "the service is not available: Try later.")]
+    assert len(running.requests) == 1
+
+
+async def test_unavailable_for_too_long_stops_the_run_after_the_create_is_stored(
+    server: Any, connection: Any, listener: Any
+) -> None:
+    """A 503 that asks for hours ends the run, but not as if the create had not been carried out."""
+    answer = await create(connection(server(reply(503, b"", Retry_After="99999")).url), listener)
+    assert isinstance(answer, Lost)
+    assert isinstance(answer.stop, ServiceDownError)
+
+
+async def test_a_question_is_asked_again_when_the_service_is_available(
+    server: Any, connection: Any, listener: Any
+) -> None:
+    """503 with Retry-After to a question is waited for: asking twice changes nothing."""
+    running = server(reply(503, b"", Retry_After="0.1"), reply(200, ACCOUNT))
+    assert await account(connection(running.url), listener) == KNOWN
+
+
+@pytest.mark.parametrize("body", [b"", {"detail": "Misdirected."}])
+async def test_a_misdirected_create_is_sent_again_on_another_connection(
+    server: Any, connection: Any, listener: Any, short_waits: None, body: Any
+) -> None:
+    """421: nothing was done, so it is sent again by itself, where another machine may answer."""
+    running = server(reply(421, body), reply(202, {"task_id": "t"}))
+    assert await create(connection(running.url), listener) == Accepted(TaskId("t"))
+    assert (len(running.requests), running.connections) == (2, 2)
+
+
+async def test_creates_that_are_always_misdirected_end_the_run(
+    server: Any, connection: Any, listener: Any, short_waits: None
+) -> None:
+    """421 again and again is not tried for ever."""
+    running = server(reply(421))
+    with pytest.raises(ServiceDownError, match="wrong machine"):
+        await create(connection(running.url), listener)
+    assert len(running.requests) == 5
 
 
 async def test_a_throttle_without_a_time_backs_off(
@@ -488,7 +548,7 @@ async def test_refused_connections_are_tried_again_then_end_the_run(
     async with Service(to, limiter, listener) as service:
         await service.account()
         running.close()
-        await service._pool.aclose()
+        await service._session.pool.aclose()
         with pytest.raises(ServiceDownError, match="Nothing answers at"):
             await service.create(JANE, await limiter.acquire(Priority.CREATE))
         assert service.counts.retried >= 3
@@ -506,7 +566,7 @@ async def test_a_service_that_comes_back_gets_the_create_once(
     async with Service(to, limiter, listener) as service:
         await service.account()
         running.close()
-        await service._pool.aclose()
+        await service._session.pool.aclose()
         answers: list[CreateAnswer] = []
 
         async def one() -> None:
@@ -611,7 +671,7 @@ async def test_a_page_that_takes_no_creates_stops_the_run(
         ({"status": "success", "mailbox_id": 7, "id": "t-1"}, Created("7")),
         ({"status": "failure", "error": "No room."}, Failed("No room.")),
         ({"status": "FAILURE", "result": "Quota exceeded", "traceback": "File x, line 1"}, Failed("Quota exceeded")),
-        ({"status": "REVOKED"}, Failed("the service answered 200 and no reason")),
+        ({"status": "REVOKED"}, Failed("the service gave no reason")),
         ({"status": "failure", "error": "jane already exists"}, Failed("jane already exists", duplicate=True)),
         ({"status": "failure", "errors": {"email": ["Bad."]}}, Failed("email: Bad.")),
         ({"status": "pending"}, Pending()),
@@ -719,7 +779,7 @@ async def test_a_next_page_is_asked_at_the_configured_origin(
         (reply(200, "a sentence"), "form"),
         (reply(200, {"results": [], "next": "/api/mailboxes/"}), "circle"),
         (reply(200, {"results": [], "next": "http://[::1"}), "another address"),
-        (reply(200, b"<html>"), "answered 200"),
+        (reply(200, b"<html>"), "web page \\(200\\)"),
         (reply(500, b""), "answered 500"),
         (CUT, "without an answer"),
         (reply(200, [{"email": "a@b.example"}, "a sentence"]), "form"),
@@ -773,15 +833,48 @@ async def test_a_mailbox_is_known_however_it_is_listed(
 async def test_no_reason_holds_the_password_or_the_key(
     server: Any, connection: Any, listener: Any, write: Callable[[str], str]
 ) -> None:
-    """A service that repeats what it was sent, in whatever notation, finds it masked in every reason."""
-    said = f"{{'password': {write(PASSWORD)}}} with a-key-of-the-tests is weak"
-    to = connection(server(reply(400, {"password": [said]})).url)
+    """A sentence that repeats what was sent, in whatever notation, is not shown; its field and the others are."""
+    said = f"{{'password': {write(PASSWORD)}}} is weak"
+    to = connection(server(reply(400, {"password": [said], "email": ["Too short."]})).url)
     refused = await create(to, listener)
-    failed = await ask(connection(server(reply(200, {"status": "failure", "error": said})).url), listener)
-    for answer in (refused, failed):
-        assert "Pass" not in repr(answer)
-        assert "a-key" not in repr(answer)
-        assert "is weak" in repr(answer)
+    assert refused == Refused(f"password: {answers.NOT_SHOWN}; email: Too short.")
+    told = {"status": "failure", "error": [said, "a-key-of-the-tests is weak", "Too short."]}
+    failed = await ask(connection(server(reply(200, told)).url), listener)
+    assert failed == Failed(f"{answers.NOT_SHOWN}; Too short.")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"task_id": PASSWORD},
+        {"task_id": "a-key-of-the-tests"},
+        {"task_id": quote(PASSWORD), "id": 5},
+        {"task_id": "."},
+        {"task_id": ".."},
+        {"task_id": "x" * 300},
+        {"task_id": "a\tb"},
+        {"task_id": " "},
+        {"task_id": True},
+        {"id": PASSWORD},
+        {"id": "", "password": "made-by-the-service"},
+    ],
+    ids=range(11),
+)
+async def test_an_id_that_cannot_be_shown_is_none(
+    server: Any, connection: Any, listener: Any, answer: dict[str, Any]
+) -> None:
+    """An ID that repeats a secret, or is no ID, is neither shown nor put into a path; the create is looked up."""
+    assert await create(connection(server(reply(202, answer)).url), listener) == Lost(
+        "the service answered 202 without a task ID"
+    )
+
+
+async def test_no_task_is_asked_for_under_an_id_that_is_a_path(server: Any, connection: Any, listener: Any) -> None:
+    """A failures file from elsewhere may name . and .. as tasks: nothing is sent for them."""
+    running = server(reply(200, {"status": "success"}))
+    for task_id in (".", ".."):
+        assert await ask(connection(running.url), listener, task_id) == Gone()
+    assert running.requests == []
 
 
 async def test_a_long_reason_is_cut_after_it_was_masked(server: Any, connection: Any, listener: Any) -> None:
@@ -803,7 +896,7 @@ async def test_a_long_reason_is_cut_after_it_was_masked(server: Any, connection:
         (reply(401, {"detail": f"{PASSWORD} came with an unknown key"}), create),
         (reply(403, {"password": [f"“{PASSWORD}” is not allowed"]}), create),
         (reply(403, {"detail": f"{PASSWORD} of this task is secret"}), ask),
-        (reply(302, b"", Location=f"https://x.example/?password={quote(PASSWORD)}"), create),
+        (reply(307, b"", Location=f"https://x.example/?password={quote(PASSWORD)}"), create),
     ],
     ids=range(8),
 )

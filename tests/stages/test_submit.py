@@ -210,7 +210,8 @@ async def test_a_duplicate_is_looked_up_and_not_sent_again(
         await work.submit(todo, workers=1)
     (unconfirmed,) = work.submitter.unconfirmed_rows
     assert (unconfirmed.status, unconfirmed.resend) == (Status.UNSENT, False)
-    assert "exists" in unconfirmed.refusal
+    assert "exists" in unconfirmed.reason
+    assert unconfirmed.if_absent is Status.REJECTED
     assert listener.all("finished") == []
 
 
@@ -252,7 +253,7 @@ async def test_workers_follow_the_services_latency(
     to = connection(running, rates=(Rate(20, 1.0),))
     async with working(to, journal, listener) as work:
         await work.submit(await jobs(60), workers=40)
-        connections = work.submitter._service._pool.opened
+        connections = work.submitter._service._session.pool.opened
     arrived: Sequence[float] = [request.at for request in running.state.requests]
     assert (len(arrived) - 1) / (arrived[-1] - arrived[0]) > 20 * 0.9
     assert 10 <= connections <= 16

@@ -1,0 +1,29 @@
+"""Domain names in one form, so that they can be compared."""
+
+from __future__ import annotations
+
+import re
+
+import idna
+
+DOMAIN_NAME = re.compile(r"[^\s/:@?#,]+\.[^\s/:@?#,]+")
+"""What may be a domain's name, in any script; a link is none."""
+
+
+def ascii_domain(name: str) -> str:
+    """A domain name as the network writes it, whatever its capitals and script (https://www.rfc-editor.org/rfc/rfc5891).
+
+    One that cannot be written so stays as it is, in small letters.
+    """
+    try:
+        return idna.encode(name.strip().rstrip("."), uts46=True).decode()
+    except UnicodeError:
+        return name.strip().rstrip(".").casefold()
+
+
+def is_same_domain(one: str, other: str) -> bool | None:
+    """Whether two names mean one domain; None if that cannot be told, since one of them is not a domain name."""
+    first, second = ascii_domain(one), ascii_domain(other)
+    if first == second:
+        return True
+    return False if first.isascii() and second.isascii() else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, NewType, Self
 
@@ -64,6 +64,8 @@ class Problem:
     """Plain words: the fault, then what to write. Never the content of a secret cell."""
     cause: str = ""
     """The sentence without what belongs to this row alone: the same for every row with this fault."""
+    deletable: bool = False
+    """Whether deleting the row is a way to settle it, as the sentence says."""
 
     def __str__(self) -> str:
         return f"{self.cell}: {self.sentence}" if self.cell else self.sentence
@@ -162,7 +164,11 @@ class Entry:
     earlier_status: Status | None = None
     """What a failures file says of the row."""
     earlier_task: TaskId | None = None
-    earlier_error: str = ""
+    """The task that a failures file names."""
+    cells: Mapping[str, str] = field(default_factory=dict)
+    """Every cell of the row but the secret ones, by column, in the sheet's order."""
+    password: Secret | None = None
+    """What stands in its cell; None if that is blank, or not certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +181,8 @@ class Job:
     """An earlier create of it may have been carried out without our seeing the answer."""
     was_absent: bool = False
     """The service's list said that it was not there before this run sent anything."""
+    keeps_password: bool = False
+    """The sheet does not hold the request's password, so the journal is to keep it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from provisioner.records import Actor, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from provisioner.records import LoginState, Problem, Request, RowId, TaskId
     from provisioner.secret import Secret
 
@@ -29,6 +31,8 @@ class JournalRow:
     relay_server: str
     project: str
     reply_to: str
+    cells: Mapping[str, str] = field(default_factory=dict)
+    """Every cell of the sheet but the secret ones, as it is written there, by column."""
     address: str = ""
     """The full address; empty if the domain's name is not known."""
     status: Status = Status.UNSENT
@@ -39,7 +43,7 @@ class JournalRow:
     password: Secret | None = None
     """Only one that the sheet does not hold."""
     password_check: int | None = None
-    """Of the password that was sent last."""
+    """Of the password that was sent last, or of the sheet's if none was sent."""
     sends: int = 0
     """How many creates were sent for it."""
     maybe_sent: bool = False
@@ -59,13 +63,22 @@ class JournalRow:
     """Why a log-in is not ok, or was not tried."""
     corrected: bool = False
     """What was sent last came from a failures file, so the sheet may still say something else."""
+    moved: bool = False
+    """Its place in the sheet is not the one that an early failures file names."""
+    deleted: bool = False
+    """It was deleted from a failures file, as its remedy said, so that nothing is left to do."""
+    timeouts: int = 0
+    """How many runs asked about its task until the time was up."""
 
     @property
     def actor(self) -> Actor:
         """Who must act before the row can be created; meaningless if it is done."""
         if self.status in (Status.INVALID, Status.REJECTED):
             return Actor.SHEET
-        return Actor.SUPPORT if self.status is Status.FAILED and self.sends > 1 else Actor.NEXT_RUN
+        again = (self.status is Status.FAILED and self.sends > 1) or (
+            self.status is Status.UNFINISHED and self.timeouts > 1
+        )
+        return Actor.SUPPORT if again else Actor.NEXT_RUN
 
     @property
     def was_sent(self) -> bool:

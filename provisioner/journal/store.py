@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 SHEET_FACT, DELIMITER_FACT = "sheet", "delimiter"
 """Facts: the path of the whole sheet of the latest run, and the delimiter of its files."""
 
-_IN_RESULTS = "superseded_by IS NULL"
+_IN_RESULTS = "superseded_by IS NULL AND NOT deleted"
 _NOT_CREATED = f"{_IN_RESULTS} AND status NOT IN ('{Status.CREATED}', '{Status.EXISTS}')"
 _LEFT = f"{_NOT_CREATED} AND status <> '{Status.VALID}'"
-_IS_CORRECTION = "id IN (SELECT superseded_by FROM rows)"
+_IS_CORRECTION = "(corrected OR id IN (SELECT superseded_by FROM rows))"
 _SHEET_ORDER = "ORDER BY sheet_row IS NULL, sheet_row, id"
 
 

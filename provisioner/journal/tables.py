@@ -33,6 +33,7 @@ CREATE TABLE rows (                       -- JournalRow explains each column
     relay_server   TEXT NOT NULL,
     project        TEXT NOT NULL,
     reply_to       TEXT NOT NULL,
+    cells          TEXT NOT NULL,         -- JSON: {column: cell, …}
     address        TEXT NOT NULL,
     status         TEXT NOT NULL,
     error          TEXT NOT NULL,
@@ -45,11 +46,14 @@ CREATE TABLE rows (                       -- JournalRow explains each column
     superseded_by  INTEGER REFERENCES rows (id),
     submitted_at   REAL,
     finished_at    REAL,
-    problems       TEXT NOT NULL,         -- JSON: [[cell, sentence, cause], …]
+    problems       TEXT NOT NULL,         -- JSON: [[cell, sentence, …], …], as in Problem
     imap           TEXT,
     smtp           TEXT,
     login_error    TEXT,
-    corrected      INTEGER NOT NULL
+    corrected      INTEGER NOT NULL,
+    moved          INTEGER NOT NULL,
+    deleted        INTEGER NOT NULL,
+    timeouts       INTEGER NOT NULL
 );
 CREATE TABLE facts (                      -- about the run as a whole
     name  TEXT PRIMARY KEY,
@@ -69,15 +73,19 @@ COLUMNS = ", ".join(FIELDS)
 """Of the table of rows, in the order of JournalRow's fields."""
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
+    "cells": json.loads,
     "status": Status,
     "maybe_sent": bool,
     "corrected": bool,
+    "moved": bool,
+    "deleted": bool,
     "password": Secret,
     "problems": lambda text: tuple(Problem(*problem) for problem in json.loads(text)),
     "imap": LoginState,
     "smtp": LoginState,
 }
 _WRITE: Mapping[str, Callable[[Any], Any]] = {
+    "cells": lambda cells: json.dumps(cells, ensure_ascii=False),
     "password": Secret.reveal,
     "problems": lambda problems: json.dumps([astuple(problem) for problem in problems], ensure_ascii=False),
 }

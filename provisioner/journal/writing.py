@@ -38,7 +38,10 @@ def write_sheet_change(database: sqlite3.Connection, change: SheetChange) -> Non
         case Written(row):
             database.execute(_INSERT, values_of(row))
         case Moved(row_id, sheet_row, file_row):
-            database.execute("UPDATE rows SET sheet_row = ?, file_row = ? WHERE id = ?", (sheet_row, file_row, row_id))
+            query = (
+                "UPDATE rows SET moved = moved OR coalesce(sheet_row <> ?, 0), sheet_row = ?, file_row = ? WHERE id = ?"
+            )
+            database.execute(query, (sheet_row, sheet_row, file_row, row_id))
         case Superseded(row_id, by):
             database.execute("UPDATE rows SET superseded_by = ?, address_key = NULL WHERE id = ?", (by, row_id))
         case Dropped(row_id):
@@ -60,14 +63,24 @@ def write_change(database: sqlite3.Connection, change: Change) -> None:
             database.execute(query, (Status.UNKNOWN, Status.UNSENT, STILL_UNCONFIRMED, row_id))
             event = (row_id, at, "cancelled", "")
         case TaskAccepted(row_id, task_id, at):
-            query = "UPDATE rows SET status = ?, error = '', task_id = ? WHERE id = ?"
+            query = "UPDATE rows SET status = ?, error = '', task_id = ?, timeouts = 0 WHERE id = ?"
             database.execute(query, (Status.UNFINISHED, task_id, row_id))
             event = (row_id, at, "accepted", task_id)
         case Finished(row_id, status, at, error, mailbox_id, address):
             database.execute(
                 "UPDATE rows SET status = ?, error = ?, finished_at = ?, maybe_sent = maybe_sent OR ?,"
-                " mailbox_id = coalesce(?, mailbox_id), address = coalesce(nullif(?, ''), address) WHERE id = ?",
-                (status, error, at if status.ends else None, status is Status.UNKNOWN, mailbox_id, address, row_id),
+                " mailbox_id = coalesce(?, mailbox_id), address = coalesce(nullif(?, ''), address),"
+                " timeouts = timeouts + ? WHERE id = ?",
+                (
+                    status,
+                    error,
+                    at if status.ends else None,
+                    status is Status.UNKNOWN,
+                    mailbox_id,
+                    address,
+                    status is Status.UNFINISHED,
+                    row_id,
+                ),
             )
             event = (row_id, at, status.value, error)
         case LoginChecked(row_id, at, imap, smtp, error):
@@ -83,9 +96,7 @@ def _sending(database: sqlite3.Connection, job: Job, at: float) -> None:
     database.execute(
         "UPDATE rows SET status = ?, error = ?, task_id = NULL, finished_at = NULL, submitted_at = ?,"
         " sends = sends + 1, maybe_sent = maybe_sent OR ?, relay_server = ?, project = ?, reply_to = ?,"
-        " password_check = ?,"
-        # A password of an earlier create is kept only if it is the one that is sent.
-        " password = iif(password = ?, password, NULL) WHERE id = ?",
+        " password_check = ?, password = ? WHERE id = ?",
         (
             Status.UNKNOWN,
             "sent, and no answer was seen",
@@ -93,7 +104,7 @@ def _sending(database: sqlite3.Connection, job: Job, at: float) -> None:
             job.maybe_sent,
             *sent_cells(request),
             password_check(request.password, job.row_id),
-            request.password.reveal() if request.password else None,
+            request.password.reveal() if request.password and job.keeps_password else None,
             job.row_id,
         ),
     )

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioner.records import Entry, Problem, Row
+from provisioner.secret import Secret
 from provisioner.stages.resolve import Fault, Resolver, duplicates, written_plainly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from provisioner.sheets import Sheet
     from provisioner.stages.validate import Checked
 
 SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
 """The sheet's columns that results.csv repeats."""
-OPTIONAL = ("project", "reply_to")
+REQUIRED = ("email", "domain", "relay_server")
 
 
 class RowBuilder:
     """Builds the entries of one sheet."""
 
-    def __init__(self, sheet: Sheet, checked: Checked, resolver: Resolver) -> None:
+    def __init__(self, sheet: Sheet, checked: Checked, resolver: Resolver, *, secret: Collection[str]) -> None:
+        """`secret`: the columns whose cells are never shown."""
         self._sheet = sheet
+        self._columns = [key for key in sheet.keys if key not in secret]
         self._checked = checked
         self._resolver = resolver
         keys = list(sheet.keys)
@@ -35,17 +39,19 @@ class RowBuilder:
         """Every row of the sheet in its order."""
         ready = self._checked.ready()
         upcoming = next(ready, None)
-        for row, cells in self._sheet.cells(*SHOWN_COLUMNS):
-            if upcoming is not None and upcoming.sheet_row == row:
-                yield self._entry(row, cells, upcoming)
+        shown = len(SHOWN_COLUMNS)
+        for row, cells in self._sheet.cells(*SHOWN_COLUMNS, "password", *self._columns):
+            password, *own = cells[shown:]
+            is_ready = upcoming is not None and upcoming.sheet_row == row
+            entry = self._entry(row, cells[:shown], own, upcoming if is_ready else None)
+            yield replace(entry, password=Secret(password)) if password else entry
+            if is_ready:
                 upcoming = next(ready, None)
-            else:
-                yield self._entry(row, cells, None)
 
-    def _entry(self, row: int, cells: Sequence[str], ready: Row | None) -> Entry:
+    def _entry(self, row: int, cells: Sequence[str], own: Sequence[str], ready: Row | None) -> Entry:
         problems = self._problems(row, cells, ready=ready is not None)
         origin = self._sheet.origins.get(row)
-        email, domain, relay_server, project, reply_to = self._shown(row, cells, problems)
+        email, domain, relay_server, project, reply_to = self._shown(row, cells, problems, SHOWN_COLUMNS)
         identity = self._resolver.identity(email, domain)
         return Entry(
             file_row=row,
@@ -62,15 +68,17 @@ class RowBuilder:
             address=identity.address,
             earlier_status=origin.status if origin else None,
             earlier_task=origin.task_id if origin else None,
-            earlier_error=origin.error if origin else "",
+            cells=dict(zip(self._columns, self._shown(row, own, problems, self._columns), strict=True)),
         )
 
-    def _shown(self, row: int, cells: Sequence[str], problems: Sequence[Problem]) -> Sequence[str]:
-        """The cells, without those that may be what a delimiter cut off the row's password."""
+    def _shown(
+        self, row: int, cells: Sequence[str], problems: Sequence[Problem], columns: Sequence[str]
+    ) -> Sequence[str]:
+        """The cells of these columns, without those that may be what a delimiter cut off the row's password."""
         if not self._is_cut(row, problems):
             return cells
-        cut = self._after_password.intersection(OPTIONAL)
-        return ["" if name in cut else cell for name, cell in zip(SHOWN_COLUMNS, cells, strict=True)]
+        cut = self._after_password.difference(REQUIRED)
+        return ["" if name in cut else cell for name, cell in zip(columns, cells, strict=True)]
 
     def _is_cut(self, row: int, problems: Sequence[Problem]) -> bool:
         """Whether something is wrong with the row's password, so that a piece of it may stand to its right."""

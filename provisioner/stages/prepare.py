@@ -67,7 +67,8 @@ class PreparedSheet:
         `resources` is what the account has, None if the service was not asked; `since` as for the stage `reconcile`.
         Raises JournalError.
         """
-        entries = RowBuilder(self.sheet, self.checked, Resolver(resources)).entries()
+        secret = {column.name for column in self.schema.columns.values() if column.secret}
+        entries = RowBuilder(self.sheet, self.checked, Resolver(resources), secret=secret).entries()
         plan = reconcile(
             entries,
             journal,
@@ -75,6 +76,8 @@ class PreparedSheet:
             new_password=self._new_password(),
             since=since,
             checking=checking,
+            latest_file=self.sheet.path.parent.resolve() == self.folder.path.resolve(),
+            cell_name=lambda entry, column: self.sheet.cell_name(entry.file_row, column),
         )
         return plan, [*self._notes(), *_notes_about(plan)]
 
@@ -111,16 +114,24 @@ def _notes_about(plan: WorkPlan) -> Iterator[str]:
     if plan.corrected:
         rows = count(plan.corrected, "row was", "rows were")
         yield f"{rows} fixed in a failures file and not in this sheet: nothing is sent for them now."
+    if plan.deleted:
+        rows = "row" if len(plan.deleted) == 1 else "rows"
+        yield f"Deleted from failures.csv, so left out: {rows} {', '.join(map(str, plan.deleted))}."
     if plan.changed:
-        yield _changed(plan.changed)
+        were = count(len(plan.changed), "mailbox was", "mailboxes were")
+        yield (
+            f"{were} created with other values than the sheet has now{_named(plan.changed)}. They are left as they "
+            "are: change them at Mission Inbox, not here."
+        )
+    if plan.other_passwords:
+        have = count(len(plan.other_passwords), "mailbox has", "mailboxes have")
+        yield (
+            f"{have} another password than this sheet{_named(plan.other_passwords)}. "
+            "Passwords fixed in a failures file are in results.csv."
+        )
 
 
-def _changed(rows: Sequence[tuple[int | None, str]]) -> str:
-    """About rows that were sent with other values than the sheet has now: sheet row and username of each."""
+def _named(rows: Sequence[tuple[int | None, str]]) -> str:
+    """The first of rows, given by sheet row and username, as the end of a sentence."""
     named = " and ".join(f"{email} (row {row})" if row else email for row, email in rows[:EXAMPLES])
-    were = count(len(rows), "mailbox was", "mailboxes were")
-    such = f", such as {named}" if len(rows) > EXAMPLES else f": {named}"
-    return (
-        f"{were} created with other values than the sheet has now{such}. They are left as they are: change them at "
-        "Mission Inbox, not here."
-    )
+    return f", such as {named}" if len(rows) > EXAMPLES else f": {named}"

@@ -1,46 +1,75 @@
 """Compare the sheet with the journal, and decide for each row what this run does with it.
 
-Rows are known by username and domain, never by their place: done ones are left alone, open tasks are polled on, rows
-without an answer are looked up, the rest is sent. A row corrected in a failures file takes the place of the row that it
-corrects.
+| the journal has the row as | and the row of the sheet is | then the run |
+|---|---|---|
+| `created`, `exists` | whatever it is | leaves it alone |
+| `unfinished`, with a task ID | whatever it is | asks about the task; nothing is sent |
+| `unknown` | whatever it is | looks it up; if it is not there and is ready, sends it |
+| deleted from a failures file | still invalid | leaves it out |
+| fixed in a failures file | as it was, in the whole sheet | leaves it to that file |
+| anything else, or not at all | invalid | keeps the reason |
+| anything else, or not at all | not to be understood without the service | keeps it waiting |
+| `failed`, `rejected` | as it was sent, in a check | leaves it alone |
+| anything else, or not at all | ready | sends it |
+
+A row that the sheet no longer holds is forgotten if it was never sent, else it is followed to its end.
 """
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from provisioner.journal import (
-    Dropped,
-    Journal,
-    JournalRow,
-    Moved,
-    SheetChange,
-    Superseded,
-    Written,
-    address_key,
-    password_check,
-    sent_cells,
-)
-from provisioner.messages import why
-from provisioner.records import Entry, Job, OpenTask, Problem, Request, RowId, Status, Unconfirmed
+from provisioner.journal import JournalRow, Moved, SheetChange, Written, address_key, password_check, sent_cells
+from provisioner.records import Entry, Job, OpenTask, Request, Status, Unconfirmed
+from provisioner.stages.corrections import FailuresMatcher
+from provisioner.stages.matching import KnownRows, Matcher, SheetMatcher, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from provisioner.journal import Journal
     from provisioner.secret import Secret
 
-QUOTED = re.compile("“[^”]*”")
-FORGETTABLE = frozenset({Status.INVALID, Status.UNSENT, Status.VALID, Status.REJECTED, Status.FAILED})
-"""Of a row in one of these, unless an earlier create of it is in doubt, nothing can exist at the service, so its
-correction may take its place."""
+
+class Action(Enum):
+    """What a run does with a row that the sheet holds."""
+
+    LEAVE = auto()
+    POLL = auto()
+    LOOK_UP = auto()
+    OMIT = auto()
+    DEFER = auto()
+    REFUSE = auto()
+    WAIT = auto()
+    KEEP = auto()
+    SEND = auto()
+
+
+def action(row: JournalRow, entry: Entry, *, is_failures: bool, checking: bool) -> Action:  # noqa: PLR0911 - a table
+    """The table above: what to do with a row that the journal has as `row` and the sheet as `entry`."""
+    match row.status:
+        case Status.CREATED | Status.EXISTS:
+            return Action.LEAVE
+        case Status.UNFINISHED if row.task_id is not None:
+            return Action.POLL
+        case Status.UNKNOWN:
+            return Action.LOOK_UP
+    if row.deleted and entry.error and not is_failures:
+        return Action.OMIT
+    if row.address_key not in (None, *keys_of(entry)) or (row.corrected and entry.error and not is_failures):
+        return Action.DEFER
+    if entry.error:
+        return Action.REFUSE
+    if checking and row.status in (Status.FAILED, Status.REJECTED) and not _differs(row, entry):
+        return Action.KEEP
+    return Action.WAIT if entry.request is None else Action.SEND
 
 
 @dataclass
 class WorkPlan:
-    """What a run is to do. Filled while the journal adopts the sheet."""
+    """What a run is to do. Filled while the journal applies the sheet."""
 
     to_send: list[Job] = field(default_factory=list)
     open_tasks: list[OpenTask] = field(default_factory=list)
@@ -51,8 +80,12 @@ class WorkPlan:
     """Rows that could not be understood without the service, which was not asked."""
     corrected: int = 0
     """Rows that were fixed in a failures file and are not done; the sheet still has them as they were."""
+    deleted: list[int | None] = field(default_factory=list)
+    """The sheet rows that were deleted from a failures file and still stand in the sheet."""
     changed: list[tuple[int | None, str]] = field(default_factory=list)
     """Rows that are done and whose sheet says something else now: their sheet row and username."""
+    other_passwords: list[tuple[int | None, str]] = field(default_factory=list)
+    """The same of rows whose mailbox has another password than the sheet."""
 
     @property
     def idle(self) -> bool:
@@ -68,199 +101,138 @@ def reconcile(
     new_password: Callable[[], Secret] | None,
     since: Callable[[float | None], float],
     checking: bool = False,
+    latest_file: bool = False,
+    cell_name: Callable[[Entry, str], str] = lambda _, column: column,
 ) -> WorkPlan:
     """Bring the journal in step with the sheet and say what is to be done.
 
-    `is_failures`: the sheet is a failures file, which changes parts of the record instead of replacing it.
-    `new_password` generates a password for a row without one; None leaves it out of the request.
-    `since` turns the journal's time of a create, None where that is not known, into one on the event loop's clock.
-    `checking`: nothing will be sent, so rows that could be are `valid`. Raises JournalError.
+    `is_failures`: the sheet is a failures file, which changes parts of the record instead of replacing it;
+    `latest_file`: the one that the latest run wrote. `new_password` generates a password for a row without one; None
+    leaves it out of the request. `since` turns the journal's time of a create, None if that is not known, into one on
+    the event loop's clock. `checking`: nothing will be sent, so rows that could be are `valid`. `cell_name` names the
+    cell of an entry in a column. Raises JournalError.
     """
-    known = _Known(journal.rows())
+    known = KnownRows(journal.rows(), latest_file=latest_file)
     if known.corrections:
-        # A correction stands for the row that it corrects only where the sheet does not hold the correction itself.
+        # A correction stands for the row that it corrects only if the sheet does not hold the correction itself.
         entries = list(entries)
-        known.in_sheet = {key for entry in entries for key in _keys(entry)}
-    waiting = Status.VALID if checking else Status.UNSENT
-    planner = _Planner(known, new_password, since, waiting, is_failures=is_failures)
-    journal.apply_sheet(planner.steps(entries))
+        known.in_sheet = {key for entry in entries for key in keys_of(entry)}
+    matcher = FailuresMatcher(known, cell_name) if is_failures else SheetMatcher(known)
+    planner = _Planner(matcher, new_password, since, checking=checking)
+    journal.apply_sheet(planner.changes(entries))
     return planner.work
 
 
-class _Known:
-    """The journal's rows, by everything that a row of a sheet may be recognised by."""
-
-    def __init__(self, rows: Iterable[JournalRow]) -> None:
-        self.by_id: dict[RowId, JournalRow] = {}
-        self.by_key: dict[str, JournalRow] = {}
-        self.by_address: dict[str, JournalRow] = {}
-        self.by_cells: defaultdict[str, list[JournalRow]] = defaultdict(list)
-        self.by_place: dict[int, JournalRow] = {}
-        self.taken: set[RowId] = set()
-        self.in_sheet: set[str] = set()
-        self.corrections = False
-        for row in rows:
-            self.by_id[row.id] = row
-            self.corrections |= row.superseded_by is not None
-            if row.sheet_row is not None and row.superseded_by is None:
-                self.by_place[row.sheet_row] = row
-            if row.address_key is not None:
-                self.by_key[row.address_key] = row
-                if row.address:
-                    self.by_address[row.address.casefold()] = row
-            else:
-                self.by_cells[address_key(row.email, row.domain)].append(row)
-
-    def take(self, entry: Entry) -> JournalRow | None:
-        """The journal's row for a row of the sheet, each for one only; None if the row is new."""
-        row = self._find(entry)
-        if row is not None:
-            self.taken.add(row.id)
-        return row
-
-    def _find(self, entry: Entry) -> JournalRow | None:
-        keys = _keys(entry)
-        for rows in (self.by_key, self.by_address):
-            for key in keys:
-                row = rows.get(key)
-                if row is not None and row.id not in self.taken:
-                    return row
-        lookalikes = [row for key in keys for row in self.by_cells.get(key, ()) if row.id not in self.taken]
-        if not (entry.email or entry.domain):
-            # A row that tells nothing of its mailbox is known by its place alone.
-            lookalikes = [row for row in lookalikes if row.sheet_row == entry.sheet_row]
-        # Rows without an address of their own may look alike; then the place decides.
-        row = min(lookalikes, key=lambda row: row.sheet_row != entry.sheet_row, default=None)
-        return self._latest_correction(row, entry) if row is not None else None
-
-    def _latest_correction(self, row: JournalRow, entry: Entry) -> JournalRow:
-        """The latest correction of a row; the row itself if it was fixed in the sheet."""
-        latest = row
-        while latest.superseded_by is not None and latest.superseded_by in self.by_id:
-            latest = self.by_id[latest.superseded_by]
-        free = latest.id not in self.taken and latest.address_key not in self.in_sheet
-        return latest if free and (latest.status not in FORGETTABLE or entry.request is None) else row
-
-
-def _keys(entry: Entry) -> tuple[str, ...]:
-    """All that a row may be known by: an earlier run may have read its domain's name, or may not have known it."""
-    address, cells = entry.address.casefold(), address_key(entry.email, entry.domain)
-    if cells == entry.key:
-        return (entry.key, address) if address else (entry.key,)
-    return tuple(dict.fromkeys((entry.key, address, cells) if address else (entry.key, cells)))
-
-
 class _Planner:
+    """Decides on every row of a sheet, in order."""
+
     def __init__(
         self,
-        known: _Known,
+        matcher: Matcher,
         new_password: Callable[[], Secret] | None,
         since: Callable[[float | None], float],
-        waiting: Status,
         *,
-        is_failures: bool,
+        checking: bool,
     ) -> None:
         self.work = WorkPlan()
-        self._since = since
-        self._known = known
+        self._matcher = matcher
+        self._is_failures = matcher.is_failures
         self._new_password = new_password
-        self._waiting = waiting
-        self._is_failures = is_failures
-        self._next_id = max(known.by_id, default=0) + 1
-        self._ready: dict[str, RowId] = {}
-        """The ready row with each key."""
-        self._places: dict[int, RowId] = {}
-        """The row in each place of the original sheet; filled for a failures file only."""
-        self._under_way: set[str] = set()
+        self._since = since
+        self._checking = checking
+        self._waiting = Status.VALID if checking else Status.UNSENT
+        self._actions = {
+            Action.LEAVE: self._leave,
+            Action.POLL: self._poll,
+            Action.LOOK_UP: self._look_up,
+            Action.OMIT: self._omit,
+            Action.DEFER: self._defer,
+            Action.REFUSE: self._refuse,
+            Action.WAIT: self._wait,
+            Action.KEEP: self._keep,
+            Action.SEND: self._send,
+        }
 
-    def steps(self, entries: Iterable[Entry]) -> Iterator[SheetChange]:
-        is_failures = self._is_failures
+    def changes(self, entries: Iterable[Entry]) -> Iterator[SheetChange]:
+        """What the sheet changes in the journal. Fills `work` on the way."""
         for each in entries:
-            entry, known = self._claim(each) if is_failures else (each, self._known.take(each))
-            row = known or self._new_row(entry)
-            sheet_row = self._place(entry, row, is_new=known is None) if is_failures else entry.sheet_row
-            if (row.sheet_row, row.file_row) != (sheet_row, entry.file_row):
-                row = replace(row, sheet_row=sheet_row, file_row=entry.file_row)
-            if entry.request is not None:
-                self._ready[entry.key] = row.id
-            yield self._decide(row, entry)
-        for row in self._known.by_id.values():
-            if row.id not in self._known.taken and row.superseded_by is None:
-                yield from self._not_in_failures(row) if is_failures else self._replaced(row)
-
-    def _claim(self, entry: Entry) -> tuple[Entry, JournalRow | None]:
-        """A failures file's row and the journal's; one that names another row's mailbox is invalid, and a new row."""
-        row = self._known.take(entry)
-        if row is None or row.address_key is None or row.sheet_row in (None, entry.sheet_row):
-            return entry, row
-        if _describes(entry, row):
-            return entry, row
-        self._known.taken.discard(row.id)
-        sentence = f"this is the same mailbox as in row {row.sheet_row}; write another username, or delete the row"
-        problem = Problem(None, sentence, "the same mailbox as in another row of the sheet")
-        return replace(entry, request=None, error=sentence, problems=(*entry.problems, problem)), None
-
-    def _place(self, entry: Entry, row: JournalRow, *, is_new: bool) -> int | None:
-        """Which row of the original sheet a failures file's row is; None where it is a new one, or cannot be told.
-
-        A sheet that was sorted since has another row in that place, which must not be taken for the one corrected.
-        """
-        if not is_new and row.sheet_row is not None:
-            self._places[row.sheet_row] = row.id
-            return row.sheet_row
-        there = self._known.by_place.get(entry.sheet_row) if entry.sheet_row is not None else None
-        if there is not None and there.id != row.id and not _describes(entry, there):
-            return None
-        if entry.sheet_row is None or self._places.setdefault(entry.sheet_row, row.id) != row.id:
-            return None
-        return entry.sheet_row
-
-    def _decide(self, row: JournalRow, entry: Entry) -> SheetChange:
-        if row.address_key not in (None, *_keys(entry)) and row.status in FORGETTABLE:
-            # The row was fixed in a failures file, which alone holds what is to be sent.
-            self.work.corrected += 1
-            return Moved(row.id, row.sheet_row, None)
-        if row.status in (Status.CREATED, Status.EXISTS):
-            return self._leave(row, entry)
-        if row.status is Status.UNFINISHED and row.task_id is not None:
-            return self._poll_on(row, entry)
-        if row.status is Status.UNKNOWN:
-            return self._look_up(row, entry)
-        return self._refuse(row, entry) if entry.error else self._accept(row, entry)
-
-    def _accept(self, row: JournalRow, entry: Entry) -> SheetChange:
-        if self._waiting is Status.VALID and self._stands(row, entry):
-            return Moved(row.id, row.sheet_row, row.file_row)
-        return self._send(row, entry, entry.request) if entry.request is not None else self._wait(row, entry)
-
-    def _stands(self, row: JournalRow, entry: Entry) -> bool:
-        """Whether what the service said last of a row still holds for a check: the sheet says what was sent then."""
-        if row.status not in (Status.FAILED, Status.REJECTED):
-            return False
-        return not self._is_changed(row, entry) if entry.request is not None else entry.reply_to == row.reply_to
+            row, entry = self._matcher.match(each)
+            moved = row.moved or row.sheet_row not in (None, entry.sheet_row)
+            row = replace(row, sheet_row=entry.sheet_row, file_row=entry.file_row, moved=moved)
+            act = self._actions[action(row, entry, is_failures=self._is_failures, checking=self._checking)]
+            yield act(row, entry)
+        for row in self._matcher.unmatched():
+            change = self._matcher.absent(row)
+            if change is None or isinstance(change, Moved):
+                self._follow(row, request_of(row))
+            if change is None and row.status is Status.VALID:
+                change = Written(replace(self._in_run(row), file_row=None))
+            if change is not None:
+                yield change
 
     def _leave(self, row: JournalRow, entry: Entry) -> SheetChange:
         self.work.done += 1
-        self._note_change(row, entry)
-        if entry.address and not row.address:
-            return Written(replace(row, address=entry.address))
-        return Moved(row.id, row.sheet_row, row.file_row)
+        self._note_changes(row, entry)
+        left = replace(row, address=row.address or entry.address, cells=entry.cells)
+        if not self._is_failures and row.password is not None and row.password == entry.password:
+            left = replace(left, password=None, corrected=False)
+        return Written(left)
 
-    def _poll_on(self, row: JournalRow, entry: Entry) -> SheetChange:
-        self._follow(row, entry.request or _request_of(row))
-        self._note_change(row, entry)
-        return Written(replace(row, address=row.address or entry.address))
+    def _poll(self, row: JournalRow, entry: Entry) -> SheetChange:
+        self._follow(row, entry.request or request_of(row))
+        self._note_changes(row, entry)
+        return Written(replace(row, address=row.address or entry.address, cells=entry.cells))
 
     def _look_up(self, row: JournalRow, entry: Entry) -> SheetChange:
         if entry.request is None:
-            self._follow(row, _request_of(row))
+            self._follow(row, request_of(row))
             return Written(row)
-        request, generated = self._with_password(row, entry.request)
-        self.work.unconfirmed_rows.append(
-            Unconfirmed(Job(row.id, request, maybe_sent=True), self._since(row.submitted_at), row.status, resend=True)
+        request, own = self._with_password(row, entry.request)
+        job = Job(row.id, request, maybe_sent=True, keeps_password=own is not None)
+        self.work.unconfirmed_rows.append(Unconfirmed(job, self._since(row.submitted_at), row.status, resend=True))
+        # If it is found, it has the password that was sent then, whatever the sheet says now.
+        password = row.password if entry.password is not None else own
+        return Written(replace(row, password=password, address=row.address or entry.address, cells=entry.cells))
+
+    def _omit(self, row: JournalRow, entry: Entry) -> SheetChange:
+        self.work.deleted.append(entry.sheet_row)
+        return Moved(row.id, row.sheet_row, None)
+
+    def _defer(self, row: JournalRow, _: Entry) -> SheetChange:
+        self.work.corrected += 1
+        return Written(replace(self._in_run(row), file_row=None))
+
+    def _refuse(self, row: JournalRow, entry: Entry) -> SheetChange:
+        self.work.invalid += 1
+        refused = self._as_in_sheet(row, entry)
+        return Written(replace(refused, status=Status.INVALID, error=entry.error, problems=entry.problems))
+
+    def _wait(self, row: JournalRow, entry: Entry) -> SheetChange:
+        self.work.open += 1
+        return Written(replace(self._as_in_sheet(row, entry), address_key=entry.key))
+
+    def _keep(self, row: JournalRow, _: Entry) -> SheetChange:
+        return Moved(row.id, row.sheet_row, row.file_row)
+
+    def _send(self, row: JournalRow, entry: Entry) -> SheetChange:
+        assert entry.request is not None
+        request, own = self._with_password(row, entry.request)
+        relay_server, project, reply_to = sent_cells(request)
+        self.work.to_send.append(Job(row.id, request, row.maybe_sent, keeps_password=own is not None))
+        return Written(
+            replace(
+                self._as_in_sheet(row, entry),
+                address_key=address_key(request.email, request.domain),
+                email=request.email,
+                domain=str(request.domain),
+                relay_server=relay_server,
+                project=project,
+                reply_to=reply_to,
+                address=entry.address or row.address,
+                password=own,
+                corrected=self._matcher.is_correction(row, entry, own),
+            )
         )
-        # If it is found, it has the password that was generated when it was sent, whatever the sheet says now.
-        return Written(replace(row, password=generated or row.password, address=row.address or entry.address))
 
     def _follow(self, row: JournalRow, request: Request) -> None:
         """See what was begun for a row to its end, without sending it again."""
@@ -270,139 +242,54 @@ class _Planner:
         elif row.status is Status.UNKNOWN:
             self.work.unconfirmed_rows.append(Unconfirmed(job, self._since(row.submitted_at), row.status))
 
-    def _send(self, row: JournalRow, entry: Entry, request: Request) -> SheetChange:
-        request, generated = self._with_password(row, request)
-        relay_server, project, reply_to = sent_cells(request)
-        self.work.to_send.append(Job(row.id, request, row.maybe_sent))
-        return Written(
-            replace(
-                row,
-                address_key=address_key(request.email, request.domain),
-                email=request.email,
-                domain=str(request.domain),
-                relay_server=relay_server,
-                project=project,
-                reply_to=reply_to,
-                address=entry.address or row.address,
-                status=self._waiting,
-                error="",
-                problems=(),
-                task_id=None,
-                password=generated,
-                superseded_by=None,
-                corrected=self._is_failures,
-            )
-        )
-
-    def _refuse(self, row: JournalRow, entry: Entry) -> SheetChange:
-        self.work.invalid += 1
-        return Written(
-            replace(_as_in_sheet(row, entry), status=Status.INVALID, error=entry.error, problems=entry.problems)
-        )
-
-    def _wait(self, row: JournalRow, entry: Entry) -> SheetChange:
-        """A row without fault that names what only the service could tell: it waits until that is asked."""
-        self.work.open += 1
-        waiting = replace(_as_in_sheet(row, entry), status=self._waiting, error="", problems=(), task_id=None)
-        return Written(replace(waiting, address_key=entry.key))
-
-    def _not_in_failures(self, row: JournalRow) -> Iterator[SheetChange]:
-        """A row that a failures file does not hold: corrected by the row in its place, or simply not in the file."""
-        latest = self._places.get(row.sheet_row) if row.sheet_row is not None else None
-        if latest is None and row.status is Status.INVALID:
-            latest = self._duplicate_of(row)
-        if latest is not None and row.status in FORGETTABLE and not row.maybe_sent:
-            yield Superseded(row.id, latest)
-        elif row.status is Status.VALID and self._waiting is not Status.VALID:
-            yield Written(replace(row, status=Status.UNSENT, file_row=None))
-        else:
-            self._follow(row, _request_of(row))
-
-    def _duplicate_of(self, row: JournalRow) -> RowId | None:
-        """The row for the same mailbox, where one of two such rows was deleted, as the user was told to do."""
-        key = address_key(row.email, row.domain)
-        known = self._known.by_key.get(key)
-        return self._ready.get(key) or (known.id if known is not None else None)
-
-    def _replaced(self, row: JournalRow) -> Iterator[SheetChange]:
-        """A row that the whole sheet no longer holds: forgotten only if it was never sent."""
-        if row.was_sent or row.status in (Status.UNFINISHED, Status.UNKNOWN):
-            yield Moved(row.id, None, None)
-            self._follow(row, _request_of(row))
-        else:
-            yield Dropped(row.id)
-
-    def _new_row(self, entry: Entry) -> JournalRow:
-        """The journal's row for a new row of the sheet; a failures file from elsewhere says how far it came."""
-        row_id = RowId(self._next_id)
-        self._next_id += 1
-        key = entry.key
-        there = self._known.by_place.get(entry.sheet_row) if entry.sheet_row is not None else None
-        # What the file says of a row that the journal knows was begun for that row's mailbox, not for its correction's.
-        told_of_another = there is not None and _describes(entry, there)
-        begun = entry.earlier_status in (Status.UNFINISHED, Status.UNKNOWN)
-        under_way = begun and not told_of_another and key not in self._under_way
-        if under_way:
-            self._under_way.add(key)
-        known_task = entry.earlier_task if entry.earlier_status is Status.UNFINISHED else None
-        return JournalRow(
-            id=row_id,
-            sheet_row=entry.sheet_row,
-            file_row=entry.file_row,
-            address_key=key if under_way and key not in self._known.by_key else None,
+    def _as_in_sheet(self, row: JournalRow, entry: Entry) -> JournalRow:
+        """The row with the sheet's own cells, waiting for its turn."""
+        return replace(
+            row,
             email=entry.email,
             domain=entry.domain,
             relay_server=entry.relay_server,
             project=entry.project,
             reply_to=entry.reply_to,
-            status=(Status.UNFINISHED if known_task else Status.UNKNOWN) if under_way else Status.UNSENT,
-            task_id=known_task,
-            maybe_sent=under_way,
+            cells=entry.cells,
+            status=self._waiting,
+            error="",
+            problems=(),
+            task_id=None,
+            superseded_by=None,
+            deleted=False,
+            password_check=row.password_check if self._is_failures else password_check(entry.password, row.id),
         )
 
+    def _in_run(self, row: JournalRow) -> JournalRow:
+        """A row that a check found valid waits for its turn as soon as a run begins."""
+        return replace(row, status=self._waiting) if row.status is Status.VALID else row
+
     def _with_password(self, row: JournalRow, request: Request) -> tuple[Request, Secret | None]:
-        """The request and the password that was generated for it, if any; one generated earlier is used again."""
-        if request.password is not None or self._new_password is None:
+        """The request with the password that is sent, and that password if the sheet does not hold it.
+
+        A password that was generated earlier is used again: the mailbox may exist with it.
+        """
+        if request.password is not None:
+            return request, self._matcher.own_password(row, request.password)
+        if self._new_password is None:
             return request, None
         generated = row.password or self._new_password()
         return replace(request, password=generated), generated
 
-    def _note_change(self, row: JournalRow, entry: Entry) -> None:
-        corrected = row.corrected and not self._is_failures
-        if row.was_sent and not corrected and self._is_changed(row, entry):
+    def _note_changes(self, row: JournalRow, entry: Entry) -> None:
+        """Remember that a mailbox is not as the sheet has it now."""
+        if not row.was_sent:
+            return
+        if entry.password is not None and password_check(entry.password, row.id) != row.password_check:
+            self.work.other_passwords.append((row.sheet_row, row.email))
+        if entry.request is None or (row.corrected and not self._is_failures):
+            return
+        if (row.relay_server, row.project, row.reply_to) != sent_cells(entry.request):
             self.work.changed.append((row.sheet_row, row.email))
 
-    def _is_changed(self, row: JournalRow, entry: Entry) -> bool:
-        """Whether the sheet says something else now than was sent; no, where that cannot be told."""
-        if entry.request is None:
-            return False
-        password = entry.request.password
-        check = password_check(password, row.id) if password is not None else row.password_check
-        was = (row.relay_server, row.project, row.reply_to, row.password_check)
-        return was != (*sent_cells(entry.request), check)
 
-
-def _describes(entry: Entry, row: JournalRow) -> bool:
-    """Whether what a failures file says of a row's state is what the journal knows."""
-    if (entry.earlier_status, entry.earlier_task) != (row.status, row.task_id):
-        return False
-    # Whoever fixes a value with “replace all” changes it in the sentence that quotes it too.
-    return QUOTED.sub("", entry.earlier_error) == QUOTED.sub("", why(row.status, row.error))
-
-
-def _as_in_sheet(row: JournalRow, entry: Entry) -> JournalRow:
-    return replace(
-        row,
-        email=entry.email,
-        domain=entry.domain,
-        relay_server=entry.relay_server,
-        project=entry.project,
-        reply_to=entry.reply_to,
-        superseded_by=None,
-    )
-
-
-def _request_of(row: JournalRow) -> Request:
+def request_of(row: JournalRow) -> Request:
     """What is known of a request that was sent earlier; it is never sent again."""
     return Request(
         email=row.email,
@@ -412,3 +299,12 @@ def _request_of(row: JournalRow) -> Request:
         project=None,
         reply_to=None,
     )
+
+
+def _differs(row: JournalRow, entry: Entry) -> bool:
+    """Whether the sheet says something else than was sent last; False if that cannot be told."""
+    if entry.request is None:
+        return entry.reply_to != row.reply_to
+    password = entry.request.password
+    check = password_check(password, row.id) if password is not None else row.password_check
+    return (row.relay_server, row.project, row.reply_to, row.password_check) != (*sent_cells(entry.request), check)

@@ -38,9 +38,8 @@ def journal_row(number: int, email: str, status: Status) -> JournalRow:
         "201",
         "",
         "",
-        "",
-        status,
-        "as it was",
+        status=status,
+        error="as it was",
         sends=1,
     )
 

@@ -4,18 +4,19 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from provisioner.journal import Finished, Journal, JournalRow, SendCancelled, Sending, TaskAccepted, address_key
-from provisioner.messages import why
-from provisioner.records import Entry, Job, Request, RowId, Status, TaskId
+from provisioner.records import Actor, Entry, Job, Problem, Request, RowId, Status, TaskId
 from provisioner.secret import Secret
-from provisioner.stages.reconcile import WorkPlan, reconcile
+from provisioner.stages.reconcile import Action, WorkPlan, action, reconcile
 
 
 def entry(row: int, email: str, *, domain: str = "101", ready: bool = True, **more: object) -> Entry:
-    request = Request(email, int(domain), 201, Secret("Sheet-Pass-1!"), None, None) if ready else None
+    password = Secret(str(more.pop("password", "Sheet-Pass-1!")))
+    request = Request(email, int(domain), 201, password, None, None) if ready else None
     fields: dict[str, object] = {
         "file_row": row,
         "sheet_row": row,
@@ -27,7 +28,12 @@ def entry(row: int, email: str, *, domain: str = "101", ready: bool = True, **mo
         "reply_to": "",
         "request": request,
         "error": "" if ready else "B2: broken",
+        "cells": {"email": email, "domain": domain, "relay_server": "201"},
+        "password": password,
     }
+    given = more.get("request")
+    if isinstance(given, Request):
+        fields["password"] = given.password
     return Entry(**{**fields, **more})  # type: ignore[arg-type]
 
 
@@ -52,8 +58,7 @@ def as_told(journal: Journal, entry: Entry) -> Entry:
     there = next((row for row in journal.record_rows() if row.sheet_row == entry.sheet_row), None)
     if there is None or entry.earlier_status is not None:
         return entry
-    told = why(there.status, there.error)
-    return replace(entry, earlier_status=there.status, earlier_task=there.task_id, earlier_error=told)
+    return replace(entry, earlier_status=there.status, earlier_task=there.task_id)
 
 
 def by_email(journal: Journal) -> dict[str, JournalRow]:
@@ -141,16 +146,16 @@ def test_a_done_row_with_other_values_is_named(journal: Journal) -> None:
     assert apply_sheet(journal, entry(2, "ann")).changed == []
     other_relay = Request("ann", 101, 203, Secret("Sheet-Pass-1!"), None, None)
     assert apply_sheet(journal, entry(2, "ann", request=other_relay)).changed == [(2, "ann")]
-    other_password = Request("ann", 101, 201, Secret("Sheet-Pass-2!"), None, None)
-    assert apply_sheet(journal, entry(2, "ann", request=other_password)).changed == [(2, "ann")]
+    made = apply_sheet(journal, entry(2, "ann", password="Sheet-Pass-2!"))
+    assert (made.changed, made.other_passwords) == ([], [(2, "ann")])
 
 
 def test_a_done_row_that_was_corrected_in_a_failures_file_is_not_named(journal: Journal) -> None:
     """Its user mended it there as told; the sheet still has it as it was, which is no news."""
-    apply_sheet(journal, entry(2, "ann", ready=False))
+    apply_sheet(journal, entry(2, "ann", ready=False, relay_server="202", cells={"relay_server": "202"}))
     (job,) = apply_sheet(journal, entry(2, "ann"), failures=True).to_send
     end(journal, job, Status.CREATED)
-    as_it_was = Request("ann", 101, 201, Secret("Weak-Pass-2!"), None, None)
+    as_it_was = Request("ann", 101, 202, Secret("Sheet-Pass-1!"), None, None)
     assert apply_sheet(journal, entry(2, "ann", request=as_it_was)).changed == []
     assert apply_sheet(journal, entry(2, "ann", request=as_it_was), failures=True).changed == [(2, "ann")]
 
@@ -339,7 +344,7 @@ def test_a_correction_from_before_the_sheet_was_sorted_replaces_no_other_row(jou
     jobs = apply_sheet(journal, entry(2, "bob"), entry(3, "jhon")).to_send
     journal.apply([Sending(jobs[0], 1.0), Finished(jobs[0].row_id, Status.REJECTED, 2.0, "no bobs")])
     journal.apply([Sending(jobs[1], 1.0), Finished(jobs[1].row_id, Status.REJECTED, 2.0, "a slip")])
-    old = entry(2, "john", sheet_row=3, earlier_status=Status.REJECTED, earlier_error="a slip")
+    old = entry(2, "john", sheet_row=3, earlier_status=Status.REJECTED)
     end(journal, apply_sheet(journal, entry(2, "jhon"), entry(3, "bob")).to_send[1], Status.REJECTED)
     apply_sheet(journal, old, failures=True)
     assert {row.email for row in journal.record_rows()} == {"jhon", "bob", "john"}
@@ -375,3 +380,165 @@ def test_a_row_that_the_file_does_not_hold_has_no_place_in_it(journal: Journal) 
     apply_sheet(journal, entry(2, "ann"), entry(3, "b ob", ready=False), checking=True)
     apply_sheet(journal, entry(2, "bob", sheet_row=3), failures=True)
     assert [(row.file_row, row.email) for row in journal.retriable(of_failures=True)] == [(2, "bob")]
+
+
+JOURNAL_ROW = JournalRow(RowId(1), 2, 2, "ann@101", "ann", "101", "201", "", "", password_check=1)
+READY, INVALID, OPEN = entry(2, "ann"), entry(2, "ann", ready=False), entry(2, "ann", request=None, error="")
+
+
+@pytest.mark.parametrize(
+    ("row", "now", "decided"),
+    [
+        ({"status": Status.CREATED}, INVALID, Action.LEAVE),
+        ({"status": Status.EXISTS}, READY, Action.LEAVE),
+        ({"status": Status.UNFINISHED, "task_id": TaskId("t")}, INVALID, Action.POLL),
+        ({"status": Status.UNFINISHED}, READY, Action.SEND),
+        ({"status": Status.UNKNOWN}, INVALID, Action.LOOK_UP),
+        ({"status": Status.INVALID, "deleted": True}, INVALID, Action.OMIT),
+        ({"status": Status.INVALID, "deleted": True}, READY, Action.SEND),
+        ({"status": Status.FAILED, "corrected": True}, INVALID, Action.DEFER),
+        ({"status": Status.FAILED, "address_key": "anna@101"}, READY, Action.DEFER),
+        ({"status": Status.UNSENT}, INVALID, Action.REFUSE),
+        ({"status": Status.UNSENT}, OPEN, Action.WAIT),
+        ({"status": Status.REJECTED}, READY, Action.SEND),
+        ({"status": Status.VALID}, READY, Action.SEND),
+    ],
+)
+def test_the_table_from_status_to_action(row: dict[str, Any], now: Entry, decided: Action) -> None:
+    """What the head of the module promises, line by line."""
+    assert action(replace(JOURNAL_ROW, **row), now, is_failures=False, checking=False) is decided
+
+
+def test_a_converted_cell_is_not_taken_for_a_correction(journal: Journal) -> None:
+    """007 that a program made 7 is told, creates nothing, and stays the row that it was."""
+    apply_sheet(journal, entry(2, "007", ready=False), entry(3, "b ob", ready=False))
+    made = apply_sheet(journal, entry(2, "7", sheet_row=2), entry(3, "bob", sheet_row=3), failures=True)
+    assert emails(made.to_send) == ["bob"]
+    rows = [(row.sheet_row, row.email, row.status) for row in journal.record_rows()]
+    assert rows == [(2, "007", Status.INVALID), (3, "bob", Status.UNSENT)]
+    assert "“7” was “007”" in by_email(journal)["007"].error
+    made = apply_sheet(journal, entry(2, "007", sheet_row=2), failures=True)
+    assert emails(made.to_send) == ["007"], "what is written again is right"
+    made = apply_sheet(journal, entry(2, "7"))
+    assert emails(made.to_send) == ["7"], "what the sheet says is meant"
+
+
+def test_a_converted_cell_of_a_row_under_way_stops_nothing(journal: Journal) -> None:
+    """A row whose task is open is asked about, whatever a program made of its cells."""
+    (job,) = apply_sheet(journal, entry(2, "007")).to_send
+    end(journal, job, Status.UNFINISHED, task="t-1")
+    made = apply_sheet(journal, entry(2, "7", sheet_row=2), failures=True)
+    assert [task.task_id for task in made.open_tasks] == ["t-1"]
+    assert not made.to_send
+    assert journal.statuses() == {Status.UNFINISHED: 1}
+
+
+def test_a_password_that_lost_its_blank_is_told(journal: Journal) -> None:
+    """A program that cuts off what cannot be seen would otherwise change the password without a word."""
+    apply_sheet(journal, entry(2, "ann", ready=False, password="Sheet-Pass-1! "))
+    assert not apply_sheet(journal, entry(2, "ann", password="Sheet-Pass-1!"), failures=True).to_send
+    assert "lost the blank" in by_email(journal)["ann"].error
+    assert emails(apply_sheet(journal, entry(2, "ann", password="Other-Pass-1!"), failures=True).to_send) == ["ann"]
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_password_fixed_in_a_failures_file_is_in_the_record(journal: Journal, *, renamed: bool) -> None:
+    """No other file holds it once the mailbox is created; one that the sheet holds is not kept."""
+    apply_sheet(journal, entry(2, "a nn", ready=False, password="weak"), entry(3, "b ob", ready=False))
+    fixed = entry(2, "ann" if renamed else "a nn", sheet_row=2, password="Fixed-Pass-1!")
+    jobs = apply_sheet(journal, fixed, entry(3, "bob", sheet_row=3), failures=True).to_send
+    for job in jobs:
+        end(journal, job, Status.CREATED)
+    kept = {row.sheet_row: row.password for row in journal.record_rows()}
+    assert kept == {2: Secret("Fixed-Pass-1!"), 3: None}
+
+
+def test_a_run_of_the_sheet_names_the_mailboxes_with_another_password(journal: Journal) -> None:
+    """Until the sheet holds the fixed password too: then the record need not hold it any more."""
+    apply_sheet(journal, entry(2, "ann", ready=False, password="weak"))
+    (job,) = apply_sheet(journal, entry(2, "ann", password="Fixed-Pass-1!"), failures=True).to_send
+    end(journal, job, Status.CREATED)
+    assert apply_sheet(journal, entry(2, "ann", ready=False, password="weak")).other_passwords == [(2, "ann")]
+    assert by_email(journal)["ann"].password == Secret("Fixed-Pass-1!")
+    assert apply_sheet(journal, entry(2, "ann", password="Fixed-Pass-1!")).other_passwords == []
+    assert by_email(journal)["ann"].password is None
+
+
+def test_a_password_fixed_for_a_row_that_is_looked_up_is_kept_when_it_is_sent(journal: Journal) -> None:
+    """If the mailbox is found, it has the password of its create; if it is sent again, the new one."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    journal.apply([Sending(job, 100.0)])
+    (unconfirmed,) = apply_sheet(journal, entry(2, "ann", password="Fixed-Pass-1!"), failures=True).unconfirmed_rows
+    assert by_email(journal)["ann"].password is None
+    journal.apply([Sending(unconfirmed.job, 200.0)])
+    assert by_email(journal)["ann"].password == Secret("Fixed-Pass-1!")
+
+
+def test_a_row_fixed_in_a_failures_file_is_left_to_that_file(journal: Journal) -> None:
+    """The sheet still has the weak password: that is no reason to forget what the service said of the fixed one."""
+    apply_sheet(journal, entry(2, "ann", ready=False, password="weak"))
+    (job,) = apply_sheet(journal, entry(2, "ann", password="Fixed-Pass-1!"), failures=True).to_send
+    end(journal, job, Status.FAILED, task="t-1")
+    made = apply_sheet(journal, entry(2, "ann", ready=False, password="weak"))
+    assert (made.corrected, made.invalid) == (1, 0)
+    assert by_email(journal)["ann"].status is Status.FAILED
+    assert journal.open_corrections()
+
+
+def test_a_retried_row_is_no_correction(journal: Journal) -> None:
+    """A failures file that was run as it was written holds nothing that the sheet does not."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    end(journal, job, Status.FAILED, task="t-1")
+    (job,) = apply_sheet(journal, entry(2, "ann"), failures=True).to_send
+    end(journal, job, Status.FAILED, task="t-2")
+    assert not journal.open_corrections()
+
+
+def test_a_row_deleted_as_its_fault_says_is_settled(journal: Journal) -> None:
+    """A line of totals that is deleted from the failures file is left out from then on; another row is not."""
+    totals = Problem("A3", "a line of totals; delete the row", deletable=True)
+    weak = Problem("D4", "weak")
+    sheet = (
+        entry(2, "a b", ready=False),
+        entry(3, "Total", ready=False, problems=(totals,)),
+        entry(4, "cid", ready=False, problems=(weak,)),
+    )
+    apply_sheet(journal, *sheet)
+    apply_sheet(journal, entry(2, "ab", sheet_row=2), failures=True)
+    assert {row.email for row in journal.record_rows()} == {"ab", "cid"}
+    made = apply_sheet(journal, *sheet)
+    assert made.deleted == [3]
+    assert {row.email for row in journal.record_rows()} == {"ab", "cid"}
+
+
+def test_an_old_failures_file_is_known_by_its_mailboxes_after_the_sheet_was_sorted(journal: Journal) -> None:
+    """Its places are those of before: a row is still its mailbox's."""
+    jobs = apply_sheet(journal, entry(2, "ann"), entry(3, "bob")).to_send
+    for job in jobs:
+        end(journal, job, Status.REJECTED)
+    apply_sheet(journal, entry(2, "bob"), entry(3, "ann"), checking=True)
+    old = [entry(2, "ann", earlier_status=Status.REJECTED), entry(3, "bob", earlier_status=Status.REJECTED)]
+    assert emails(apply_sheet(journal, *old, failures=True).to_send) == ["ann", "bob"]
+    assert {(row.sheet_row, row.email) for row in journal.record_rows()} == {(2, "bob"), (3, "ann")}
+
+
+def test_the_latest_failures_file_is_known_by_its_places_after_the_sheet_was_sorted(journal: Journal) -> None:
+    """It was written after the sorting, so a username that is corrected in it is that row's."""
+    for job in apply_sheet(journal, entry(2, "ann"), entry(3, "b.ob")).to_send:
+        end(journal, job, Status.REJECTED)
+    apply_sheet(journal, entry(2, "b.ob"), entry(3, "ann"), checking=True)
+    corrected = entry(2, "bob", earlier_status=Status.REJECTED)
+    reconcile([corrected], journal, is_failures=True, new_password=None, since=since, latest_file=True)
+    assert {(row.sheet_row, row.email) for row in journal.record_rows()} == {(2, "bob"), (3, "ann")}
+
+
+def test_a_task_that_never_ends_is_handed_to_support(journal: Journal) -> None:
+    """After two runs that asked until the time was up, running again is no remedy; a new create starts afresh."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    end(journal, job, Status.UNFINISHED, task="t-1")
+    journal.apply([Finished(job.row_id, Status.UNFINISHED, 102.0, "not done")])
+    assert by_email(journal)["ann"].actor is Actor.NEXT_RUN
+    journal.apply([Finished(job.row_id, Status.UNFINISHED, 103.0, "not done")])
+    assert by_email(journal)["ann"].actor is Actor.SUPPORT
+    end(journal, job, Status.UNFINISHED, task="t-2")
+    assert by_email(journal)["ann"].actor is Actor.NEXT_RUN

@@ -1,0 +1,173 @@
+"""What a failures file means for the journal: which rows it corrects, and which it settles by leaving them out.
+
+It names for each of its rows the row of the original sheet, its status and its task. Those tell which row a correction
+corrects, and a correction from the mailbox of another row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from provisioner.journal import Dropped, Superseded, Written, address_key, password_check
+from provisioner.records import Problem, Status
+from provisioner.secret import Secret
+from provisioner.stages.conversions import is_converted
+from provisioner.stages.matching import FORGETTABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provisioner.journal import JournalRow, SheetChange
+    from provisioner.records import Entry, RowId
+    from provisioner.stages.matching import KnownRows
+
+
+class FailuresMatcher:
+    """A failures file: it changes the rows that it holds, and leaves the rest of the record alone."""
+
+    is_failures = True
+
+    def __init__(self, known: KnownRows, cell_name: Callable[[Entry, str], str]) -> None:
+        """`cell_name` names the cell of an entry in a column."""
+        self._known = known
+        self._cell_name = cell_name
+        self.unmatched = known.unmatched
+        self._places: dict[int, RowId] = {}
+        """The row in each place of the original sheet, as far as the file holds it."""
+        self._bases: dict[RowId, JournalRow] = {}
+        """Of each new row, the row that it corrects."""
+        self._ready: dict[str, RowId] = {}
+        """The ready rows by key."""
+        self._under_way: set[str] = set()
+        """The keys of rows that were begun elsewhere."""
+
+    def match(self, entry: Entry) -> tuple[JournalRow, Entry]:
+        """As in Matcher. A row that names another row's mailbox, or that a program converted, is invalid."""
+        row, fault = self._claim(entry)
+        base = row or self._known.corrected_by(entry)
+        if fault is None and base is not None and (row is base or base.id not in self._known.taken):
+            fault = self._conversion(base, entry)
+            if fault is not None:
+                # Its cells are not what anybody wrote: the row stays the one that it was.
+                self._known.taken.add(base.id)
+                row, entry = base, _with_cells_of(base, entry)
+        if fault is not None:
+            error = "; ".join(filter(None, (entry.error, str(fault))))
+            entry = replace(entry, request=None, error=error, problems=(*entry.problems, fault))
+        new = row is None
+        row = row or self._begun_elsewhere(self._known.new_row(entry), entry)
+        entry = replace(entry, sheet_row=self._place(entry, row, is_new=new))
+        if new and base is not None:
+            self._bases[row.id] = base
+        if entry.request is not None:
+            self._ready[entry.key] = row.id
+        return row, entry
+
+    def absent(self, row: JournalRow) -> SheetChange | None:
+        """It was corrected by the row in its place, or settled by its deletion, or is simply not in this file."""
+        correction = self._places.get(row.sheet_row) if row.sheet_row is not None else None
+        if correction is not None and row.status in FORGETTABLE and not row.maybe_sent:
+            return Superseded(row.id, correction)
+        if row.status is Status.INVALID and self._is_settled(row):
+            added_by_hand = row.sheet_row is None and not row.was_sent
+            return Dropped(row.id) if added_by_hand else Written(replace(row, deleted=True, file_row=None))
+        return None
+
+    def own_password(self, row: JournalRow, password: Secret) -> Secret | None:
+        """As in Matcher: it was fixed in this file, or in an earlier one."""
+        base = self._bases.get(row.id, row)
+        in_sheet = password != row.password and password_check(password, base.id) == base.password_check
+        return None if in_sheet else password
+
+    def is_correction(self, row: JournalRow, entry: Entry, own_password: Secret | None) -> bool:
+        """As in Matcher; a password that was generated for a blank cell corrects nothing."""
+        fixed = entry.password is not None and own_password is not None
+        return row.corrected or fixed or entry.cells != self._bases.get(row.id, row).cells
+
+    def _claim(self, entry: Entry) -> tuple[JournalRow | None, Problem | None]:
+        """The known row for a row of the file; a problem if the row names the mailbox of another."""
+        known = self._known
+        row = known.take(entry)
+        if row is None or row.address_key is None or row.sheet_row in (None, entry.sheet_row):
+            return row, None
+        sorted_since = row.moved and not known.latest_file and entry.sheet_row is not None
+        if sorted_since and known.corrected_by(entry) is None:
+            return row, None
+        known.taken.discard(row.id)
+        sentence = f"this is the same mailbox as in row {row.sheet_row}; write another username, or delete the row"
+        return None, Problem(None, sentence, "the same mailbox as in another row of the sheet", deletable=True)
+
+    def _is_settled(self, row: JournalRow) -> bool:
+        """Whether deleting an invalid row settled it: its fault says so, or another row has the same mailbox."""
+        key = address_key(row.email, row.domain)
+        other = self._known.by_key.get(key)
+        has_twin = key in self._ready or (other is not None and other.id != row.id)
+        return has_twin or any(problem.deletable for problem in row.problems)
+
+    def _place(self, entry: Entry, row: JournalRow, *, is_new: bool) -> int | None:
+        """Which row of the original sheet a row of the file is; None if it is a new one, or cannot be told."""
+        if not is_new and row.sheet_row is not None:
+            self._places[row.sheet_row] = row.id
+            return row.sheet_row
+        there = self._known.at(entry.sheet_row)
+        if there is not None and there.id != row.id and self._known.corrected_by(entry) is None:
+            return None
+        if entry.sheet_row is None or self._places.setdefault(entry.sheet_row, row.id) != row.id:
+            return None
+        return entry.sheet_row
+
+    def _begun_elsewhere(self, row: JournalRow, entry: Entry) -> JournalRow:
+        """A new row, as far as a failures file from elsewhere says that it came.
+
+        What the file says of a row that the journal knows was begun for that row's mailbox, not for its correction's.
+        """
+        begun = entry.earlier_status in (Status.UNFINISHED, Status.UNKNOWN)
+        if not begun or self._known.corrected_by(entry) is not None or entry.key in self._under_way:
+            return row
+        self._under_way.add(entry.key)
+        task = entry.earlier_task if entry.earlier_status is Status.UNFINISHED else None
+        return replace(
+            row,
+            address_key=None if entry.key in self._known.by_key else entry.key,
+            status=Status.UNFINISHED if task else Status.UNKNOWN,
+            task_id=task,
+            maybe_sent=True,
+        )
+
+    def _conversion(self, row: JournalRow, entry: Entry) -> Problem | None:
+        """What to say of a cell that a spreadsheet program seems to have changed; None if there is none."""
+        for column, new in entry.cells.items():
+            old = row.cells.get(column, new)
+            if old.strip() != new.strip() and is_converted(old, new):
+                sentence = (
+                    f"“{new}” was “{old}”: a spreadsheet program seems to have changed it; write “{old}” again in "
+                    f"failures.xlsx, which keeps it, or, if “{new}” is meant, write that in the sheet and run the sheet"
+                )
+                return Problem(self._cell_name(entry, column), sentence, "a spreadsheet program changed the cell")
+        if entry.password is not None and _has_lost_blank(row, entry.password):
+            sentence = "the password lost the blank at its beginning or end; write it again, or write another"
+            return Problem(self._cell_name(entry, "password"), sentence)
+        return None
+
+
+def _has_lost_blank(row: JournalRow, password: Secret) -> bool:
+    """Whether the password was the same with a blank at one of its ends."""
+    if row.password_check in (None, password_check(password, row.id)):
+        return False
+    text = password.reveal()
+    padded = (f"{text} ", f" {text}", f" {text} ")
+    return any(password_check(Secret(each), row.id) == row.password_check for each in padded)
+
+
+def _with_cells_of(row: JournalRow, entry: Entry) -> Entry:
+    """The entry with the cells that the journal has for the row."""
+    return replace(
+        entry,
+        email=row.email,
+        domain=row.domain,
+        relay_server=row.relay_server,
+        project=row.project,
+        reply_to=row.reply_to,
+        cells=row.cells,
+    )

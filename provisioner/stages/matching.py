@@ -1,0 +1,170 @@
+"""Find the journal's row for each row of a sheet: by username and domain, never by its place alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Protocol
+
+from provisioner.journal import Dropped, JournalRow, Moved, address_key
+from provisioner.records import RowId, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from provisioner.journal import SheetChange
+    from provisioner.records import Entry
+    from provisioner.secret import Secret
+
+FORGETTABLE = frozenset({Status.INVALID, Status.UNSENT, Status.VALID, Status.REJECTED, Status.FAILED})
+"""Statuses of rows for which nothing can exist at the service, unless an earlier create of theirs is unconfirmed."""
+
+
+class KnownRows:
+    """The journal's rows, by everything that a row of a sheet may be recognised by."""
+
+    def __init__(self, rows: Iterable[JournalRow], *, latest_file: bool) -> None:
+        """`latest_file`: the sheet is the failures file that the latest run wrote, so its places hold."""
+        self.by_id: dict[RowId, JournalRow] = {}
+        self.by_key: dict[str, JournalRow] = {}
+        self._by_address: dict[str, JournalRow] = {}
+        self._by_cells: defaultdict[str, list[JournalRow]] = defaultdict(list)
+        self._by_place: dict[int, JournalRow] = {}
+        self.latest_file = latest_file
+        self.taken: set[RowId] = set()
+        self.in_sheet: set[str] = set()
+        """The keys of the sheet's rows; filled only if there are corrections."""
+        self.corrections = False
+        """Whether any row is corrected by another."""
+        for row in rows:
+            self._add(row)
+        self._next_id = max(self.by_id, default=0) + 1
+
+    def _add(self, row: JournalRow) -> None:
+        self.by_id[row.id] = row
+        self.corrections |= row.superseded_by is not None
+        if row.sheet_row is not None and row.superseded_by is None and not row.deleted:
+            self._by_place[row.sheet_row] = row
+        if row.address_key is None:
+            self._by_cells[address_key(row.email, row.domain)].append(row)
+            return
+        self.by_key[row.address_key] = row
+        if row.address:
+            self._by_address[row.address.casefold()] = row
+
+    def take(self, entry: Entry) -> JournalRow | None:
+        """The journal's row for a row of the sheet, each for one only; None if the row is new."""
+        row = self._find(entry)
+        if row is not None:
+            self.taken.add(row.id)
+        return row
+
+    def new_row(self, entry: Entry) -> JournalRow:
+        """A row that the journal does not know, with an ID that no row has had."""
+        row_id = RowId(self._next_id)
+        self._next_id += 1
+        return JournalRow(
+            id=row_id,
+            sheet_row=entry.sheet_row,
+            file_row=entry.file_row,
+            address_key=None,
+            email=entry.email,
+            domain=entry.domain,
+            relay_server=entry.relay_server,
+            project=entry.project,
+            reply_to=entry.reply_to,
+        )
+
+    def unmatched(self) -> list[JournalRow]:
+        """The rows that no row of the sheet was matched to; corrected ones are left out."""
+        return [row for row in self.by_id.values() if row.id not in self.taken and row.superseded_by is None]
+
+    def corrected_by(self, entry: Entry) -> JournalRow | None:
+        """The row that a row of a failures file stands for by its place, status and task; None if that is uncertain.
+
+        After a sheet was sorted, an older failures file names places that other rows have now.
+        """
+        there = self.at(entry.sheet_row)
+        if there is None or (there.moved and not self.latest_file):
+            return None
+        return there if (entry.earlier_status, entry.earlier_task) == (there.status, there.task_id) else None
+
+    def at(self, sheet_row: int | None) -> JournalRow | None:
+        """The row in a place of the original sheet; None if there is none."""
+        return self._by_place.get(sheet_row) if sheet_row is not None else None
+
+    def _find(self, entry: Entry) -> JournalRow | None:
+        keys = keys_of(entry)
+        for rows in (self.by_key, self._by_address):
+            for key in keys:
+                row = rows.get(key)
+                if row is not None and row.id not in self.taken:
+                    return row
+        lookalikes = [row for key in keys for row in self._by_cells.get(key, ()) if row.id not in self.taken]
+        if not (entry.email or entry.domain):
+            # A row that tells nothing of its mailbox is known by its place alone.
+            lookalikes = [row for row in lookalikes if row.sheet_row == entry.sheet_row]
+        # Rows without an address of their own may look alike; then the place decides.
+        row = min(lookalikes, key=lambda row: row.sheet_row != entry.sheet_row, default=None)
+        return self._latest_correction(row, entry) if row is not None else None
+
+    def _latest_correction(self, row: JournalRow, entry: Entry) -> JournalRow:
+        """The latest correction of a row; the row itself if it was fixed in the sheet."""
+        latest = row
+        while latest.superseded_by is not None and latest.superseded_by in self.by_id:
+            latest = self.by_id[latest.superseded_by]
+        free = latest.id not in self.taken and latest.address_key not in self.in_sheet
+        return latest if free and (latest.status not in FORGETTABLE or entry.request is None) else row
+
+
+class Matcher(Protocol):
+    """What a kind of file means for the journal's rows."""
+
+    is_failures: bool
+
+    def match(self, entry: Entry) -> tuple[JournalRow, Entry]:
+        """The journal's row for a row of the file, new if need be; the entry with its sheet row and all its faults."""
+
+    def unmatched(self) -> list[JournalRow]:
+        """The rows that no row of the file was matched to."""
+
+    def absent(self, row: JournalRow) -> SheetChange | None:
+        """What changes for a row that the file does not hold; None if nothing does."""
+
+    def own_password(self, row: JournalRow, password: Secret) -> Secret | None:
+        """The password of the row's cell if the original sheet does not hold it, else None."""
+
+    def is_correction(self, row: JournalRow, entry: Entry, own_password: Secret | None) -> bool:
+        """Whether what is about to be sent is not what the original sheet holds."""
+
+
+class SheetMatcher:
+    """A whole sheet: it replaces the record."""
+
+    is_failures = False
+
+    def __init__(self, known: KnownRows) -> None:
+        self._known = known
+        self.unmatched = known.unmatched
+
+    def match(self, entry: Entry) -> tuple[JournalRow, Entry]:
+        """As in Matcher."""
+        return self._known.take(entry) or self._known.new_row(entry), entry
+
+    def absent(self, row: JournalRow) -> SheetChange | None:
+        """Forgotten only if it was never sent."""
+        was_sent = row.was_sent or row.status in (Status.UNFINISHED, Status.UNKNOWN)
+        return Moved(row.id, None, None) if was_sent else Dropped(row.id)
+
+    def own_password(self, row: JournalRow, password: Secret) -> Secret | None:  # noqa: ARG002 - the sheet holds it
+        """None: the sheet holds it."""
+        return None
+
+    def is_correction(self, row: JournalRow, entry: Entry, own_password: Secret | None) -> bool:  # noqa: ARG002
+        """False: it is what the sheet holds."""
+        return False
+
+
+def keys_of(entry: Entry) -> tuple[str, ...]:
+    """All that a row may be known by: an earlier run may have read its domain's name, or may not have known it."""
+    address, cells = entry.address.casefold(), address_key(entry.email, entry.domain)
+    return tuple(dict.fromkeys(key for key in (entry.key, address, cells) if key))

@@ -76,7 +76,7 @@ class PreparedSheet:
             new_password=self._new_password(),
             since=since,
             checking=checking,
-            latest_file=self.sheet.path.parent.resolve() == self.folder.path.resolve(),
+            latest_file=self.sheet.path.resolve() == self.folder.failures.resolve(),
             cell_name=lambda entry, column: self.sheet.cell_name(entry.file_row, column),
         )
         return plan, [*self._notes(), *_notes_about(plan)]

@@ -5,18 +5,19 @@ ProvisionerError
 │   ├── SettingsError      an option or the environment
 │   ├── SheetError         the sheet as a whole
 │   ├── SchemaError        the schema file
-│   └── RunFolderError     the run folder or its journal
-└── StoppedError           the run had to end before every row had its turn
-    ├── KeyRefusedError    the service does not accept the key
+│   ├── RunFolderError     the run folder or its journal
+│   └── OutputError        standard output
+└── StoppedError           the run ended before every row had its turn
+    ├── KeyRefusedError    the service rejects the API key
     ├── PaymentRequiredError  the service wants a payment before it creates more
-    ├── ServiceDownError   nothing answers, or not for long enough
-    ├── WrongServiceError  something answers that is not the service
-    ├── UnavailableError   the service does not give what was asked for
-    ├── JournalError       what happened can no longer be written down
-    ├── FilesError         results.csv or failures.csv cannot be written
-    ├── SameFailureError   too many rows in a row failed with one cause
-    ├── DeclinedError      asked whether to begin, somebody said no
-    └── InterruptedRunError  somebody asked for it
+    ├── ServiceDownError   the service cannot be reached or is unavailable
+    ├── WrongServiceError  something else answers at the service's address
+    ├── UnavailableError   the service does not provide what was asked for
+    ├── JournalError       the journal cannot be written
+    ├── FilesError         results.csv, failures.csv or an output file cannot be written
+    ├── SameFailureError   too many rows in a row failed with the same cause
+    ├── DeclinedError      the user answered no to the question before sending
+    └── InterruptedRunError  the user interrupted the run
 
 A bad row is a value and never one of these.
 """
@@ -25,9 +26,10 @@ from __future__ import annotations
 
 
 class ProvisionerError(Exception):
-    """Systemic trouble. The message says what is wrong, `remedy` what to do about it.
+    """A problem that concerns more than one row.
 
-    `technical` is the cause in the words of a program, for whoever asks for it. None of them holds a secret.
+    The message says what is wrong, `remedy` what to do about it. `technical` is the cause in technical terms, shown
+    with --verbose. None of them contains a secret.
     """
 
     def __init__(self, message: str, *, remedy: str = "", technical: str = "") -> None:
@@ -38,7 +40,7 @@ class ProvisionerError(Exception):
 
 
 class UnusableError(ProvisionerError):
-    """The work cannot begin; nothing was sent."""
+    """The command cannot start; nothing was sent."""
 
 
 class SettingsError(UnusableError):
@@ -46,23 +48,27 @@ class SettingsError(UnusableError):
 
 
 class SheetError(UnusableError):
-    """The sheet as a whole cannot be read, or lacks what it must have."""
+    """The sheet as a whole cannot be read, or lacks a required column."""
 
 
 class SchemaError(UnusableError):
-    """The schema file is missing, malformed, or says something that would be ignored."""
+    """The schema file is missing or malformed, or has a setting that would be ignored."""
 
 
 class RunFolderError(UnusableError):
-    """The run folder cannot be used: another run holds it, it cannot be written, or its journal is unreadable."""
+    """The run folder cannot be used: another run is using it, it cannot be written, or its journal is unreadable."""
+
+
+class OutputError(UnusableError):
+    """Standard output cannot be written, for example because the disk is full."""
 
 
 class StoppedError(ProvisionerError):
-    """The run ended early; what was not sent stays `unsent`."""
+    """The run ended early; rows that were not sent are `unsent`."""
 
 
 class KeyRefusedError(StoppedError):
-    """The service answered that the API key is missing, wrong or not allowed to do this."""
+    """The service rejected the API key as missing, wrong or not allowed to do this."""
 
 
 class PaymentRequiredError(StoppedError):
@@ -70,15 +76,15 @@ class PaymentRequiredError(StoppedError):
 
 
 class ServiceDownError(StoppedError):
-    """The service could not be reached, or kept answering that it is unavailable."""
+    """The service could not be reached, or stayed unavailable."""
 
 
 class WrongServiceError(StoppedError):
-    """What answers at the address does not speak the service's language."""
+    """What answers at the address is not the Mission Inbox API."""
 
 
 class UnavailableError(StoppedError):
-    """The service does not give a list that was asked for, now or at all."""
+    """The service does not provide a list that was asked for, now or ever."""
 
 
 class JournalError(StoppedError):
@@ -86,15 +92,15 @@ class JournalError(StoppedError):
 
 
 class SameFailureError(StoppedError):
-    """Row after row ended with the same cause."""
+    """Too many rows in a row failed with the same cause."""
 
 
 class FilesError(StoppedError):
-    """The result files could not be written; the journal holds all that they would say."""
+    """A file could not be written. Of a run's own files, the journal has everything they would contain."""
 
 
 class DeclinedError(StoppedError):
-    """What the run was about to do was not agreed to; nothing was sent."""
+    """The user answered no before anything was sent."""
 
 
 class InterruptedRunError(StoppedError):

@@ -1,7 +1,7 @@
 """Where the API key comes from: the environment, the system's keyring, or a file. Sole owner of the keyring library.
 
-In the keyring a key stands together with the address that it belongs to, under the name of a profile, so that the key
-of one account is never sent to another.
+The keyring stores a key together with the address it belongs to, under the name of a profile, so that the key of one
+account is never sent to another service.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ DEFAULT_PROFILE = "default"
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """An API key and the address of the service that it is for."""
+    """An API key and the address of the service it is for."""
 
     api_url: str
     api_key: Secret
 
 
 def load(profile: str, *, required: bool) -> Login | None:
-    """What the keyring holds for a profile; None where it holds nothing.
+    """Return what the keyring has for a profile, or None if it has nothing.
 
-    A machine without a usable keyring holds nothing, unless that is `required`. Raises SettingsError.
+    A computer without a usable keyring has nothing; if the key is `required`, that raises SettingsError.
     """
     import keyring  # noqa: PLC0415 - it looks for its backends, which takes time
     from keyring.errors import KeyringError  # noqa: PLC0415 - the same
@@ -49,13 +49,24 @@ def load(profile: str, *, required: bool) -> Login | None:
         return Login(str(entry["url"]), check(str(entry["key"])))
     except (ValueError, TypeError, KeyError):
         raise SettingsError(
-            f"What the keyring holds for the profile “{profile}” was not written by this program.",
+            f"The keyring entry for the profile “{profile}” was not written by this program.",
             remedy="Run provisioner login again.",
         ) from None
 
 
+def require_keyring() -> None:
+    """Raise SettingsError if this computer has no usable keyring."""
+    import keyring  # noqa: PLC0415 - it looks for its backends, which takes time
+    from keyring.errors import KeyringError  # noqa: PLC0415 - the same
+
+    try:
+        keyring.get_password(KEYRING_SERVICE, DEFAULT_PROFILE)
+    except KeyringError as error:
+        raise _no_keyring(error) from None
+
+
 def keep(profile: str, login: Login) -> None:
-    """Put a key into the keyring, and see that it is there. Raises SettingsError."""
+    """Save a key in the keyring and read it back. Raises SettingsError."""
     import keyring  # noqa: PLC0415 - it looks for its backends, which takes time
     from keyring.errors import KeyringError  # noqa: PLC0415 - the same
 
@@ -69,7 +80,7 @@ def keep(profile: str, login: Login) -> None:
 
 
 def forget(profile: str) -> bool:
-    """Take a key out of the keyring. False where there was none. Raises SettingsError."""
+    """Remove a key from the keyring; False if there was none. Raises SettingsError."""
     import keyring  # noqa: PLC0415 - it looks for its backends, which takes time
     from keyring.errors import KeyringError  # noqa: PLC0415 - the same
 
@@ -83,23 +94,23 @@ def forget(profile: str) -> bool:
 
 
 def read(file: Path) -> Secret:
-    """The key in a text file that holds nothing else. Raises SettingsError."""
+    """Read the key from a text file that contains nothing else. Raises SettingsError."""
     try:
         return check(file.read_text(encoding="utf-8-sig").strip())
     except (OSError, UnicodeDecodeError):
         raise SettingsError(
             f"The key file {file} cannot be read.",
-            remedy="Name a text file that holds the API key and nothing else.",
+            remedy="Give a text file that contains the API key and nothing else.",
         ) from None
 
 
 def check(key: str) -> Secret:
-    """A key that can be sent. Raises SettingsError."""
+    """Return the key if it can be sent. Raises SettingsError."""
     if not key:
-        raise SettingsError("The API key is empty.", remedy="Copy the key once more, and all of it.")
+        raise SettingsError("The API key is empty.", remedy="Copy the whole key again.")
     if not key.isascii() or not key.isprintable() or " " in key:
         raise SettingsError(
-            "The API key holds a blank or a character that no key has.", remedy="Copy the key once more, and all of it."
+            "The API key contains a blank or another character that no key has.", remedy="Copy the whole key again."
         )
     return Secret(key)
 
@@ -108,7 +119,7 @@ def _no_keyring(reason: object) -> SettingsError:
     said = " ".join(str(reason).split()) or type(reason).__name__
     return SettingsError(
         "This computer's keyring cannot be used.",
-        remedy="Set MISSION_INBOX_API_KEY instead, or keep the key in a file that only you can read and name it with "
+        remedy="Set MISSION_INBOX_API_KEY instead, or save the key in a file that only you can read and give it with "
         "--api-key-file.",
         technical=said,
     )

@@ -1,4 +1,4 @@
-"""What is said of each status, in one place: on the screen, in the files and in the report."""
+"""The text for each status, in one place: for the screen, the files and the report."""
 
 from __future__ import annotations
 
@@ -16,91 +16,91 @@ MINUTE: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is said of a status."""
+    """The text for a status."""
 
     meaning: str
-    """Beside the number of rows that have it."""
+    """Shown beside the number of rows that have it."""
     why: str = ""
-    """Why a row has it, where nothing more is known of the row."""
+    """Why a row has it, if nothing more is known about the row."""
     remedy: str = ""
-    """What to do about a row; empty where nothing is left to do."""
+    """What to do about a row; empty if nothing is left to do."""
 
 
 WORDS: Final[Mapping[Status, Words]] = {
     Status.CREATED: Words("confirmed by the service"),
-    Status.EXISTS: Words("there before this run asked"),
-    Status.VALID: Words("ready to be created", why="checked, and not sent yet", remedy="Run it"),
-    Status.INVALID: Words("against a rule of the sheet, never sent", remedy="Mend the row, here or in the sheet"),
-    Status.REJECTED: Words("refused by the service", remedy="Mend the row, here or in the sheet"),
+    Status.EXISTS: Words("already existed; its password may differ from your sheet"),
+    Status.VALID: Words("ready to be created", why="checked, not sent yet", remedy="Run it"),
+    Status.INVALID: Words("breaks a rule; not sent", remedy="Fix the row, here or in your sheet"),
+    Status.REJECTED: Words("refused by the service", remedy="Fix the row, here or in your sheet"),
     Status.FAILED: Words(
-        "accepted, but not created by the service",
-        remedy="Run again; if it fails again, ask Mission Inbox's support",
+        "accepted, but the service could not create it",
+        remedy="Run again; if it fails again, contact Mission Inbox support",
     ),
     Status.UNFINISHED: Words(
-        "accepted, not done yet",
-        why="accepted, and not done when the run ended",
-        remedy="Run again later: the task is asked about, not sent again",
+        "accepted, not finished yet",
+        why="accepted, but not finished when the run ended",
+        remedy="Run again later: the task is followed up, not sent again",
     ),
     Status.UNKNOWN: Words(
-        "sent, and no clear answer came", remedy="Run again: it is looked up before anything is sent"
+        "sent, but no clear answer came", remedy="Run again: it is looked up before it is sent again"
     ),
-    Status.UNSENT: Words("not created yet", why="not sent: the run ended before its turn", remedy="Run again"),
+    Status.UNSENT: Words("not sent yet", why="not sent: the run ended before its turn", remedy="Run again"),
 }
 
 TASKS: Final[Mapping[Actor, str]] = {
-    Actor.SHEET: "For you to mend in the sheet",
-    Actor.SUPPORT: "For Mission Inbox's support, as it failed more than once",
-    Actor.NEXT_RUN: "For the next run, with nothing to mend in these rows",
+    Actor.SHEET: "To fix",
+    Actor.SUPPORT: "Contact Mission Inbox support (failed more than once)",
+    Actor.NEXT_RUN: "Run again (nothing to fix)",
 }
-"""The heading over what one of them must do."""
+"""The heading over the rows that each must act on."""
 
 
-LOGGED_IN: Final = "logged in to, over IMAP and SMTP"
-NOT_LOGGED_IN: Final = "not logged in to yet"
+LOGGED_IN: Final = "log-in works, over IMAP and SMTP"
+NOT_LOGGED_IN: Final = "log-in not tried yet"
 UNTRUSTED: Final = "shows a certificate that is not trusted"
-"""What is said of a mail server that does not prove who it is."""
+"""Said of a mail server that does not prove its identity."""
 LOGINS: Final[Mapping[LoginState | None, Words]] = {
     LoginState.REFUSED: Words(
-        "cannot be logged in to: a mail server does not take the password",
-        remedy="Wait some minutes and log in again; if they are still refused, ask Mission Inbox's support",
+        "a mail server refused the log-in",
+        remedy="Wait a few minutes and try again; if it is still refused, contact Mission Inbox support",
     ),
     LoginState.UNREACHABLE: Words(
-        "cannot be logged in to: a mail server gives no answer to rely on",
-        remedy="See that your network lets this computer reach ports 465 and 993, then log in again",
+        "a mail server could not be reached",
+        remedy="Check that your network allows connections to ports 465 and 993, then try again",
     ),
-    None: Words("were not tried", remedy="See to the reason, then log in again"),
+    None: Words("not tried", remedy="Fix the reason, then try again"),
 }
-"""What is said of created mailboxes that cannot be logged in to; None: that were not tried."""
+"""The text for created mailboxes whose log-in failed; None: was not tried."""
 
 
 def login_remedy(state: LoginState | None, reason: str) -> str:
-    """What to do about mailboxes that cannot be logged in to."""
+    """What to do about mailboxes whose log-in failed."""
     if UNTRUSTED in reason:
-        return "Ask whoever keeps your network whether it reads encrypted traffic; if not, Mission Inbox's support"
+        return "Ask your network administrator if encrypted traffic is inspected; if not, contact Mission Inbox support"
     return LOGINS[state].remedy
 
 
-HELD_BACK: Final = "not sent: held back by --limit"
-SUPPORT: Final = "Give the task ID to Mission Inbox's support"
+HELD_BACK: Final = "not sent: left for later by --limit"
+SUPPORT: Final = "Send the task ID to Mission Inbox support"
 
 
 def remedy(status: Status, actor: Actor) -> str:
-    """What to do about a row; empty where nothing is left to do."""
+    """What to do about a row; empty if nothing is left to do."""
     return SUPPORT if actor is Actor.SUPPORT else WORDS[status].remedy
 
 
 def why(status: Status, error: str) -> str:
-    """Why a row has its status; empty where there is nothing to explain."""
+    """Why a row has its status; empty if there is nothing to explain."""
     return error or WORDS[status].why
 
 
 def count(number: int, one: str, many: str) -> str:
-    """A number and what it is of."""
+    """A number with its noun in the singular or plural."""
     return f"{number:,} {one if number == 1 else many}"
 
 
 def duration(seconds: float) -> str:
-    """A time span with its unit, as exact as a reader needs it."""
+    """A time span with its unit, as exact as a reader needs."""
     if round(seconds, 1) < MINUTE:
         number = f"{seconds:.1f}".removesuffix(".0")
         return f"{number} second" + ("" if number == "1" else "s")
@@ -112,5 +112,5 @@ def duration(seconds: float) -> str:
 
 
 def visible(text: str) -> str:
-    """`text` without characters that act on a terminal or hide in a page."""
+    """`text` with every character that acts on a terminal, or hides in a page, written as its number."""
     return text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio.to_thread import run_sync
 
-from provisioner import run_folder, schema
+from provisioner import run_folder
 from provisioner.concurrency import in_own_task, in_threads
-from provisioner.errors import SheetError
-from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal
-from provisioner.secret import Secret
+from provisioner.journal import DELIMITER_FACT, Journal
 from provisioner.service import Service
 from provisioner.service.rate_limiter import RateLimiter
+from provisioner.stages.find_passwords import read_passwords
 from provisioner.stages.group import group_logins
-from provisioner.stages.read import read
-from provisioner.stages.resolve import Resolver
-from provisioner.stages.verify import gather, passwords, servers, verify
+from provisioner.stages.verify import gather, servers, verify
 from provisioner.stages.write import write_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from provisioner.events import Listener
     from provisioner.records import Account
@@ -84,7 +80,7 @@ async def _verify_run(
     async with in_threads(_open(folder, warnings)) as journal:
         account = await _account(folder, journal, connect, listener) if connect is not None else None
         both = servers(account, how)
-        known, notes = await run_sync(_passwords, sheets, journal, schema_file)
+        known, notes = await run_sync(read_passwords, sheets, journal, schema_file)
         for note in (*warnings, *notes):
             listener.note(note)
         mailboxes = await run_sync(lambda: gather(journal.record_rows(), known, time.time()))
@@ -117,25 +113,3 @@ async def _account(
         await run_sync(journal.belong_to, connection.service_name)
         async with Service(connection, RateLimiter(connection.rates), listener) as service:
             return await service.account()
-
-
-def _passwords(
-    sheets: Sequence[Path], journal: Journal, schema_file: Path | None
-) -> tuple[dict[str, list[Secret]], list[str]]:
-    """All passwords that the sheets give, by what their mailboxes are known by, and notes for the user."""
-    rules = schema.load(schema_file)
-    resolver = Resolver(None)
-    known = defaultdict[str, list[Secret]](list)
-    notes = []
-    fact = journal.fact(SHEET_FACT)
-    for path in sheets or ([Path(fact)] if fact else []):
-        try:
-            sheet = read(path, rules, blank_password_ok=True)
-        except SheetError as error:
-            if sheets:
-                raise
-            notes.append(f"The sheet of the run cannot be read for its passwords: {error.message}")
-            continue
-        for key, given in passwords(sheet, lambda email, domain: resolver.identity(email, domain).key).items():
-            known[key] += given
-    return known, notes

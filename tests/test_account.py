@@ -91,7 +91,12 @@ def test_the_account_names_its_mail_servers(call: Any, sandbox: Any) -> None:
     """Who the key belongs to, and what a mail program has to be told."""
     service = sandbox(smtp_host="smtp.acme.example", imap_host="imap.acme.example")
     said = call("account", service=service).stdout
-    for part in ("Sandbox Agency", "smtp.acme.example, port 465, TLS", "imap.acme.example, port 993", "full address"):
+    for part in (
+        "Sandbox Agency",
+        "smtp.acme.example, port 465, SSL/TLS",
+        "imap.acme.example, port 993",
+        "full address",
+    ):
         assert part in said
     known = json.loads(call("account", "--json", service=service).stdout)
     assert known["imap"] == {"host": "imap.acme.example", "port": 993}

@@ -43,6 +43,7 @@ LEVELS = {
     "pipeline": 7,
     "account": 7,
     "verification": 7,
+    "credentials": 7,
     "console": 8,
     "cli": 9,
     "__main__": 10,

@@ -28,12 +28,12 @@ NEEDS_NO_REMEDY = {
     # What was interrupted is told to go on by the command that is printed below it.
     "The run was interrupted.",
 }
-SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER TABLE|PRAGMA|IS NULL)\b")
+SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER TABLE|PRAGMA|IS NULL|IS NOT NULL)\b")
 SENTENCE = 4
 """A text of so many words is meant for people."""
 JARGON = re.compile(
     r"(?i:\b(exception|traceback|stack|null|errno|boolean|string|integer|parse|regex|stdin|stdout|stderr|async"
-    r"|payload|endpoint|HTTP|oops|sorry|please|successfully|simply|just|obviously)\b)|\bNone\b|[a-z]!(\s|$)"
+    r"|payload|endpoint|HTTP(?!://)|oops|sorry|please|successfully|simply|just|obviously)\b)|\bNone\b|[a-z]!(\s|$)"
 )
 
 

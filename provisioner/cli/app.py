@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
 import importlib
-import sys
 from typing import Any
 
 import click
 
 from provisioner import __version__
-from provisioner.cli.errors import in_plain_words
+from provisioner.cli import streams
+from provisioner.cli.credentials import credentials
+from provisioner.cli.errors import in_plain_words, output_of_help
 from provisioner.cli.keys import login, logout
 from provisioner.cli.options import ENVIRONMENT
 from provisioner.cli.run import check, run
@@ -20,22 +20,28 @@ from provisioner.cli.verify import verify
 
 COMPLETION = """
 \b
-To have options and file names completed by the Tab key, add to ~/.bashrc:
+To complete options and file names with the Tab key, add to ~/.bashrc:
   eval "$(_PROVISIONER_COMPLETE=bash_source provisioner)"
-or to ~/.zshrc, with zsh_source in place of bash_source.
+or to ~/.zshrc, with zsh_source instead of bash_source.
 """
 
 
 class _Commands(click.Group):
-    """A group that finds the sandbox's command only when it is asked for."""
+    """A group that loads the command of the sandbox only when it is needed."""
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Run a command line, on streams that cannot end it."""
+        streams.prepare()
+        with output_of_help():
+            return super().main(*args, **more)
 
     def make_context(self, *args: Any, **more: Any) -> click.Context:
-        """As every group does. Raises UnusableCall."""
+        """As every group does, but raises UnusableCall."""
         with in_plain_words():
             return super().make_context(*args, **more)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As every group does. Raises UnusableCall."""
+        """As every group does, but raises UnusableCall."""
         with in_plain_words():
             return super().invoke(ctx)
 
@@ -56,21 +62,8 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="provisioner")
 def main() -> None:
-    """Create Mission Inbox mailboxes from a spreadsheet: nothing lost, nothing made twice."""
-    codecs.register_error("provisioner", _spelt_out)
-    for stream in (sys.stdout, sys.stderr):
-        # A code page that lacks a character of a name must not end a run.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="provisioner")
+    """Create Mission Inbox mailboxes from a spreadsheet: nothing lost, nothing created twice."""
 
 
-def _spelt_out(error: UnicodeError) -> tuple[str, int]:
-    """What to write in place of characters that an output cannot show: their plain forms, else their numbers."""
-    assert isinstance(error, UnicodeEncodeError)
-    plain = {"“": '"', "”": '"', "\u2019": "'", "…": "...", "•": "*", "·": "-"}
-    lacking = error.object[error.start : error.end]
-    return "".join(plain.get(char) or f"U+{ord(char):04X}" for char in lacking), error.end
-
-
-for command in (run, check, template, verify, list_, export, account, login, logout):
+for command in (run, check, template, verify, list_, export, credentials, account, login, logout):
     main.add_command(command)

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def connector(
     options: dict[str, Any], rate: tuple[Rate, ...] | None = None
 ) -> Callable[[RunFolder | None], AbstractContextManager[Connection]]:
-    """What tells a command where its service is: the given address and key, or a sandbox of its own.
+    """A context that connects a command: to the given address with the key, or to a sandbox of its own.
 
-    It is handed the run's folder, or None where the command belongs to no run. A `rate` of None is the usual one.
+    It takes the run folder, or None where the command belongs to no run. A `rate` of None means the default.
     """
     from provisioner.secret import Secret
     from provisioner.settings import Connection
@@ -44,7 +44,7 @@ def connector(
         return lambda _: nullcontext(connection)
     if (options["api_url"] and typed_here("api_url")) or options["profile"]:
         raise SettingsError(
-            "--sandbox cannot go together with --api-url or --profile.", remedy="Leave out one or the other."
+            "--sandbox cannot be combined with --api-url or --profile.", remedy="Leave out one or the other."
         )
 
     @contextmanager
@@ -73,7 +73,7 @@ def proxy_for(api_url: str) -> str | None:
 
 
 def find_login(options: dict[str, Any]) -> Login:
-    """The key and the address that belongs to it. Raises SettingsError where that is missing or not certain."""
+    """The key and the address that it belongs to. Raises SettingsError if there is none, or more than one."""
     from provisioner import keys
 
     profile, url, file = options["profile"], options["api_url"], options["api_key_file"]
@@ -98,14 +98,14 @@ def find_login(options: dict[str, Any]) -> Login:
         if in_file is None:
             raise SettingsError(
                 "There is no API key.",
-                remedy=f"Run provisioner login once, or set {KEY_VARIABLE}, or name a file that holds the key with "
-                "--api-key-file. To practise without a key, add --sandbox.",
+                remedy=f"Run provisioner login once, or set {KEY_VARIABLE}, or give a file that contains the key with "
+                "--api-key-file. To practice without a key, add --sandbox.",
             )
         return keys.Login(url or API_URL, in_file)
     if in_file not in (None, kept.api_key):
         raise SettingsError(
             f"The keyring and the file {file} hold different API keys, so it is not certain which account is meant.",
-            remedy="Leave out --api-key-file, or take the key out of the keyring with provisioner logout.",
+            remedy="Leave out --api-key-file, or remove the key from the keyring with provisioner logout.",
         )
     if url and url.rstrip("/") != kept.api_url.rstrip("/") and (profile is None or typed_here("api_url")):
         raise SettingsError(
@@ -120,8 +120,8 @@ def read_verify_options(options: dict[str, Any]) -> VerifyOptions:
 
     if options["sandbox"] and not (options["imap_host"] and options["smtp_host"]):
         raise SettingsError(
-            "Practice has no mail servers to log in to.",
-            remedy="Leave out --verify, or name servers of your own with --imap-host and --smtp-host.",
+            "The sandbox has no mail servers to log in to.",
+            remedy="Leave out --verify, or give servers of your own with --imap-host and --smtp-host.",
         )
     names = ("imap_host", "imap_port", "smtp_host", "smtp_port")
     return VerifyOptions(patience=options["verify_timeout"], **{name: options[name] for name in names})

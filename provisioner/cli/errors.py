@@ -18,26 +18,25 @@ if TYPE_CHECKING:
 
 
 class UnusableCall(click.UsageError):
-    """A call that cannot be understood: how to call it on one line, then the fault, broken between words."""
+    """A command line that is wrong: shown as its usage on one line, then the mistake, broken between words."""
 
-    def show(self, file: IO[Any] | None = None) -> None:
+    def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002 - it always goes to stderr
         """Print it for people."""
         from provisioner import console
 
         if self.ctx is not None:
-            click.echo(
-                f"Usage: {self.ctx.command_path} {' '.join(self.ctx.command.collect_usage_pieces(self.ctx))}",
-                file,
-                err=True,
-            )
+            usage = " ".join(self.ctx.command.collect_usage_pieces(self.ctx))
+            console.say(f"Usage: {self.ctx.command_path} {usage}")
         console.say_wrapped(self.format_message())
 
 
 @contextmanager
 def in_plain_words() -> Iterator[None]:
-    """Have the faults of a call told in this program's form."""
+    """Turn click's errors about the command line into this program's form."""
     try:
         yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
     except click.UsageError as error:
         said = error.format_message()
         if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option) and error.message:
@@ -47,14 +46,14 @@ def in_plain_words() -> Iterator[None]:
 
 @contextmanager
 def explained(*, verbose: bool = False) -> Iterator[None]:
-    """Errors as sentences and exit codes, never as tracebacks."""
+    """Turn errors into sentences and exit codes, never tracebacks."""
     from provisioner import console
 
     try:
         yield
     except BrokenPipeError:
-        # Whoever read stdout has seen enough. Python would complain once more when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of stdout has seen enough.
+        _discard_stdout()
         raise SystemExit(DONE) from None
     except (click.ClickException, click.exceptions.Exit):
         raise
@@ -66,14 +65,41 @@ def explained(*, verbose: bool = False) -> Iterator[None]:
         if known is None:
             console.show_unexpected(error, verbose=verbose)
             raise SystemExit(STOPPED) from None
+        _settle_stdout()
         console.show_error(known, verbose=verbose)
         if isinstance(known, StoppedError):
             console.show_again(same_command())
         raise SystemExit(UNUSABLE if isinstance(known, UnusableError) else stop_code_of(known)) from None
 
 
+@contextmanager
+def output_of_help() -> Iterator[None]:
+    """Turn the failure to print a help text or the version into a sentence; commands handle their own output."""
+    try:
+        yield
+    except OSError as error:
+        from provisioner import console
+
+        _settle_stdout()
+        console.show_error(console.output_error(error))
+        raise SystemExit(UNUSABLE) from None
+
+
+def _settle_stdout() -> None:
+    """See that Python has nothing left to write, over which it would fail once more when it exits."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard_stdout()
+
+
+def _discard_stdout() -> None:
+    """Drop what is still in the buffer of stdout."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _known(error: BaseException) -> ProvisionerError | None:
-    """The program's own error in what was raised, which may be a group of a task group's; None where there is none."""
+    """The program's own error in what was raised, which may be the group of a task group; None if there is none."""
     if isinstance(error, BaseExceptionGroup):
         return next(filter(None, map(_known, error.exceptions)), None)
     return error if isinstance(error, ProvisionerError) else None

@@ -14,13 +14,13 @@ from provisioner.defaults import API_URL
 
 
 @click.command(epilog=ENVIRONMENT)
-@click.option("--profile", metavar="NAME", help="Name to keep it under, where you have several accounts.")
+@click.option("--profile", metavar="NAME", help="Name to save it under, if you have several accounts.")
 @click.option("--api-url", envvar=URL_VARIABLE, show_envvar=True, help="Address of the service.")
 @verbose_option
 def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
-    """Keep the API key in this computer's keyring.
+    """Save the API key in this computer's keyring.
 
-    It is asked for, or read from a pipe, and tried before it is kept.
+    The key is asked for, or read from a pipe, and tried before it is saved.
     """
     with explained(verbose=verbose), screen_progress(quiet=False) as listener:
         import anyio
@@ -29,8 +29,9 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
         from provisioner import console, keys
         from provisioner.settings import Connection
 
+        keys.require_keyring()
         if sys.stdin.isatty():
-            text = click.prompt("API key (it is not shown)", hide_input=True, err=True)
+            text = click.prompt("API key (not shown)", hide_input=True, err=True)
         else:
             text = sys.stdin.readline()
         entry = keys.Login(api_url or API_URL, keys.check(text.strip()))
@@ -38,15 +39,15 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
         known = anyio.run(account_calls.account, connection, listener)
         keys.keep(profile or keys.DEFAULT_PROFILE, entry)
         whose = known.facts.get("name") or known.facts.get("email")
-        console.say(f"The key{f' of {whose}' if whose else ''} is kept for {entry.api_url}.")
+        console.say(f"The key{f' of {whose}' if whose else ''} is saved for {entry.api_url}.")
 
 
 @click.command(epilog=ENVIRONMENT)
-@click.option("--profile", metavar="NAME", help="The name that it is kept under.")
+@click.option("--profile", metavar="NAME", help="Name that it is saved under.")
 def logout(*, profile: str | None) -> None:
-    """Take the API key out of this computer's keyring."""
+    """Remove the API key from this computer's keyring."""
     with explained():
         from provisioner import console, keys
 
         gone = keys.forget(profile or keys.DEFAULT_PROFILE)
-        console.say("The key is taken out of the keyring." if gone else "The keyring held no key.")
+        console.say("The key was removed from the keyring." if gone else "There was no key in the keyring.")

@@ -22,10 +22,10 @@ SANDBOX_STATE = "sandbox.sqlite3"
 """In a run folder, what --sandbox remembers of it."""
 
 ONCE = frozenset({"as_json", "quiet", "verbose"})
-"""Options that the command to paste next does not repeat."""
+"""Options that the next command does not repeat."""
 
 OF_THE_SHEET = frozenset({"out", "limit", "fill", "encoding", "sheet_name"})
-"""Options that a failures file does without: it lies in its run folder, and this program wrote it, filled in."""
+"""Options that a failures file does not need: it is in its run folder, and this program wrote it, filled in."""
 
 OF_THE_LOGINS = frozenset(
     {"schema", "verify_timeout", "imap_host", "imap_port", "smtp_host", "smtp_port"}
@@ -35,7 +35,7 @@ OF_THE_LOGINS = frozenset(
 
 
 def left_of(run_results: Sequence[RunResult]) -> list[str]:
-    """The files that hold what is left."""
+    """The files with the rows that are left."""
     return [
         result.summary.failures if result.summary.to_retry else _as_given(result.summary.original)
         for result in run_results
@@ -49,16 +49,18 @@ def _as_given(sheet: str) -> str:
 
 
 def alone(result: RunResult, options: dict[str, Any], *, checking: bool = False) -> str:
-    """What goes on with the rows of one sheet of several; empty where nothing is left of it."""
-    rows_left = not all(status.done for status in result.summary.statuses)
-    if not (rows_left or checking):
+    """The next command for one sheet of several; empty if nothing is left to do."""
+    from provisioner.records import Status
+
+    left = not all(status.done for status in result.summary.statuses)
+    if not left and not (checking and Status.VALID in result.summary.statuses):
         return ""
     sheet = {**options, "sheets": [_as_given(result.summary.sheet)]}
     return next_command(left_of([result]), [result], sheet, checking=checking)
 
 
 def verify_command(folders: Sequence[str]) -> str:
-    """What logs in again to the mailboxes of run folders: a line for each."""
+    """The commands that log in again to the mailboxes of run folders, one a line."""
     from provisioner import console
 
     context = click.get_current_context()
@@ -72,7 +74,7 @@ def verify_command(folders: Sequence[str]) -> str:
 def next_command(
     sheets: Sequence[str], run_results: Sequence[RunResult], options: dict[str, Any], *, checking: bool
 ) -> str:
-    """What to paste to go on with what is left; after a check that left nothing to mend, what creates the mailboxes."""
+    """The command that continues with what is left; after a check with nothing to fix, the run."""
     from provisioner import console
     from provisioner.records import Actor
 
@@ -80,26 +82,29 @@ def next_command(
     command = context.command
     assert isinstance(command, SheetCommand)
     name = context.info_name or ""
-    to_mend = any(group.actor is Actor.SHEET for result in run_results for group in result.groups)
+    to_fix = any(group.actor is Actor.SHEET for result in run_results for group in result.groups)
     practice = any((Path(result.summary.run_folder) / SANDBOX_STATE).exists() for result in run_results)
-    if checking and not to_mend:
+    if checking and not to_fix:
         name = "run"
+    elif checking and STDIN not in options["sheets"]:
+        # Nothing was sent yet: the sheet itself is the file to fix.
+        sheets = ()
     given = sheets or [str(sheet) for sheet in options["sheets"]]
     again = [*command.again(without=ONCE | OF_THE_SHEET if sheets else ONCE)]
-    # A check knows no service; what was practised is gone on with in practice.
+    # A check knows no service; a sheet that was run in the sandbox before goes there again.
     again += ["--sandbox"] if checking and name == "run" and practice else []
     return console.command_line(*program_words(), name, *given, *again)
 
 
 def same_command() -> str:
-    """What was called, to be called once more."""
+    """The command as it was called."""
     from provisioner import console
 
     return console.command_line(*program_words(), *sys.argv[1:])
 
 
 def program_words() -> list[str]:
-    """How the program was called, to be pasted once more: by its path where the shell does not find it by its name."""
+    """How to call the program: by name, or by its path where the shell does not find the name."""
     import shutil
 
     called = Path(sys.argv[0])

@@ -22,7 +22,7 @@ ENVIRONMENT = f"""
 Environment:
   {KEY_VARIABLE}      the API key
   {URL_VARIABLE}          address of the service, if not the usual one
-  MISSION_INBOX_CREATE_PATH  where mailboxes are made, if not {CREATE_PATH}
+  MISSION_INBOX_CREATE_PATH  path to create at, if not {CREATE_PATH}
   HTTPS_PROXY                proxy through which the service is reached
   NO_COLOR                   set to anything: no colours
 """
@@ -31,7 +31,7 @@ STDIN, STANDARD_INPUT = Path("-"), "standard input"
 
 
 class WholeNumber(click.IntRange):
-    """A whole number; what is none is named in plain words."""
+    """A whole number; anything else is refused in plain words."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number. Raises BadParameter."""
@@ -75,7 +75,7 @@ def combined(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 class SheetCommand(click.Command):
-    """A command that remembers its options as they were typed, for the command that goes on."""
+    """A command that remembers its options as they were typed, for the next command."""
 
     typed: Mapping[str, Any] = {}
 
@@ -84,7 +84,7 @@ class SheetCommand(click.Command):
         return super().parse_args(ctx, args)
 
     def again(self, *, without: Collection[str]) -> Iterator[str]:
-        """The options as words, but for some."""
+        """The typed options as words, without some."""
         for option in self.params:
             if isinstance(option, click.Option) and option.name in self.typed and option.name not in without:
                 value = self.typed[option.name]
@@ -99,37 +99,39 @@ sheet_options = combined(
     click.option(
         "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder; default: SHEET-run, beside it."
     ),
-    click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in."),
+    click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file instead of the built-in one."),
     click.option(
         "--set",
         "fill",
         type=fill_of,
         metavar="COLUMN=VALUE",
         multiple=True,
-        help="Fill a column that is missing or blank; may be repeated.",
+        help="Use VALUE where COLUMN is missing or blank; may be repeated.",
     ),
-    click.option("--encoding", metavar="NAME", help="Encoding of a text file, such as cp1250, if it is not found."),
+    click.option("--encoding", metavar="NAME", help="Encoding of a text file, such as cp1250, if it is not detected."),
     click.option("--sheet", "sheet_name", metavar="NAME", help="Which sheet of a workbook, if it has several."),
-    click.option("--generate-passwords", is_flag=True, help="Make up a password for every row that has none."),
+    click.option("--generate-passwords", is_flag=True, help="Generate a password for every row that has none."),
     click.option(
         "--json",
         "as_json",
         is_flag=True,
-        help="Print the outcome on standard output: a line for each sheet, a JSON object in each.",
+        help="Print the outcome on standard output, as one JSON object for each sheet.",
     ),
-    click.option("-q", "--quiet", is_flag=True, help="Show nothing unless something is left to do."),
-    click.option("-v", "--verbose", is_flag=True, help="Show technical causes and the number of requests too."),
+    click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is left to do."),
+    click.option("-v", "--verbose", is_flag=True, help="Also print technical causes and the number of requests."),
 )
 
-verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show technical causes too.")
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Also print technical causes.")
 
 service_options = combined(
     click.option("--api-url", envvar=URL_VARIABLE, show_envvar=True, help="Address of the service."),
-    click.option("--sandbox", is_flag=True, help="Practise: start a stand-in for the service for this one command."),
+    click.option(
+        "--sandbox", is_flag=True, help="Practice: use a local stand-in for the service, for this command only."
+    ),
     click.option(
         "--api-key-file", type=click.Path(path_type=Path), help=f"File with the API key, if not {KEY_VARIABLE}."
     ),
-    click.option("--profile", metavar="NAME", help="Use the key and the address kept by login under this name."),
+    click.option("--profile", metavar="NAME", help="Use the key and address saved by login under this name."),
 )
 
 verify_options = combined(
@@ -139,7 +141,7 @@ verify_options = combined(
         metavar="TIME",
         default="1m",
         show_default=True,
-        help="How long a new mailbox or a mail server out of reach is tried again.",
+        help="How long to retry a new mailbox or an unreachable mail server.",
     ),
     click.option("--imap-host", metavar="HOST", help="IMAP server, if not the account's."),
     click.option("--imap-port", type=WholeNumber(1, 65535), metavar="PORT", help="If not 993."),
@@ -159,5 +161,5 @@ create_path_option = click.option(
 
 
 def typed_here(option: str) -> bool:
-    """Whether an option stands on the command line, not only in the environment."""
+    """Whether an option is on the command line, not only in the environment."""
     return click.get_current_context().get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE

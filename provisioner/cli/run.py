@@ -29,7 +29,7 @@ from provisioner.cli.options import (
 from provisioner.cli.progress import screen_progress
 from provisioner.cli.signals import answerable, interrupting
 from provisioner.defaults import RATE, STOP_AFTER, WORKERS
-from provisioner.errors import SettingsError
+from provisioner.errors import FilesError, OutputError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -45,21 +45,23 @@ if TYPE_CHECKING:
 @sheet_options
 @service_options
 @create_path_option
-@click.option("--limit", type=WholeNumber(min=1), metavar="N", help="Send only the first N ready rows: a trial run.")
+@click.option(
+    "--limit", type=WholeNumber(min=1), metavar="N", help="Send only the first N rows that are ready, as a trial."
+)
 @click.option(
     "--rate",
     type=rates_of,
     metavar="RATE",
     default=RATE,
     show_default=True,
-    help="Requests at most: 5/s, 200/min or both.",
+    help="Most requests to send: 5/s, 200/min or both.",
 )
 @click.option(
     "--workers",
     type=WholeNumber(1, 200),
     default=WORKERS,
     show_default=True,
-    help="Requests under way at most.",
+    help="Most requests under way at once.",
 )
 @click.option(
     "--task-timeout",
@@ -75,7 +77,7 @@ if TYPE_CHECKING:
     metavar="N",
     default=STOP_AFTER,
     show_default=True,
-    help="Stop after N failures in a row with one cause; 0: never.",
+    help="Stop after N failures in a row with the same cause; 0: never.",
 )
 @click.option("--verify", is_flag=True, help="Log in to the created mailboxes at the end, over IMAP and SMTP.")
 @verify_options
@@ -93,8 +95,8 @@ def run(
 ) -> None:
     """Create the mailboxes of each SHEET.
 
-    Running again is always safe: rows that are done are skipped, the rest goes on where it stood. Several sheets are
-    worked through one after the other, each in its own run folder, all at one pace. A SHEET of - is read from standard
+    Running again is always safe: rows that are done are skipped, and the rest continues where it stopped. Several
+    sheets are run one after the other, each in its own run folder, all within one rate. Use - for a SHEET from standard
     input.
     """
     with explained(verbose=options["verbose"]):
@@ -116,7 +118,7 @@ def run(
         if STDIN in options["sheets"] and not yes and sys.stderr.isatty():
             raise SettingsError(
                 "The sheet comes from standard input, so you cannot be asked before anything is sent.",
-                remedy="See with check what is in it, then add --yes; or run it as a file.",
+                remedy="Check the sheet first and add --yes, or save it as a file and run that.",
             )
         ask = _question(yes=yes, quiet=options["quiet"])
 
@@ -147,7 +149,7 @@ def run(
 @click.command(cls=SheetCommand, epilog=ENVIRONMENT)
 @sheet_options
 def check(**options: Any) -> None:
-    """Validate each SHEET; nothing is sent, and no key is needed. A SHEET of - is read from standard input."""
+    """Validate each SHEET. Nothing is sent, and no key is needed. Use - for a SHEET from standard input."""
     with explained(verbose=options["verbose"]):
         from provisioner import pipeline
 
@@ -171,9 +173,9 @@ def _command_for(options: dict[str, Any], *, checking: bool = False) -> Callable
 def _work_through(
     options: dict[str, Any], work: Callable[[SheetOptions, Any], Awaitable[RunResult]], *, checking: bool = False
 ) -> None:
-    """Do one sheet after the other, show what all of them came to, and exit with the code that says so.
+    """Run or check one sheet after the other, show how they ended, and exit with the code that says so.
 
-    None is begun before all of them can be read; none after one that had to be stopped.
+    None is started before all of them can be read, and none after one that was stopped.
     """
     import anyio
 
@@ -199,15 +201,27 @@ def _work_through(
                 _show(run_results, not_begun, options, checking=checking)
     codes = [exit_code(result) for result in run_results]
     if options["as_json"]:
-        from provisioner import console
-
-        for result, code in zip(run_results, codes, strict=True):
-            console.print_json(result.summary, code)
+        _print_outcomes(run_results, codes, checking=checking)
     raise SystemExit(max(codes))
 
 
+def _print_outcomes(run_results: Sequence[RunResult], codes: Sequence[int], *, checking: bool) -> None:
+    from provisioner import console
+
+    try:
+        for result, code in zip(run_results, codes, strict=True):
+            console.print_json(result.summary, code)
+    except OutputError as error:
+        if checking:
+            raise
+        # Exit code 2 would say that nothing was sent.
+        raise FilesError(
+            error.message, remedy="The run itself ended as shown above; results.csv is complete."
+        ) from error
+
+
 def _headed(listener: Listener, sheet: SheetOptions, *, checking: bool) -> Listener:
-    """A listener that says which of several sheets is spoken of: at once, as a run always has something to say."""
+    """A listener that names the sheet, where there are several: at once for a run, with its first note for a check."""
     from provisioner.events import PrefixedListener
 
     if checking:
@@ -218,13 +232,13 @@ def _headed(listener: Listener, sheet: SheetOptions, *, checking: bool) -> Liste
 
 @contextmanager
 def _files(sheets: Sequence[Path], out: Path | None) -> Iterator[list[Path]]:
-    """The files to read; what comes from standard input is one for as long as the context lasts."""
+    """The files to read; standard input is saved as one for as long as the context lasts."""
     if STDIN not in sheets:
         yield list(sheets)
         return
     if out is None:
         raise SettingsError(
-            "A sheet from standard input has no folder of its own.", remedy="Name its run folder with --out."
+            "A sheet from standard input has no folder of its own.", remedy="Choose its run folder with --out."
         )
     from tempfile import TemporaryDirectory
 
@@ -235,7 +249,7 @@ def _files(sheets: Sequence[Path], out: Path | None) -> Iterator[list[Path]]:
 
 
 def _refuse_what_cannot_go_together(chosen: Sequence[SheetOptions]) -> None:
-    """Several sheets need a folder each, and all of them can be read before the first is begun."""
+    """See that several sheets have a folder each, and that all can be read before the first is started."""
     from provisioner import run_folder
     from provisioner.stages.prepare import prepare
 
@@ -245,7 +259,7 @@ def _refuse_what_cannot_go_together(chosen: Sequence[SheetOptions]) -> None:
     if chosen[0].out is not None or len(set(folders)) < len(folders):
         raise SettingsError(
             "Several sheets cannot share one run folder.",
-            remedy="Leave out --out, or run the sheets one after the other, each with a folder of its own.",
+            remedy="Leave out --out, or run the sheets one after the other, each in a folder of its own.",
         )
     for sheet in chosen:
         prepare(sheet)
@@ -267,7 +281,7 @@ def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
 
 
 def _question(*, yes: bool, quiet: bool) -> Callable[[RunPreview], bool]:
-    """What says what a run is about to do and, where somebody sits at the terminal, asks once whether it shall."""
+    """A function that shows what a run is about to do and, at a terminal, asks once whether to go ahead."""
     from provisioner import console
     from provisioner.messages import count
 
@@ -301,6 +315,7 @@ def _show(
         not_begun=not_begun,
         above=above,
         checked=checking,
+        generated=options["generate_passwords"] and not checking,
         logins=[group for result in run_results for group in result.logins],
         verify=verify_command([result.summary.run_folder for result in run_results if result.logins]),
         verbose=options["verbose"],

@@ -25,8 +25,8 @@ LISTINGS = ("mailboxes", "domains", "relay-servers", "projects")
 @click.command("list", epilog=ENVIRONMENT)
 @click.argument("what", type=click.Choice(LISTINGS))
 @service_options
-@click.option("--csv", "form", flag_value="csv", help="Print it for a spreadsheet.")
-@click.option("--json", "form", flag_value="json", help="Print it for another program.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV, for a spreadsheet.")
+@click.option("--json", "form", flag_value="json", help="Print JSON, for another program.")
 @verbose_option
 def list_(*, what: str, form: str | None, **options: Any) -> None:
     """List what the account has: mailboxes, domains, relay-servers or projects."""
@@ -53,7 +53,7 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
 
 @click.command(epilog=ENVIRONMENT)
 @service_options
-@click.option("--json", "as_json", is_flag=True, help="Print it for another program.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for another program.")
 @verbose_option
 def account(*, as_json: bool, **options: Any) -> None:
     """Show who the key belongs to, and the settings for mail programs."""
@@ -71,16 +71,16 @@ def account(*, as_json: bool, **options: Any) -> None:
 @click.command(epilog=ENVIRONMENT)
 @click.argument("service")
 @service_options
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write, if not printed.")
-@click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @click.option(
-    "--only", type=click.Path(path_type=Path), metavar="RUN", help="Keep only the mailboxes of this run folder."
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write instead of printing."
 )
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@click.option("--only", type=click.Path(path_type=Path), metavar="RUN", help="Only the mailboxes of this run folder.")
 @verbose_option
 def export(*, service: str, output: Path | None, force: bool, only: Path | None, **options: Any) -> None:
     """Download the CSV for SERVICE: smartlead, instantly, reply.io, woodpecker, emailbison or another.
 
-    It holds the mailboxes' passwords, so the file can be read by you alone.
+    It contains the mailboxes' passwords, so only you can read the file.
     """
     with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
         import anyio
@@ -90,11 +90,14 @@ def export(*, service: str, output: Path | None, force: bool, only: Path | None,
         from provisioner.messages import count
 
         if output is not None and output.exists() and not force:
-            raise SettingsError(f"There is a file {output} already.", remedy="Name another, or add --force.")
+            raise SettingsError(
+                f"The file {output} exists already.", remedy="Choose another name, or add --force to replace it."
+            )
         only_run = run_folder.existing(only) if only is not None else None
         with connector(options)(only_run) as connection:
             into = output if output is not None else sys.stdout.buffer
             exported = anyio.run(partial(account_calls.export, connection, service, listener, into, only=only_run))
         console.say(f"{count(exported.rows, 'mailbox', 'mailboxes')} for {service}.")
         if exported.missing:
-            console.say(f"{count(exported.missing, 'mailbox', 'mailboxes')} of the run the service left out.")
+            missing = count(exported.missing, "mailbox of the run is", "mailboxes of the run are")
+            console.say(f"{missing} not in the service's export.")

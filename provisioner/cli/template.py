@@ -12,7 +12,7 @@ from provisioner.cli.next_command import program_words
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
+@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file instead of the built-in one.")
 def template(path: Path, schema: Path | None) -> None:
     """Write an empty sheet to PATH (.csv or .xlsx)."""
     with explained():
@@ -21,6 +21,5 @@ def template(path: Path, schema: Path | None) -> None:
         from provisioner.sheets.template import template as write_template
 
         write_template(path, schemas.load(schema))
-        program = program_words()
-        click.echo(f"Fill in {path}, then check it with:", err=True)
-        click.echo(f"  {console.command_line(*program, 'check', str(path))}", err=True)
+        console.say_wrapped(f"Fill in {path}, then check it with:")
+        console.say(f"  {console.command_line(*program_words(), 'check', str(path))}")

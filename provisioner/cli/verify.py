@@ -24,17 +24,17 @@ from provisioner.cli.progress import screen_progress
     type=click.Path(path_type=Path),
     metavar="FILE",
     multiple=True,
-    help="Sheet with the passwords, if not the one that was run; may be repeated.",
+    help="Sheet with the passwords, if it is not the one that was run; may be repeated.",
 )
-@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
+@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file instead of the built-in one.")
 @verify_options
 @service_options
 @verbose_option
 def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **options: Any) -> None:
     """Log in to every created mailbox of RUN, over IMAP and SMTP.
 
-    RUN is a run folder, or the sheet beside it. What came of it is in results.csv. Each password is tried once with
-    each server, and never one that the mailbox was not created with.
+    RUN is a run folder, or the sheet beside it. The outcome is written to results.csv. Each password is tried once with
+    each server, and only if the mailbox was created with it.
     """
     with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
         import anyio

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm import tqdm
 
-from provisioner.console.terminal import is_terminal, size
+from provisioner.console.terminal import is_terminal, size, write
 from provisioner.events import NullListener
 from provisioner.messages import MINUTE, visible
 from provisioner.records import Status
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from provisioner.records import Exchange
 
 PLAIN_INTERVAL = 10.0
-"""Seconds between two lines of progress where nobody watches a terminal; more, the longer the run has lasted."""
+"""Seconds between two lines of progress where there is no terminal; more, the longer the run has lasted."""
 
 PLAIN_SHARE = 10
-"""One line each time that the run has become longer by one part in so many."""
+"""After some time, one line each time the run has become longer by a tenth."""
 
 STATUS_INTERVAL = 0.2
 """Seconds between two changes of the line below the bars."""
 
 TELLING = 5
-"""So many rows have to be finished before the time that is left is told."""
+"""Number of finished rows from which the time left is estimated."""
 
 WORKED = frozenset({Status.CREATED, Status.EXISTS})
 
@@ -63,18 +63,20 @@ class Tally:
             self._questions += 1
 
     def counts(self) -> str:
-        """What became of the rows so far, and how it goes."""
-        return f"{self.results()}{self._outlook()}"
+        """How the rows ended so far, the speed and the time left."""
+        return "; ".join(filter(None, (self.results(), self.outlook())))
 
     def results(self) -> str:
-        """What became of the rows so far."""
-        return f"{self.worked:,} created, {self.failed:,} not created"
+        """How the rows ended so far, and how many the service is still working on."""
+        waiting = self.sent_rows + self.to_end - self.to_send - self.ended_rows
+        pending = f"; {waiting:,} sent, waiting for the service" if waiting > 0 else ""
+        return f"{self.worked:,} created, {self.failed:,} not created{pending}"
 
-    def _outlook(self) -> str:
-        """How fast requests go, and what that leaves; empty while too few rows are finished to tell.
+    def outlook(self) -> str:
+        """The speed of requests and the time left; empty while too few rows are finished to estimate it.
 
-        Creates go first, so rows finish slowly at the beginning and fast at the end: what is left is reckoned in
-        requests, by as many as a row took so far.
+        Creates go first, so rows finish slowly at the beginning and fast at the end: the estimate counts requests, as
+        many for each row as a row took so far.
         """
         elapsed = time.monotonic() - self._began
         if self.ended_rows < TELLING or elapsed < 1.0:
@@ -84,11 +86,11 @@ class Tally:
         questions = max(0, self.to_end - self.ended_rows) * self._questions / self.ended_rows
         if not rate:
             return ""
-        return f"; {rate:.1f} requests a second, {_time_left((creates + questions) / rate)}"
+        return f"{rate:.1f} requests a second, {_time_left((creates + questions) / rate)}"
 
 
 class PlainProgress:
-    """Lines at sensible intervals, for pipes, files and CI."""
+    """Lines at intervals, for pipes, files and CI."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -97,7 +99,7 @@ class PlainProgress:
         self._next = self._began + PLAIN_INTERVAL
         self._paused_until = 0.0
 
-    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - the preview shows them
         self._tally = Tally(to_send=to_send, to_end=to_send + to_poll)
 
     def sent(self) -> None:
@@ -119,23 +121,23 @@ class PlainProgress:
         )
 
     def paused(self, seconds: float, reason: str) -> None:
-        """Told once for a time of waiting, not again for each request that is refused in it."""
+        """Printed once for a pause, not again for each request that is refused during it."""
         now = time.monotonic()
         if now >= self._paused_until:
             self.note(f"{_paused(seconds, reason)}.")
         self._paused_until = max(self._paused_until, now + seconds + PLAIN_INTERVAL)
 
     def note(self, sentence: str) -> None:
-        print(visible(sentence), file=self._stream, flush=True)
+        write(self._stream, [sentence])
 
     def close(self) -> None:
-        """Nothing stays on the screen that would have to be taken back."""
+        """There is nothing to remove from the screen."""
 
 
 class BarProgress:
-    """Two bars on a terminal, what was sent and what is finished, and a line below them that says how it goes.
+    """Two bars on a terminal, rows sent and rows finished; below them a line of counts, and one of speed or a pause.
 
-    Events only count; all three lines are drawn together, from the same numbers.
+    Events only count; all lines are drawn together, from the same numbers.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -143,7 +145,7 @@ class BarProgress:
         self._tally = Tally()
         self._sent: tqdm[Any] | None = None
         self._finished: tqdm[Any] | None = None
-        self._below: tqdm[Any] | None = None
+        self._below: list[tqdm[Any]] = []
         self._told_at = 0.0
         self._paused_until = 0.0
         self._paused = ""
@@ -155,7 +157,9 @@ class BarProgress:
             self._sent = self._bar("Sent", to_send)
         if to_send + to_poll:
             self._finished = self._bar("Finished", to_send + to_poll)
-            self._below = tqdm(total=0, bar_format="{desc}", file=self._stream, dynamic_ncols=True, leave=False)
+            self._below = [
+                tqdm(total=0, bar_format="{desc}", file=self._stream, dynamic_ncols=True, leave=False) for _ in range(2)
+            ]
 
     def sent(self) -> None:
         self._tally.sent_rows += 1
@@ -180,28 +184,29 @@ class BarProgress:
         tqdm.write(textwrap.fill(visible(sentence), size(self._stream)[0]), file=self._stream)
 
     def close(self) -> None:
-        """Take the bars away, so that what follows begins where they stood."""
-        for bar in (self._below, self._finished, self._sent):
+        """Remove the bars, so that what follows begins where they stood."""
+        for bar in (*reversed(self._below), self._finished, self._sent):
             if bar is not None:
                 bar.close()
-        self._sent = self._finished = self._below = None
+        self._sent = self._finished = None
+        self._below = []
 
     def _draw_when_due(self, *, at_once: bool = False) -> None:
         if at_once or time.monotonic() - self._told_at >= STATUS_INTERVAL:
             self._draw()
 
     def _draw(self) -> None:
-        """All that stands on the screen, as it is at this moment; the counts stay while requests are held back."""
+        """Draw all lines with the numbers of this moment; the counts stay in place during a pause."""
         self._told_at = time.monotonic()
         tally = self._tally
-        if self._below is not None:
-            paused = self._told_at < self._paused_until
-            told = f"{tally.results()}. {self._paused}" if paused else tally.counts()
-            self._below.set_description_str(told, refresh=False)
+        paused = self._told_at < self._paused_until
+        texts = (tally.results(), self._paused if paused else tally.outlook())
+        for line, text in zip(self._below, texts, strict=False):
+            line.set_description_str(text, refresh=False)
         for bar, number in ((self._sent, tally.sent_rows), (self._finished, tally.ended_rows)):
             if bar is not None:
                 bar.n = min(number, bar.total or 0)
-        for drawn in (self._below, self._finished, self._sent):  # a bar last: it leaves the cursor within its line
+        for drawn in (*self._below, self._finished, self._sent):  # a bar last: it leaves the cursor within its line
             if drawn is not None:
                 drawn.refresh()
 
@@ -223,14 +228,14 @@ class QuietProgress(NullListener):
     """Shows nothing."""
 
     def close(self) -> None:
-        """There is nothing to be taken away."""
+        """There is nothing to remove from the screen."""
 
 
 Progress = PlainProgress | BarProgress | QuietProgress
 
 
 def make_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:
-    """Bars on a terminal, plain lines elsewhere, nothing where that is asked for."""
+    """Return bars on a terminal, plain lines elsewhere, and nothing if `quiet`."""
     stream = stream or sys.stderr
     if quiet:
         return QuietProgress()
@@ -239,7 +244,7 @@ def make_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progr
 
 def _paused(seconds: float, reason: str) -> str:
     until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
-    return f"Held back until {until}: {reason}"
+    return f"Paused until {until}: {reason}"
 
 
 def _time_left(seconds: float) -> str:

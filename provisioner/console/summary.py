@@ -1,17 +1,16 @@
-"""What a run, a check or several of them came to, on one screen."""
+"""How a run or a check ended, for one sheet or several, on one screen."""
 
 from __future__ import annotations
 
 import json
 import sys
-import textwrap
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from provisioner.console.causes import Labels, cause_lines, headings, merged
 from provisioner.console.logins import login_counts, login_lines
-from provisioner.console.terminal import Paint, is_terminal, size
+from provisioner.console.terminal import Line, beside, bold, coloured, is_terminal, print_out, say, size, wrap
 from provisioner.messages import WORDS, count, duration, visible
 from provisioner.records import Actor, Status
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from provisioner.summary import Group, LoginGroup, Summary
+
+NOT_CHECKED = "Whether your account has these domains, relay servers and projects is checked when you run it."
 
 
 def show_summary(
@@ -28,113 +29,98 @@ def show_summary(
     not_begun: Sequence[str] = (),
     above: int = 0,
     checked: bool = False,
+    generated: bool = False,
     logins: Sequence[LoginGroup] = (),
     verify: str = "",
     verbose: bool = False,
 ) -> None:
-    """What all the sheets of a call came to, on one screen: counts, what is left by cause, and how to go on.
+    """Print how all sheets of a command ended: counts, the rows left by cause, and how to continue.
 
-    `command` is what goes on with the rows that are left, or creates the mailboxes of sheets that were checked.
-    `above` is how many lines of the screen are taken already by what must stay in sight. `logins`: the mailboxes that
-    cannot be logged in to, which the command `verify` tries again.
+    `command` continues with the rows left, or creates the mailboxes of sheets that were checked. `above`: lines of the
+    screen that are taken by what must stay in sight. `generated`: passwords were asked to be generated. `logins`: the
+    mailboxes that do not accept a log-in, which the command `verify` tries again.
     """
-    stream = sys.stderr
-    width, height = size(stream)
-    paint = Paint(stream)
+    width, height = size(sys.stderr)
     summaries = [summary for summary, _ in run_results]
     statuses = _added(summaries)
     left = sum(number for status, number in statuses.items() if not status.done)
     groups = merged(run_results)
-    first = [*_heading(summaries, paint), *_counts(statuses, width, paint)]
+    first = [*_heading(summaries, width), *_counts(statuses, width)]
     if (counts := login_counts(summaries)) is not None:
-        first += login_lines(counts, logins, verify, width, paint)
-    last = [
-        *_way_on(groups, left, summaries, command, paint, width=width, checked=checked),
-        *_files(summaries, width),
-    ]
-    if verbose:
-        last += [line for text in _requests(summaries) for line in ["", *textwrap.wrap(text, width)]]
-    if checked:
-        asked = "Whether the account has these domains, relay servers and projects is looked up by run."
-        first += ["", *textwrap.wrap(asked, width)]
+        first += login_lines(counts, logins, verify, width)
+    if checked and Status.VALID in statuses:
+        first += ["", *wrap(NOT_CHECKED, width)]
     if not_begun:
-        first += ["", f"Not begun: {', '.join(map(visible, not_begun))}"]
-    room = max(height - above - len(first) - len(last) - 2, 0) if is_terminal(stream) else sys.maxsize
+        first += ["", *wrap(f"Not started: {', '.join(not_begun)}", width)]
+    what = _what_next(groups, statuses, summaries, checked=checked)
+    last: list[Line] = ["", *wrap(what, width), ("  ", bold(command))] if what else []
+    last += _files(summaries, width, generated=generated)
+    if verbose:
+        last += [line for text in _requests(summaries) for line in ["", *wrap(text, width)]]
+    room = max(height - above - len(first) - len(last) - 2, 0) if is_terminal(sys.stderr) else sys.maxsize
     elsewhere = "report.html" if len(summaries) == 1 else "the report.html of each sheet"
-    said = Labels(headings(groups, left), elsewhere)
-    print("\n".join([*first, *cause_lines(groups, said, width, room, paint), *last]), file=stream)
+    say(*first, *cause_lines(groups, Labels(headings(groups, left), elsewhere), width, room), *last)
 
 
-def _heading(summaries: Sequence[Summary], paint: Paint) -> list[str]:
+def _heading(summaries: Sequence[Summary], width: int) -> list[Line]:
     rows, seconds = sum(summary.read for summary in summaries), sum(summary.seconds for summary in summaries)
     took = f"{count(rows, 'row', 'rows')} in {duration(seconds)}"
     if len(summaries) == 1:
         whole = summaries[0].rows
-        record = [] if whole == rows else [f"Of the whole sheet's {count(whole, 'row', 'rows')}:"]
-        return ["", paint.bold(f"{visible(summaries[0].sheet)}: {took}"), *record]
-    names = [visible(summary.sheet) for summary in summaries]
-    longest = max(map(len, names))
-    own = (", ".join(f"{number:,} {status}" for status, number in summary.statuses.items()) for summary in summaries)
-    return [
-        "",
-        paint.bold(f"{count(len(summaries), 'sheet', 'sheets')}, {took}"),
-        *(f"  {name:<{longest}}  {counts}" for name, counts in zip(names, own, strict=True)),
-    ]
+        record = [] if whole == rows else [f"All {count(whole, 'row', 'rows')} of the sheet so far:"]
+        return ["", *map(bold, wrap(f"{summaries[0].sheet}: {took}", width)), *record]
+    lines: list[Line] = ["", bold(f"{count(len(summaries), 'sheet', 'sheets')}, {took}")]
+    longest = max(len(visible(summary.sheet)) for summary in summaries)
+    for summary in summaries:
+        own = ", ".join(f"{number:,} {status}" for status, number in summary.statuses.items())
+        lines.append(f"  {visible(summary.sheet):<{longest}}  {own}")
+    return lines
 
 
-def _counts(statuses: dict[Status, int], width: int, paint: Paint) -> list[str]:
-    room = max(1, width - 23)
+def _counts(statuses: dict[Status, int], width: int) -> list[Line]:
     return [
-        f"{number:>9,}  {paint.status(status, f'{status:<10}')}  "
-        f"{textwrap.shorten(WORDS[status].meaning, room, placeholder='…')}"
+        line
         for status, number in statuses.items()
+        for line in beside(
+            (f"{number:>9,}  ", coloured(status, f"{status:<10}"), "  "), WORDS[status].meaning, width, column=23
+        )
     ]
 
 
-def _way_on(
-    groups: Sequence[Group],
-    left: int,
-    summaries: Sequence[Summary],
-    command: str,
-    paint: Paint,
-    *,
-    width: int,
-    checked: bool,
-) -> list[str]:
-    """What to do next, with the command to paste; nothing where all is done."""
-    if not left:
-        return ["", "Create them with:", f"  {paint.bold(command)}"] if checked else []
-    files = ", ".join(visible(summary.failures) for summary in summaries if not _is_done(summary))
-    actors = {group.actor for group in groups}
+def _what_next(
+    groups: Sequence[Group], statuses: dict[Status, int], summaries: Sequence[Summary], *, checked: bool
+) -> str:
+    """What to do with the command below it; empty if there is nothing to do."""
+    if all(status.done for status in statuses):
+        return "Create them with:" if checked and Status.VALID in statuses else ""
     if not any(summary.to_retry for summary in summaries):
-        told = textwrap.wrap("They were not in the file of this run; see to them in your own sheet, and run it:", width)
-        return ["", *told, f"  {paint.bold(command)}"]
+        return "These rows were not in the file you ran. Fix them in your own sheet and run:"
+    them = "it" if sum(summary.to_retry for summary in summaries) == 1 else "them"
+    failures = ", ".join(summary.failures for summary in summaries if not _is_done(summary))
+    actors = {group.actor for group in groups}
     if Actor.SHEET in actors:
-        them = "it" if left == 1 else "them"
-        what = f"Mend {them} in {files} (its column sheet_row has the row's number), save, and go on with:"
-    elif actors == {Actor.SUPPORT}:
-        what = f"Give support the task IDs in {files}; afterwards go on with:"
-    else:
-        what = "Go on with:"
-    return ["", *textwrap.wrap(what, width, break_on_hyphens=False), f"  {paint.bold(command)}"]
+        sheets = ", ".join(summary.sheet for summary in summaries if not _is_done(summary))
+        return f"Fix {them} in {sheets} and check again:" if checked else f"Fix {them} in {failures} and run:"
+    if actors == {Actor.SUPPORT}:
+        return f"Send Mission Inbox support the task IDs in {failures}. After that, run:"
+    return "Run again with:"
 
 
-def _files(summaries: Sequence[Summary], width: int) -> list[str]:
+def _files(summaries: Sequence[Summary], width: int, *, generated: bool) -> list[Line]:
+    every = "every row, with the generated passwords" if generated else "every row"
     if len(summaries) > 1:
-        return [
-            "",
-            *textwrap.wrap("Beside each sheet its folder holds results.csv, failures.csv and report.html.", width),
-        ]
+        text = f"The run folder beside each sheet holds results.csv ({every}), failures.csv and report.html."
+        return ["", *wrap(text, width)]
     (summary,) = summaries
-    told = [(summary.results, "every row"), (summary.report, "all of this as a page")]
+    files = [(summary.results, every), (summary.report, "the same as a page")]
     if summary.to_retry:
-        ready = "ready to run" if _is_done(summary) else "to mend or to run again"
-        told.insert(1, (summary.failures, f"the {count(summary.to_retry, 'row', 'rows')} {ready}"))
-    longest = max(len(visible(path)) for path, _ in told)
-    if longest + 2 + max(len(what) for _, what in told) <= width:
-        return ["", *(f"{visible(path):<{longest}}  {what}" for path, what in told)]
+        ready = "ready to run" if _is_done(summary) else "to fix or run again"
+        files.insert(1, (summary.failures, f"the {count(summary.to_retry, 'row', 'rows')} {ready}"))
+    longest = max(len(visible(path)) for path, _ in files)
+    if longest + 2 + max(len(what) for _, what in files) <= width:
+        return ["", *(f"{visible(path):<{longest}}  {what}" for path, what in files)]
     # Not even a long path is cut: it is there to be copied.
-    return ["", *(line for path, what in told for line in (visible(path), f"  {what}"))]
+    return ["", *(line for path, what in files for line in (path, f"  {what}"))]
 
 
 def _requests(summaries: Sequence[Summary]) -> Iterator[str]:
@@ -144,9 +130,8 @@ def _requests(summaries: Sequence[Summary]) -> Iterator[str]:
         if total:
             yield (
                 f"{count(total, 'request', 'requests')}: {sent.create:,} to create, {sent.poll:,} to ask about tasks,"
-                f" {count(sent.other, 'other', 'others')};"
-                f" {sent.throttled:,} refused for speed, {sent.retried:,} sent again."
-                f" Each of them is in run.log in {visible(summary.run_folder)}."
+                f" {count(sent.other, 'other', 'others')}; {sent.throttled:,} refused for speed,"
+                f" {sent.retried:,} sent again. Each is listed in run.log in {summary.run_folder}."
             )
 
 
@@ -162,19 +147,16 @@ def _added(summaries: Sequence[Summary]) -> dict[Status, int]:
 
 
 def print_json(summary: Summary, exit_code: int) -> None:
-    """The one object that `--json` promises for a sheet, on a line of stdout."""
-    print(
-        json.dumps(
-            {
-                "run_folder": summary.run_folder,
-                "results": summary.results,
-                "failures": summary.failures,
-                "rows": summary.rows,
-                "statuses": {str(status): number for status, number in summary.statuses.items()},
-                "requests": asdict(summary.requests),
-                "seconds": round(summary.seconds, 3),
-                **({"logins": asdict(summary.logins)} if summary.logins is not None else {}),
-                "exit": exit_code,
-            }
-        )
-    )
+    """Print the one object that `--json` promises for a sheet, on a line of stdout. Raises OutputError."""
+    outcome = {
+        "run_folder": summary.run_folder,
+        "results": summary.results,
+        "failures": summary.failures,
+        "rows": summary.rows,
+        "statuses": {str(status): number for status, number in summary.statuses.items()},
+        "requests": asdict(summary.requests),
+        "seconds": round(summary.seconds, 3),
+        **({"logins": asdict(summary.logins)} if summary.logins is not None else {}),
+        "exit": exit_code,
+    }
+    print_out(json.dumps(outcome))

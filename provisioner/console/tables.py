@@ -1,14 +1,15 @@
-"""What the service is asked for, on stdout: as a table, as CSV or as JSON."""
+"""What the service was asked for, on stdout: as a table, as CSV or as JSON."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from provisioner.console.terminal import is_terminal, shown, size
+from provisioner.console.terminal import is_terminal, print_out, shown, size
 from provisioner.sheets import escape_formula
 
 if TYPE_CHECKING:
@@ -19,12 +20,9 @@ if TYPE_CHECKING:
 NARROWEST = 8
 """Characters that a column of a table keeps, however narrow the terminal."""
 
-USER_NAME, OWN_PASSWORD = "the full address, such as john.doe@example.com", "the mailbox's own"
-"""What a mail program is to be told."""
-
 
 class Table:
-    """Entries of a list on stdout as they come, in columns as wide as the first page needs.
+    """Entries of a list as they come, in columns as wide as the first page needs.
 
     On a terminal the widest give way, so that no line wraps; elsewhere every cell is whole.
     """
@@ -42,12 +40,14 @@ class Table:
             self._widths = _fitted(needed, size(sys.stdout)[0]) if is_terminal(sys.stdout) else needed
             self._cuts = self._widths != needed
             rows = headed
-        for row in rows:
-            cells = zip(row, self._widths, strict=True)
-            print("  ".join(_cut(cell, width) if self._cuts else cell.ljust(width) for cell, width in cells).rstrip())
+        print_out(*map(self._line, rows))
+
+    def _line(self, row: Sequence[str]) -> str:
+        cells = zip(row, self._widths, strict=True)
+        return "  ".join(_cut(cell, width) if self._cuts else cell.ljust(width) for cell, width in cells).rstrip()
 
     def close(self) -> None:
-        """A table has no end of its own."""
+        """A table needs no end."""
 
 
 def _fitted(widths: Sequence[int], room: int) -> list[int]:
@@ -63,50 +63,62 @@ def _cut(cell: str, width: int) -> str:
 
 
 class CsvTable:
-    """Entries of a list on stdout as CSV, such that no spreadsheet program runs a cell."""
+    """Entries of a list as CSV, in which no spreadsheet program runs a cell."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns = columns
-        self._writer = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        self._writer.writerow(map(escape_formula, columns))
+        self._print([[escape_formula(column) for column in columns]])
 
     def show(self, entries: Sequence[Mapping[str, object]]) -> None:
-        self._writer.writerows([escape_formula(shown(entry[column])) for column in self._columns] for entry in entries)
+        self._print([[escape_formula(shown(entry[column])) for column in self._columns] for entry in entries])
+
+    def _print(self, rows: Sequence[Sequence[str]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
+        print_out(*text.getvalue().splitlines())
 
     def close(self) -> None:
-        """A CSV file has no end of its own."""
+        """A CSV file needs no end."""
 
 
 class JsonTable:
-    """Entries of a list on stdout as one JSON array."""
+    """Entries of a list as one JSON array, in ASCII: exact whatever the terminal or the next program can read."""
 
     def __init__(self) -> None:
-        self._before = "[\n"
+        self._last = ""
 
     def show(self, entries: Sequence[Mapping[str, object]]) -> None:
+        lines = []
         for entry in entries:
-            print(self._before + json.dumps(entry, ensure_ascii=False), end="")
-            self._before = ",\n"
+            lines.append(f"{self._last}," if self._last else "[")
+            self._last = _json(entry)
+        print_out(*lines)
 
     def close(self) -> None:
-        print("[]" if self._before == "[\n" else "\n]")
+        print_out(*([self._last, "]"] if self._last else ["[]"]))
+
+
+def _json(value: object) -> str:
+    # The one control character that JSON may hold as it is.
+    return json.dumps(value).replace("\x7f", "\\u007f")
 
 
 def show_account(account: Account) -> None:
-    """Who the key belongs to, and what a mail program has to be told, on stdout."""
-    for name, value in account.facts.items():
-        print(f"{shown(name):<12}  {shown(value)}")
-    print("\nSettings for mail programs:")
-    for name, server in (("SMTP", account.smtp), ("IMAP", account.imap)):
-        where = f"{shown(server.host)}, port {server.port}, TLS from the start (SSL/TLS)" if server else "not told"
-        print(f"  {name:<10}  {where}")
-    print(f"  {'user name':<10}  {USER_NAME}")
-    print(f"  {'password':<10}  {OWN_PASSWORD}")
+    """Print who the key belongs to, and the settings for mail programs."""
+    facts = {shown(name).replace("_", " "): shown(value) for name, value in account.facts.items()}
+    servers = {
+        name: f"{shown(server.host)}, port {server.port}, SSL/TLS" if server else "not known"
+        for name, server in (("SMTP server", account.smtp), ("IMAP server", account.imap))
+    }
+    settings = {**servers, "user name": "the full address, such as john.doe@example.com", "password": "the mailbox's"}
+    width = max(map(len, [*facts, *settings]))
+    print_out("Your account:", *(f"  {name:<{width}}  {value}" for name, value in facts.items()))
+    print_out("", "Settings for mail programs:", *(f"  {name:<{width}}  {value}" for name, value in settings.items()))
 
 
 def print_account_json(account: Account) -> None:
-    """The same as one JSON object."""
+    """Print the same as one JSON object."""
     servers = {
         name: asdict(server) if server else None for name, server in (("smtp", account.smtp), ("imap", account.imap))
     }
-    print(json.dumps({"account": dict(account.facts), **servers}, ensure_ascii=False))
+    print_out(_json({"account": dict(account.facts), **servers}))

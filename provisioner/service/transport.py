@@ -257,10 +257,10 @@ _DESCRIPTIONS: Final[Mapping[type[BaseException], str]] = {
     httpx.ConnectError: "the connection could not be opened",
     httpx.ConnectTimeout: "the connection could not be opened in time",
     httpx.DecodingError: "the answer could not be decoded",
-    httpx.LocalProtocolError: "the request does not follow HTTP",
+    httpx.LocalProtocolError: "the request is malformed",
     httpx.ProxyError: "the proxy did not open the connection",
     httpx.ReadError: "the connection broke off before the answer was complete",
-    httpx.RemoteProtocolError: "the connection was closed without an answer, or the answer does not follow HTTP",
+    httpx.RemoteProtocolError: "the connection was closed without an answer, or the answer is malformed",
     httpx.StreamError: "the answer is larger than this program reads",
     httpx.WriteError: "the connection broke off while the request was being sent",
 }

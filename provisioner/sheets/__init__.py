@@ -3,6 +3,7 @@
 from provisioner.sheets.files import (
     FAILURES_COLUMNS,
     RESULTS_COLUMNS,
+    escape_controls,
     escape_formula,
     read_table,
     replace_file,
@@ -19,6 +20,7 @@ __all__ = [
     "Origin",
     "Sheet",
     "column_letters",
+    "escape_controls",
     "escape_formula",
     "read_table",
     "replace_file",

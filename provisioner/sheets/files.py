@@ -55,14 +55,20 @@ _OUR_DELIMITER: Final = re.compile(r'(?:"sheet_row"(?=."email")|"remedy"(?=."tas
 _FORMULA_STARTS: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20'")
 
 
+def escape_controls(text: str) -> str:
+    """`text` with the code of each control character in its place, such as [U+0000]."""
+    if text.isprintable() and "[U+" not in text:
+        return text
+    return _TO_ESCAPE.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
+
+
 def escape_formula(text: str) -> str:
     """`text` such that a spreadsheet program shows all of it and runs none.
 
-    A control character becomes its code, such as [U+0000]; a cell that would begin a formula gets an apostrophe before
-    it. `unescape_formula` gives back the same text, whatever it was.
+    Control characters are escaped, and a cell that would begin a formula gets an apostrophe before it.
+    `unescape_formula` gives back the same text, whatever it was.
     """
-    if not text.isprintable() or "[U+" in text:
-        text = _TO_ESCAPE.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
+    text = escape_controls(text)
     first = text[:1]
     if (first in _FORMULA_STARTS or first.isspace()) and _FORMULA.match(text):
         return "'" + text

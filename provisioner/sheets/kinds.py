@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zipfile
 import zlib
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-import olefile
-
 from provisioner.errors import SheetError
+from provisioner.sheets.compound import SIGNATURE as COMPOUND_FILE
+from provisioner.sheets.compound import CompoundFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,17 +28,16 @@ class Kind(StrEnum):
     """Cells separated by commas or the like. Anything that is not recognized counts as text."""
 
 
-ZIP: Final = b"PK\x03\x04"
-COMPOUND_FILE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-"""The container of an XLS workbook, and of an XLSX workbook that is locked with a password."""
+_ZIP: Final = b"PK\x03\x04"
 
-WORKBOOK_STREAMS: Final = ("Workbook", "Book")
-"""What an XLS workbook is called within its container."""
+_FILE_PASS: Final = 0x2F
+"""The record that says how a workbook is encrypted (MS-XLS 2.4.117)."""
+_END: Final = 0x0A
+"""The record EOF, which ends the workbook's own records; those of its sheets follow."""
 
 _SAVE_AS: Final = "Open it in the spreadsheet program and save it as .xlsx, or as “CSV UTF-8”."
 _UNLOCK: Final = "Open it in the spreadsheet program, save it without the password, or as “CSV UTF-8”."
 _NAME_THE_SHEET: Final = "Name the spreadsheet itself, saved as .xlsx, .ods or “CSV UTF-8”."
-_LOCKED: Final = "{} is a workbook that is locked with a password."
 
 _SIGNATURES: Final = (
     (b"%PDF-", "a PDF document", _NAME_THE_SHEET),
@@ -70,7 +70,7 @@ def kind_of(data: bytes, path: Path) -> Kind:
     for signature, what, remedy in _SIGNATURES:
         if data.startswith(signature):
             raise SheetError(f"{path} is {what}, not a spreadsheet.", remedy=remedy)
-    if data.startswith(ZIP):
+    if data.startswith(_ZIP):
         return _kind_of_zip(data, path)
     if data.startswith(COMPOUND_FILE):
         return _kind_of_compound_file(data, path)
@@ -83,6 +83,11 @@ def damaged(error: BaseException) -> SheetError:
     return SheetError("The workbook cannot be read: it is damaged.", remedy=_SAVE_AS, technical=repr(error))
 
 
+def locked(path: Path) -> SheetError:
+    """What to say of a workbook that can be opened with a password alone."""
+    return SheetError(f"{path} is a workbook that is locked with a password.", remedy=_UNLOCK)
+
+
 def _kind_of_zip(data: bytes, path: Path) -> Kind:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -92,7 +97,7 @@ def _kind_of_zip(data: bytes, path: Path) -> Kind:
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, LookupError, NotImplementedError) as error:
         raise damaged(error) from error
     except RuntimeError as error:  # What zipfile raises where a part is encrypted.
-        raise SheetError(_LOCKED.format(path), remedy=_UNLOCK) from error
+        raise locked(path) from error
     if "xl/workbook.bin" in names:
         raise SheetError(f"{path} is a binary workbook (.xlsb), which cannot be read.", remedy=_SAVE_AS)
     if "Index/Document.iwa" in names or "Index.zip" in names:
@@ -112,7 +117,7 @@ def _kind_of_zip(data: bytes, path: Path) -> Kind:
 
 def _kind_of_opendocument(archive: zipfile.ZipFile, names: set[str], path: Path) -> Kind:
     if "encrypted-package" in names or b"encryption-data" in _head(archive, names, "META-INF/manifest.xml"):
-        raise SheetError(_LOCKED.format(path), remedy=_UNLOCK)
+        raise locked(path)
     media_type = _head(archive, names, "mimetype").decode("ascii", "replace").strip()
     if media_type and "spreadsheet" not in media_type:
         what = "an e-book" if "epub" in media_type else "an OpenDocument file of another kind"
@@ -128,27 +133,45 @@ def _head(archive: zipfile.ZipFile, names: set[str], part: str) -> bytes:
         return file.read(16 * _LOOKED_AT)
 
 
-def _kind_of_compound_file(data: bytes, path: Path) -> Kind:
-    with open_compound_file(data) as file:
-        holds = {name: file.exists(name) for name in ("EncryptedPackage", "WordDocument", "PowerPoint Document")}
-        is_workbook = any(map(file.exists, WORKBOOK_STREAMS))
-    if holds["EncryptedPackage"]:
-        raise SheetError(_LOCKED.format(path), remedy=_UNLOCK)
-    if is_workbook:
-        return Kind.XLS
-    if holds["WordDocument"] or holds["PowerPoint Document"]:
-        what = "a Word document" if holds["WordDocument"] else "a PowerPoint presentation"
-        raise SheetError(f"{path} is {what}, not a spreadsheet.", remedy=_NAME_THE_SHEET)
-    raise SheetError(f"{path} is a Microsoft Office file that holds no workbook.", remedy=_NAME_THE_SHEET)
-
-
-def open_compound_file(data: bytes) -> olefile.OleFileIO[str]:
-    """Open the container that Excel 97 and other programs of its time wrote. Raises SheetError if it is damaged."""
+def xls_stream(data: bytes) -> bytes:
+    """The records of an XLS workbook; empty if the file holds none. Raises SheetError if it is damaged."""
+    file = _opened(data)
     try:
-        # Without this level, a directory whose entries name each other would be followed for ever.
-        return olefile.OleFileIO(io.BytesIO(data), raise_defects=olefile.DEFECT_INCORRECT)
-    except Exception as error:  # The library raises whatever its first wrong step comes upon.
+        return file.stream("Workbook") or file.stream("Book")
+    except (ValueError, LookupError) as error:
         raise damaged(error) from error
+
+
+def _kind_of_compound_file(data: bytes, path: Path) -> Kind:
+    file = _opened(data)
+    if "EncryptedPackage" in file:
+        raise locked(path)
+    for name, what in (("WordDocument", "a Word document"), ("PowerPoint Document", "a PowerPoint presentation")):
+        if name in file:
+            raise SheetError(f"{path} is {what}, not a spreadsheet.", remedy=_NAME_THE_SHEET)
+    records = xls_stream(data)
+    if not records:
+        raise SheetError(f"{path} is a Microsoft Office file that holds no workbook.", remedy=_NAME_THE_SHEET)
+    if _is_locked(records):
+        raise locked(path)
+    return Kind.XLS
+
+
+def _opened(data: bytes) -> CompoundFile:
+    try:
+        return CompoundFile(data)
+    except (ValueError, LookupError, struct.error) as error:
+        raise damaged(error) from error
+
+
+def _is_locked(records: bytes) -> bool:
+    place = 0
+    while place + 4 <= len(records):
+        number, length = struct.unpack_from("<HH", records, place)
+        if number in (_FILE_PASS, _END):
+            return bool(number == _FILE_PASS)
+        place += 4 + length
+    return False
 
 
 def _refuse_markup(data: bytes, path: Path) -> None:

@@ -6,61 +6,63 @@ as they are; what else is not text is noted, so that the row can be refused wher
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
-
-import python_calamine as calamine
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
-from provisioner.sheets.blindspots import BlindSpots, blind_spots, refuse_damaged
-from provisioner.sheets.delimited import NO_DOUBTS, Record
+from provisioner.sheets import ods, xls, xlsx
+from provisioner.sheets.kinds import Kind
+from provisioner.sheets.limits import LAST_ROW
 from provisioner.sheets.sheet import column_letters
 from provisioner.sheets.source import SEARCHED_ROWS, Found, Source, find_header, no_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Sequence
 
+    from provisioner.sheets.delimited import Record
+    from provisioner.sheets.grid import Grid, Page
     from provisioner.sheets.headers import Meaning
 
-NUMBER: Final = "number"
-DATE: Final = "date"
-TRUTH: Final = "truth"
-MERGED: Final = "merged"
-
-# Spreadsheet programs keep 15 digits of a number, whatever was typed.
-_EXACT_BELOW: Final = 10**15
+_READERS: Final = {Kind.XLSX: xlsx.pages, Kind.XLS: xls.pages, Kind.ODS: ods.pages}
 
 
 def workbook_source(
-    data: bytes, sheet_name: str | None, column_for: Meaning, enough: Callable[[Record], bool]
+    data: bytes,
+    kind: Kind,
+    sheet_name: str | None,
+    column_for: Meaning,
+    enough: Callable[[Record], bool],
 ) -> Source:
     """The sheet of a workbook that holds the mailboxes.
 
     Args:
-        data: The file.
+        data: The file's content.
+        kind: Which kind of workbook it is.
         sheet_name: The sheet to take; None takes the only visible one whose header is `enough`.
         column_for: The column that a header means.
         enough: Whether a header has all that a sheet of mailboxes needs.
 
     Raises:
-        SheetError: It is no workbook, is locked, or it is not certain which sheet is meant.
+        SheetError: It is damaged or too large, or it is not certain which sheet is meant.
     """
-    page = _choose(_open(data), sheet_name, column_for, enough)
-    header = page.found.header
-    if header is None:
+    page = _choose(_READERS[kind](data), sheet_name, column_for, enough)
+    grid = page.read(LAST_ROW)
+    found = _find_header(grid, column_for)
+    if found.header is None:
         raise no_header()
-    blind = blind_spots(data, page.sheet.name)
-    _refuse_hidden_columns(header, blind, column_for)
-    rows = _records(page.sheet, blind)
-    below = (record for record in rows if record.number > header.number)
-    return Source(header, below, ",", certain=True, above=page.found.above)
+    number = found.header.number
+    _refuse_hidden_columns(found.header, grid, column_for)
+    below = (record for record in grid.records() if record.number > number)
+    return Source(found.header, below, ",", certain=True, above=found.above)
 
 
-def _refuse_hidden_columns(header: Record, blind: BlindSpots, column_for: Meaning) -> None:
+def _find_header(grid: Grid, column_for: Meaning) -> Found:
+    return find_header(takewhile(lambda record: record.number <= SEARCHED_ROWS, grid.records()), column_for)
+
+
+def _refuse_hidden_columns(header: Record, grid: Grid, column_for: Meaning) -> None:
     for position, name in enumerate(header.cells):
-        if column_for(name) and any(position in hidden for hidden in blind.hidden_columns):
+        if column_for(name) and any(position in hidden for hidden in grid.hidden_columns):
             raise SheetError(
                 f"The column “{name.strip()}” ({column_letters(position)}) is hidden in the workbook, "
                 "so it is not certain that it is meant.",
@@ -68,49 +70,30 @@ def _refuse_hidden_columns(header: Record, blind: BlindSpots, column_for: Meanin
             )
 
 
-@dataclass(frozen=True)
-class _Page:
-    """One sheet of a workbook."""
-
-    sheet: calamine.CalamineSheet
-    found: Found
-    visible: bool
-
-
-def _open(data: bytes) -> calamine.CalamineWorkbook:
-    try:
-        return calamine.load_workbook(io.BytesIO(data))
-    except calamine.PasswordError as error:
-        raise SheetError(
-            "The workbook is locked with a password.", remedy="Save it without one, or as “CSV UTF-8”."
-        ) from error
-    except calamine.CalamineError as error:
-        refuse_damaged(error)
-
-
-def _choose(
-    book: calamine.CalamineWorkbook, named: str | None, column_for: Meaning, enough: Callable[[Record], bool]
-) -> _Page:
-    names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == calamine.SheetTypeEnum.WorkSheet]
-    if named is not None and named not in names:
-        raise SheetError(f"The workbook has no sheet “{named}”.", remedy=f"Its sheets are {_listed(names)}.")
-    pages = {name: _page(book, name, column_for) for name in names if named in (None, name)}
+def _choose(pages: Sequence[Page], named: str | None, column_for: Meaning, enough: Callable[[Record], bool]) -> Page:
     if named is not None:
-        return pages[named]
-    pages = {name: page for name, page in pages.items() if page.found.header}
-    visible = {name: page for name, page in pages.items() if page.visible}
-    complete = {name: page for name, page in visible.items() if page.found.header and enough(page.found.header)}
-    candidates = complete or visible
+        page = next((page for page in pages if page.name == named), None)
+        if page is None:
+            raise SheetError(
+                f"The workbook has no sheet “{named}”.",
+                remedy=f"Its sheets are {_listed(page.name for page in pages)}.",
+            )
+        return page
+    headers = [(page, _find_header(page.read(SEARCHED_ROWS), column_for).header) for page in pages]
+    with_header = [(page, header) for page, header in headers if header]
+    visible = [(page, header) for page, header in with_header if page.visible]
+    candidates = [page for page, header in visible if enough(header)] or [page for page, _ in visible]
     if len(candidates) == 1:
-        return next(iter(candidates.values()))
+        return candidates[0]
     if candidates:
+        names = [page.name for page in candidates]
         raise SheetError(
-            f"The workbook has several sheets that could be meant: {_listed(candidates)}.",
-            remedy=f'Name one with --sheet, such as --sheet "{next(iter(candidates))}".',
+            f"The workbook has several sheets that could be meant: {_listed(names)}.",
+            remedy=f'Name one with --sheet, such as --sheet "{names[0]}".',
         )
-    if pages:
+    if with_header:
         raise SheetError(
-            f"Only hidden sheets of the workbook hold mailboxes: {_listed(pages)}.",
+            f"Only hidden sheets of the workbook hold mailboxes: {_listed(page.name for page, _ in with_header)}.",
             remedy="Show the sheet in the spreadsheet program, or name it with --sheet.",
         )
     raise no_header()
@@ -118,55 +101,3 @@ def _choose(
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"“{name}”" for name in names)
-
-
-def _page(book: calamine.CalamineWorkbook, name: str, column_for: Meaning) -> _Page:
-    try:
-        sheet = book.get_sheet_by_name(name)
-    except calamine.CalamineError as error:
-        refuse_damaged(error)
-    visible = {sheet.name: sheet.visible for sheet in book.sheets_metadata}[name] == calamine.SheetVisibleEnum.Visible
-    return _Page(sheet, find_header(islice(_records(sheet, BlindSpots()), SEARCHED_ROWS), column_for), visible)
-
-
-def _records(sheet: calamine.CalamineSheet, blind: BlindSpots) -> Iterator[Record]:
-    """The rows of a sheet, all as wide as the widest, with what is blind in them noted."""
-    # Rows are given from the first, columns from the first that is used.
-    margin = [""] * (sheet.start[1] if sheet.start else 0)
-    merged = _merged(sheet)
-    for number, values in enumerate(sheet.iter_rows(), start=1):
-        cells, unconfirmed_rows = [*margin], dict(merged.get(number, NO_DOUBTS))
-        for position, value in enumerate(values, start=len(margin)):
-            text, kind = _as_text(value)
-            cells.append(text)
-            if kind:
-                unconfirmed_rows[position] = kind
-        for position, spot in blind.cells.get(number, {}).items():
-            unconfirmed_rows[position] = spot.kind
-            if spot.shown and position < len(cells):
-                cells[position] = spot.shown
-        yield Record(number, cells, unconfirmed_rows=unconfirmed_rows)
-
-
-def _as_text(value: Any) -> tuple[str, str | None]:
-    """A cell as text, and of what kind it is where that is not what the workbook holds."""
-    if isinstance(value, str):
-        return value.replace("\r\n", "\n").replace("\r", "\n"), None
-    if isinstance(value, bool):
-        return str(value).upper(), TRUTH
-    if isinstance(value, int | float):
-        if abs(value) >= _EXACT_BELOW:
-            return f"{value:.15G}", NUMBER
-        return str(int(value)) if value == int(value) else repr(value), NUMBER
-    return str(value), DATE
-
-
-def _merged(sheet: calamine.CalamineSheet) -> dict[int, dict[int, str]]:
-    """By row and position, the cells that are blank because one beside or above them spreads over them."""
-    merged: dict[int, dict[int, str]] = {}
-    for (top, left), (bottom, right) in sheet.merged_cell_ranges or ():
-        for row in range(top, min(bottom, sheet.total_height) + 1):
-            for column in range(left, right + 1):
-                if (row, column) != (top, left):
-                    merged.setdefault(row + 1, {})[column] = MERGED
-    return merged

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from anyio.to_thread import run_sync
+
 from provisioner.errors import StoppedError
 from provisioner.records import Account, Listing, Resource, Resources
 from provisioner.service import ListingUnavailableError
+from provisioner.stages.mail_servers import remember_servers
 from provisioner.stages.verify import servers
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ async def fetch_account(context: RunContext) -> FetchedAccount:
     try:
         with context.stop_signal.cancelling():
             account = await context.service.account()
+            await run_sync(remember_servers, context.journal, account)
             if context.options.verify is not None:
                 servers(account, context.options.verify)
             resources = await _resources(context.service, context.listener)

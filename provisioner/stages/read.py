@@ -16,13 +16,13 @@ import pandas as pd
 from provisioner.errors import SheetError
 from provisioner.records import Status, TaskId
 from provisioner.sheets import BLANKS, UNCERTAIN, Origin, Sheet, column_letters, unescape_formula
-from provisioner.sheets.blindspots import ERROR, HIDDEN
 from provisioner.sheets.cells import Cells
 from provisioner.sheets.delimited import ROWS_OR_A_CELL, Record, Run
+from provisioner.sheets.grid import DATE, ERROR, FORMULA, HIDDEN, MERGED, NUMBER, TRUTH
 from provisioner.sheets.headers import known_columns, lay_out
 from provisioner.sheets.kinds import Kind, kind_of
 from provisioner.sheets.source import TELLING_NAMES, text_source, two_tables
-from provisioner.sheets.workbook import DATE, MERGED, NUMBER, TRUTH, workbook_source
+from provisioner.sheets.workbook import workbook_source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -68,7 +68,9 @@ _DOUBTS: Final = {
     "format the column as text, and type the cell again",
     DATE: "{} is a date or a time; format the column as text, and type the cell again",
     TRUTH: "{} is TRUE or FALSE; format the column as text, and type the cell again",
-    ERROR: "{} shows an error, or a formula that was never worked out; write the value itself",
+    ERROR: "{} shows an error; write the value itself",
+    FORMULA: "{} shows an error, or a formula that was never calculated; write the value itself, "
+    "and if that begins with =, format the cell as text first",
     MERGED: "{} is merged with another cell; unmerge them, and write the value into each",
     HIDDEN: "the row of {} is hidden in the workbook, so it is not certain that it is meant; show it, or delete it",
 }
@@ -115,11 +117,13 @@ def _open(
     path: Path, schema: MailboxSchema, encoding: str | None, sheet_name: str | None, required: Collection[str]
 ) -> Source:
     data = _content(path)
-    if kind_of(data, path) is not Kind.TEXT:
+    kind = kind_of(data, path)
+    if kind is not Kind.TEXT:
         if encoding is not None:
             raise SheetError(f"{path} is a workbook, which has no encoding.", remedy="Leave out --encoding.")
         return workbook_source(
             data,
+            kind,
             sheet_name,
             schema.column_for,
             lambda header: set(required) <= set(map(schema.column_for, header.cells)),

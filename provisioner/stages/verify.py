@@ -7,7 +7,6 @@ so new that the mail servers may not know it yet, and a server that cannot be re
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,10 +16,10 @@ import anyio.to_thread
 
 from provisioner.certificates import trusted
 from provisioner.errors import SettingsError, StoppedError
-from provisioner.journal import Journal, JournalRow, LoginChecked, password_check
+from provisioner.journal import Journal, JournalRow, LoginChecked
 from provisioner.mail import imap_login, smtp_login
 from provisioner.records import IMAPS_PORT, SMTPS_PORT, Account, LoginAnswer, LoginState, MailLogin, MailServer, Status
-from provisioner.secret import Secret
+from provisioner.stages.find_passwords import find_password, given_passwords, passwords
 from provisioner.stages.resolve import Resolver
 from provisioner.summary import LoginCounts
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from provisioner.events import Listener
     from provisioner.mail import Attempt
+    from provisioner.secret import Secret
     from provisioner.settings import VerifyOptions
     from provisioner.sheets import Sheet
     from provisioner.stages.context import RunContext
@@ -87,13 +87,10 @@ def gather(rows: Iterable[JournalRow], passwords: Mapping[str, Sequence[Secret]]
 
 
 def _password(row: JournalRow, passwords: Mapping[str, Sequence[Secret]]) -> tuple[Secret | None, str]:
-    if row.password is not None:
-        return row.password, ""
-    given = [*passwords.get(row.address_key or "", ()), *passwords.get(row.address.casefold(), ())]
-    fitting = [password for password in given if password_check(password, row.id) == row.password_check]
-    if fitting:
-        return fitting[0], ""
-    return None, OTHER_PASSWORD if given else UNKNOWN_PASSWORD
+    password = find_password(row, passwords)
+    if password is not None:
+        return password, ""
+    return None, OTHER_PASSWORD if given_passwords(row, passwords) else UNKNOWN_PASSWORD
 
 
 async def verify(
@@ -224,15 +221,6 @@ class _Verifying:
 def _is(state: LoginState, server: _Server, login: MailLogin) -> bool:
     answer = server.answers.get(login.row_id)
     return answer is not None and answer.state is state
-
-
-def passwords(sheet: Sheet, key: Callable[[str, str], str]) -> dict[str, list[Secret]]:
-    """The passwords of a sheet by what their mailboxes are known by. `key` makes that of username and domain."""
-    known = defaultdict[str, list[Secret]](list)
-    for _, (email, domain, password) in sheet.cells("email", "domain", "password"):
-        if password:
-            known[key(email, domain)].append(Secret(password))
-    return known
 
 
 def servers(account: Account | None, how: VerifyOptions) -> tuple[MailServer, MailServer]:

@@ -93,7 +93,7 @@ def test_bars_never_wrap_nor_touch_a_message(columns: int, monkeypatch: pytest.M
                 bars.answered(ASKED)
             if row % 100 == 50:
                 bars.note(LONG)
-                bars.paused(30.0, "the service asks to send more slowly")
+                bars.paused(30.0, "the service asked us to slow down")
                 seen.stream.write("^C")  # as a terminal does by itself
                 bars.note("Stopping.")
             shown = seen.lines()
@@ -101,10 +101,10 @@ def test_bars_never_wrap_nor_touch_a_message(columns: int, monkeypatch: pytest.M
             assert sum(line.startswith("Sent ") for line in shown) == 1, shown
             assert sum(line.startswith("Finished ") for line in shown) == 1, shown
             assert "of 12,000" in next(line for line in shown if line.startswith("Sent "))
-        assert any("not created. Held back" in line for line in shown)
+        assert any(line.startswith("Paused until") for line in shown)
         bars.close()
         left = seen.lines()
-        assert not any(line.startswith(("Sent ", "Finished ")) or "Held back" in line for line in left)
+        assert not any(line.startswith(("Sent ", "Finished ")) or "Paused" in line for line in left)
         told = words(" ".join(left))
         assert told.count(words(LONG)) == 3
         assert told.startswith("Row 17: ")
@@ -153,22 +153,23 @@ def test_the_bars_and_the_line_below_them_tell_the_same_moment(monkeypatch: pyte
 
 
 def test_a_time_of_waiting_leaves_the_counts_in_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While requests are held back both are told on one line at every moment, and afterwards the counts alone."""
+    """During a pause the counts stay above it at every moment, and afterwards they stand alone."""
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with terminal(100) as seen:
         bars = console.make_progress(stream=seen.stream)
         bars.planned(to_send=40, to_poll=0, done=0, invalid=0)
-        bars.paused(9.5, "the service asks to send more slowly")
+        bars.paused(9.5, "the service asked us to slow down")
         for row in range(1, 10):
             now[0] += 1.0
             bars.finished(Status.CREATED)
             bars.paused(0.1, "a shorter time")
-            (line,) = (line for line in seen.lines() if "created" in line)
-            assert re.fullmatch(rf"{row} created, 0 not created\. Held back until [\d:]+: the service asks .*", line)
+            shown = seen.lines()
+            assert f"{row} created, 0 not created" in shown
+            assert any(re.fullmatch(r"Paused until [\d:]+: the service asked us to slow down", line) for line in shown)
         now[0] += 1.0
         bars.answered(ASKED)
-        assert not any("Held back" in line for line in seen.lines())
+        assert not any("Paused" in line for line in seen.lines())
         bars.close()
 
 
@@ -177,7 +178,7 @@ def test_a_long_path_keeps_its_words_whole(monkeypatch: pytest.MonkeyPatch) -> N
     with terminal(80, 60) as seen:
         monkeypatch.setattr(sys, "stderr", seen.stream)
         console.show_summary([(summary({Status.FAILED: 23}, "clients/" + "a" * 40 + ".csv"), causes(2))], "COMMAND")
-        assert "  the 23 rows to mend or to run again" in seen.lines()
+        assert "  the 23 rows to fix or run again" in seen.lines()
 
 
 def test_more_causes_are_where_they_are_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,14 +199,17 @@ def test_no_time_is_told_before_rows_are_finished(monkeypatch: pytest.MonkeyPatc
         tally.sent_rows += 1
         tally.answer(SENT)
     now[0] = 60.0
-    assert tally.counts() == "0 created, 0 not created"
+    assert tally.counts() == "0 created, 0 not created; 60 sent, waiting for the service"
     for _ in range(10):
         tally.end(Status.CREATED)
         tally.answer(ASKED)
         tally.answer(ASKED)
     now[0] = 80.0
     # 80 requests in 80 s; 40 creates and 90 rows of two questions each are left: 220 requests.
-    assert tally.counts() == "10 created, 0 not created; 1.0 requests a second, about 4 min left"
+    assert (
+        tally.counts()
+        == "10 created, 0 not created; 50 sent, waiting for the service; 1.0 requests a second, about 4 min left"
+    )
 
 
 def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,11 +225,11 @@ def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
         plain.finished(Status.CREATED)
         plain.answered(SENT)
         if 1_100.0 < now[0] < 1_110.0:
-            plain.paused(7.0, "the service asks to send more slowly")
+            plain.paused(7.0, "the service asked us to slow down")
     plain.note("x\x1b[31my")
     plain.close()
     lines = stream.getvalue().splitlines()
-    assert sum("Held back until" in line for line in lines) == 1
+    assert sum("Paused until" in line for line in lines) == 1
     assert 20 < len(lines) < 60, "an hour of progress is neither silence nor a flood"
     assert lines[-1] == "x\\u001b[31my"
     assert re.fullmatch(r"\d\d:\d\d:\d\d [\d,]+ of 10,000 sent; [\d,]+ of 10,000 finished: .* left\.", lines[-2])
@@ -318,13 +322,11 @@ def test_who_must_act_is_said_over_the_causes(monkeypatch: pytest.MonkeyPatch) -
     """The keeper of the sheet, support, or nobody; each cause with its count and two examples."""
     with terminal(100, 60) as seen:
         text = words(" ".join(shown_on(seen, monkeypatch, causes(3))))
-    assert "For you to mend in the sheet: 2 cause 1," in text
-    assert "For the next run, with nothing to mend in these rows: 3 failed: cause 2," in text
+    assert "To fix: 2 cause 1," in text
+    assert "Run again (nothing to fix): 3 failed: cause 2," in text
     assert "in D2 (user.2), D92 (" in text
     assert "and 1 more" in text
-    assert (
-        "Mend them in acme-run/failures.csv (its column sheet_row has the row's number), save, and go on with:" in text
-    )
+    assert "Fix them in acme-run/failures.csv and run:" in text
 
 
 def test_the_technical_cause_is_for_whoever_asks(capsys: pytest.CaptureFixture[str]) -> None:
@@ -342,7 +344,7 @@ def test_rows_under_several_causes_are_told(monkeypatch: pytest.MonkeyPatch) -> 
         assert "under each" not in " ".join(shown_on(seen, monkeypatch, causes(3)))
     with terminal(100, 60) as seen:
         text = words(" ".join(shown_on(seen, monkeypatch, [replace(causes(2)[0], rows=90)])))
-    assert "For you to mend in the sheet (a row with several faults stands under each):" in text
+    assert "To fix (a row with several errors is listed under each):" in text
 
 
 def test_a_failures_files_rows_are_told_from_the_whole_sheets(capsys: pytest.CaptureFixture[str]) -> None:
@@ -350,11 +352,11 @@ def test_a_failures_files_rows_are_told_from_the_whole_sheets(capsys: pytest.Cap
     part = replace(summary({Status.CREATED: 20, Status.INVALID: 5}), read=7)
     console.show_summary([(part, ())], "COMMAND")
     told = words(capsys.readouterr().err)
-    assert "acme.csv: 7 rows in 12 seconds Of the whole sheet's 25 rows: 20 created" in told
+    assert "acme.csv: 7 rows in 12 seconds All 25 rows of the sheet so far: 20 created" in told
 
 
 def test_what_comes_next_depends_on_who_must_act(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing to mend: go on. Support's turn: give them the task IDs. All valid: create them. All done: no command."""
+    """Nothing to fix: run again. Support: send the task IDs. All valid: create them. All done: no command."""
     failed, valid = {Status.FAILED: 1}, {Status.VALID: 1}
     one = (Example("row 2", "ann", "no"),)
 
@@ -362,10 +364,14 @@ def test_what_comes_next_depends_on_who_must_act(capsys: pytest.CaptureFixture[s
         console.show_summary([(summary(statuses), groups)], "COMMAND", checked=checked)
         return words(capsys.readouterr().err)
 
-    assert "Go on with: COMMAND" in said(failed, Group(Actor.NEXT_RUN, Status.FAILED, "no", 1, one))
-    assert "Give support the task IDs" in said(failed, Group(Actor.SUPPORT, Status.FAILED, "no", 1, one))
+    assert "Run again with: COMMAND" in said(failed, Group(Actor.NEXT_RUN, Status.FAILED, "no", 1, one))
+    assert "Send Mission Inbox support the task IDs" in said(failed, Group(Actor.SUPPORT, Status.FAILED, "no", 1, one))
     assert "Create them with: COMMAND" in said(valid, checked=True)
     assert "COMMAND" not in said({Status.CREATED: 1})
+    assert "COMMAND" not in said({Status.CREATED: 1}, checked=True)
+    invalid = Group(Actor.SHEET, Status.INVALID, "no", 1, one)
+    assert "Fix it in acme.csv and check again: COMMAND" in said({Status.INVALID: 1}, invalid, checked=True)
+    assert "Fix it in acme-run/failures.csv and run: COMMAND" in said({Status.INVALID: 1}, invalid)
 
 
 def test_several_sheets_have_one_summary(capsys: pytest.CaptureFixture[str]) -> None:
@@ -378,7 +384,7 @@ def test_several_sheets_have_one_summary(capsys: pytest.CaptureFixture[str]) -> 
     assert "2 sheets, 6 rows in 24 seconds" in text
     assert "acme.csv 2 created, 1 invalid béta.csv 2 created, 1 invalid 4 created" in text
     assert "2 no digit in acme.csv D2 (ann), béta.csv D2 (ann)" in text
-    assert "Not begun: gamma.csv" in text
+    assert "Not started: gamma.csv" in text
     assert text.count("7 requests: 3 to create, 4 to ask about tasks") == 2
 
 
@@ -491,13 +497,13 @@ def test_log_ins_that_did_not_work_are_told_by_reason(capsys: pytest.CaptureFixt
     console.show_logins(LoginCounts(3, 7, 0), [cut, wrong, forged], "provisioner verify acme-run")
     shown = capsys.readouterr().err
     text = words(shown)
-    assert "3 ok logged in to, over IMAP and SMTP" in text
-    assert "2 refused cannot be logged in to" in text
-    assert "5 unreachable cannot be logged in to" in text
+    assert "3 ok log-in works, over IMAP and SMTP" in text
+    assert "2 refused a mail server refused the log-in" in text
+    assert "5 unreachable a mail server could not be reached" in text
     assert "a@x, b@x and 2 more" in text
     assert "ports 465 and 993" in text.partition("a@x")[0]
-    assert "reads encrypted traffic" in text.partition("d@x")[2]
-    assert "Mission Inbox's support" in text
+    assert "encrypted traffic" in text.partition("d@x")[2]
+    assert "Mission Inbox support" in text
     assert shown.endswith("\n  provisioner verify acme-run\n")
     assert all(len(row) < 80 for row in shown.splitlines())
 
@@ -514,6 +520,6 @@ def test_a_run_says_what_came_of_its_log_ins(capsys: pytest.CaptureFixture[str])
     group = LoginGroup(LoginState.REFUSED, "IMAP: x refused the log-in", 2, ("a@x", "b@x"))
     console.show_summary([(finished, [])], "", logins=[group], verify="provisioner verify acme-run")
     text = words(capsys.readouterr().err)
-    assert "1 ok logged in to" in text
+    assert "1 ok log-in works" in text
     assert "2 refused" in text
     assert "Log in again with: provisioner verify acme-run" in text

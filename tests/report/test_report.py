@@ -139,7 +139,7 @@ def test_log_ins_that_failed_have_their_reason(page: Any) -> None:
     text = page(statuses={Status.CREATED: 9}, logins=counts, failed_logins=[failed]).read_text("utf-8")
     assert "refused: IMAP: x refused &lt;it&gt;" in text
     assert "a@x, b@x and 3 more, in results.csv" in text
-    assert "Wait some minutes" in text
+    assert "Wait a few minutes" in text
 
 
 def test_the_page_names_the_command_that_goes_on(page: Any) -> None:

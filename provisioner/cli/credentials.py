@@ -1,0 +1,77 @@
+"""The command that writes what a client is to be given."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from provisioner.cli.connection import connector
+from provisioner.cli.errors import explained
+from provisioner.cli.exit_codes import DONE, ROWS_LEFT
+from provisioner.cli.options import ENVIRONMENT, service_options, verbose_option
+from provisioner.cli.progress import screen_progress
+from provisioner.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from provisioner.run_folder import RunFolder
+    from provisioner.settings import Connection
+
+
+@click.command(epilog=ENVIRONMENT)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="File to write, .csv or .xlsx.  [default: credentials.csv in the run folder]",
+)
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+@click.option(
+    "--sheet",
+    "sheets",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="Sheet with the passwords, if not the one that was run; may be repeated.",
+)
+@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
+@service_options
+@verbose_option
+def credentials(
+    *, run: Path, output: Path | None, force: bool, sheets: tuple[Path, ...], schema: Path | None, **options: Any
+) -> None:
+    """Write what a client is to be given: the address and password of every mailbox of RUN, and the mail servers.
+
+    RUN is a run folder, or the sheet beside it. The file holds passwords, so it can be read by you alone. In a CSV file
+    an apostrophe stands before a password that a spreadsheet would take for a formula; an .xlsx file needs none.
+    """
+    with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
+        import anyio
+
+        from provisioner import console
+        from provisioner.credentials import write_credentials
+
+        work = partial(write_credentials, schema_file=schema, sheets=sheets, force=force)
+        written = anyio.run(partial(work, run, output, _connector(options), listener))
+        console.show_credentials(written)
+    raise SystemExit(ROWS_LEFT if written.without_password else DONE)
+
+
+def _connector(options: dict[str, Any]) -> Callable[[RunFolder], AbstractContextManager[Connection]]:
+    """What `connector` returns; a missing key is an error only if the service has to be asked."""
+    try:
+        return connector(options)
+    except SettingsError as error:
+        missing = error
+
+    def refuse(_: RunFolder) -> AbstractContextManager[Connection]:
+        raise missing
+
+    return refuse

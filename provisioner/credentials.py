@@ -1,0 +1,224 @@
+"""What a client is to be given: addresses, passwords, and the settings for mail programs, as CSV files or workbooks."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from anyio.to_thread import run_sync
+
+from provisioner import run_folder
+from provisioner.concurrency import in_threads
+from provisioner.errors import FilesError, SettingsError
+from provisioner.journal import Journal
+from provisioner.records import LoginState, Status
+from provisioner.service import Service
+from provisioner.service.rate_limiter import RateLimiter
+from provisioner.sheets import escape_controls, escape_formula, replace_file, write_table
+from provisioner.sheets.text_workbook import text_workbook
+from provisioner.stages.find_passwords import find_password, read_passwords
+from provisioner.stages.mail_servers import remember_servers, remembered_servers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from provisioner.events import Listener
+    from provisioner.journal import JournalRow
+    from provisioner.records import MailServer
+    from provisioner.run_folder import RunFolder
+    from provisioner.secret import Secret
+    from provisioner.settings import Connection
+    from provisioner.stages.mail_servers import MailServers
+
+    Connect = Callable[[RunFolder], AbstractContextManager[Connection]]
+
+COLUMNS: Final = (
+    "address",
+    "password",
+    "smtp_host",
+    "smtp_port",
+    "smtp_security",
+    "imap_host",
+    "imap_port",
+    "imap_security",
+    "login",
+    "note",
+)
+SECURITY: Final = "SSL/TLS"
+"""What mail programs call TLS from the first byte on, which all servers of the service have."""
+UNKNOWN_PASSWORD: Final = "the password is not known; the service's export may hold it"  # noqa: S105 - a sentence
+UNKNOWN_ADDRESS: Final = "the full address is not known; run the sheet again"
+EXISTED: Final = "it existed before this run, so its password may be another"
+APOSTROPHE: Final = "the apostrophe before the password is not part of it"
+KINDS: Final = (".csv", ".xlsx")
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxCredentials:
+    """One mailbox that is there, and its password if that is known."""
+
+    row: JournalRow
+    password: Secret | None
+
+    @property
+    def name(self) -> str:
+        """What it is called in a sentence: its address, or as much of it as is known."""
+        return self.row.address or self.row.email
+
+    @property
+    def login(self) -> str:
+        """The state of the latest log-in; empty if none was tried."""
+        states = {self.row.imap, self.row.smtp}
+        if states == {LoginState.OK}:
+            return LoginState.OK
+        return next((state for state in (LoginState.REFUSED, LoginState.UNREACHABLE) if state in states), "")
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the mailbox existed before, so that its password may be another, and no log-in proved it."""
+        return self.row.status is Status.EXISTS and self.login != LoginState.OK
+
+    @property
+    def note(self) -> str:
+        """What its user has to know; empty if there is nothing."""
+        notes = {
+            UNKNOWN_ADDRESS: not self.row.address,
+            UNKNOWN_PASSWORD: self.password is None,
+            EXISTED: self.uncertain,
+        }
+        return "; ".join(note for note, applies in notes.items() if applies)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenCredentials:
+    """The files that were written, and what is to be said of the mailboxes in them."""
+
+    files: Mapping[Path, int]
+    """How many mailboxes each of them holds."""
+    without_password: Sequence[str]
+    """The addresses whose password is not known."""
+    uncertain: Sequence[str]
+    """The addresses that existed before, so that their password may be another."""
+    not_created: int
+    """How many rows of the run have no mailbox, and are in no file."""
+    missing_servers: Sequence[str]
+    """Which of SMTP and IMAP the service names no server for."""
+
+
+async def write_credentials(
+    run: Path,
+    into: Path | None,
+    connect: Connect,
+    listener: Listener,
+    *,
+    sheets: Sequence[Path] = (),
+    schema_file: Path | None = None,
+    force: bool = False,
+) -> WrittenCredentials:
+    """Write what a client is to be given of a run, named by its folder or its sheet.
+
+    `into` ends in .csv or .xlsx; None is credentials.csv in the run folder. Only its owner may read it, and a file
+    that is there is replaced only with `force`. `connect` says where the service is; it is asked for the mail servers
+    if the run does not know them. `sheets` hold the passwords; without any, the sheet of the latest run does.
+
+    Raises UnusableError, StoppedError, and FilesError if a file cannot be written.
+    """
+    folder = await run_sync(run_folder.existing, run)
+    target = folder.path / "credentials.csv" if into is None else into
+    if target.suffix.lower() not in KINDS:
+        raise SettingsError(f"{target} is neither a .csv nor an .xlsx file.", remedy="End its name with one of them.")
+    async with in_threads(_open(folder, listener.note)) as journal:
+        servers = await run_sync(remembered_servers, journal)
+        if servers is None:
+            servers = await _ask_servers(folder, journal, connect, listener)
+        known, notes = await run_sync(read_passwords, sheets, journal, schema_file)
+        for note in notes:
+            listener.note(note)
+        return await run_sync(partial(_write, journal, known, servers, target, force=force))
+
+
+def find_credentials(
+    rows: Iterable[JournalRow], known: Mapping[str, Sequence[Secret]]
+) -> tuple[list[MailboxCredentials], int]:
+    """The mailboxes of a run, and the number of rows that have none. `known`: what sheets give as passwords."""
+    found, without = [], 0
+    for row in rows:
+        if row.status in (Status.CREATED, Status.EXISTS):
+            found.append(MailboxCredentials(row, find_password(row, known)))
+        else:
+            without += 1
+    return found, without
+
+
+@contextmanager
+def _open(folder: RunFolder, warn: Callable[[str], object]) -> Iterator[Journal]:
+    with run_folder.hold(folder, warn), closing(Journal(folder.journal)) as journal:
+        yield journal
+
+
+async def _ask_servers(folder: RunFolder, journal: Journal, connect: Connect, listener: Listener) -> MailServers:
+    async with in_threads(connect(folder)) as connection:
+        await run_sync(journal.belong_to, connection.service_name)
+        async with Service(connection, RateLimiter(connection.rates), listener) as service:
+            account = await service.account()
+        return await run_sync(remember_servers, journal, account)
+
+
+def _write(
+    journal: Journal, known: Mapping[str, Sequence[Secret]], servers: MailServers, target: Path, *, force: bool
+) -> WrittenCredentials:
+    found, without = find_credentials(journal.record_rows(), known)
+    files = {target: found}
+    _refuse_existing(files, force=force)
+    for path, mailboxes in files.items():
+        _write_file(path, mailboxes, servers)
+    return WrittenCredentials(
+        files={path: len(mailboxes) for path, mailboxes in files.items()},
+        without_password=[mailbox.name for mailbox in found if mailbox.password is None],
+        uncertain=[mailbox.name for mailbox in found if mailbox.uncertain],
+        not_created=without,
+        missing_servers=[name for name, server in (("SMTP", servers.smtp), ("IMAP", servers.imap)) if server is None],
+    )
+
+
+def _refuse_existing(paths: Iterable[Path], *, force: bool) -> None:
+    there = [path for path in paths if os.path.lexists(path)]
+    if there and not force:
+        raise SettingsError(f"There is a file {there[0]} already.", remedy="Name another, or add --force.")
+
+
+def _write_file(path: Path, mailboxes: Iterable[MailboxCredentials], servers: MailServers) -> None:
+    rows = [_cells(mailbox, servers) for mailbox in mailboxes]
+    try:
+        if path.suffix.lower() == ".xlsx":
+            replace_file(path, text_workbook("Mailboxes", COLUMNS, rows))
+        else:
+            write_table(path, COLUMNS, map(_apostrophe_noted, rows))
+    except OSError as error:
+        raise FilesError(
+            f"{path} cannot be written: {error.strerror or error}.", remedy="Name another file, or make room."
+        ) from error
+
+
+def _cells(mailbox: MailboxCredentials, servers: MailServers) -> list[str]:
+    """What a file says of one mailbox, under COLUMNS."""
+    password = mailbox.password.reveal() if mailbox.password else ""
+    settings = (*_settings(servers.smtp), *_settings(servers.imap))
+    return [mailbox.row.address, password, *settings, mailbox.login, mailbox.note]
+
+
+def _apostrophe_noted(cells: Sequence[str]) -> list[str]:
+    """The same cells; the note says so if the password is written with an apostrophe, as a formula would be."""
+    *others, note = cells
+    password = others[COLUMNS.index("password")]
+    with_apostrophe = escape_formula(password) != escape_controls(password)
+    return [*others, "; ".join(filter(None, [note, APOSTROPHE if with_apostrophe else ""]))]
+
+
+def _settings(server: MailServer | None) -> tuple[str, str, str]:
+    return (server.host, str(server.port), SECURITY) if server else ("", "", "")

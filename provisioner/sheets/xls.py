@@ -1,0 +1,93 @@
+"""XLS workbooks, as Excel 97 wrote them and other programs of its time: what their sheets hold, show and hide."""
+
+from __future__ import annotations
+
+import io
+from typing import Final
+
+import xlrd
+
+from provisioner.errors import SheetError
+from provisioner.sheets.grid import (
+    DATE,
+    ERROR,
+    NUMBER,
+    SINCE_1900,
+    SINCE_1904,
+    TRUTH,
+    Area,
+    Grid,
+    Page,
+    date_text,
+    number_text,
+    plain_text,
+)
+from provisioner.sheets.kinds import damaged, xls_stream
+from provisioner.sheets.limits import Budget, refuse_sheets
+
+_MOST_READ: Final = 32 << 20
+"""In bytes."""
+
+
+def pages(data: bytes) -> list[Page]:
+    """The worksheets of a workbook. Raises SheetError if it is damaged."""
+    stream = xls_stream(data)
+    budget = Budget(len(data))
+    # The library raises whatever its first wrong step comes upon.
+    try:
+        book = xlrd.open_workbook(
+            file_contents=stream, logfile=_Nowhere(), formatting_info=True, on_demand=True, ragged_rows=True
+        )
+        refuse_sheets(book.nsheets)
+        _refuse_repeated_reading(book.nsheets, len(stream))
+        return [_page(book, number, budget) for number in range(book.nsheets)]
+    except SheetError:
+        raise
+    except Exception as error:
+        raise damaged(error) from error
+
+
+def _refuse_repeated_reading(sheets: int, size: int) -> None:
+    """Refuse more sheets than have room in the file: they share their cells, each of which would be read many times."""
+    if sheets * size > _MOST_READ + 32 * size:
+        raise damaged(ValueError(f"{sheets} sheets in {size} bytes"))
+
+
+def _page(book: xlrd.Book, number: int, budget: Budget) -> Page:
+    sheet = book.sheet_by_index(number)
+    book.unload_sheet(number)
+    grid = Grid(budget)
+    for row in range(sheet.nrows):
+        budget.take_elements(1 + sheet.row_len(row))
+        info = sheet.rowinfo_map.get(row)
+        grid.begin_row(row + 1, hidden=info is not None and bool(info.hidden))
+        for position, (kind, value) in enumerate(zip(sheet.row_types(row), sheet.row_values(row), strict=True)):
+            grid.put(position, *_shown(kind, value, book.datemode))
+        grid.end_row()
+    for position in sorted(sheet.colinfo_map):
+        if sheet.colinfo_map[position].hidden:
+            grid.hide_columns(range(position, position + 1))
+    for top, bottom, left, right in sheet.merged_cells:
+        grid.merge(Area(top + 1, left, bottom, right - 1))
+    return Page(sheet.name, sheet.visibility == 0, lambda _: grid)
+
+
+def _shown(kind: int, value: object, datemode: int) -> tuple[str, str | None]:
+    """What a cell shows, and its kind."""
+    if isinstance(value, str):
+        return plain_text(value), None
+    assert isinstance(value, int | float)
+    if kind == xlrd.XL_CELL_ERROR:
+        return xlrd.error_text_from_code.get(int(value), "#ERROR!"), ERROR
+    if kind == xlrd.XL_CELL_BOOLEAN:
+        return ("TRUE" if value else "FALSE"), TRUTH
+    if kind == xlrd.XL_CELL_DATE:
+        return date_text(SINCE_1904 if datemode else SINCE_1900, value), DATE
+    return number_text(value), NUMBER
+
+
+class _Nowhere(io.TextIOBase):
+    """Where the library's warnings go."""
+
+    def write(self, text: str) -> int:
+        return len(text)

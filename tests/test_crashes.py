@@ -152,6 +152,7 @@ def check_the_record(lines: list[dict[str, str]], rows: int, state: Any) -> Coun
     return statuses
 
 
+@pytest.mark.slow
 def test_killed_at_any_instant(
     tmp_path: Path, write_sheet: Any, read_csv: Any, pytestconfig: pytest.Config, record_property: Any
 ) -> None:
@@ -190,6 +191,7 @@ def test_killed_at_any_instant(
     print(f"in the end: {dict(total)}; no address was carried out twice")
 
 
+@pytest.mark.slow
 def test_the_service_dies_and_comes_back(tmp_path: Path, write_sheet: Any, read_csv: Any) -> None:
     """A service that is killed in the middle of a run and returns is waited for; nothing is lost or doubled."""
     sheet = write_sheet(200)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import io
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,8 +95,10 @@ def export(*, service: str, output: Path | None, force: bool, only: Path | None,
             )
         only_run = run_folder.existing(only) if only is not None else None
         with connector(options)(only_run) as connection:
-            into = output if output is not None else sys.stdout.buffer
+            into = output if output is not None else io.BytesIO()
             exported = anyio.run(partial(account_calls.export, connection, service, listener, into, only=only_run))
+        if isinstance(into, io.BytesIO):
+            console.print_file(into.getvalue())
         console.say(f"{count(exported.rows, 'mailbox', 'mailboxes')} for {service}.")
         if exported.missing:
             missing = count(exported.missing, "mailbox of the run is", "mailboxes of the run are")

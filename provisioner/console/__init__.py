@@ -8,7 +8,7 @@ from provisioner.console.progress import Progress, make_progress
 from provisioner.console.shell import command_line
 from provisioner.console.summary import print_json, show_summary
 from provisioner.console.tables import CsvTable, JsonTable, Table, print_account_json, show_account
-from provisioner.console.terminal import output_error, print_out, say, say_wrapped
+from provisioner.console.terminal import output_error, print_file, print_out, say, say_wrapped
 
 __all__ = [
     "CsvTable",
@@ -19,6 +19,7 @@ __all__ = [
     "make_progress",
     "output_error",
     "print_account_json",
+    "print_file",
     "print_json",
     "print_out",
     "say",

@@ -105,7 +105,9 @@ def _json(value: object) -> str:
 
 def show_account(account: Account) -> None:
     """Print who the key belongs to, and the settings for mail programs."""
-    facts = {shown(name).replace("_", " "): shown(value) for name, value in account.facts.items()}
+    # The mail servers are shown below, as settings.
+    facts = {name: value for name, value in account.facts.items() if not name.startswith("ibx_")}
+    facts = {shown(name).replace("_", " "): shown(value) for name, value in facts.items()}
     servers = {
         name: f"{shown(server.host)}, port {server.port}, SSL/TLS" if server else "not known"
         for name, server in (("SMTP server", account.smtp), ("IMAP server", account.imap))

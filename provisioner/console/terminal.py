@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import textwrap
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,7 +14,7 @@ from provisioner.errors import OutputError
 from provisioner.messages import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from provisioner.records import Status
 
@@ -56,8 +57,24 @@ def say_wrapped(text: str) -> None:
 
 def print_out(*lines: str) -> None:
     """Print lines of the outcome, on stdout. Raises OutputError if they cannot be written."""
-    try:
+    with _output_errors():
         write(sys.stdout, lines)
+
+
+def print_file(content: bytes) -> None:
+    """Print a text file on stdout: byte by byte as it is, unless that is a terminal. Raises OutputError."""
+    if is_terminal(sys.stdout):
+        print_out(*content.decode(errors="replace").splitlines())
+        return
+    with _output_errors():
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _output_errors() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:

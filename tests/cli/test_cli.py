@@ -262,7 +262,7 @@ def interrupt_while_waiting(sheet: Path, url: str, cwd: Path, *, times: int) -> 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a child")
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_ctrl_c_leaves_whole_files(
     sandbox: Any, write_sheet: Any, read_csv: Any, command: Any, tmp_path: Path, times: int
 ) -> None:

@@ -1,0 +1,75 @@
+"""The way of a failures file through a real spreadsheet program: the same values, or refused, never others."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any
+
+import libreoffice
+import pytest
+import running
+
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(libreoffice.is_missing(), reason=libreoffice.ABSENT),
+]
+
+FAST = {"latency": 0.02, "latency_spread": 0.0}
+FAULT, FIXED = "nobody at all", "replies@example.com"
+PASSWORDS = {
+    "semicolon": "Ab;cdef-1!;2",
+    "comma": "Ab,cdef-1!,2",
+    "both": "Ab;cd,ef-1!",
+    "quotes": 'Ab"cdef"-1!',
+    "quote": '"Abcdef-1!',
+    "apostrophe": "'Abcdef-1!",
+    "equals": "=Equals-Only14!",
+    "plus": "+Plus-Only14!",
+    "minus": "-Minus-Only14!",
+    "at": "@At-Only14!",
+    "formula": '=HYPERLINK("http://x.example/Ab1";"!")',
+    "number": "1E5-Abcdef",
+    "date": "4-Mar-2026Ab",
+    "spaces": "Ab  cdef  -1!",
+    "foreign": "Pässwörd-漢字-1A",
+}
+"""By username, what a spreadsheet program might split, change or run."""
+USERNAMES = ("007", "1E5", "4-Mar", "1.10", "00123", "3e3", "123456789012345678901", "true", "2026-03-01")
+"""What it takes for a number or a date."""
+NOTES = ("\0=1+1", '=HYPERLINK("http://x.example")', "a\tb;c,d", "two\nlines", "\x0b@SUM(1)", "'=1", "[U+0000]")
+
+
+def sheet_of(path: Path) -> dict[str, str]:
+    """Write a sheet of which every row breaks a rule; returns its passwords by username."""
+    wanted = {**PASSWORDS, **dict.fromkeys(USERNAMES, "Sheet-Pass-77!")}
+    header = ["Note", "Email", "Domain", "Relay Server", "Password", "Reply To", "Client"]
+    rows = [
+        [NOTES[number % len(NOTES)], name, "101", "201", password, FAULT, "Hartwell; Sons, Ltd."]
+        for number, (name, password) in enumerate(wanted.items())
+    ]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return wanted
+
+
+@pytest.mark.parametrize("trips", [1, 2, 3])
+def test_no_value_comes_back_changed(sandbox: Any, connection: Any, listener: Any, tmp_path: Path, trips: int) -> None:
+    """However often failures.csv is opened and saved, what is sent is what the sheet says; the rest is refused."""
+    service = sandbox(**FAST)
+    wanted = sheet_of(tmp_path / "acme.csv")
+    running.run(tmp_path / "acme.csv", connection(service), listener)
+    failures = tmp_path / "acme-run" / "failures.csv"
+    for _ in range(trips):
+        libreoffice.edit(failures, {FAULT: FIXED})
+    running.run(failures, connection(service), listener)
+    sent = {made.username: made.password for made in service.state.mailboxes if made.task_id}
+    assert sent.items() <= wanted.items()
+    assert {made.reply_to for made in service.state.mailboxes if made.task_id} <= {FIXED}
+    if trips == 1:
+        assert sent.keys() >= PASSWORDS.keys()

@@ -9,9 +9,7 @@ import libreoffice
 import pytest
 import running
 
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 pytestmark = [

@@ -75,7 +75,7 @@ class Problem:
 class Row:
     """A data row whose cells passed every rule of the schema, still as the sheet's own text."""
 
-    sheet_row: int
+    file_row: int
     """Its number in the file that was read, as the spreadsheet program shows it."""
     email: str
     """The username, or the full address."""

@@ -28,7 +28,6 @@ LEVELS = {
     "redaction": 1,
     "passwords": 1,
     "private_files": 1,
-    "sieve": 1,
     "schema": 2,
     "sheets": 3,
     "journal": 3,

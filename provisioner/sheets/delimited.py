@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import deque
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-from provisioner.sheets.decoding import lines
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 
@@ -44,17 +41,6 @@ class Record(NamedTuple):
     """How many lines of a text file it takes."""
     unconfirmed_rows: Mapping[int, str] = NO_DOUBTS
     """By position, of what kind a cell was that a workbook does not hold as text."""
-
-
-class Run(NamedTuple):
-    """Rows one after another, each of as many certain cells as the header has."""
-
-    first: int
-    """The number of the first."""
-    columns: Sequence[list[str]]
-    """By position."""
-    text: str
-    """All of them, as they stand in the file."""
 
 
 @dataclass(frozen=True)
@@ -89,106 +75,74 @@ def _grammar(delimiter: str) -> _Grammar:
     )
 
 
-def runs(
-    pieces: Iterable[str], delimiter: str, width: int, *, first: int, written_by_us: bool = False
-) -> Iterator[Run | Record]:
-    """What `records` yields of the rows below a header of `width` cells, all of a piece at once where each is plain.
-
-    `pieces` are texts of whole lines, each of them ended by LF.
-    """
-    source = iter(pieces)
-    following = map(lines, source)
-    number = first
-    for piece in source:
-        columns = _columns(piece, delimiter, width)
-        if columns is not None:
-            yield Run(number, columns, piece)
-            number += len(columns[0])
-            continue
-        ahead = deque(lines(piece))
-        for record in _records(ahead, following, delimiter, width, number, written_by_us=written_by_us):
-            yield record
-            number = record.number + 1
-
-
-def _columns(piece: str, delimiter: str, width: int) -> Sequence[list[str]] | None:
-    """The cells of plain rows by position; None where any of the lines is something else."""
-    row = delimiter * (width - 1) + "\n"
-    if '"' in piece or _only(delimiter + "\n", piece) != row.encode() * piece.count("\n"):
-        return None
-    cells = piece.replace("\n", delimiter).split(delimiter)
-    return [cells[position:-1:width] for position in range(width)]
-
-
-def _only(characters: str, text: str) -> bytes:
-    """What is left of a text without all characters but these of ASCII."""
-    return text.encode().translate(None, _all_but(characters))
-
-
-@cache
-def _all_but(characters: str) -> bytes:
-    return bytes(character for character in range(256) if chr(character) not in characters)
-
-
-def records(rows: Iterable[str], delimiter: str, *, width: int | None = None, first: int = 1) -> Iterator[Record]:
+def records(
+    rows: Iterable[str], delimiter: str, *, width: int | None = None, first: int = 1, written_by_us: bool = False
+) -> Iterator[Record]:
     """The rows of a file one by one, blank ones too, counted from `first`.
 
     A quoted cell may hold line breaks. Where it could also be a stray quotation mark that has swallowed rows of
-    `width` cells, each of its lines is a row that is not certain.
+    `width` cells, each of its lines is a row that is not certain; but not in a file that was `written_by_us`.
     """
-    return _records(deque(rows), iter(()), delimiter, width, first, written_by_us=False)
-
-
-def _records(
-    ahead: deque[str],
-    source: Iterator[list[str]],
-    delimiter: str,
-    width: int | None,
-    number: int,
-    *,
-    written_by_us: bool,
-) -> Iterator[Record]:
     grammar = _grammar(delimiter)
-    maybe_sent = 0
-    while ahead:
-        line = ahead.popleft()
-        if maybe_sent:
+    lines = _Lines(rows)
+    number, uncertain = first, 0
+    for line in lines:
+        if uncertain:
             record = Record(number, line.split(delimiter), ROWS_OR_A_CELL)
-            maybe_sent -= 1
+            uncertain -= 1
         elif '"' not in line:
             record = Record(number, line.split(delimiter))
         elif grammar.whole.fullmatch(line):
             record = _parsed(number, [line], delimiter)
         else:
-            block = _quoted_block(line, ahead, source, grammar) if grammar.opens.fullmatch(line) else []
+            block = lines.quoted_block(line, grammar)
             if not block:
                 record = Record(number, line.split(delimiter), STRAY_QUOTE)
             elif written_by_us or not _swallows_rows(block, delimiter, width):
-                for _ in block[1:]:
-                    ahead.popleft()
                 record = _parsed(number, block, delimiter)
             else:
                 record = Record(number, line.split(delimiter), ROWS_OR_A_CELL)
-                maybe_sent = len(block) - 1
+                uncertain = len(block) - 1
+                lines.put_back(block[1:])
         yield record
         number += 1
 
 
-def _quoted_block(line: str, ahead: deque[str], source: Iterator[list[str]], grammar: _Grammar) -> list[str]:
-    """The lines of the row that `line` opens, those after it left in `ahead`; empty where the row never closes."""
-    block = [line]
-    while True:
-        if len(block) > len(ahead):
-            more = next(source, None)
-            if more is None:
-                return []
-            ahead.extend(more)
-        following = ahead[len(block) - 1]
-        block.append(following)
-        if grammar.closes.fullmatch(following):
-            return block
-        if not grammar.goes_on.fullmatch(following) and not grammar.reopens.fullmatch(following):
+class _Lines:
+    """Lines that can be put back."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._source = iter(lines)
+        self._back: list[str] = []
+        """What was put back, its first line last."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        return self._back.pop() if self._back else next(self._source)
+
+    def put_back(self, lines: list[str]) -> None:
+        """Have these lines come next."""
+        self._back += reversed(lines)
+
+    def quoted_block(self, first: str, grammar: _Grammar) -> list[str]:
+        """The lines of the row that `first` opens, or none, and none taken, if the row never closes.
+
+        A line that opens a row has an odd number of quotation marks, a line within one an even number: no line is
+        looked at twice from different rows.
+        """
+        if not grammar.opens.fullmatch(first):
             return []
+        block = [first]
+        for line in self:
+            block.append(line)
+            if grammar.closes.fullmatch(line):
+                return block
+            if not grammar.goes_on.fullmatch(line) and not grammar.reopens.fullmatch(line):
+                break
+        self.put_back(block[1:])
+        return []
 
 
 def _swallows_rows(block: list[str], delimiter: str, width: int | None) -> bool:

@@ -1,8 +1,9 @@
-"""Finding the header among the first rows, and what stands under each of its cells."""
+"""What stands under each cell of a header."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     Meaning = Callable[[str], str | None]
 
 _TELLING: Final = 3
-"""So many of failures.csv's own columns tell a damaged failures file from any other sheet."""
+"""This many of failures.csv's own columns tell a damaged failures file from any other sheet."""
+MOST_COLUMNS: Final = 16_384
+"""As many as a spreadsheet program has."""
+LONGEST_HEADER: Final = 1000
+"""Characters."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +44,37 @@ class Layout:
 
 def known_columns(cells: Iterable[str], column_for: Meaning) -> int:
     """How many columns of the schema a row names: the more, the likelier it is the header."""
-    return len({column_for(cell) for cell in cells} - {None})
+    return len({column_for(cell) for cell in set(islice(cells, MOST_COLUMNS))} - {None})
 
 
 def lay_out(header: Record, column_for: Meaning) -> Layout:
     """What stands where, by the header.
 
     Raises:
-        SheetError: Two headers mean one column, or the file is one of ours that is no sheet, or is damaged.
+        SheetError: Two headers mean one column, there are too many of them, one is too long, or the file is one of ours
+            that is no sheet, or is damaged.
     """
     cells = header.cells
+    _refuse_endless(header)
     added = _added(cells)
     own = tuple(position for position in range(len(cells)) if position not in added.values())
     headers = tuple(unescape_formula(cells[position]) if added else cells[position] for position in own)
     return Layout(header, len(cells), headers, _keys(headers, column_for), own, added)
+
+
+def _refuse_endless(header: Record) -> None:
+    if len(header.cells) > MOST_COLUMNS:
+        raise SheetError(
+            f"The header (row {header.number}) has {len(header.cells):,} cells; at most {MOST_COLUMNS:,} are read.",
+            remedy="Delete the columns that do not belong to the sheet.",
+        )
+    for position, cell in enumerate(header.cells):
+        if len(cell) > LONGEST_HEADER:
+            raise SheetError(
+                f"The header {column_letters(position)}{header.number} has {len(cell):,} characters; "
+                f"at most {LONGEST_HEADER:,} are read.",
+                remedy="Shorten it.",
+            )
 
 
 def is_ours(cells: Sequence[str]) -> bool:

@@ -42,7 +42,7 @@ class RowBuilder:
         shown = len(SHOWN_COLUMNS)
         for row, cells in self._sheet.cells(*SHOWN_COLUMNS, "password", *self._columns):
             password, *own = cells[shown:]
-            is_ready = upcoming is not None and upcoming.sheet_row == row
+            is_ready = upcoming is not None and upcoming.file_row == row
             entry = self._entry(row, cells[:shown], own, upcoming if is_ready else None)
             yield replace(entry, password=Secret(password)) if password else entry
             if is_ready:

@@ -9,24 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioner.sheets.delimited import DELIMITERS, Record, Run, records, runs
+from provisioner.sheets.delimited import DELIMITERS, Record, records
 
 PLAIN = st.text("ab,\"\n '", max_size=5)
 
 
 def rows_of(
-    text: str, width: int, *, written_by_us: bool = False, delimiter: str = ",", pieces: list[str] | None = None
+    text: str, width: int, *, written_by_us: bool = False, delimiter: str = ","
 ) -> list[tuple[int, list[str], bool]]:
-    """Every row as (number, cells, certain), however many at a time they came."""
-    rows = []
-    for item in runs(pieces or [text + "\n"], delimiter, width, first=1, written_by_us=written_by_us):
-        if isinstance(item, Run):
-            rows += [
-                (item.first + index, list(cells), True) for index, cells in enumerate(zip(*item.columns, strict=True))
-            ]
-        else:
-            rows.append((item.number, item.cells, item.fault is None))
-    return rows
+    """Every row as (number, cells, certain)."""
+    found = records(text.split("\n"), delimiter, width=width, written_by_us=written_by_us)
+    return [(record.number, record.cells, record.fault is None) for record in found]
 
 
 def test_a_quoted_cell_may_hold_delimiters_quotes_and_line_breaks() -> None:
@@ -109,13 +102,6 @@ def test_every_line_is_accounted_for(text: str) -> None:
     assert [record.number for record in found] == list(range(1, len(found) + 1))
 
 
-@given(st.text('a,"\n', max_size=60))
-def test_many_at_a_time_are_the_same_as_one_by_one(text: str) -> None:
-    """The quick way over plain rows changes nothing."""
-    one_by_one = [(r.number, r.cells, r.fault is None) for r in records(text.split("\n"), ",", width=3)]
-    assert rows_of(text, 3) == one_by_one
-
-
 CELLS = st.one_of(
     st.sampled_from(
         ["", "NA", "nan", "null", "True", "101.0", "1e5", "0x1F", "007", "-", "#x", "'", "\\", "\\n", " a "]
@@ -128,8 +114,7 @@ CELLS = st.one_of(
 def test_plain_rows_are_read_as_they_stand(data: st.DataObject, delimiter: str, width: int) -> None:
     """Whatever their cells hold, and were it a number, a blank or what other programs take for nothing."""
     table = data.draw(st.lists(st.lists(CELLS, min_size=width, max_size=width), min_size=1, max_size=5))
-    piece = "".join(f"{delimiter.join(row)}\n" for row in table)
-    rows = rows_of(piece.removesuffix("\n"), width, delimiter=delimiter)
+    rows = rows_of("\n".join(map(delimiter.join, table)), width, delimiter=delimiter)
     assert rows == [(number, row, True) for number, row in enumerate(table, 1)]
 
 
@@ -137,13 +122,6 @@ def test_plain_rows_are_read_as_they_stand(data: st.DataObject, delimiter: str, 
 def test_no_cell_changes_its_row(text: str, width: int) -> None:
     """However many or few cells the lines have beside what the header has: also where they are right on the whole."""
     assert rows_of(text, width) == [(number, line.split(","), True) for number, line in enumerate(text.split("\n"), 1)]
-
-
-@given(st.lists(st.text('a,"\n', max_size=12).map(lambda text: text + "\n"), min_size=1, max_size=6))
-def test_it_does_not_matter_where_a_file_is_cut_into_pieces(pieces: list[str]) -> None:
-    """A row that begins in one piece and ends in another is a row."""
-    text = "".join(pieces).removesuffix("\n")
-    assert rows_of(text, 3, pieces=pieces) == rows_of(text, 3)
 
 
 @pytest.mark.parametrize("cell", ["\ufeff", "\ufeffa", "\0", "a\0b", "a\rb", "\x1a", "\u2028"])

@@ -68,9 +68,9 @@ def test_a_sheet_is_read(saved: Path) -> None:
     end = f'<table:table-row table:number-rows-repeated="1048570">{blanks}</table:table-row>'
     gap = f'<table:table-row table:number-rows-repeated="3">{blanks}</table:table-row>'
     sheet = opened(saved, row(*HEADER, more=blanks) + row(*GOOD, more=blanks) + gap + row("anna", *GOOD[1:]) + end)
-    assert sheet.rows.tolist() == [2, 6]
+    assert sheet.rows == [2, 6]
     assert sheet.own_cells(6) == ["anna", "101", "201", "Abcdef1!", ""]
-    assert not sheet.broken
+    assert not sheet.unreadable
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_a_sheet_is_read(saved: Path) -> None:
 def test_a_failed_formula_is_not_blank(saved: Path, odd: str, shown: str) -> None:
     """In whatever language: its row is refused with its cell, and the others are read."""
     sheet = opened(saved, row(*HEADER) + row(*GOOD, more=odd) + row("anna", *GOOD[1:]))
-    assert list(sheet.broken) == [2]
-    assert "E2 shows an error" in sheet.broken[2]
+    assert list(sheet.unreadable) == [2]
+    assert "E2 shows an error" in sheet.unreadable[2]
     assert sheet.own_cells(2)[4] == UNCERTAIN + shown
 
 
@@ -100,18 +100,18 @@ def test_a_password_that_was_taken_for_a_formula_says_so(saved: Path) -> None:
     """A password that begins with = has become a formula with an error."""
     password = cell("<text:p>#NAME?</text:p>", 'table:formula="of:=Equals-Only14!" calcext:value-type="error"')
     sheet = opened(saved, row(*HEADER) + row("john", "101", "201", more=password))
-    assert "D2 shows an error" in sheet.broken[2]
-    assert "begins with =, format the cell as text" in sheet.broken[2]
-    assert "Equals" not in sheet.broken[2]
+    assert "D2 shows an error" in sheet.unreadable[2]
+    assert "begins with =, format the cell as text" in sheet.unreadable[2]
+    assert "Equals" not in sheet.unreadable[2]
 
 
 def test_a_formula_with_a_blank_result_is_a_blank_cell(saved: Path) -> None:
     """LibreOffice writes it with an empty paragraph and no type; a row of nothing else is no row."""
     blank = '<table:table-cell table:formula="of:=IF([.A9];1;&quot;&quot;)"><text:p/></table:table-cell>'
     sheet = opened(saved, row(*HEADER) + row(*GOOD, more=blank) + row(more=blank * 5))
-    assert sheet.rows.tolist() == [2]
+    assert sheet.rows == [2]
     assert sheet.own_cells(2)[4] == ""
-    assert not sheet.broken
+    assert not sheet.unreadable
 
 
 @pytest.mark.parametrize("state", ["filter", "collapse"])
@@ -119,8 +119,8 @@ def test_a_hidden_row_is_not_sent(saved: Path, state: str) -> None:
     """Whether what nobody sees is meant is not certain."""
     hidden = row("anna", *GOOD[1:], attributes=f'table:visibility="{state}"')
     sheet = opened(saved, row(*HEADER) + row(*GOOD) + hidden)
-    assert list(sheet.broken) == [3]
-    assert "hidden" in sheet.broken[3]
+    assert list(sheet.unreadable) == [3]
+    assert "hidden" in sheet.unreadable[3]
 
 
 def test_a_hidden_column_refuses_the_sheet(saved: Path) -> None:
@@ -143,26 +143,26 @@ def test_a_merged_cell_is_not_blank(saved: Path) -> None:
     spread = cell("<text:p>789</text:p>", 'office:value-type="string" table:number-rows-spanned="2"')
     covered = "<table:covered-table-cell/>"
     sheet = opened(saved, row(*HEADER) + row(*GOOD, more=spread) + row("anna", *GOOD[1:], more=covered))
-    assert list(sheet.broken) == [3]
-    assert "E3 is merged" in sheet.broken[3]
+    assert list(sheet.unreadable) == [3]
+    assert "E3 is merged" in sheet.unreadable[3]
 
 
 @pytest.mark.parametrize(
     ("attributes", "text", "said"),
     [
-        ('office:value-type="float" office:value="7"', "007", "is a number"),
-        ('office:value-type="percentage" office:value="1"', "100%", "is a number"),
+        ('office:value-type="float" office:value="7"', "007", "stored as a number"),
+        ('office:value-type="percentage" office:value="1"', "100%", "stored as a number"),
         ('office:value-type="boolean" office:boolean-value="true"', "WAHR", "TRUE or FALSE"),
-        ('office:value-type="date" office:date-value="2026-03-01"', "01.03.26", "is a date"),
-        ('office:value-type="time" office:time-value="PT9H30M"', "09:30", "is a date"),
+        ('office:value-type="date" office:date-value="2026-03-01"', "01.03.26", "stored as a date"),
+        ('office:value-type="time" office:time-value="PT9H30M"', "09:30", "stored as a date"),
         ('office:value-type="something"', "789", "shows an error"),
     ],
 )
 def test_a_password_that_is_no_text_is_not_certain(saved: Path, attributes: str, text: str, said: str) -> None:
     """A number has lost its leading zeros, a date its form."""
     sheet = opened(saved, row(*HEADER) + row(*GOOD[:3], more=cell(f"<text:p>{text}</text:p>", attributes)))
-    assert "D2" in sheet.broken[2]
-    assert said in sheet.broken[2]
+    assert "D2" in sheet.unreadable[2]
+    assert said in sheet.unreadable[2]
 
 
 def test_numbers_are_ids(saved: Path) -> None:
@@ -194,20 +194,20 @@ def test_what_stands_beside_the_sheets_is_not_read(saved: Path) -> None:
     beside = f"<table:tracked-changes>{other}</table:tracked-changes><table:dde-links>{other}</table:dde-links>"
     within = f"<table:shapes><draw:frame>{other}</draw:frame></table:shapes>"
     sheet = opened(saved, within + row(*HEADER) + row(*GOOD), beside=beside)
-    assert sheet.rows.tolist() == [2]
+    assert sheet.rows == [2]
 
 
 def test_rows_in_groups_are_rows(saved: Path) -> None:
     """A header that is repeated on each printed page, and rows that can be folded."""
     header = f"<table:table-header-rows>{row(*HEADER)}</table:table-header-rows>"
     sheet = opened(saved, header + f"<table:table-row-group>{row(*GOOD)}</table:table-row-group>")
-    assert sheet.rows.tolist() == [2]
+    assert sheet.rows == [2]
 
 
 def test_a_row_that_is_repeated_stands_as_often(saved: Path) -> None:
     """Equal rows are written once."""
     sheet = opened(saved, row(*HEADER) + row(*GOOD, attributes='table:number-rows-repeated="3"'))
-    assert sheet.rows.tolist() == [2, 3, 4]
+    assert sheet.rows == [2, 3, 4]
     assert sheet.own_cells(4)[0] == "john"
 
 

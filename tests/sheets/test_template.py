@@ -55,7 +55,7 @@ def test_a_template_passes_validation_once_it_is_filled_in(tmp_path: Path, name:
     add_row(path)
     checked = validate(read(path, MAILBOX), MAILBOX)
     assert list(checked.invalid) == []
-    assert [(row.sheet_row, row.email) for row in checked.ready()] == [(3, "007")]
+    assert [(row.file_row, row.email) for row in checked.ready()] == [(3, "007")]
 
 
 def test_an_example_that_is_half_filled_in_is_not_sent(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_integers_are_ids_and_texts_are_texts(save: Save) -> None:
     """101 arrives from a workbook as the number 101.0 and is read as 101."""
     sheet = read(save(Mailboxes=table(HEADER, GOOD)), MAILBOX)
     assert cells(sheet, 2) == ["john", "101", "201", "Abcdef1!", "", "hello"]
-    assert not sheet.broken
+    assert not sheet.unreadable
     assert sheet.delimiter == ","
 
 
@@ -89,11 +89,11 @@ def test_a_first_table_does_not_vanish_above_a_second(save: Save) -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (12345678, "is a number"),
-        (1.5, "is a number"),
+        (12345678, "stored as a number"),
+        (1.5, "stored as a number"),
         (True, "TRUE or FALSE"),
-        (dt.datetime(2025, 3, 1, tzinfo=dt.UTC).replace(tzinfo=None), "is a date"),
-        (dt.time(9, 30), "is a date"),
+        (dt.datetime(2025, 3, 1, tzinfo=dt.UTC).replace(tzinfo=None), "stored as a date"),
+        (dt.time(9, 30), "stored as a date"),
     ],
 )
 def test_a_password_that_is_no_text_is_not_certain(save: Save, value: object, said: str) -> None:
@@ -108,8 +108,8 @@ def test_a_password_that_is_no_text_is_not_certain(save: Save, value: object, sa
             sheet.write(1, 3, value)
 
     sheet = read(save(Mailboxes=fill), MAILBOX)
-    assert said in sheet.broken[2]
-    assert "D2" in sheet.broken[2]
+    assert said in sheet.unreadable[2]
+    assert "D2" in sheet.unreadable[2]
     assert cells(sheet, 2)[3].startswith(UNCERTAIN)
 
 
@@ -124,7 +124,7 @@ def test_in_a_column_that_is_not_sent_anything_may_stand(save: Save) -> None:
     """Notes may hold numbers and dates; they are only carried along."""
     sheet = read(save(Mailboxes=table(HEADER, [*GOOD[:5], 3.5])), MAILBOX)
     assert cells(sheet, 2)[5] == "3.5"
-    assert not sheet.broken
+    assert not sheet.unreadable
 
 
 @pytest.mark.parametrize(("column", "value"), [(4, "#N/A"), (4, "#REF!"), (3, "#VALUE!"), (1, "#DIV/0!")])
@@ -138,8 +138,8 @@ def test_an_error_is_told_from_a_blank_cell(save: Save, column: int, value: str)
         sheet.write_formula(1, column, "=VLOOKUP(A1,B1:C2,2)", None, value)
 
     sheet = read(save(Mailboxes=fill), MAILBOX)
-    assert list(sheet.broken) == [2]
-    assert "shows an error" in sheet.broken[2]
+    assert list(sheet.unreadable) == [2]
+    assert "shows an error" in sheet.unreadable[2]
     assert cells(sheet, 2)[column] == UNCERTAIN + value
 
 
@@ -148,7 +148,7 @@ def test_a_formula_that_was_never_calculated_is_not_blank(save: Save) -> None:
     path = save(Mailboxes=table(HEADER, GOOD))
     patched = patch(path, b'<c r="F2"', b'<c r="E2"><f>B2+1</f></c><c r="F2"')
     sheet = read(patched, MAILBOX)
-    assert "never calculated" in sheet.broken[2]
+    assert "never calculated" in sheet.unreadable[2]
     assert cells(sheet, 2)[4] == UNCERTAIN + "=B2+1"
 
 
@@ -176,8 +176,8 @@ def test_a_merged_cell_is_not_blank(save: Save) -> None:
         sheet.merge_range(1, 4, 2, 4, "789")
 
     sheet = read(save(Mailboxes=fill), MAILBOX)
-    assert list(sheet.broken) == [3]
-    assert "E3 is merged" in sheet.broken[3]
+    assert list(sheet.unreadable) == [3]
+    assert "E3 is merged" in sheet.unreadable[3]
 
 
 def test_a_hidden_row_is_not_sent(save: Save) -> None:
@@ -190,8 +190,8 @@ def test_a_hidden_row_is_not_sent(save: Save) -> None:
         sheet.set_row(1, None, None, {"hidden": True})
 
     sheet = read(save(Mailboxes=fill), MAILBOX)
-    assert list(sheet.broken) == [2]
-    assert "hidden" in sheet.broken[2]
+    assert list(sheet.unreadable) == [2]
+    assert "hidden" in sheet.unreadable[2]
 
 
 def test_a_hidden_column_is_not_sent(save: Save) -> None:

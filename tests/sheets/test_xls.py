@@ -47,22 +47,22 @@ def test_an_old_workbook_is_read(opened: Callable[[Fill], Sheet]) -> None:
 
     sheet = opened(fill)
     assert sheet.own_cells(2) == ["john", "101", "201", "Abcdef1!", ""]
-    assert sheet.rows.tolist() == [2, 3]
-    assert not sheet.broken
+    assert sheet.rows == [2, 3]
+    assert not sheet.unreadable
 
 
 def test_an_error_in_an_old_workbook_is_not_blank() -> None:
     """Its row is refused with its cell, and the others are read."""
     sheet = read(Path(__file__).with_name("errors.xls"), MAILBOX)
-    assert sheet.broken == {3: "E3 shows an error; write the value itself"}
+    assert sheet.unreadable == {3: "E3 shows an error; write the value itself"}
     assert sheet.own_cells(3)[4] == UNCERTAIN + "#N/A"
 
 
 @pytest.mark.parametrize(
     ("value", "style", "said"),
     [
-        (12345678, "general", "is a number"),
-        (dt.date(2026, 3, 1), "yyyy-mm-dd", "is a date"),
+        (12345678, "general", "stored as a number"),
+        (dt.date(2026, 3, 1), "yyyy-mm-dd", "stored as a date"),
         (True, "general", "TRUE or FALSE"),
     ],
 )
@@ -71,8 +71,8 @@ def test_a_password_that_is_no_text_is_not_certain(
 ) -> None:
     """A number has lost its leading zeros, a date its form."""
     sheet = opened(lambda sheet: sheet.write(1, 3, value, xlwt.easyxf(num_format_str=style)))
-    assert "D2" in sheet.broken[2]
-    assert said in sheet.broken[2]
+    assert "D2" in sheet.unreadable[2]
+    assert said in sheet.unreadable[2]
 
 
 def test_a_hidden_row_is_not_sent(opened: Callable[[Fill], Sheet]) -> None:
@@ -82,8 +82,8 @@ def test_a_hidden_row_is_not_sent(opened: Callable[[Fill], Sheet]) -> None:
         sheet.row(1).hidden = True
 
     sheet = opened(fill)
-    assert list(sheet.broken) == [2]
-    assert "hidden" in sheet.broken[2]
+    assert list(sheet.unreadable) == [2]
+    assert "hidden" in sheet.unreadable[2]
 
 
 def test_a_hidden_column_refuses_the_sheet(opened: Callable[[Fill], Sheet]) -> None:
@@ -99,8 +99,8 @@ def test_a_hidden_column_refuses_the_sheet(opened: Callable[[Fill], Sheet]) -> N
 def test_a_merged_cell_is_not_blank(opened: Callable[[Fill], Sheet]) -> None:
     """One project over two rows is seen in both, and stands in the first alone."""
     sheet = opened(lambda sheet: sheet.write_merge(1, 2, 4, 4, "789"))
-    assert list(sheet.broken) == [3]
-    assert "E3 is merged" in sheet.broken[3]
+    assert list(sheet.unreadable) == [3]
+    assert "E3 is merged" in sheet.unreadable[3]
 
 
 def test_a_hidden_sheet_is_not_taken(opened: Callable[[Fill], Sheet]) -> None:

@@ -67,14 +67,14 @@ class Corpus:
             self.tally["refused whole"] += 1
             return None
         checked = validate(sheet, MAILBOX)
-        ready = {row.sheet_row: row for row in checked.ready()}
+        ready = {row.file_row: row for row in checked.ready()}
         invalid = {row: [str(problem) for problem in checked.problems(row)] for row in checked.invalid}
         assert ready.keys().isdisjoint(invalid)
-        assert ready.keys() | invalid.keys() == set(sheet.rows.tolist())
+        assert ready.keys() | invalid.keys() == set(sheet.rows)
         assert all(invalid.values())
         self.tally["rows ready"] += len(ready)
         self.tally["rows invalid"] += len(invalid)
-        return Case(ready, invalid, {row: sheet.own_cells(row) for row in sheet.rows.tolist()})
+        return Case(ready, invalid, {row: sheet.own_cells(row) for row in sheet.rows})
 
 
 @pytest.fixture(scope="module")

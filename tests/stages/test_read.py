@@ -36,7 +36,7 @@ def sheet(tmp_path: Path) -> Sheets:
 
 
 def ready(sheet: Sheet) -> list[tuple[int, str]]:
-    return [(row.sheet_row, row.email) for row in validate(sheet, MAILBOX).ready()]
+    return [(row.file_row, row.email) for row in validate(sheet, MAILBOX).ready()]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -61,7 +61,7 @@ def test_a_guessed_encoding_never_reaches_the_service(sheet: Sheets) -> None:
     """A character that may be another is not sent; in a column that is not sent it does not matter."""
     read_sheet = sheet(f"{HEADER},Notes\n{GOOD},Zoë\njane,101,201,Pässwort1!,,\n".encode("cp1252"))
     assert ready(read_sheet) == [(2, "john")]
-    assert "D3" in read_sheet.broken[3]
+    assert "D3" in read_sheet.unreadable[3]
     assert read_sheet.own_cells(3)[3] == UNCERTAIN + "Pässwort1!"
     named = sheet(f"{HEADER}\njane,101,201,Pässwort1!,".encode("cp1252"), encoding="cp1252")
     assert ready(named) == [(2, "jane")]
@@ -137,7 +137,7 @@ def test_a_separator_line_may_name_a_tab(sheet: Sheets) -> None:
 def test_headers_go_by_many_names(sheet: Sheets) -> None:
     """As offices write them, with what cannot be seen in them."""
     read_sheet = sheet(f"User Name ,DOMAIN-ID,\u200bRelay\u00a0Server ID,Pass_word,Campaign\n{GOOD}")
-    assert list(read_sheet.frame.columns) == HEADER.split(",")
+    assert list(read_sheet.columns) == HEADER.split(",")
     assert read_sheet.headers[0] == "User Name "
 
 
@@ -249,7 +249,7 @@ def test_a_row_that_is_not_certain_costs_itself_only(sheet: Sheets, line: str, s
     """It is kept with its reason and its cells; the rows around it are read."""
     read_sheet = sheet("\n".join([HEADER, GOOD, line, "anna" + GOOD[4:]]))
     assert ready(read_sheet) == [(2, "john"), (4, "anna")]
-    assert said in read_sheet.broken[3]
+    assert said in read_sheet.unreadable[3]
     together = "".join(read_sheet.own_cells(3)).replace(UNCERTAIN, "")
     assert together == line.replace(",", "").replace(UNCERTAIN, "")
     assert UNCERTAIN in "".join(read_sheet.own_cells(3))
@@ -259,8 +259,8 @@ def test_a_line_of_a_note_is_not_taken_for_a_mailbox(sheet: Sheets) -> None:
     """Nor is a mailbox between two stray quotes for a line of a note: none of these lines is sent."""
     read_sheet = sheet(f'{HEADER}\njohn,101,201,Abcdef1!,"see\nanna{GOOD[4:]}\nend"\neve{GOOD[4:]}')
     assert ready(read_sheet) == [(5, "eve")]
-    assert sorted(read_sheet.broken) == [2, 3, 4]
-    assert "whether they are rows or one cell" in read_sheet.broken[3]
+    assert sorted(read_sheet.unreadable) == [2, 3, 4]
+    assert "whether they are rows or one cell" in read_sheet.unreadable[3]
 
 
 def test_a_header_that_comes_again_is_no_row(sheet: Sheets) -> None:
@@ -276,24 +276,24 @@ def test_a_second_table_with_other_columns_is_not_read_under_the_first_header(sh
     text = f"{HEADER}\n{GOOD}\n\nemail,relay_server,domain,password,project\nanna,201,101,Abcdef1!,789"
     read_sheet = sheet(text)
     assert ready(read_sheet) == [(2, "john")]
-    assert "second table begins at row 4" in read_sheet.broken[5]
+    assert "second table begins at row 4" in read_sheet.unreadable[5]
     assert read_sheet.own_cells(5)[0] == UNCERTAIN + "anna"
 
 
 def test_a_header_of_other_columns_is_kept_as_a_row_in_doubt(sheet: Sheets) -> None:
     """Should it be a mailbox after all, it has not vanished; and its being too long costs no other row."""
     read_sheet = sheet(f"{HEADER}\n{GOOD}\nemail,relay,domain,password,project,notes\nanna,2,1,Abcdef1!,,\n")
-    assert sorted(read_sheet.broken) == read_sheet.rows.tolist()[1:] == [3, 4]
+    assert sorted(read_sheet.unreadable) == read_sheet.rows[1:] == [3, 4]
     again = sheet(f"{HEADER}\n{HEADER},\n{GOOD}")
     assert ready(again) == [(3, "john")]
-    assert not again.broken
+    assert not again.unreadable
 
 
 def test_a_username_may_be_called_as_a_header(sheet: Sheets) -> None:
     """Where a single column names itself, only the very same text is the header once more."""
     fill = {"domain": "101", "relay_server": "201"}
     read_sheet = sheet("Username\nuser\nmailbox\nUsername\nemail", fill=fill, blank_password_ok=True)
-    assert [read_sheet.own_cells(row)[0] for row in read_sheet.rows.tolist()] == ["user", "mailbox", "email"]
+    assert [read_sheet.own_cells(row)[0] for row in read_sheet.rows] == ["user", "mailbox", "email"]
 
 
 def test_without_an_example_in_the_schema_no_row_is_one(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_without_an_example_in_the_schema_no_row_is_one(tmp_path: Path) -> None:
     path.write_text(f"{HEADER}\njohn,101,201,Example-Passw0rd!,789\njane,x,201,Abcdef1!,", encoding="utf-8")
     for lines in (text, "\n".join(line for line in text.splitlines() if "example:" not in line or '"101"' in line)):
         office.write_text(lines, encoding="utf-8")
-        assert read(path, schema.load(office)).rows.tolist() == [2, 3]
+        assert read(path, schema.load(office)).rows == [2, 3]
 
 
 @pytest.mark.parametrize("line", ["Total,2,,,", "Total: 2,2,2,,", "Subtotal,101,201,,"])
@@ -343,7 +343,7 @@ def test_the_reason_for_a_mark_is_kept_until_it_is_deleted(sheet: Sheets) -> Non
 
     def why(status: str, error: str) -> str:
         row = f'john,101,201,Abc,def1!{UNCERTAIN},17,{status},"{error}",,'
-        return sheet(f"{FAILURES}\n{row}\n").broken[2]
+        return sheet(f"{FAILURES}\n{row}\n").unreadable[2]
 
     first = why("invalid", "the row has 6 cells")
     assert first == f"the row has 6 cells; correct it, and delete the mark {UNCERTAIN}"
@@ -365,7 +365,7 @@ def test_a_failures_file_is_read_as_the_sheet_it_came_from(sheet: Sheets) -> Non
     assert read_sheet.cell_name(3, "password") == "D3"
     assert read_sheet.origins[3] == Origin(None, None)
     marked = sheet(f"{FAILURES}\njohn,101,201,{UNCERTAIN}x,789,17,failed,e,r,\n")
-    assert marked.broken[2].startswith("D17")
+    assert marked.unreadable[2].startswith("D17")
     assert read_sheet.origins[2].task_id == "task-1"
 
 
@@ -397,7 +397,7 @@ def test_blank_cells_that_excel_leaves_out_of_a_failures_file_are_no_fault(sheet
         "dan,101,201,Abcdef1!,\n"
     )
     assert ready(read_sheet) == [(2, "john"), (3, "jane")]
-    assert sorted(read_sheet.broken) == [4, 5, 6]
+    assert sorted(read_sheet.unreadable) == [4, 5, 6]
     assert read_sheet.origins[2].sheet_row == 17
 
 
@@ -434,7 +434,7 @@ def test_one_column_is_set_by_one_name(sheet: Sheets) -> None:
 @pytest.mark.parametrize(
     ("header", "advice"),
     [
-        ("email,domain,relay_server", "Add it, or have passwords made up with --generate-passwords."),
+        ("email,domain,relay_server", "Add it, or have passwords generated with --generate-passwords."),
         (
             "email,password,relay_server",
             "Add it, or fill a column that is the same for all rows with --set domain=VALUE.",
@@ -461,9 +461,9 @@ def test_two_rows_that_mend_the_same_one_are_not_certain(sheet: Sheets) -> None:
     read_sheet = sheet(
         f"{FAILURES}\njohn,101,201,Abcdef1!,,17,failed,e,r,\njane,101,201,Abcdef1!,,17,failed,e,r,\neve,1,1,Abcdef1!,,18,failed,e,r,"
     )
-    assert list(read_sheet.broken) == [2, 3]
-    assert "2, 3" in read_sheet.broken[2]
-    assert "row 17" in read_sheet.broken[2]
+    assert list(read_sheet.unreadable) == [2, 3]
+    assert "2, 3" in read_sheet.unreadable[2]
+    assert "row 17" in read_sheet.unreadable[2]
 
 
 def test_an_apostrophe_in_a_foreign_sheet_is_part_of_the_cell(sheet: Sheets) -> None:

@@ -1,0 +1,205 @@
+"""What a loaded schema says: its columns, the rules of their cells, and the sentence for each broken rule.
+
+pandera judges every cell. What it finds wrong is explained here; nothing else refuses a cell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+import pandera.pandas as pa
+
+from provisioner.schema.headers import HeaderNames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+KINDS: Final = ("fits", "fits_not", "has", "has_no", "length")
+"""The checks that a schema may use."""
+_SHOWN_LENGTH: Final = 60
+
+
+def shown(text: str) -> str:
+    """`text` for a message: on one line, without characters that act on a terminal, and not endlessly long."""
+    if len(text) > _SHOWN_LENGTH:
+        text = text[:_SHOWN_LENGTH] + "…"
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+
+
+class _Anything(dict[str, str]):
+    """Has an ellipsis for every placeholder of a sentence."""
+
+    def __missing__(self, name: str) -> str:
+        return "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a cell."""
+
+    sentence: str
+    """With its placeholders filled in from the cell. The sentence about a secret column has none."""
+    cause: str
+    """The same for every cell with this fault."""
+
+
+def _fault(sentence: str, text: str, found: object) -> Fault:
+    groups = found.groupdict(default="") if isinstance(found, re.Match) else {}
+    named = {name: shown(part) for name, part in {**groups, "value": text}.items()}
+    return Fault(sentence.format_map(named), sentence.format_map(_Anything()))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One check of a column, and the sentence that is shown where a cell breaks it."""
+
+    kind: str
+    """One of `KINDS`."""
+    sentence: str
+    pattern: re.Pattern[str] = re.compile("")
+    """What the check looks for. Not used by `length`."""
+    shortest: int = 0
+    longest: int = 0
+
+    @property
+    def forbids(self) -> bool:
+        """Whether a match breaks the rule; otherwise the lack of one does."""
+        return self.kind in ("fits_not", "has_no")
+
+    def keeps(self, text: str) -> bool:
+        """Whether a cell that holds `text` keeps the rule."""
+        return bool(self._find(text)) != self.forbids
+
+    def fault(self, text: str) -> Fault:
+        """What to say about a cell that breaks the rule."""
+        return _fault(self.sentence, text, self._find(text))
+
+    @cached_property
+    def check(self) -> pa.Check:
+        """The rule as pandera asks it, of a series of texts."""
+        return pa.Check(self._kept, name=self.kind, error=self.sentence, ignore_na=False)
+
+    def _kept(self, texts: pd.Series[str]) -> pd.Series[bool]:
+        forbids = self.forbids
+        return pd.Series([bool(found) != forbids for found in map(self._find, texts)], texts.index, dtype=bool)
+
+    @cached_property
+    def _find(self) -> Callable[[str], re.Match[str] | bool | None]:
+        if self.kind == "length":
+            return lambda text: self.shortest <= len(text) <= self.longest
+        return self.pattern.fullmatch if self.kind.startswith("fits") else self.pattern.search
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A known mistake, and the sentence about it. It refuses no cell by itself."""
+
+    pattern: re.Pattern[str]
+    sentence: str
+    whole: bool
+    """Whether the whole cell must match; otherwise any part of it."""
+
+    def fault(self, text: str) -> Fault | None:
+        """What to say about a cell, or None if it does not have the mistake."""
+        found = self.pattern.fullmatch(text) if self.whole else self.pattern.search(text)
+        return _fault(self.sentence, text, found) if found else None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that the schema knows."""
+
+    name: str
+    title: str
+    description: str
+    required: bool
+    """Whether a sheet must have the column."""
+    nullable: bool
+    """Whether its cells may be blank."""
+    rules: tuple[Rule, ...]
+    explanations: tuple[Explanation, ...] = ()
+    """They say better than the rules what is wrong with a cell that breaks one."""
+    warnings: tuple[Explanation, ...] = ()
+    """What is worth knowing about a cell that is sent all the same."""
+    names: tuple[str, ...] = ()
+    """Further headers that mean it."""
+    blank: str = ""
+    """The sentence where a cell is blank and must not be."""
+    together: str = ""
+    """The sentence that begins the one fault of a cell that lacks several things; empty if each is a fault of its
+    own."""
+    secret: bool = False
+    """Whether its cells are never shown, and are sent exactly as they stand."""
+    whole_number: bool = False
+    """Whether 101.0 is read as 101."""
+    example: str = ""
+    """What the template's example row holds, which is never sent."""
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Every header that means the column."""
+        return (self.name, self.title, *self.names)
+
+    def faults(self, text: str, broken: Sequence[Rule]) -> list[Fault]:
+        """What is wrong with a cell that holds `text` and breaks the rules `broken`."""
+        explained = [fault for each in self.explanations if each.whole and (fault := each.fault(text))]
+        if explained or not broken:
+            return explained[:1] if broken else []
+        return list(self._faults(text, broken))
+
+    def _faults(self, text: str, broken: Sequence[Rule]) -> Iterator[Fault]:
+        lacking = [rule for rule in broken if self.together and rule.kind in ("has", "length")]
+        if lacking:
+            parts = ", ".join(rule.fault(text).sentence for rule in lacking)
+            yield Fault(f"{self.together} {parts}", self.together)
+        for rule in broken:
+            if rule not in lacking:
+                parts_of_it = self._parts(text) if rule.kind == "fits" else []
+                yield from parts_of_it or [rule.fault(text)]
+
+    def _parts(self, text: str) -> list[Fault]:
+        return [fault for each in self.explanations if not each.whole and (fault := each.fault(text))]
+
+
+@dataclass(frozen=True)
+class MailboxSchema:
+    """A loaded schema."""
+
+    path: Path
+    columns: Mapping[str, Column]
+
+    def violations(self, column: str, texts: Iterable[str]) -> dict[str, list[Rule]]:
+        """The texts that break rules of a column, and the rules that each of them breaks.
+
+        Blank cells are no text: whether a cell may be blank is not asked here. Each different text is asked about once.
+        The checks are asked one after the other, since pandera's own reports gather the cells, passwords among them.
+        """
+        cells = pd.Series(list(dict.fromkeys(texts)), dtype=object)
+        broken = defaultdict[str, list[Rule]](list)
+        for rule in self.columns[column].rules if len(cells) else ():
+            kept: Any = rule.check(cells).check_output
+            for text in cells[~kept]:
+                broken[text].append(rule)
+        return dict(broken)
+
+    def accepts(self, column: str, text: str) -> bool:
+        """Whether one text breaks no rule of a column: the checks' own functions, asked without a series around it."""
+        return all(rule.keeps(text) for rule in self.columns[column].rules)
+
+    def column_for(self, header: str) -> str | None:
+        """The column that a header means, or None if the schema does not know it."""
+        return self._header_names.column_for(header)
+
+    def closest_column(self, header: str) -> str | None:
+        """The column that an unknown header nearly names, or None."""
+        return self._header_names.closest_column(header)
+
+    @cached_property
+    def _header_names(self) -> HeaderNames:
+        return HeaderNames((header, column.name) for column in self.columns.values() for header in column.headers)

@@ -1,0 +1,77 @@
+"""From a path to a source of rows: is it a file at all, and of which kind."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from provisioner.errors import SheetError
+from provisioner.sheets.kinds import Kind, kind_of
+from provisioner.sheets.source import text_source
+from provisioner.sheets.workbook import workbook_source
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from provisioner.schema import MailboxSchema
+    from provisioner.sheets.source import Source
+
+_SOMETHING: Final = re.compile(rb"[^\0 \t\r\n\xef\xbb\xbf\xfe\xff]")
+
+
+def open_source(
+    path: Path,
+    schema: MailboxSchema,
+    *,
+    encoding: str | None = None,
+    sheet_name: str | None = None,
+    required: Collection[str] = (),
+) -> Source:
+    """The table in a file, opened as far as its header.
+
+    Args:
+        path: A text file whose cells are separated by commas, semicolons, tabs or pipes, or a workbook.
+        schema: Says which columns there are, and by which headers they go.
+        encoding: The name of a text file's encoding; None finds it.
+        sheet_name: Which sheet of a workbook; None takes the only one that can be meant.
+        required: The columns without which a sheet of a workbook is not the one that is meant.
+
+    Raises:
+        SheetError: The file cannot be read, has no header, or it is not certain which table is meant.
+    """
+    data = _content(path)
+    kind = kind_of(data, path)
+    if kind is not Kind.TEXT:
+        if encoding is not None:
+            raise SheetError(f"{path} is a workbook, which has no encoding.", remedy="Leave out --encoding.")
+        return workbook_source(
+            data,
+            kind,
+            sheet_name,
+            schema.column_for,
+            lambda header: set(required) <= set(map(schema.column_for, header.cells)),
+        )
+    if sheet_name is not None:
+        raise SheetError(f"{path} is a text file, which has no sheets.", remedy="Leave out --sheet.")
+    return text_source(data, encoding, schema.column_for)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise SheetError(f"{path} is a folder, not a sheet.", remedy="Name the file in it.")
+        if path.exists() and not path.is_file():
+            raise SheetError(
+                f"{path} is a device or a pipe, not a file.", remedy="Save the sheet as a file, and name that."
+            )
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise SheetError(f"There is no file {path}.", remedy="Check its name and folder.") from error
+    except (OSError, ValueError) as error:
+        raise SheetError(
+            f"{path} cannot be read: {error}.", remedy="Close it where it is open, or ask who may read it."
+        ) from error
+    if not _SOMETHING.search(data):
+        raise SheetError(f"{path} is empty.", remedy="Save the sheet again, with its header and rows.")
+    return data

@@ -1,0 +1,200 @@
+"""Gathers the rows below a header column by column, every one of them accounted for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from provisioner.errors import SheetError
+from provisioner.sheets.cleaning import Padding, cleaned
+from provisioner.sheets.files import unescape_formula
+from provisioner.sheets.no_rows import NoRows
+from provisioner.sheets.origins import origin_of, shared_origins, why_marked
+from provisioner.sheets.ragged import fit
+from provisioner.sheets.sheet import BLANKS, UNCERTAIN, Origin, Sheet, column_letters
+from provisioner.sheets.uncertain import LONGEST_CELL, why_uncertain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from provisioner.schema import MailboxSchema
+    from provisioner.sheets.delimited import Record
+    from provisioner.sheets.headers import Layout
+    from provisioner.sheets.source import Source
+
+_ADDRESS: Final = re.compile(r"[^@\s<>]++@([^@\s<>]++)")
+_END_OF_FILE: Final = "\x1a"
+"""Ctrl-Z, with which old programs end a text file."""
+_SECOND_TABLE: Final = (
+    "a second table begins at row {}, whose header differs from the first; put it into a sheet of its own"
+)
+
+
+class Table:
+    """The rows of a source, gathered one by one."""
+
+    def __init__(self, source: Source, layout: Layout, schema: MailboxSchema, fill: Mapping[str, str]) -> None:
+        """`fill` is, by column, what its blank cells are to hold."""
+        self._source = source
+        self._layout = layout
+        self._schema = schema
+        self._fill = fill
+        self._known = [schema.columns.get(key) for key in layout.keys]
+        self._places = {column.name: place for place, column in enumerate(self._known) if column}
+        self._no_rows = NoRows(layout, schema, self._known, source.delimiter)
+        self._padding = Padding.of(source.header.cells)
+        self._columns: list[list[str]] = [[] for _ in layout.keys]
+        self._rows: list[int] = []
+        self._unreadable: dict[int, str] = {}
+        self._misaligned: set[int] = set()
+        self._origins: dict[int, Origin] = {}
+
+    def add_all(self, records: Iterable[Record]) -> None:
+        """Take in everything below the header."""
+        for record in records:
+            if any(map(_visible, record.cells)) and record.cells != [_END_OF_FILE]:
+                self._add(record)
+
+    def _add(self, record: Record) -> None:
+        row, layout = record.number, self._layout
+        fitted, fault = fit(record, layout, self._source.delimiter, blank_end=self._source.blank_end)
+        cells = [fitted[position] for position in layout.own] if layout.added else fitted
+        if self._no_rows.holds(row, cells):
+            return
+        self._rows.append(row)
+        if fault:
+            self._unreadable[row] = fault
+            self._misaligned.add(row)
+        if layout.added:
+            cells = list(map(unescape_formula, cells))
+            self._origins[row], suspect = origin_of(fitted, layout.added)
+        else:
+            suspect = None
+        cells = self._marked(record, cells)
+        if suspect:
+            self._unreadable.setdefault(row, suspect)
+            self._misaligned.add(row)
+        if any(self._padding):
+            cells = self._unpadded(cells)
+        for column, cell in zip(self._columns, cells, strict=True):
+            column.append(cell)
+
+    def _unpadded(self, cells: list[str]) -> list[str]:
+        """The cells, the secret ones without what is layout. What else the schema knows loses its blanks anyway."""
+        return [
+            self._padding.removed(cells, place) if column and column.secret else cells[place]
+            for place, column in enumerate(self._known)
+        ]
+
+    def _marked(self, record: Record, cells: list[str]) -> list[str]:
+        """The cells, marked where they are not certain; a row that then has a mark is noted as unreadable."""
+        second = self._no_rows.second_header
+        together = "".join(cells)
+        if not (
+            UNCERTAIN in together
+            or record.unconfirmed_rows
+            or second
+            or len(together) > LONGEST_CELL
+            or not (self._source.certain or together.isascii())
+        ):
+            return cells
+        if second:
+            self._unreadable.setdefault(record.number, _SECOND_TABLE.format(second))
+            self._misaligned.add(record.number)
+        anchor = self._places.get("email", min(self._places.values()))
+        return [
+            self._looked_at(record, place, cell, doubted=second is not None and place == anchor)
+            for place, cell in enumerate(cells)
+        ]
+
+    def _looked_at(self, record: Record, place: int, text: str, *, doubted: bool) -> str:
+        """The text of a cell, with a mark if it is not certain."""
+        row, position = record.number, self._layout.own[place]
+        origin = self._origins.get(row)
+        cell = f"{column_letters(place)}{(origin and origin.sheet_row) or row}"
+        kind = record.unconfirmed_rows.get(position)
+        why = why_uncertain(text, cell, self._known[place], kind, certain=self._source.certain)
+        if UNCERTAIN in text:
+            # Of a row that was not certain in an earlier reading it is not known any more what of it was.
+            self._misaligned.add(row)
+            self._unreadable.setdefault(row, why or why_marked(cell, origin))
+            return text
+        if why:
+            self._unreadable.setdefault(row, why)
+        return UNCERTAIN + text if why or doubted else text
+
+    def sheet(self, path: Path) -> Sheet:
+        """The sheet as it was gathered. This object is of no use afterwards."""
+        # A failures file without rows is one of which nothing is left.
+        if not self._rows and not self._layout.added:
+            only = ", but for the template's example" if self._no_rows.met_example else ""
+            raise SheetError(
+                f"There is no row below the header (row {self._layout.header.number}){only}.",
+                remedy="Write a row for each mailbox, and save the sheet.",
+            )
+        for row, sentence in shared_origins(self._origins):
+            self._unreadable.setdefault(row, sentence)
+        headers, columns = self._laid_out()
+        sheet = Sheet(
+            path=path,
+            columns=columns,
+            rows=self._rows,
+            headers=tuple(headers),
+            keys=tuple(columns),
+            delimiter=self._source.delimiter,
+            unreadable=self._unreadable,
+            origins=self._origins,
+            is_failures=bool(self._layout.added),
+        )
+        return replace(
+            sheet, misaligned={row: self._username(sheet.own_cells(row)) for row in sorted(self._misaligned)}
+        )
+
+    def _laid_out(self) -> tuple[list[str], dict[str, list[str]]]:
+        """The headers, and by key the columns under them.
+
+        Nameless ones at the end in which nothing stands are left out, those that the sheet lacks are added.
+        """
+        headers, columns = list(self._layout.headers), dict(zip(self._layout.keys, self._columns, strict=True))
+        while not _visible(headers[-1]) and not any(columns[next(reversed(columns))]):
+            headers.pop()
+            columns.popitem()
+        columns = {key: cleaned(texts, self._schema.columns.get(key)) for key, texts in columns.items()}
+        for key, value in self._fill.items():
+            columns[key] = [text or value for text in columns.get(key, [""] * len(self._rows))]
+        domains = self._with_own_domains(columns)
+        if "domain" in columns or any(domains):
+            columns["domain"] = domains
+        return [*headers, *list(columns)[len(headers) :]], columns
+
+    def _with_own_domains(self, columns: Mapping[str, list[str]]) -> list[str]:
+        """The cells of the column of domains, blank ones of rows that have a full address filled in from that."""
+        absent = [""] * len(self._rows)
+        domains, emails = columns.get("domain", absent), columns.get("email", absent)
+        if all(domains):
+            return domains
+        return [
+            domain or ("" if row in self._misaligned else _domain_of(email))
+            for row, domain, email in zip(self._rows, domains, emails, strict=True)
+        ]
+
+    def _username(self, cells: Sequence[str]) -> str:
+        """The username of a misaligned row, where no piece of its password can stand in its place; else nothing."""
+        email, password = self._places.get("email"), self._places.get("password")
+        if email is None:
+            return ""
+        if password is not None and (password < email or cells[password] == UNCERTAIN):
+            return ""
+        return cells[email] if self._schema.accepts("email", cells[email]) else ""
+
+
+def _domain_of(email: str) -> str:
+    """The domain of a full address, or nothing."""
+    address = _ADDRESS.fullmatch(email) if "@" in email and UNCERTAIN not in email else None
+    return address[1] if address else ""
+
+
+def _visible(text: str) -> bool:
+    return bool(text.strip(BLANKS))

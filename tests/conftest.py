@@ -57,7 +57,9 @@ def sandbox() -> Iterator[Callable[..., RunningSandbox]]:
     with ExitStack() as running:
 
         def start(**options: Any) -> RunningSandbox:
-            return running.enter_context(serve(SandboxOptions(**options)))
+            return running.enter_context(
+                serve(SandboxOptions(**{"api_key": "sandbox-key", "keep_passwords": True, **options}))
+            )
 
         yield start
 

@@ -50,6 +50,9 @@ print(result.stopped or "", {str(k): v for k, v in result.statuses.items()}, flu
 FAULTS = ("--latency", "200ms", "--lost", "5%", "--error", "10%", "--stuck", "1%", "--throttle", "300/s")
 
 
+KEY = {"Authorization": "Api-Key sandbox-key"}
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -63,7 +66,7 @@ class Service:
     def __init__(self, state: Path, *options: str) -> None:
         self._port = free_port()
         self._words = [sys.executable, "-m", "provisioner", "sandbox", "--state", str(state), "--port", str(self._port)]
-        self._words += options
+        self._words += ["--api-key", "sandbox-key", *options]
         self.url = f"http://127.0.0.1:{self._port}"
         self._start()
 
@@ -84,7 +87,7 @@ class Service:
 
     @property
     def state(self) -> Any:
-        return httpx.get(f"{self.url}/sandbox/state/", trust_env=False).json()
+        return httpx.get(f"{self.url}/sandbox/state/", headers=KEY, trust_env=False).json()
 
     def state_at_rest(self) -> Any:
         """The state once every task that ever ends has ended: it is the same for longer than such a task takes."""

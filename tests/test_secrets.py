@@ -8,17 +8,25 @@ import re
 import subprocess
 import sys
 import traceback
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import httpx
 import pytest
 import running
 
+from provisioner import pipeline
+from provisioner.cli.connection import connector
 from provisioner.records import Request, Status
 from provisioner.secret import Secret
-from provisioner.settings import Connection
+from provisioner.settings import Connection, RunOptions, SheetOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from provisioner.run_folder import RunFolder
 
 KEY = "key-that-nobody-may-see-4711"
 PASSWORD = "Nobody-May-See-4711!"
@@ -151,3 +159,31 @@ def test_practice_leaves_no_password_in_the_run_folder(write_sheet: Any, tmp_pat
     kept = contents(tmp_path / "acme-run")
     assert "sandbox.sqlite3" in kept
     assert not [name for name, content in kept.items() if PASSWORD.encode() in content]
+
+
+def test_nobody_else_reads_the_passwords_of_a_practice_run(write_sheet: Any, listener: Any) -> None:
+    """While `run --sandbox` is under way, whoever lacks its key, which is new each time, reads nothing from it."""
+    seen: list[int] = []
+    urls = []
+    options = {"sandbox": True, "api_url": None, "profile": None}
+
+    def look(connection: Connection) -> None:
+        urls.append(connection.api_url)
+        for path in ("/sandbox/state/", "/sandbox/requests/", "/api/mailboxes/", "/mailbox/download/smartlead/"):
+            for headers in ({}, {"Authorization": "Api-Key sandbox-key"}, {"Authorization": f"Api-Key {KEY}"}):
+                answer = httpx.get(connection.api_url + path, headers=headers)
+                seen.append(answer.status_code)
+                assert PASSWORD not in answer.text
+        mine = {"Authorization": f"Api-Key {connection.api_key.reveal()}"}
+        assert PASSWORD not in httpx.get(connection.api_url + "/sandbox/state/", headers=mine).text
+
+    @contextmanager
+    def connect(folder: RunFolder) -> Iterator[Connection]:
+        with connector(options)(folder) as connection:
+            yield connection
+            look(connection)
+
+    sheet = write_sheet([(f"user{n}", "101", "201", f"{PASSWORD}{n}", "", "") for n in range(3)])
+    result = anyio.run(pipeline.run, SheetOptions(sheet=sheet), RunOptions(), connect, listener)
+    assert result.statuses == {Status.CREATED: 3}
+    assert set(seen) == {403}

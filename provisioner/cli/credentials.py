@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="File to write, .csv or .xlsx.  [default: credentials.csv in the run folder]",
 )
-@click.option("--by", metavar="COLUMN", help="One file for each value of this column of the sheet, such as Client.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @click.option(
     "--sheet",
@@ -46,14 +45,7 @@ if TYPE_CHECKING:
 @service_options
 @verbose_option
 def credentials(
-    *,
-    run: Path,
-    output: Path | None,
-    by: str | None,
-    force: bool,
-    sheets: tuple[Path, ...],
-    schema: Path | None,
-    **options: Any,
+    *, run: Path, output: Path | None, force: bool, sheets: tuple[Path, ...], schema: Path | None, **options: Any
 ) -> None:
     """Write what a client is to be given: the address and password of every mailbox of RUN, and the mail servers.
 
@@ -66,7 +58,7 @@ def credentials(
         from provisioner import console
         from provisioner.credentials import write_credentials
 
-        work = partial(write_credentials, by=by, schema_file=schema, sheets=sheets, force=force)
+        work = partial(write_credentials, schema_file=schema, sheets=sheets, force=force)
         written = anyio.run(partial(work, run, output, _connector(options), listener))
         console.show_credentials(written)
     raise SystemExit(ROWS_LEFT if written.without_password else DONE)

@@ -14,7 +14,9 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hmac import compare_digest
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -71,11 +73,20 @@ class Sandbox:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._router(scope, receive, send)
 
+    def check_key(self, request: Request) -> None:
+        """Raise the Refusal of a request that lacks the key, or was made for another host.
+
+        A web page elsewhere, whose name suddenly leads to this computer, is one of those.
+        """
+        if _is_loopback(self.options.host) and not _is_loopback(request.url.hostname or ""):
+            raise refusals.wrong_host()
+        keyword, _, key = request.headers.get("authorization", "").partition(" ")
+        if keyword.lower() != "api-key" or not compare_digest(key.strip().encode(), self.options.api_key.encode()):
+            raise refusals.not_authenticated()
+
     def admit(self, request: Request, arrived: float) -> None:
         """Raise the Refusal of a request that lacks the key, or comes too fast."""
-        keyword, _, key = request.headers.get("authorization", "").partition(" ")
-        if keyword.lower() != "api-key" or key.strip() != self.options.api_key:
-            raise refusals.not_authenticated()
+        self.check_key(request)
         wait = self._throttle.refusal(arrived)
         if wait is not None:
             raise refusals.throttled(wait)
@@ -124,13 +135,20 @@ class Sandbox:
         }
 
     def _watching(self) -> list[Route]:
-        async def state(_: Request) -> Response:
-            return JSONResponse(answers.state(self.state))
+        def watch(path: str, shown: Callable[[], object]) -> Route:
+            async def answer(request: Request) -> Response:
+                try:
+                    self.check_key(request)
+                except Refusal as refusal:
+                    return JSONResponse(refusal.body, refusal.status)
+                return JSONResponse(shown())
 
-        async def requests(_: Request) -> Response:
-            return JSONResponse([entry._asdict() for entry in self.state.requests])
+            return Route(path, answer)
 
-        return [Route("/sandbox/state/", state), Route("/sandbox/requests/", requests)]
+        return [
+            watch("/sandbox/state/", lambda: answers.state(self.state)),
+            watch("/sandbox/requests/", lambda: [entry._asdict() for entry in self.state.requests]),
+        ]
 
     async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a path that is not there, or not without a slash at its end, as Django does."""
@@ -169,10 +187,11 @@ class Sandbox:
             if form.address is not None:
                 self.state.note(form.address, "invalid")
             raise
-        refuse = self.options.duplicates == "refuse" or self.options.create_form == "reference"
+        refuse = self.options.duplicates != "task" or self.options.create_form == "reference"
         if refuse and self.state.is_taken(wanted.address):
             self.state.note(wanted.address, "duplicate")
-            raise refusals.invalid({"email": [ALREADY_EXISTS]})
+            is_conflict = self.options.duplicates == "conflict"
+            raise refusals.conflict() if is_conflict else refusals.invalid({"email": [ALREADY_EXISTS]})
         return wanted
 
     def _task(self, request: Request, _body: bytes) -> Response:
@@ -243,6 +262,13 @@ class View:
             raise refusals.method_not_allowed(request.method, self._allowed)
 
         await self._sandbox.answer(request, send, action.kind if action is not None else "other", handler)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def _cut(request: Request) -> None:

@@ -38,7 +38,7 @@ def share(text: str) -> float:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on.  [default: any free one]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
-@click.option("--api-key", metavar="KEY", default="sandbox-key", show_default=True, help="The one key it accepts.")
+@click.option("--api-key", metavar="KEY", help="The one key it accepts.  [default: a new one at each start]")
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -85,7 +85,9 @@ def share(text: str) -> float:
 @click.option("--slow-by", type=duration, metavar="TIME", default="5s", show_default=True, help="How late those come.")
 @click.option("--html", "html_share", type=share, metavar="SHARE", default="0%", help="Answers replaced by a web page.")
 @click.option(
-    "--keep-passwords/--forget-passwords", default=True, help="Whether the state file holds passwords, in clear."
+    "--keep-passwords/--forget-passwords",
+    default=False,
+    help="Whether mailboxes keep their passwords, in clear.  [default: forget]",
 )
 @click.option(
     "--seed", type=int, metavar="NUMBER", help="Any number; the same one makes the same things go wrong again."
@@ -99,10 +101,10 @@ def share(text: str) -> float:
 )
 @click.option(
     "--duplicates",
-    type=click.Choice(["refuse", "task"]),
+    type=click.Choice(["refuse", "conflict", "task"]),
     default="refuse",
     show_default=True,
-    help="Refuse an address that is taken, or accept it and let its task fail.",
+    help="Refuse an address that is taken, in plain words or as a conflict, or accept it and let its task fail.",
 )
 @click.option(
     "--unknown-task",
@@ -128,7 +130,8 @@ def sandbox(**options: object) -> None:
     from provisioner.sandbox.server import serve  # noqa: PLC0415 - a web server is not loaded to show --help
 
     try:
-        chosen = SandboxOptions(**options)  # type: ignore[arg-type] # click has checked each
+        given = {name: value for name, value in options.items() if value is not None}
+        chosen = SandboxOptions(**given)  # type: ignore[arg-type] # click has checked each
         with serve(chosen) as running:
             click.echo(_welcome(running.url, chosen), err=True)
             click.echo(running.url)

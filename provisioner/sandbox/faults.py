@@ -4,8 +4,7 @@ In this order, for a create that passed the key, the throttle and every rule of 
 
 1. `error_share`, before: answered 500, 502, 503 or 504, and nothing was done. 503 carries `Retry-After`.
 2. The work is done. Its task will succeed, fail (`fail_share`) or never end (`stuck_share`).
-3. `error_share`, after: answered 500, 502 or 504 all the same. Never 503: with `Retry-After` it promises that nothing
-   was done.
+3. `error_share`, after: answered 500, 502, 503 or 504 all the same, as by a gateway that lost patience.
 4. `lost_share`: the connection is cut in place of an answer.
 
 And for every answer, a create's or not: `html_share` replaces it, `slow_share` holds it back. Creates and answers are
@@ -24,8 +23,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from provisioner.sandbox.options import SandboxOptions
 
-ERRORS_BEFORE = (500, 502, 503, 504)
-ERRORS_AFTER = (500, 502, 504)
+ERRORS = (500, 502, 503, 504)
 FAILURES = (
     "The mail server did not accept the mailbox. Please try again.",
     "The relay server timed out while the mailbox was being created.",
@@ -86,8 +84,8 @@ class Faults:
             password=password,
             duration=None if stuck else duration,
             failure=FAILURES[int(pick * len(FAILURES))] if fails else None,
-            error_before=ERRORS_BEFORE[int(pick * len(ERRORS_BEFORE))] if error and before else None,
-            error_after=ERRORS_AFTER[int(pick * len(ERRORS_AFTER))] if error and not before else None,
+            error_before=ERRORS[int(pick * len(ERRORS))] if error and before else None,
+            error_after=ERRORS[int(pick * len(ERRORS))] if error and not before else None,
             lost=not error and connection < options.error_share + options.lost_share,
         )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Literal
 
 from provisioner.sandbox.throttle import parse_rates
@@ -11,8 +12,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CreateForm = Literal["guide", "reference"]
-Duplicates = Literal["refuse", "task"]
+Duplicates = Literal["refuse", "conflict", "task"]
 UnknownTask = Literal["404", "pending"]
+
+
+def new_key() -> str:
+    """A key that nobody can guess, so that no other user of the computer can read what is sent."""
+    return f"sandbox-{token_urlsafe(24)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +35,8 @@ class SandboxOptions:
     host: str = "127.0.0.1"
     port: int = 0
     """0: any free port."""
-    api_key: str = "sandbox-key"
+    api_key: str = field(default_factory=new_key)
+    """Another one for each start, unless it is given."""
 
     latency: float = 1.0
     """The median time that a task takes."""
@@ -43,7 +50,7 @@ class SandboxOptions:
     stuck_share: float = 0.0
     """Tasks that stay pending for ever and keep their address."""
     error_share: float = 0.0
-    """Creates answered 500, 502, 503 or 504: half before the work is done, half after it."""
+    """Creates answered 500, 502, 503 or 504: half before the work is done, half after it. 503 has Retry-After."""
     lost_share: float = 0.0
     """Creates that are carried out, and whose connection is then cut without an answer."""
     slow_share: float = 0.0
@@ -55,7 +62,7 @@ class SandboxOptions:
     create_form: CreateForm = "guide"
     """`guide`: POST /api/mailboxes/ answers a task. `reference`: POST /mailbox/ answers the mailbox at once."""
     duplicates: Duplicates = "refuse"
-    """An address that is taken: refused with 400, or accepted with a task that fails."""
+    """An address that is taken: refused with 400, or with 409 in few words, or accepted with a task that fails."""
     unknown_task: UnknownTask = "404"
     """A task ID nobody knows: 404, or pending for ever as plain Celery answers."""
     celery_states: bool = False
@@ -72,8 +79,8 @@ class SandboxOptions:
 
     state: Path | None = None
     """SQLite file that outlives the process, a killed one too. None: everything is forgotten at the end."""
-    keep_passwords: bool = True
-    """Whether the state file holds the mailboxes' passwords, in clear; else they are blank after a restart."""
+    keep_passwords: bool = False
+    """Whether mailboxes keep their passwords, in clear, for exports and in the state file; else they are blank."""
     seed: int | None = None
     """Makes faults, durations and task IDs repeat for the same order of requests. None: different each time."""
 

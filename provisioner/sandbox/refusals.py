@@ -48,6 +48,16 @@ def parse_error(reason: object) -> Refusal:
     return Refusal(400, {"detail": f"JSON parse error - {reason}"})
 
 
+def conflict() -> Refusal:
+    """A duplicate in the words of nobody in particular."""
+    return Refusal(409, {"detail": "Conflict."})
+
+
+def wrong_host() -> Refusal:
+    """The request was made for another name than this computer's own."""
+    return Refusal(400, {"detail": "Invalid HTTP_HOST header."})
+
+
 def throttled(wait: int) -> Refusal:
     """Too fast: `wait` is in whole seconds."""
     unit = "second" if wait == 1 else "seconds"

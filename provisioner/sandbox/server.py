@@ -60,8 +60,8 @@ def serve(options: SandboxOptions) -> Iterator[RunningSandbox]:
         listener = stack.enter_context(_listen(options.host, options.port))
         storage = None
         if options.state is not None:
-            storage = stack.enter_context(closing(Storage(options.state, passwords=options.keep_passwords)))
-        state = State(storage)
+            storage = stack.enter_context(closing(Storage(options.state)))
+        state = State(storage, passwords=options.keep_passwords)
         sandbox = Sandbox(options, state, Faults(options, life=storage.life if storage is not None else 1))
         server = _Server(sandbox)
         thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)

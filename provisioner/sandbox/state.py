@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioner.sandbox.account import CREATED_AT, DOMAINS, EXISTING_MAILBOXES, Domain
@@ -26,8 +27,14 @@ class State:
     its address, an unfinished one holds it.
     """
 
-    def __init__(self, storage: Storage | None, clock: Callable[[], float] = time.time) -> None:
-        """Begin with what `storage` holds, or afresh for None. `clock` gives seconds of the wall clock."""
+    def __init__(
+        self, storage: Storage | None, clock: Callable[[], float] = time.time, *, passwords: bool = True
+    ) -> None:
+        """Begin with what `storage` holds, or afresh for None. `clock` gives seconds of the wall clock.
+
+        `passwords`: whether mailboxes keep theirs; else they are blank once the create is answered.
+        """
+        self._passwords = passwords
         self.log = RequestLog()
         self.domains = {domain.id: domain for domain in DOMAINS}
         self._storage = storage
@@ -73,8 +80,9 @@ class State:
             due=None if duration is None else now + duration,
             error=error,
         )
-        self.note(wanted.address, "duplicate" if taken else "carried_out", creation)
-        self._add(creation)
+        kept = creation if self._passwords else replace(creation, password="")
+        self.note(wanted.address, "duplicate" if taken else "carried_out", kept)
+        self._add(kept)
         return creation
 
     def note(self, address: str, became: Became, creation: Creation | None = None) -> None:

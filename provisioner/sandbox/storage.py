@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import sqlite3
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from provisioner.sandbox.account import Domain
@@ -45,8 +45,8 @@ class Storage:
     `life` counts the starts on this file, from 1.
     """
 
-    def __init__(self, path: Path, *, passwords: bool = True) -> None:
-        """Open or create `path`; without `passwords`, what is written to it holds none.
+    def __init__(self, path: Path) -> None:
+        """Open or create `path`.
 
         Raises:
             ValueError: another sandbox holds the file, or it is not a state file, or it cannot be written.
@@ -55,7 +55,6 @@ class Storage:
             _claim(path)
         except OSError as error:
             raise ValueError(f"{path} cannot be written: {error.strerror}.") from error
-        self._passwords = passwords
         self._connection = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
         try:
             self._connection.executescript(_LAYOUT)
@@ -69,8 +68,6 @@ class Storage:
             raise ValueError(f"{path} is not a state file of the sandbox.") from error
 
     def add_create(self, address: str, became: Became, creation: Creation | None) -> None:
-        if creation is not None and not self._passwords:
-            creation = replace(creation, password="")
         made = json.dumps(asdict(creation)) if creation is not None else None
         self._connection.execute(
             "INSERT INTO creates (address, became, creation) VALUES (?, ?, ?)", (address, became, made)

@@ -250,6 +250,8 @@ def _description(error: BaseException) -> str:
             return f"TLS failed: {cause.reason or type(cause).__name__}"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
+    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" in str(error):
+        return "the connection was closed without an answer"
     return _DESCRIPTIONS.get(type(error), f"the connection failed ({type(error).__name__})")
 
 
@@ -260,7 +262,7 @@ _DESCRIPTIONS: Final[Mapping[type[BaseException], str]] = {
     httpx.LocalProtocolError: "the request is malformed",
     httpx.ProxyError: "the proxy did not open the connection",
     httpx.ReadError: "the connection broke off before the answer was complete",
-    httpx.RemoteProtocolError: "the connection was closed without an answer, or the answer is malformed",
+    httpx.RemoteProtocolError: "the answer is malformed, or broke off",
     httpx.StreamError: "the answer is larger than this program reads",
     httpx.WriteError: "the connection broke off while the request was being sent",
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from provisioner.errors import FilesError, InterruptedRunError, SameFailureError, StoppedError
+from provisioner.errors import FilesError, InterruptedRunError, PaymentRequiredError, SameFailureError, StoppedError
 from provisioner.journal import Finished
 from provisioner.messages import HELD_BACK, count, duration
 from provisioner.records import Job, OpenTask, Status, Unconfirmed
@@ -169,7 +169,7 @@ class Delivery:
     def _stop_sending(self, reason: StoppedError) -> None:
         """Send nothing new. Tasks in flight are polled on only where the service still answers as it should."""
         self._context.limiter.close(Priority.CREATE)
-        if not isinstance(reason, InterruptedRunError | SameFailureError):
+        if not isinstance(reason, InterruptedRunError | PaymentRequiredError | SameFailureError):
             self._context.limiter.close(Priority.QUERY)
 
     def _interrupted(self, times: int) -> None:

@@ -36,14 +36,17 @@ class Service:
 
     def requests(self) -> list[dict[str, Any]]:
         """Every request as it arrived: its moment on the monotonic clock, its kind and the answer's status."""
-        with urllib.request.urlopen(self.url + "/sandbox/requests/") as answer:
-            requests: list[dict[str, Any]] = json.load(answer)
-            return requests
+        requests: list[dict[str, Any]] = self._ask("/sandbox/requests/")
+        return requests
 
     def summary(self) -> dict[str, Any]:
-        with urllib.request.urlopen(self.url + "/sandbox/state/") as answer:
-            state: dict[str, Any] = json.load(answer)
-            return state
+        state: dict[str, Any] = self._ask("/sandbox/state/")
+        return state
+
+    def _ask(self, path: str) -> Any:
+        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Api-Key {KEY}"})
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
 
     def ends(self) -> dict[str, tuple[float, float]]:
         """By task ID: when the task ended on the wall clock, and how long it took. Only once the stand-in has ended."""
@@ -57,7 +60,14 @@ def serve(folder: Path, *, kept: bool = False, **options: object) -> Iterator[Se
     """Serve the stand-in for as long as the context lasts. With `kept` it remembers when each task ended."""
     state = folder / f"service-{time.monotonic_ns()}.sqlite3"
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    command = [sys.executable, "-m", "provisioner.sandbox", *flags, *([f"--state={state}"] if kept else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "provisioner.sandbox",
+        f"--api-key={KEY}",
+        *flags,
+        *([f"--state={state}"] if kept else []),
+    ]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT
     ) as process:

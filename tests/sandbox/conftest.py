@@ -39,7 +39,9 @@ class Practice:
 @contextmanager
 def practising(**options: Any) -> Iterator[Practice]:
     """A sandbox with the given options, its tasks done at once unless told otherwise."""
-    with serve(SandboxOptions(**{"latency": 0.0, **options})) as running:
+    with serve(
+        SandboxOptions(**{"api_key": "sandbox-key", "latency": 0.0, "keep_passwords": True, **options})
+    ) as running:
         key = {"Authorization": f"Api-Key {running.api_key}"}
         with httpx.Client(base_url=running.url, headers=key) as client:
             yield Practice(client, running.state)
@@ -74,7 +76,7 @@ def sandbox_process() -> Callable[..., Any]:
 
     @contextmanager
     def start(*arguments: str) -> Iterator[SandboxProcess]:
-        command = [sys.executable, "-m", "provisioner.sandbox", *arguments]
+        command = [sys.executable, "-m", "provisioner.sandbox", "--api-key", "sandbox-key", *arguments]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None

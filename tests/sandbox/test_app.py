@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from provisioner.sandbox.options import SandboxOptions
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -293,15 +295,14 @@ def test_too_fast_is_told_when_to_come_back(practice: Start) -> None:
 
 
 def test_another_process_can_watch(practice: Start) -> None:
-    """The state and the log are to be had without a key, unthrottled, and leave no trace in themselves."""
+    """The state and the log are to be had with the key, unthrottled, and leave no trace in themselves."""
     sandbox = practice(throttle="4/h")
     sandbox.create("john", password="1234")
     sandbox.create("john")
     sandbox.create("John")
     sandbox.client.get("/api/mailboxes/")
     sandbox.client.get("/api/mailboxes/")
-    url = sandbox.client.base_url
-    state = httpx.get(url.join("/sandbox/state/")).json()
+    state = sandbox.client.get("/sandbox/state/").json()
     assert state["counts"] == {
         "mailboxes": 3,
         "tasks": {"pending": 0, "started": 0, "success": 1, "failure": 0},
@@ -312,7 +313,7 @@ def test_another_process_can_watch(practice: Start) -> None:
     assert state["creates"] == {
         "john@acme-mail.example": {"received": 3, "carried_out": 1, "duplicate": 1, "invalid": 1, "error": 0}
     }
-    log = httpx.get(url.join("/sandbox/requests/")).json()
+    log = sandbox.client.get("/sandbox/requests/").json()
     assert [(entry["method"], entry["kind"], entry["status"]) for entry in log] == [
         ("POST", "create", 400),
         ("POST", "create", 202),
@@ -323,6 +324,42 @@ def test_another_process_can_watch(practice: Start) -> None:
     times = [entry["at"] for entry in log]
     assert times == sorted(times)
     assert times[-1] <= time.monotonic()
+
+
+@pytest.mark.parametrize("path", ["/sandbox/state/", "/sandbox/requests/", "/api/mailboxes/"])
+def test_nobody_without_the_key_sees_anything(sandbox: Practice, path: str) -> None:
+    """Other users of the computer can connect, and are told nothing; nor is a web page whose name leads here."""
+    url = sandbox.client.base_url.join(path)
+    for given in ({}, {"Authorization": "Api-Key another"}, {"Authorization": "sandbox-key"}):
+        assert httpx.get(url, headers=given).status_code == 403
+    for host in ("evil.example", f"evil.example:{url.port}", "127.evil.example", "2130706433"):
+        assert sandbox.client.get(path, headers={"Host": host}).status_code == 400, host
+    for host in ("localhost", "127.0.0.1:1", "[::1]:80"):
+        assert sandbox.client.get(path, headers={"Host": host}).status_code == 200, host
+
+
+def test_each_start_has_a_key_of_its_own() -> None:
+    """No key is known beforehand, and none is short enough to be guessed."""
+    keys = {SandboxOptions().api_key for _ in range(10)}
+    assert len(keys) == 10
+    assert all(len(key) > 32 for key in keys)
+
+
+def test_passwords_are_forgotten_unless_they_are_asked_for(practice: Start) -> None:
+    """What a create says is answered, and then the mailbox has none, neither in lists nor in exports."""
+    sandbox = practice(keep_passwords=False, create_form="reference")
+    body = {"email": "john", "domain": 101, "relay_server": 201, "password": "Zx-4711-pw!"}
+    assert sandbox.client.post("/mailbox/", json=body).json()["password"] == "Zx-4711-pw!"
+    for path in ("/api/mailboxes/", "/sandbox/state/", "/mailbox/download/smartlead/"):
+        text = sandbox.client.get(path).text
+        assert "john" in text
+        assert "4711" not in text
+
+
+@pytest.mark.parametrize(("duplicates", "status"), [("refuse", 400), ("conflict", 409), ("task", 202)])
+def test_a_duplicate_is_answered_as_asked_for(practice: Start, duplicates: str, status: int) -> None:
+    """In plain words, as a conflict, or with a task that fails."""
+    assert practice(duplicates=duplicates).create("info").status_code == status
 
 
 def test_answers_are_compact_json(sandbox: Practice) -> None:

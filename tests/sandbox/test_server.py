@@ -51,14 +51,17 @@ def test_serves_a_caller_that_runs_its_own_loop(backend: str) -> None:
                 group.start_soon(create, number)
         return statuses
 
-    with serve(SandboxOptions()) as running:
+    with serve(SandboxOptions(api_key="sandbox-key")) as running:
         assert anyio.run(create_many, backend=backend) == [202] * 20
 
 
 def test_leaves_nothing_behind(tmp_path: Path) -> None:
     """At the end of the block thread, port and files are let go, though connections are open."""
     before = threading.enumerate()
-    with serve(SandboxOptions(state=tmp_path / "state.sqlite3")) as running, httpx.Client(headers=KEY) as client:
+    with (
+        serve(SandboxOptions(api_key="sandbox-key", keep_passwords=True, state=tmp_path / "state.sqlite3")) as running,
+        httpx.Client(headers=KEY) as client,
+    ):
         assert client.get(running.url + "/api/mailboxes/").status_code == 200
         mute = socket.create_connection((urlsplit(running.url).hostname, urlsplit(running.url).port))
     mute.close()
@@ -70,7 +73,7 @@ def test_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_stops_though_a_request_is_half_sent(caplog: pytest.LogCaptureFixture) -> None:
     """A client that never finishes its request does not keep the server from stopping, and nothing is complained of."""
-    with serve(SandboxOptions()) as running:
+    with serve(SandboxOptions(api_key="sandbox-key")) as running:
         address = urlsplit(running.url)
         half = socket.create_connection((address.hostname, address.port))
         half.sendall(b"POST /api/mailboxes/ HTTP/1.1\r\nHost: sandbox\r\nContent-Length: 10\r\n\r\n{")
@@ -87,7 +90,7 @@ def test_answers_held_back_go_out_when_it_stops() -> None:
     def ask(url: str) -> None:
         got.append(httpx.get(url + "/api/userinfo/", headers=KEY).status_code)
 
-    with serve(SandboxOptions(slow_share=1.0, slow_by=600.0)) as running:
+    with serve(SandboxOptions(api_key="sandbox-key", slow_share=1.0, slow_by=600.0)) as running:
         asking = threading.Thread(target=ask, args=(running.url,))
         asking.start()
         _until(lambda: len(running.state.requests) == 1)
@@ -97,14 +100,14 @@ def test_answers_held_back_go_out_when_it_stops() -> None:
 
 def test_a_failing_block_stops_the_server_too() -> None:
     """An exception of the caller's passes through, and the server is stopped."""
-    with pytest.raises(KeyError), serve(SandboxOptions()) as running:
+    with pytest.raises(KeyError), serve(SandboxOptions(api_key="sandbox-key")) as running:
         raise KeyError
     assert not running.thread.is_alive()
 
 
 def test_a_port_in_use_is_told_at_once() -> None:
     """Asking for a port that is taken raises before anything is started."""
-    with serve(SandboxOptions()) as running:
+    with serve(SandboxOptions(api_key="sandbox-key")) as running:
         taken = urlsplit(running.url).port
         assert taken is not None
         with pytest.raises(OSError, match="Address already in use"), serve(SandboxOptions(port=taken)):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from sandbox.conftest import SandboxProcess
 
+KEY = {"Authorization": "Api-Key sandbox-key"}
+
 
 def test_a_killed_sandbox_forgets_nothing_it_answered(tmp_path: Path, sandbox_process: Callable[..., Any]) -> None:
     """Killed while creates pour in, it knows after a restart every task it answered, and each address once."""
@@ -67,17 +69,16 @@ def test_a_restart_keeps_domains_passwords_and_what_was_refused(tmp_path: Path) 
     state = tmp_path / "state.sqlite3"
     seen: list[list[Any]] = []
     for _ in range(2):
-        with serve(SandboxOptions(state=state, latency=0.0)) as running:
-            key = {"Authorization": "Api-Key sandbox-key"}
-            with httpx.Client(base_url=running.url, headers=key) as client:
-                if not seen:
-                    client.post("/api/domains/", json={"name": "new.example", "relay_server": 201, "project": 789})
-                    for email in ("one", "two", "ONE", "b d"):
-                        client.post("/api/mailboxes/", json={"email": email, "domain": 101, "relay_server": 201})
-                    client.post("/api/mailboxes/", json={"email": "weak", "domain": 101, "relay_server": 1})
-                seen.append(
-                    [client.get(path).json() for path in ("/api/mailboxes/", "/api/domains/")] + [running.state.creates]
-                )
+        options = SandboxOptions(api_key="sandbox-key", keep_passwords=True, state=state, latency=0.0)
+        with serve(options) as running, httpx.Client(base_url=running.url, headers=KEY) as client:
+            if not seen:
+                client.post("/api/domains/", json={"name": "new.example", "relay_server": 201, "project": 789})
+                for email in ("one", "two", "ONE", "b d"):
+                    client.post("/api/mailboxes/", json={"email": email, "domain": 101, "relay_server": 201})
+                client.post("/api/mailboxes/", json={"email": "weak", "domain": 101, "relay_server": 1})
+            seen.append(
+                [client.get(path).json() for path in ("/api/mailboxes/", "/api/domains/")] + [running.state.creates]
+            )
     assert seen[0] == seen[1]
     assert len(seen[0][0]) == 4
     assert sorted(seen[0][2]) == ["one@acme-mail.example", "two@acme-mail.example", "weak@acme-mail.example"]
@@ -85,13 +86,15 @@ def test_a_restart_keeps_domains_passwords_and_what_was_refused(tmp_path: Path) 
 
 def test_a_task_goes_on_over_a_restart(tmp_path: Path) -> None:
     """A task that was under way is still under way, and its address still taken."""
-    options = SandboxOptions(state=tmp_path / "state.sqlite3", latency=3600.0)
+    options = SandboxOptions(
+        api_key="sandbox-key", keep_passwords=True, state=tmp_path / "state.sqlite3", latency=3600.0
+    )
     for status in (202, 400):
         with serve(options) as running:
             answer = httpx.post(
                 running.url + "/api/mailboxes/",
                 json={"email": "one", "domain": 101, "relay_server": 201},
-                headers={"Authorization": "Api-Key sandbox-key"},
+                headers=KEY,
             )
             assert answer.status_code == status
             assert list(running.state.tasks.values()) == ["pending"]
@@ -99,11 +102,11 @@ def test_a_task_goes_on_over_a_restart(tmp_path: Path) -> None:
 
 def test_one_file_serves_one_sandbox(tmp_path: Path) -> None:
     """A second sandbox on a file in use is refused, and the first goes on."""
-    options = SandboxOptions(state=tmp_path / "state.sqlite3")
+    options = SandboxOptions(api_key="sandbox-key", keep_passwords=True, state=tmp_path / "state.sqlite3")
     with serve(options) as running:
         with pytest.raises(ValueError, match="is in use by another sandbox"), serve(options):
             pass
-        assert httpx.get(running.url + "/sandbox/state/").status_code == 200
+        assert httpx.get(running.url + "/sandbox/state/", headers=KEY).status_code == 200
 
 
 def test_another_kind_of_file_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,9 @@ async def check(options: SheetOptions, listener: Listener, *, next_command: Next
         await record.reconcile(None, time.time, checking=True)
         await record.write()
         result = await run_sync(partial(summarize, prepared, journal, seconds=time.perf_counter() - started))
+        if await run_sync(prepared.folder.log.exists):
+            # The report tells of the last run; a check does not replace that.
+            return replace(result, summary=replace(result.summary, report=""))
         await record.report(result, next_command, finished_at=time.time())
         return result
 
@@ -124,6 +128,17 @@ async def _run(
     from provisioner.service.rate_limiter import RateLimiter
 
     started = time.perf_counter()
+    asked = 0.0
+
+    async def timed_confirm(preview: RunPreview) -> bool:
+        """Whoever takes long to answer has no slow run."""
+        nonlocal asked
+        began = time.perf_counter()
+        try:
+            return await confirm(preview)
+        finally:
+            asked += time.perf_counter() - began
+
     prepared = await run_sync(prepare, options, abandon_on_cancel=True)
     warnings: list[str] = []
     async with (
@@ -146,13 +161,13 @@ async def _run(
         record = _Record(prepared, journal, listener)
         await record.begin(warnings, connection.service_name)
         async with context.service:
-            logins = await _use_service(context, record, confirm)
+            logins = await _use_service(context, record, timed_confirm)
         result = await run_sync(
             partial(
                 summarize,
                 prepared,
                 journal,
-                seconds=time.perf_counter() - started,
+                seconds=time.perf_counter() - started - asked,
                 requests=context.service.counts,
                 stopped=stop_signal.reason,
                 logins=logins,

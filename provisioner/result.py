@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.journal import SHEET_FACT
-from provisioner.records import RequestCounts
+from provisioner.records import RequestCounts, Status
 from provisioner.report import report
 from provisioner.sheets import read_table
 from provisioner.stages.group import group, group_logins
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from provisioner.errors import StoppedError
     from provisioner.journal import Journal
-    from provisioner.records import Status
     from provisioner.stages.prepare import PreparedSheet
 
 EXAMPLES = 500
@@ -76,6 +77,7 @@ def summarize(
 ) -> RunResult:
     """The result as the journal has it now. Raises JournalError."""
     folder = prepared.folder
+    header, column = prepared.by or ("", "")
     summary = Summary(
         sheet=prepared.name,
         run_folder=str(folder.path),
@@ -89,9 +91,24 @@ def summarize(
         requests=requests or RequestCounts(),
         seconds=seconds,
         logins=logins,
+        existing=_existing(journal),
+        by=header,
+        counts_by=_counts_by(journal, column) if column else {},
     )
     unproved = group_logins(journal.record_rows(), keep=EXAMPLES) if logins is not None else ()
     return RunResult(summary, stopped, group(journal.left(), keep=EXAMPLES), unproved)
+
+
+def _existing(journal: Journal) -> tuple[str, ...]:
+    found = (row.address or row.email for row in journal.record_rows() if row.status is Status.EXISTS)
+    return tuple(islice(found, EXAMPLES))
+
+
+def _counts_by(journal: Journal, column: str) -> dict[str, dict[Status, int]]:
+    counted: dict[str, Counter[Status]] = defaultdict(Counter)
+    for row in journal.record_rows():
+        counted[row.cells.get(column, "").strip()][row.status] += 1
+    return {value: dict(counts) for value, counts in counted.items()}
 
 
 def write_report(

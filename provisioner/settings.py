@@ -85,6 +85,8 @@ class SheetOptions:
     """Which sheet of a workbook; None takes the only one there is."""
     fill: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Column to value for `--set`: fills the column where it is missing or blank."""
+    by: str | None = None
+    """The column whose values rows are counted by; None takes one that is called Client."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class Summary:
     results: str
     failures: str
     report: str
+    """Empty if it was not written: a check leaves the report of an earlier run."""
     statuses: Mapping[Status, int]
     """Count by status; a status without rows is absent."""
     to_retry: int
@@ -105,6 +106,12 @@ class Summary:
     """The sheet that the latest failures file came from, or this one."""
     read: int = 0
     """How many rows the file has that was read, which may be a failures file."""
+    existing: tuple[str, ...] = ()
+    """The addresses of the first mailboxes that existed before."""
+    by: str = ""
+    """The header of the column whose values rows are counted by; empty if they are not."""
+    counts_by: Mapping[str, Mapping[Status, int]] = field(default_factory=dict)
+    """Number of rows by value of that column, and by status."""
 
     @property
     def rows(self) -> int:

@@ -104,6 +104,8 @@ def texts() -> list[Text]:
         for node in ast.walk(tree):
             if isinstance(node, ast.JoinedStr):
                 silent |= {id(part) for part in node.values}
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re."):
+                silent |= {id(part) for argument in node.args for part in ast.walk(argument)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in silent:
                 text = rendered(node)

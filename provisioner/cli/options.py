@@ -111,6 +111,7 @@ sheet_options = combined(
     click.option("--encoding", metavar="NAME", help="Encoding of a text file, such as cp1250, if it is not detected."),
     click.option("--sheet", "sheet_name", metavar="NAME", help="Which sheet of a workbook, if it has several."),
     click.option("--generate-passwords", is_flag=True, help="Generate a password for every row that has none."),
+    click.option("--by", metavar="COLUMN", help="Count the rows by this column too; default: Client, if there is one."),
     click.option(
         "--json",
         "as_json",

@@ -277,6 +277,7 @@ def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
         encoding=options["encoding"],
         sheet_name=options["sheet_name"],
         fill=dict(options["fill"]),
+        by=options["by"],
     )
 
 

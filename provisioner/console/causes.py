@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from provisioner.console.terminal import Line, beside, bold, wrap
+from provisioner.console.terminal import Line, beside, bold, shorten, wrap
 from provisioner.messages import TASKS, count
 from provisioner.records import Actor, Status
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 SHOWN_GROUPS = 10
 SHOWN_EXAMPLES = 2
-NAME_LENGTH = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,5 +91,5 @@ def _group(group: Group, width: int) -> list[Line]:
 
 
 def _example(example: Example) -> str:
-    name = example.email if len(example.email) <= NAME_LENGTH else example.email[: NAME_LENGTH - 1] + "…"
+    name = shorten(example.email)
     return f"{example.place} ({name})" if name else example.place

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.console.causes import Labels, cause_lines, headings, merged
 from provisioner.console.logins import login_counts, login_lines
-from provisioner.console.terminal import Line, beside, bold, coloured, is_terminal, print_out, say, size, wrap
+from provisioner.console.terminal import Line, beside, bold, coloured, is_terminal, print_out, say, shorten, size, wrap
 from provisioner.messages import WORDS, count, duration, visible
 from provisioner.records import Actor, Status
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from provisioner.summary import Group, LoginGroup, Summary
 
+SHOWN_EXISTING = 3
+SHOWN_VALUES = 5
 NOT_CHECKED = "Whether your account has these domains, relay servers and projects is checked when you run it."
 
 
@@ -45,7 +47,9 @@ def show_summary(
     statuses = _added(summaries)
     left = sum(number for status, number in statuses.items() if not status.done)
     groups = merged(run_results)
-    first = [*_heading(summaries, width), *_counts(statuses, width)]
+    first = [*_heading(summaries, width), *_counts(statuses, width), *_existing(summaries, width)]
+    for summary in summaries:
+        first += _counts_by(summary, width)
     if (counts := login_counts(summaries)) is not None:
         first += login_lines(counts, logins, verify, width)
     if checked and Status.VALID in statuses:
@@ -87,6 +91,33 @@ def _counts(statuses: dict[Status, int], width: int) -> list[Line]:
     ]
 
 
+def _existing(summaries: Sequence[Summary], width: int) -> list[Line]:
+    """The addresses behind the status `exists`: nobody has proved their passwords."""
+    addresses = [address for summary in summaries for address in summary.existing]
+    number = sum(summary.statuses.get(Status.EXISTS, 0) for summary in summaries)
+    if not addresses:
+        return []
+    more = number - SHOWN_EXISTING
+    named = ", ".join(addresses[:SHOWN_EXISTING]) + (f" and {more:,} more" if more > 0 else "")
+    return ["", *wrap(f"Already existed: {named}. Try their passwords with provisioner verify.", width)]
+
+
+def _counts_by(summary: Summary, width: int) -> list[Line]:
+    """The statuses for each value of a column, the values with the most rows."""
+    if not summary.counts_by:
+        return []
+    most = sorted(summary.counts_by.items(), key=lambda item: -sum(item[1].values()))
+    shown = {shorten(visible(value) or "(blank)"): counts for value, counts in most[:SHOWN_VALUES]}
+    longest = max(map(len, shown))
+    lines: list[Line] = ["", bold(f"By {summary.by}:")]
+    for value, counts in shown.items():
+        text = ", ".join(f"{counts[status]:,} {status}" for status in Status if status in counts)
+        lines += beside(f"  {value:<{longest}}  ", text, width, longest + 4)
+    if len(most) > SHOWN_VALUES:
+        lines.append(f"  and {count(len(most) - SHOWN_VALUES, 'more value', 'more values')}, in results.csv")
+    return lines
+
+
 def _what_next(
     groups: Sequence[Group], statuses: dict[Status, int], summaries: Sequence[Summary], *, checked: bool
 ) -> str:
@@ -112,7 +143,9 @@ def _files(summaries: Sequence[Summary], width: int, *, generated: bool) -> list
         text = f"The run folder beside each sheet holds results.csv ({every}), failures.csv and report.html."
         return ["", *wrap(text, width)]
     (summary,) = summaries
-    files = [(summary.results, every), (summary.report, "the same as a page")]
+    files = [(summary.results, every)]
+    if summary.report:
+        files.append((summary.report, "the same as a page"))
     if summary.to_retry:
         ready = "ready to run" if _is_done(summary) else "to fix or run again"
         files.insert(1, (summary.failures, f"the {count(summary.to_retry, 'row', 'rows')} {ready}"))

@@ -22,6 +22,9 @@ WIDEST = 100
 """Lines are easier to read when they are not endlessly long."""
 
 
+NAME_LENGTH = 30
+
+
 @dataclass(frozen=True, slots=True)
 class Styled:
     """Text with weight or colour where a terminal shows them; they only repeat what the words say."""
@@ -114,6 +117,11 @@ def beside(first: Line, text: str, width: int, column: int = 11) -> list[Line]:
     lines = textwrap.wrap(visible(text), max(1, width - column), break_on_hyphens=False) or [""]
     parts = first if isinstance(first, tuple) else (first,)
     return [(*parts, lines[0]), *(" " * column + line for line in lines[1:])]
+
+
+def shorten(name: str) -> str:
+    """A name from the sheet that takes no more than a part of a line."""
+    return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
 
 
 def shown(value: object) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provisioner import passwords, run_folder, schema
+from provisioner.errors import SheetError
 from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal
 from provisioner.messages import count
 from provisioner.stages.entries import RowBuilder
@@ -42,6 +43,14 @@ class PreparedSheet:
     def name(self) -> str:
         """What people call the sheet."""
         return self.options.shown or str(self.options.sheet)
+
+    @property
+    def by(self) -> tuple[str, str] | None:
+        """The header and the frame's column of the values that rows are counted by; None if rows are only counted."""
+        wanted = (self.options.by or "Client").strip().casefold()
+        return next(
+            ((header.strip(), key) for header, key in self.sheet.named if header.strip().casefold() == wanted), None
+        )
 
     @property
     def any_ready(self) -> bool:
@@ -107,7 +116,13 @@ def prepare(options: SheetOptions) -> PreparedSheet:
         blank_password_ok=options.generate_passwords,
     )
     checked = validate(sheet, rules, blank_password_ok=options.generate_passwords)
-    return PreparedSheet(rules, sheet, checked, run_folder.locate(options.sheet, options.out), options)
+    prepared = PreparedSheet(rules, sheet, checked, run_folder.locate(options.sheet, options.out), options)
+    if options.by is not None and prepared.by is None:
+        headers = ", ".join(header.strip() for header, _ in sheet.named)
+        raise SheetError(
+            f"The sheet has no column “{options.by}” to count by.", remedy=f"Use one of its columns: {headers}."
+        )
+    return prepared
 
 
 def _notes_about(plan: WorkPlan) -> Iterator[str]:

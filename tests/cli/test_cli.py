@@ -185,7 +185,7 @@ def test_a_refused_key_is_exit_3(command: Any, sandbox: Any, write_sheet: Any, t
     (tmp_path / "key.txt").write_text("a-wrong-key\n", "utf-8")
     said = command("run", write_sheet(2), "--api-url", service.url, "--api-key-file", "key.txt")
     assert said.code == 3
-    assert "refused the API key" in said.err
+    assert "rejected the API key" in said.err
     assert "a-wrong-key" not in said.err
     assert "unsent" in said.err
 

@@ -388,6 +388,20 @@ def test_several_sheets_have_one_summary(capsys: pytest.CaptureFixture[str]) -> 
     assert text.count("7 requests: 3 to create, 4 to ask about tasks") == 2
 
 
+def test_counts_by_a_column_and_what_existed_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """The values with the most rows by status, and the addresses of mailboxes that this run did not create."""
+    counts = {f"Client {n}": {Status.CREATED: 10 - n} for n in range(8)}
+    counts["Hartwell"] = {Status.EXISTS: 7, Status.CREATED: 9}
+    existing = tuple(f"user{n}@acme.example" for n in range(7))
+    one = replace(summary({Status.EXISTS: 7}), by="Client", counts_by=counts, existing=existing)
+    console.show_summary([(one, [])], "COMMAND")
+    text = words(capsys.readouterr().err)
+    assert "By Client: Hartwell 9 created, 7 exists Client 0 10 created" in text
+    assert "and 4 more values, in results.csv" in text
+    assert "Already existed: user0@acme.example, user1@acme.example, user2@acme.example and 4 more." in text
+    assert "its password may differ from your sheet" in text
+
+
 def test_one_request_of_a_kind_is_not_told_as_many(capsys: pytest.CaptureFixture[str]) -> None:
     """With one other request the line says so."""
     single = replace(summary({Status.CREATED: 1}), requests=RequestCounts(other=1))

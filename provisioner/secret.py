@@ -33,3 +33,22 @@ class Secret:
 
     def __reduce__(self) -> str | tuple[object, ...]:
         raise TypeError("a secret is never pickled")
+
+
+class SecretField:
+    """A field of a dataclass that takes a plain text too, and always holds a Secret.
+
+    https://docs.python.org/3/library/dataclasses.html#descriptor-typed-fields
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type) -> Secret:
+        if instance is None:
+            raise AttributeError(self._name)  # it has no default
+        secret: Secret = vars(instance)[self._name]
+        return secret
+
+    def __set__(self, instance: object, value: str | Secret) -> None:
+        vars(instance)[self._name] = value if isinstance(value, Secret) else Secret(value)

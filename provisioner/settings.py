@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from provisioner.defaults import API_URL, CREATE_PATH, RATE, STOP_AFTER, TASK_TIMEOUT, VERIFY_TIMEOUT, WORKERS
 from provisioner.errors import SettingsError
 from provisioner.records import Rate
+from provisioner.secret import SecretField
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from provisioner.secret import Secret
 
+MOST_WORKERS = 200
+"""More requests under way than this make no run faster."""
 HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?")
 """In lower case; numbers and a name's finer rules are the network's to judge."""
 PRACTICE = "practice"
@@ -30,7 +33,8 @@ class Connection:
 
     api_url: str = API_URL
     """Scheme, host and port alone; https, or http on loopback."""
-    api_key: Secret
+    api_key: SecretField = SecretField()  # noqa: RUF009 - it is a descriptor, and no default
+    """A plain text or a Secret."""
     rates: tuple[Rate, ...] = (Rate.parse(RATE),)
     """All of them are kept at once."""
     proxy: str | None = field(default=None, repr=False)
@@ -120,6 +124,14 @@ class RunOptions:
     """At least so long passes between two refreshes of the files."""
     verify: VerifyOptions | None = None
     """Log in to the created mailboxes at the end; None does not."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise SettingsError(f"workers must be from 1 to {MOST_WORKERS}, and not {self.workers}.")
+        if self.limit is not None and self.limit < 1:
+            raise SettingsError(f"limit must be 1 or more, and not {self.limit}.")
+        if self.stop_after < 0 or self.task_timeout < 0:
+            raise SettingsError("stop_after and task_timeout must be 0 or more.")
 
 
 def check_api_url(url: str) -> None:

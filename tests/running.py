@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from provisioner import pipeline
+from provisioner import checking, pipeline
 from provisioner.service import Service
 from provisioner.service.rate_limiter import RateLimiter
 from provisioner.settings import RunOptions, SheetOptions
@@ -43,7 +43,7 @@ def context_of(to: Connection, journal: Journal, listener: Listener, **options: 
 
 def check(sheet: Path, listener: Listener, **options: Any) -> RunResult:
     """Check a sheet, with any of SheetOptions."""
-    return anyio.run(pipeline.check, SheetOptions(sheet=sheet, **options), listener)
+    return anyio.run(checking.check, SheetOptions(sheet=sheet, **options), listener)
 
 
 def run(

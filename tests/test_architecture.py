@@ -39,13 +39,16 @@ LEVELS = {
     "stages": 4,
     "report": 5,
     "result": 6,
-    "pipeline": 7,
+    "record": 7,
+    "checking": 8,
+    "pipeline": 8,
+    "library": 9,
     "account": 7,
     "verification": 7,
     "credentials": 7,
-    "console": 8,
-    "cli": 9,
-    "__main__": 10,
+    "console": 9,
+    "cli": 10,
+    "__main__": 11,
 }
 WITHIN_ONE_LEVEL: dict[str, set[str]] = {}
 PACKAGES = {"cli", "console", "journal", "mail", "report", "schema", "service", "sheets", "stages"}
@@ -107,11 +110,11 @@ def test_one_library_is_one_modules_business(name: str) -> None:
 
 
 def test_the_sandbox_stands_alone() -> None:
-    """The stand-in service shares no code with the program, and only the command line starts it."""
+    """The stand-in service shares no code with the program, and only the command line and the library start it."""
     for path in (ROOT / "sandbox").rglob("*.py"):
         assert inside(imported(path)) <= {"sandbox"}, path
     users = {name.split(".")[0] for name, path in modules().items() if "sandbox" in inside(imported(path))}
-    assert users <= {"cli"}
+    assert users <= {"cli", "library"}
 
 
 def test_only_the_top_prints_exits_or_reads_the_environment() -> None:
@@ -138,9 +141,15 @@ def test_the_help_loads_no_heavy_library() -> None:
     assert not loaded_after("import provisioner.cli") & heavy
 
 
+def test_the_package_loads_nothing_heavy_before_it_is_used() -> None:
+    """`import provisioner` costs next to nothing; the names are there all the same."""
+    heavy = {"pandas", "pandera", "numpy", "httpx", "anyio", "starlette", "sqlite3", "asyncio"}
+    assert not loaded_after("import provisioner; dir(provisioner)") & heavy
+
+
 def test_a_check_waits_for_nothing_that_only_a_run_needs() -> None:
     """What validates a sheet loads no client, no mail library and no writer of workbooks."""
-    assert not loaded_after("import provisioner.pipeline") & {"httpx", "imaplib", "smtplib", "xlsxwriter"}
+    assert not loaded_after("import provisioner.checking") & {"httpx", "imaplib", "smtplib", "xlsxwriter"}
 
 
 def _sources() -> list[Path]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import running
 
-from provisioner import pipeline
+from provisioner import record
 from provisioner.errors import (
     JournalError,
     KeyRefusedError,
@@ -392,7 +392,7 @@ def test_trouble_with_the_journal_while_files_are_refreshed_ends_the_run_gently(
         return write(*arguments)
 
     # No fault of the disk strikes this one moment by itself.
-    monkeypatch.setattr(pipeline, "write", failing)
+    monkeypatch.setattr(record, "write", failing)
     result = run(write_sheet(100), connection(service, rates=(Rate(40, 1.0),)), refresh=0.3)
     assert isinstance(result.stopped, JournalError)
     assert result.summary.statuses[Status.UNSENT] > 50

@@ -151,10 +151,10 @@ def run(
 def check(**options: Any) -> None:
     """Validate each SHEET. Nothing is sent, and no key is needed. Use - for a SHEET from standard input."""
     with explained(verbose=options["verbose"]):
-        from provisioner import pipeline
+        from provisioner import checking
 
         def work(sheet: SheetOptions, listener: Listener) -> Awaitable[RunResult]:
-            return pipeline.check(sheet, listener, next_command=_command_for(options, checking=True))
+            return checking.check(sheet, listener, next_command=_command_for(options, checking=True))
 
         _work_through(options, work, checking=True)
 

@@ -85,15 +85,14 @@ class Delivery:
         """
         self._stop_signal.on_set(self._stop_sending)
         async with anyio.create_task_group() as group:
-            self._group = group
             group.start_soon(self._refresh_files)
-            with self._stop_signal.on_interrupt(self._interrupted):
-                try:
-                    await self._work(plan, held_back)
-                except LimiterClosedError:
-                    pass
-                except StoppedError as error:
-                    self._stop_signal.set(error)
+            group.start_soon(self._heed_interruptions, group.cancel_scope)
+            try:
+                await self._work(plan, held_back)
+            except LimiterClosedError:
+                pass
+            except StoppedError as error:
+                self._stop_signal.set(error)
             group.cancel_scope.cancel()
 
     async def _work(self, plan: WorkPlan, held_back: Sequence[Job]) -> None:
@@ -172,19 +171,18 @@ class Delivery:
         if not isinstance(reason, InterruptedRunError | PaymentRequiredError | SameFailureError):
             self._context.limiter.close(Priority.QUERY)
 
-    def _interrupted(self, times: int) -> None:
-        if times == 1:
-            self._group.start_soon(self._stop_polling_later)
-        else:
-            self._group.cancel_scope.cancel()
-
-    async def _stop_polling_later(self) -> None:
+    async def _heed_interruptions(self, scope: anyio.CancelScope) -> None:
+        """After the first, stop polling when the grace is over; after the second, stop at once."""
+        await self._stop_signal.interrupted.wait()
         self._context.listener.note(
             f"Stopping: nothing more is sent; tasks in flight are followed for {self._options.grace:g} seconds. "
             "Press Ctrl-C again to stop at once."
         )
-        await anyio.sleep(self._options.grace)
+        with anyio.move_on_after(self._options.grace):
+            await self._stop_signal.interrupted_again.wait()
         self._context.limiter.close(Priority.QUERY)
+        await self._stop_signal.interrupted_again.wait()
+        scope.cancel()
 
     async def _refresh_files(self) -> None:
         """Replace the files every few seconds, less often where writing them takes long."""

@@ -22,14 +22,14 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.reason: StoppedError | None = None
-        self._interruptions = 0
+        self.interrupted, self.interrupted_again = anyio.Event(), anyio.Event()
         self._event = anyio.Event()
-        self._set_callbacks: list[Callable[[StoppedError], None]] = []
-        self._interrupt_callbacks: list[Callable[[int], None]] = []
+        self._callbacks: list[Callable[[StoppedError], None]] = []
+        self._scopes: list[anyio.CancelScope] = []
 
     def on_set(self, callback: Callable[[StoppedError], None]) -> None:
         """Have `callback` called with the first reason, as soon as there is one."""
-        self._set_callbacks.append(callback)
+        self._callbacks.append(callback)
 
     def set(self, reason: StoppedError) -> None:
         """Let no further create begin. Only the first reason counts."""
@@ -37,7 +37,7 @@ class StopSignal:
             return
         self.reason = reason
         self._event.set()
-        for callback in self._set_callbacks:
+        for callback in self._callbacks:
             callback(reason)
 
     def interrupt(self) -> None:
@@ -46,31 +46,28 @@ class StopSignal:
         Gently: nothing more is sent, and tasks in flight are polled for some seconds. The files are written in both
         cases.
         """
-        self._interruptions += 1
+        if self.interrupted.is_set():
+            self.interrupted_again.set()
+        self.interrupted.set()
         self.set(InterruptedRunError("The run was interrupted.", remedy="Run again to go on."))
-        for callback in list(self._interrupt_callbacks):
-            callback(self._interruptions)
+        for scope in self._scopes:
+            scope.cancel()
 
     async def wait(self) -> None:
         """Return when the run is told to stop."""
         await self._event.wait()
 
     @contextmanager
-    def on_interrupt(self, callback: Callable[[int], None]) -> Iterator[None]:
-        """Have `callback` called at each interruption inside, with its number: 1 for the first of the run."""
-        self._interrupt_callbacks.append(callback)
-        try:
-            yield
-        finally:
-            self._interrupt_callbacks.remove(callback)
-
-    @contextmanager
     def cancelling(self) -> Iterator[None]:
         """Cancel what is awaited inside as soon as the run is interrupted, or at once if it was before."""
-        with anyio.CancelScope() as scope, self.on_interrupt(lambda _: scope.cancel()):
-            if self._interruptions:
+        with anyio.CancelScope() as scope:
+            if self.interrupted.is_set():
                 scope.cancel()
-            yield
+            self._scopes.append(scope)
+            try:
+                yield
+            finally:
+                self._scopes.remove(scope)
 
 
 class FailureStreak:

@@ -560,7 +560,7 @@ def test_a_fault_of_the_programs_own_is_a_sentence(monkeypatch: pytest.MonkeyPat
     def fail(*_: object, **_more: object) -> None:
         raise KeyError(PASSWORD)
 
-    monkeypatch.setattr("provisioner.pipeline.check", fail)
+    monkeypatch.setattr("provisioner.checking.check", fail)
     done = CliRunner().invoke(main, ["check", "x.csv", *(["-v"] if verbose else [])])
     assert done.exit_code == exit_codes.STOPPED
     assert PASSWORD not in done.stderr

@@ -1,0 +1,185 @@
+"""The program as a library: what `import provisioner` offers. It prints nothing, asks nothing, handles no signals."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+import anyio
+
+from provisioner import checking, pipeline
+from provisioner.errors import SettingsError
+from provisioner.events import NullListener
+from provisioner.records import Rate
+from provisioner.settings import Connection, RunOptions, SheetOptions, VerifyOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from os import PathLike
+
+    from provisioner.events import Listener
+    from provisioner.result import RunResult
+    from provisioner.stages.stop_signal import StopSignal
+    from provisioner.summary import RunPreview
+
+
+class SheetKeywords(TypedDict, total=False):
+    """How a sheet is read. Each means what the command line's option of that name does."""
+
+    out: str | PathLike[str] | None
+    """The run folder; None puts it beside the sheet."""
+    schema: str | PathLike[str] | None
+    """A schema file in place of the built-in one."""
+    fill: Mapping[str, str]
+    """Column to value, for columns that are missing or blank: the command line's `--set`."""
+    generate_passwords: bool
+    encoding: str | None
+    """Of a text file, such as `cp1250`; None finds it."""
+    sheet: str | None
+    """Which sheet of a workbook; None takes the only one there is."""
+    by: str | None
+    """The column by whose values rows are counted, such as the client; None takes a column Client if there is one."""
+
+
+class RunKeywords(SheetKeywords, total=False):
+    """How a run goes about its rows. Durations in seconds."""
+
+    limit: int | None
+    """Send only the first rows, this many; None sends all."""
+    rate: str
+    """Requests at most, such as `5/s`, `200/min` or `5/s,200/min`; in place of the connection's own."""
+    workers: int
+    """Requests under way at most."""
+    task_timeout: float
+    """How long the service may take for one mailbox."""
+    stop_after: int
+    """Stop after this many failures in a row with one cause; 0 never stops."""
+    verify: bool | VerifyOptions
+    """Log in to the created mailboxes at the end."""
+
+
+def check(
+    sheet: str | PathLike[str], /, *, listener: Listener | None = None, **options: Unpack[SheetKeywords]
+) -> RunResult:
+    """Read and validate a sheet and write the files of its run folder. Nothing is sent, and no key is needed.
+
+    It may be called anywhere, in a notebook too; it returns when it is done. Raises UnusableError and StoppedError.
+    """
+    work = partial(checking.check, _sheet_options(sheet, **options), listener or NullListener())
+    if not _in_event_loop():
+        return anyio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(anyio.run, work).result()
+
+
+def run(
+    sheet: str | PathLike[str],
+    connection: Connection,
+    /,
+    *,
+    listener: Listener | None = None,
+    **options: Unpack[RunKeywords],
+) -> RunResult:
+    """Create the sheet's mailboxes, without asking first, and return when all is done. For scripts.
+
+    Ctrl-C raises KeyboardInterrupt after the files are written. Raises as `run_async` does, and SettingsError inside a
+    running event loop.
+    """
+    if _in_event_loop():
+        raise SettingsError(
+            "run() cannot be called inside a running event loop, such as that of a notebook.",
+            remedy="Write: result = await provisioner.run_async(…)",
+        )
+    return anyio.run(partial(run_async, sheet, connection, listener=listener, **options))
+
+
+async def run_async(
+    sheet: str | PathLike[str],
+    connection: Connection,
+    /,
+    *,
+    listener: Listener | None = None,
+    confirm: Callable[[RunPreview], Awaitable[bool]] | None = None,
+    stop_signal: StopSignal | None = None,
+    **options: Unpack[RunKeywords],
+) -> RunResult:
+    """Create the sheet's mailboxes in the running event loop, asyncio's or Trio's, in any thread.
+
+    `listener` hears what happens, in the event loop. `confirm` is awaited before anything is sent; unless it returns
+    True, nothing is. `stop_signal` stops the run when its `interrupt` is called. Cancelling the call is an interruption
+    too: both files are written before it ends, and the next run goes on from there.
+
+    Trouble with the service ends the run early and is told in the result's `stopped`. Raises UnusableError if the run
+    cannot begin, and FilesError or JournalError if its outcome cannot be recorded.
+    """
+    given: dict[str, Any] = {**options}
+    rate, verify = given.pop("rate", None), given.pop("verify", False)
+    names = ("limit", "workers", "task_timeout", "stop_after")
+    how: dict[str, Any] = {name: given.pop(name) for name in names if name in given}
+    if verify:
+        how["verify"] = verify if isinstance(verify, VerifyOptions) else VerifyOptions()
+    if rate is not None:
+        connection = replace(connection, rates=_rates(rate))
+    return await pipeline.run(
+        _sheet_options(sheet, **given),
+        RunOptions(**how),
+        lambda _: nullcontext(connection),
+        listener or NullListener(),
+        confirm=confirm,
+        stop_signal=stop_signal,
+    )
+
+
+@contextmanager
+def sandbox(*, state: str | PathLike[str] | None = None) -> Iterator[Connection]:
+    """Start a stand-in for the service on this computer, for practice and tests; nothing costs money.
+
+    `state` is a file in which it remembers its mailboxes; with None it forgets them at the end.
+    """
+    from provisioner.sandbox.options import SandboxOptions  # noqa: PLC0415 - a server is loaded only to practise
+    from provisioner.sandbox.server import serve  # noqa: PLC0415
+
+    with serve(SandboxOptions(state=Path(state) if state is not None else None)) as running:
+        yield Connection(api_url=running.url, api_key=running.api_key, practice=True)
+
+
+def _sheet_options(
+    path: str | PathLike[str],
+    *,
+    out: str | PathLike[str] | None = None,
+    schema: str | PathLike[str] | None = None,
+    fill: Mapping[str, str] | None = None,
+    generate_passwords: bool = False,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    by: str | None = None,
+) -> SheetOptions:
+    return SheetOptions(
+        sheet=Path(path),
+        out=Path(out) if out is not None else None,
+        schema=Path(schema) if schema is not None else None,
+        fill=fill or {},
+        generate_passwords=generate_passwords,
+        encoding=encoding,
+        sheet_name=sheet,
+        by=by,
+    )
+
+
+def _rates(text: str) -> tuple[Rate, ...]:
+    try:
+        return tuple(Rate.parse(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingsError(f"{error}.") from None
+
+
+def _in_event_loop() -> bool:
+    try:
+        anyio.get_current_task()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""The record of one sheet: its journal and the files beside it, kept in step with what happens."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.to_thread import run_sync
+
+from provisioner import run_folder
+from provisioner.journal import Journal
+from provisioner.result import RunResult, write_report
+from provisioner.stages.write import set_aside_edited, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from provisioner.events import Listener
+    from provisioner.records import Resources
+    from provisioner.run_folder import RunFolder
+    from provisioner.stages.prepare import PreparedSheet
+    from provisioner.stages.reconcile import WorkPlan
+
+    Clock = Callable[[], float]
+    NextCommand = Callable[[RunResult], str]
+
+
+def no_command(_: RunResult) -> str:
+    """Name no command in the report."""
+    return ""
+
+
+@contextmanager
+def open_journal(folder: RunFolder, warnings: list[str]) -> Iterator[Journal]:
+    """The journal of a run folder that no other run works in. Adds to `warnings`; raises RunFolderError."""
+    with run_folder.hold(folder, warnings.append), closing(Journal(folder.journal)) as journal:
+        yield journal
+
+
+class Record:
+    """Keeps the run folder in step with one sheet, and tells the listener what people should know of it."""
+
+    def __init__(self, prepared: PreparedSheet, journal: Journal, listener: Listener) -> None:
+        self.prepared = prepared
+        self._journal = journal
+        self._listener = listener
+
+    async def begin(self, warnings: Sequence[str], service: str | None = None) -> None:
+        """Claim the journal for a service, and set corrections aside that nobody ran. Raises RunFolderError.
+
+        `warnings` came up when the folder was opened.
+        """
+
+        def begin() -> Path | None:
+            self._first_event = self._journal.latest_event()
+            if service is not None:
+                self._journal.belong_to(service)
+            kept = set_aside_edited(self._journal, self.prepared.folder, sheet=self.prepared.options.sheet)
+            self.prepared.remember(self._journal)
+            return kept
+
+        self._tell(warnings)
+        self._tell_kept(await run_sync(begin))
+
+    async def reconcile(self, resources: Resources | None, wall_clock: Clock, *, checking: bool = False) -> WorkPlan:
+        """Compare the sheet with the journal, and bring the journal in step. Raises JournalError."""
+        now = anyio.current_time()
+
+        def since(sent_at: float | None) -> float:
+            # A clock that was set back must not make a row wait for longer than one that was sent just now.
+            return now - max(0.0, wall_clock() - sent_at if sent_at is not None else 0.0)
+
+        work = partial(self.prepared.reconcile, self._journal, resources, since, checking=checking)
+        plan, notes = await run_sync(work)
+        self._tell(notes)
+        return plan
+
+    async def write(self) -> None:
+        """Replace both files by what the journal says now, cancelled or not. Raises FilesError, JournalError."""
+        with anyio.CancelScope(shield=True):
+            self._tell_kept(await run_sync(write, self._journal, self.prepared.sheet, self.prepared.folder))
+
+    async def report(
+        self,
+        result: RunResult,
+        next_command: NextCommand,
+        *,
+        finished_at: float,
+        paused: Sequence[tuple[float, float, str]] = (),
+    ) -> None:
+        """Write the page. It shows only what the other files hold, so a run does not fail because of it."""
+
+        def report() -> str:
+            return write_report(
+                result,
+                self._journal,
+                command=next_command(result),
+                after=self._first_event,
+                paused=paused,
+                finished_at=finished_at,
+            )
+
+        if note := await run_sync(report):
+            self._tell([note])
+
+    def _tell(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            self._listener.note(note)
+
+    def _tell_kept(self, kept: Path | None) -> None:
+        if kept is not None:
+            note = f"failures.csv held corrections that are not done and not in the new one: it is kept as {kept}."
+            self._tell([f"{note} Run it too."])

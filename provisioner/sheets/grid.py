@@ -113,8 +113,9 @@ class Grid:
         self.hidden_columns.append(columns)
 
     def merge(self, area: Area) -> None:
-        """Note merged cells, of which the first alone holds what all of them show."""
+        """Note merged cells, of which the first alone holds what all of them show. Raises SheetError."""
         self._merged.append(area)
+        self._budget.check_areas(len(self._merged))
 
     def records(self) -> Iterator[Record]:
         """The rows, all as wide as the widest, with each cell's kind where it is not plain text. Raises SheetError."""

@@ -25,10 +25,10 @@ class Budget:
     """What reading one workbook may still take. Each method raises SheetError when there is not enough left."""
 
     def __init__(self, file_size: int) -> None:
-        self._bytes = (32 << 20) + 200 * file_size
-        self._elements = 500_000 + 3 * file_size // 2
+        self._bytes = (32 << 20) + 100 * file_size
+        self._tags = 1_000_000 + 3 * file_size
         self._characters = (16 << 20) + 20 * file_size
-        self._rows = 20_000 + file_size // 4
+        self._rows = 20_000 + file_size // 8
         self._cells = 1_000_000 + 4 * file_size
 
     def check_declared(self, size: int) -> None:
@@ -42,10 +42,10 @@ class Budget:
         if self._bytes < 0:
             raise _unpacks_too_far()
 
-    def take_elements(self, count: int) -> None:
-        """Count XML elements, of which a cell takes two or three."""
-        self._elements -= count
-        if self._elements < 0:
+    def take_tags(self, count: int) -> None:
+        """Count XML tags, of which a cell has between three and six."""
+        self._tags -= count
+        if self._tags < 0:
             raise _unpacks_too_far()
 
     def take_text(self, text: str) -> None:
@@ -64,6 +64,11 @@ class Budget:
                 "more than a file of this size holds.",
                 remedy=_REMEDY,
             )
+
+    def check_areas(self, count: int) -> None:
+        """Refuse a sheet with more merged areas than it may have rows."""
+        if count > self._rows:
+            raise _unpacks_too_far()
 
 
 def refuse_sheets(count: int) -> None:

@@ -67,7 +67,7 @@ class _Content:
         self._in_paragraph = False
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if self._skipped or tag in _SKIPPED or self._is_beside_text(tag):
+        if self._skipped or tag in _SKIPPED:
             self._skipped += 1
         elif self._cell is not None:
             self._start_text(tag, attributes)
@@ -101,10 +101,6 @@ class _Content:
         elif tag == "table:table":
             self._grid = None
 
-    def _is_beside_text(self, tag: str) -> bool:
-        """Whether it is something in a cell that is no text of it, such as a picture or a table of its own."""
-        return self._cell is not None and not self._in_paragraph and tag != "text:p"
-
     def _start_table(self, attributes: dict[str, str]) -> None:
         grid = self._grid = Grid(self._budget)
         visible = attributes.get("table:style-name") not in self._hidden_styles
@@ -132,6 +128,8 @@ class _Content:
             if self._paragraphs:
                 self._texts.add("\n")
             self._paragraphs += 1
+        elif not self._in_paragraph:  # A picture, or a table of its own.
+            self._skipped = 1
         elif tag == "text:s":
             self._texts.add(" " * min(_count(attributes, "text:c"), _MOST_BLANKS))
         elif tag in _INLINE:

@@ -63,29 +63,21 @@ class Package:
                 self._feed(file, handler)
 
     def _feed(self, file: IO[bytes], handler: Handler) -> None:
-        elements = 0
-
-        def start(tag: str, attributes: dict[str, str]) -> None:
-            nonlocal elements
-            elements += 1
-            handler.start(tag, attributes)
-
         parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartDoctypeDeclHandler = _refuse_doctype
-        parser.StartElementHandler = start
+        parser.StartElementHandler = handler.start
         parser.EndElementHandler = handler.end
         parser.CharacterDataHandler = handler.text
         fed = 0
         while not handler.done:
             piece = file.read(_PIECE)
+            self._budget.take_bytes(len(piece))
+            self._budget.take_tags(piece.count(b"<"))
             parser.Parse(piece, not piece)
             if not piece:
                 break
             fed += len(piece)
-            self._budget.take_bytes(len(piece))
-            self._budget.take_elements(elements)
-            elements = 0
             if fed - parser.CurrentByteIndex > _LONGEST_TAG:
                 raise damaged(ValueError("a tag of more than a megabyte"))
 

@@ -58,7 +58,7 @@ def _page(book: xlrd.Book, number: int, budget: Budget) -> Page:
     book.unload_sheet(number)
     grid = Grid(budget)
     for row in range(sheet.nrows):
-        budget.take_elements(1 + sheet.row_len(row))
+        budget.take_tags(1 + sheet.row_len(row))
         info = sheet.rowinfo_map.get(row)
         grid.begin_row(row + 1, hidden=info is not None and bool(info.hidden))
         for position, (kind, value) in enumerate(zip(sheet.row_types(row), sheet.row_values(row), strict=True)):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +21,7 @@ from provisioner.service import Service
 from provisioner.service.rate_limiter import RateLimiter
 from provisioner.sheets import escape_controls, escape_formula, replace_file, write_table
 from provisioner.sheets.text_workbook import text_workbook
+from provisioner.stages.by_column import find_column, value_of
 from provisioner.stages.find_passwords import find_password, read_passwords
 from provisioner.stages.mail_servers import remember_servers, remembered_servers
 
@@ -56,6 +59,8 @@ UNKNOWN_ADDRESS: Final = "the full address is not known; run the sheet again"
 EXISTED: Final = "it existed before this run, so its password may be another"
 APOSTROPHE: Final = "the apostrophe before the password is not part of it"
 KINDS: Final = (".csv", ".xlsx")
+LONGEST_NAME: Final = 50
+"""Characters of a value in a file's name, whose greatest length is 255 bytes on most systems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +121,17 @@ async def write_credentials(
     connect: Connect,
     listener: Listener,
     *,
+    by: str | None = None,
     sheets: Sequence[Path] = (),
     schema_file: Path | None = None,
     force: bool = False,
 ) -> WrittenCredentials:
     """Write what a client is to be given of a run, named by its folder or its sheet.
 
-    `into` ends in .csv or .xlsx; None is credentials.csv in the run folder. Only its owner may read it, and a file
-    that is there is replaced only with `force`. `connect` says where the service is; it is asked for the mail servers
-    if the run does not know them. `sheets` hold the passwords; without any, the sheet of the latest run does.
+    `into` ends in .csv or .xlsx; None is credentials.csv in the run folder. `by` names a column of the sheet: each of
+    its values gets a file of its own, whose name ends in the value. Only its owner may read a file, and one that is
+    there is replaced only with `force`. `connect` says where the service is; it is asked for the mail servers if the
+    run does not know them. `sheets` hold the passwords; without any, the sheet of the latest run does.
 
     Raises UnusableError, StoppedError, and FilesError if a file cannot be written.
     """
@@ -132,14 +139,15 @@ async def write_credentials(
     target = folder.path / "credentials.csv" if into is None else into
     if target.suffix.lower() not in KINDS:
         raise SettingsError(f"{target} is neither a .csv nor an .xlsx file.", remedy="End its name with one of them.")
-    async with in_threads(_open(folder, listener.note)) as journal:
+    warnings: list[str] = []
+    async with in_threads(_open(folder, warnings.append)) as journal:
         servers = await run_sync(remembered_servers, journal)
         if servers is None:
             servers = await _ask_servers(folder, journal, connect, listener)
         known, notes = await run_sync(read_passwords, sheets, journal, schema_file)
-        for note in notes:
+        for note in (*warnings, *notes):
             listener.note(note)
-        return await run_sync(partial(_write, journal, known, servers, target, force=force))
+        return await run_sync(partial(_write, journal, known, servers, target, by=by, force=force))
 
 
 def find_credentials(
@@ -170,10 +178,17 @@ async def _ask_servers(folder: RunFolder, journal: Journal, connect: Connect, li
 
 
 def _write(
-    journal: Journal, known: Mapping[str, Sequence[Secret]], servers: MailServers, target: Path, *, force: bool
+    journal: Journal,
+    known: Mapping[str, Sequence[Secret]],
+    servers: MailServers,
+    target: Path,
+    *,
+    by: str | None,
+    force: bool,
 ) -> WrittenCredentials:
+    column = find_column(journal.record_rows(), by) if by is not None else None
     found, without = find_credentials(journal.record_rows(), known)
-    files = {target: found}
+    files = {target: found} if column is None else _divided(found, column, target)
     _refuse_existing(files, force=force)
     for path, mailboxes in files.items():
         _write_file(path, mailboxes, servers)
@@ -184,6 +199,32 @@ def _write(
         not_created=without,
         missing_servers=[name for name, server in (("SMTP", servers.smtp), ("IMAP", servers.imap)) if server is None],
     )
+
+
+def _divided(
+    mailboxes: Iterable[MailboxCredentials], column: str, target: Path
+) -> dict[Path, list[MailboxCredentials]]:
+    """The mailboxes by file: one for each value of a column, in the order in which the values come."""
+    by_value: dict[str, list[MailboxCredentials]] = {}
+    for mailbox in mailboxes:
+        by_value.setdefault(value_of(mailbox.row, column), []).append(mailbox)
+    names: dict[str, str] = {}
+    for value in by_value:
+        # Some systems take names that differ in case alone for one.
+        name = wanted = safe_name(value) or f"without {safe_name(column)}"
+        number = 1
+        while name.casefold() in names:
+            number += 1
+            name = f"{wanted} ({number})"
+        names[name.casefold()] = name
+    files = [target.with_name(f"{target.stem}-{name}{target.suffix}") for name in names.values()]
+    return dict(zip(files, by_value.values(), strict=True))
+
+
+def safe_name(text: str) -> str:
+    """`text` as part of a file's name on every system: letters, digits, and blanks, dots and hyphens between them."""
+    plain = unicodedata.normalize("NFC", text)
+    return re.sub(r"[^\w .-]+", "-", plain)[:LONGEST_NAME].strip(" .-")
 
 
 def _refuse_existing(paths: Iterable[Path], *, force: bool) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 import stat
 import sys
 from typing import TYPE_CHECKING, Any
@@ -10,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import running
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
 from provisioner.cli import main
-from provisioner.credentials import EXISTED, UNKNOWN_ADDRESS, UNKNOWN_PASSWORD, find_credentials
+from provisioner.credentials import EXISTED, UNKNOWN_ADDRESS, UNKNOWN_PASSWORD, find_credentials, safe_name
 from provisioner.journal import JournalRow, password_check
 from provisioner.records import LoginState, RowId, Status
 from provisioner.secret import Secret
@@ -218,3 +222,54 @@ def test_the_state_of_the_log_in_is_the_worse_of_both() -> None:
     cases = [row(Status.CREATED, imap=imap, smtp=smtp) for imap, smtp in states]
     found, _ = find_credentials([*cases, row(Status.CREATED)], {})
     assert [each.login for each in found] == ["ok", "refused", "unreachable", ""]
+
+
+def test_each_client_gets_a_file(sandbox: Any, connection: Any, listener: Any, tmp_path: Path, call: Any) -> None:
+    """Every mailbox is in the file of its own client and in no other, whatever the clients are called."""
+    clients = ["Hartwell & Sons, Ltd.", "../../etc/passwd", "", "Zoë", "ACME", "acme", "CON", "a\nb", "=cmd", "Zoë "]
+    sheet = tmp_path / "acme.csv"
+    with sheet.open("w", newline="", encoding="utf-8") as file:
+        rows = [[f"user{n}", "101", "201", PASSWORD, client] for n, client in enumerate(clients)]
+        csv.writer(file).writerows([["email", "domain", "relay_server", "password", "Client"], *rows])
+    running.run(sheet, connection(sandbox(**FAST)), listener)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    assert call(sheet, "--by", "client", "-o", folder / "for.csv").exit_code == 0
+    assert {path.name: [row["address"].split("@")[0] for row in table(path)] for path in folder.iterdir()} == {
+        "for-Hartwell - Sons- Ltd.csv": ["user0"],
+        "for-etc-passwd.csv": ["user1"],
+        "for-without Client.csv": ["user2"],
+        "for-Zoë.csv": ["user3", "user9"],
+        "for-ACME.csv": ["user4"],
+        "for-acme (2).csv": ["user5"],
+        "for-CON.csv": ["user6"],
+        "for-a-b.csv": ["user7"],
+        "for-cmd.csv": ["user8"],
+    }
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    (folder / "for-CON.csv").unlink()
+    assert call(sheet, "--by", "Client", "-o", folder / "for.csv").exit_code == 2
+    assert not (folder / "for-CON.csv").exists(), "all or none of them"
+    assert call(sheet, "--by", "Client", "-o", folder / "for.csv", "--force").exit_code == 0
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_column_that_the_sheet_lacks_is_told(
+    sandbox: Any, connection: Any, listener: Any, write_sheet: Any, call: Any
+) -> None:
+    """With the columns that there are."""
+    sheet = write_sheet(1)
+    running.run(sheet, connection(sandbox(**FAST)), listener)
+    said = call(sheet, "--by", "Client")
+    assert said.exit_code == 2
+    assert "The sheet has no column Client." in said.stderr
+    assert "relay_server" in said.stderr
+
+
+@given(st.text(max_size=200))
+def test_a_files_name_is_safe(text: str) -> None:
+    """No separator, no leading or trailing dot, nothing that a system reserves, and short enough."""
+    name = safe_name(text)
+    assert not re.search(r"[/\\\\:*?\"<>|\x00-\x1f\x7f-\x9f\u2028\u202e]", name)
+    assert name == name.strip(" .")
+    assert len(name.encode()) <= 200

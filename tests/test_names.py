@@ -133,7 +133,7 @@ def test_a_failures_file_with_names_goes_back_in(sandbox: Any, run: Any, write_s
     sheet = write_sheet(rows(("ann", "acme-mial.example"), ("bob", "acme-mail.example")))
     run(sheet, service)
     failures = sheet.parent / "acme-run" / "failures.csv"
-    failures.write_text(failures.read_text("utf-8-sig").replace("ann,acme-mial", "ann,acme-mail"), "utf-8")
+    failures.write_text(failures.read_text("utf-8-sig").replace('"ann","acme-mial', '"ann","acme-mail'), "utf-8")
     assert run(failures, service).summary.statuses == {Status.CREATED: 2}
     assert [line["sheet_row"] for line in read_csv(failures.parent / "results.csv")] == ["2", "3"]
     assert run(sheet, service).summary.statuses == {Status.CREATED: 2}

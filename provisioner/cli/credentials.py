@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="File to write, .csv or .xlsx.  [default: credentials.csv in the run folder]",
 )
+@click.option("--by", metavar="COLUMN", help="One file for each value of this column of the sheet, such as Client.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @click.option(
     "--sheet",
@@ -45,9 +46,16 @@ if TYPE_CHECKING:
 @service_options
 @verbose_option
 def credentials(
-    *, run: Path, output: Path | None, force: bool, sheets: tuple[Path, ...], schema: Path | None, **options: Any
+    *,
+    run: Path,
+    output: Path | None,
+    by: str | None,
+    force: bool,
+    sheets: tuple[Path, ...],
+    schema: Path | None,
+    **options: Any,
 ) -> None:
-    """Write what a client is to be given: the address and password of every mailbox of RUN, and the mail servers.
+    """Write the addresses, passwords and mail servers of RUN, to hand to a client.
 
     RUN is a run folder, or the sheet beside it. The file holds passwords, so it can be read by you alone. In a CSV file
     an apostrophe stands before a password that a spreadsheet would take for a formula; an .xlsx file needs none.
@@ -58,7 +66,7 @@ def credentials(
         from provisioner import console
         from provisioner.credentials import write_credentials
 
-        work = partial(write_credentials, schema_file=schema, sheets=sheets, force=force)
+        work = partial(write_credentials, by=by, schema_file=schema, sheets=sheets, force=force)
         written = anyio.run(partial(work, run, output, _connector(options), listener))
         console.show_credentials(written)
     raise SystemExit(ROWS_LEFT if written.without_password else DONE)

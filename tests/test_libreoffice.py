@@ -1,0 +1,105 @@
+"""The way of a failures file through a real spreadsheet program: the same values, or refused, never others."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any
+
+import libreoffice
+import pytest
+import running
+
+from provisioner.sheets import replace_file, write_table
+from provisioner.sheets.text_workbook import text_workbook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(libreoffice.is_missing(), reason=libreoffice.ABSENT),
+]
+
+FAST = {"latency": 0.02, "latency_spread": 0.0}
+FAULT, FIXED = "nobody at all", "replies@example.com"
+PASSWORDS = {
+    "semicolon": "Ab;cdef-1!;2",
+    "comma": "Ab,cdef-1!,2",
+    "both": "Ab;cd,ef-1!",
+    "quotes": 'Ab"cdef"-1!',
+    "quote": '"Abcdef-1!',
+    "apostrophe": "'Abcdef-1!",
+    "equals": "=Equals-Only14!",
+    "plus": "+Plus-Only14!",
+    "minus": "-Minus-Only14!",
+    "at": "@At-Only14!",
+    "formula": '=HYPERLINK("http://x.example/Ab1";"!")',
+    "number": "1E5-Abcdef",
+    "date": "4-Mar-2026Ab",
+    "spaces": "Ab  cdef  -1!",
+    "foreign": "Pässwörd-漢字-1A",
+}
+"""By username, what a spreadsheet program might split, change or run."""
+USERNAMES = ("007", "1E5", "4-Mar", "1.10", "00123", "3e3", "123456789012345678901", "true", "2026-03-01")
+"""What it takes for a number or a date."""
+NOTES = ("\0=1+1", '=HYPERLINK("http://x.example")', "a\tb;c,d", "two\nlines", "\x0b@SUM(1)", "'=1", "[U+0000]")
+
+
+def sheet_of(path: Path) -> dict[str, str]:
+    """Write a sheet of which every row breaks a rule; returns its passwords by username."""
+    wanted = {**PASSWORDS, **dict.fromkeys(USERNAMES, "Sheet-Pass-77!")}
+    header = ["Note", "Email", "Domain", "Relay Server", "Password", "Reply To", "Client"]
+    rows = [
+        [NOTES[number % len(NOTES)], name, "101", "201", password, FAULT, "Hartwell; Sons, Ltd."]
+        for number, (name, password) in enumerate(wanted.items())
+    ]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return wanted
+
+
+@pytest.mark.parametrize("trips", [1, 2, 3])
+def test_no_value_comes_back_changed(sandbox: Any, connection: Any, listener: Any, tmp_path: Path, trips: int) -> None:
+    """However often failures.csv is opened and saved, what is sent is what the sheet says; the rest is refused."""
+    service = sandbox(**FAST)
+    wanted = sheet_of(tmp_path / "acme.csv")
+    running.run(tmp_path / "acme.csv", connection(service), listener)
+    failures = tmp_path / "acme-run" / "failures.csv"
+    for _ in range(trips):
+        libreoffice.edit(failures, {FAULT: FIXED})
+    running.run(failures, connection(service), listener)
+    sent = {made.username: made.password for made in service.state.mailboxes if made.task_id}
+    assert sent.items() <= wanted.items()
+    assert {made.reply_to for made in service.state.mailboxes if made.task_id} <= {FIXED}
+    if trips == 1:
+        assert sent.keys() >= PASSWORDS.keys()
+
+
+BEFORE = ["", " ", "\u00a0", "\u200b", "\ufeff", "\ud800", *map(chr, (0, 1, 9, 10, 11, 13, 31, 127, 133))]
+FORMULAS = ["=1+1", "+1+1", "-1+1", "@SUM(1)", '=HYPERLINK("http://x.example")', "\uff1d1+1"]
+
+
+def test_no_cell_that_is_written_is_run(tmp_path: Path) -> None:
+    """A formula stays text, whatever stands before its sign, in CSV files and in workbooks."""
+    written = [[before + formula for formula in FORMULAS] for before in BEFORE]
+    header = [f"column {number}" for number in range(len(FORMULAS))]
+    write_table(tmp_path / "results.csv", header, written)
+    replace_file(tmp_path / "client.xlsx", text_workbook("Mailboxes", header, written))
+    for path in tmp_path.iterdir():
+        understood = [cell for cell in libreoffice.cells(path) if cell.text]
+        assert len(understood) == (len(BEFORE) + 1) * len(FORMULAS)
+        assert {(cell.kind, cell.formula) for cell in understood} == {("string", None)}
+    bare = tmp_path / "bare.csv"
+    bare.write_bytes(b'"\0=1+1"\r\n')
+    assert libreoffice.cells(bare)[0].formula, "it is run where nothing is done about it"
+
+
+def test_a_workbook_of_credentials_shows_them_as_they_are(tmp_path: Path) -> None:
+    """Nothing becomes a number, a date or a formula, and nothing is added to a password."""
+    written = [*PASSWORDS.values(), *USERNAMES]
+    path = tmp_path / "client.xlsx"
+    replace_file(path, text_workbook("Mailboxes", ["password"], [[cell] for cell in written]))
+    understood = [cell for cell in libreoffice.cells(path) if cell.text]
+    assert [cell.text for cell in understood] == ["password", *written]
+    assert {(cell.kind, cell.formula) for cell in understood} == {("string", None)}

@@ -101,9 +101,9 @@ class Recorder:
     def note(self, sentence: str) -> None:
         self.heard.append(("note", sentence))
 
-    def all(self, kind: str) -> list[list[Any]]:
+    def all(self, kind: str) -> list[tuple[Any, ...]]:
         """What was told with each call of one kind, in order."""
-        return [told for name, *told in self.heard if name == kind]
+        return [tuple(told) for name, *told in self.heard if name == kind]
 
 
 @pytest.fixture

@@ -70,7 +70,8 @@ def write_change(database: sqlite3.Connection, change: Change) -> None:
             database.execute(
                 "UPDATE rows SET status = ?, error = ?, finished_at = ?, maybe_sent = maybe_sent OR ?,"
                 " mailbox_id = coalesce(?, mailbox_id), address = coalesce(nullif(?, ''), address),"
-                " timeouts = timeouts + ? WHERE id = ?",
+                # A password that was never sent is not that of a mailbox which was there before.
+                " timeouts = timeouts + ?, password = iif(? AND sends = 0, NULL, password) WHERE id = ?",
                 (
                     status,
                     error,
@@ -79,6 +80,7 @@ def write_change(database: sqlite3.Connection, change: Change) -> None:
                     mailbox_id,
                     address,
                     status is Status.UNFINISHED,
+                    status is Status.EXISTS,
                     row_id,
                 ),
             )

@@ -21,7 +21,7 @@ OTHER_CREATE_PATH = "/mailbox/"
 
 def quoted(said: str) -> str:
     """The service's own sentence, to stand after a status."""
-    return f": {said}" if said else ""
+    return f": {said.removesuffix('.')}" if said else ""
 
 
 def key_refused(reply: Reply, said: str) -> KeyRefusedError:

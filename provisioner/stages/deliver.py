@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 WRITE_SHARE = 20
 """Refreshing the files takes at most one part in this many of the time, however long the sheet."""
 
+SETTLE_AFTER = 5.0
+"""Seconds, at least: a row that is refused or failed for a reason that the list may disprove is looked up when it is
+this old."""
 LONG_WAIT = 30.0
 """Seconds without anything to send after which the user is told what the run is waiting for."""
 
@@ -150,7 +153,9 @@ class Delivery:
             return []
         slowest = await anyio.to_thread.run_sync(self._context.journal.slowest, began)
         old_enough = max(self._options.look_up_after, min(3 * slowest, self._options.task_timeout))
-        wait = max(unconfirmed.since for unconfirmed in missing) + old_enough - anyio.current_time()
+        # Only a create that is sent again can cost money; whatever else is not there is not waited for so long.
+        soon_enough = min(old_enough, max(SETTLE_AFTER, 3 * slowest))
+        wait = max(one.since + (old_enough if one.resend else soon_enough) for one in missing) - anyio.current_time()
         if wait > 0:
             self._context.listener.paused(wait, f"{len(missing)} rows without a clear answer are looked up once more")
             with anyio.move_on_after(wait):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NO_ANSWER = "no clear answer came"
 LOOKED_UP = "looked up, and not there yet"
 NOT_LOOKED_UP = "could not be looked up"
+EXISTED = "it existed before this run, so its password may be another"
 READINGS = 2
 """How often a list is read that changed meanwhile."""
 
@@ -98,7 +99,8 @@ async def _finish_found(found: Sequence[tuple[Job, Mailbox]], context: RunContex
     changes = []
     for job, mailbox in found:
         status = Status.CREATED if job.maybe_sent or job.was_absent else Status.EXISTS
-        changes.append(Finished(job.row_id, status, context.wall_clock(), "", mailbox.id, mailbox.address or ""))
+        error = EXISTED if status is Status.EXISTS and job.keeps_password else ""
+        changes.append(Finished(job.row_id, status, context.wall_clock(), error, mailbox.id, mailbox.address or ""))
         context.listener.finished(status)
     await context.journal.record(*changes)
 
@@ -106,7 +108,7 @@ async def _finish_found(found: Sequence[tuple[Job, Mailbox]], context: RunContex
 def _error(unconfirmed: Unconfirmed, unclear: str | None) -> str:
     """Why a row is where it is: what the service said, and what the list did not."""
     looked = LOOKED_UP if unclear is None else f"{NOT_LOOKED_UP}: {unclear}"
-    return f"{unconfirmed.reason or NO_ANSWER}; {looked}"
+    return f"{unconfirmed.reason.removesuffix('.') or NO_ANSWER}; {looked}"
 
 
 class _Found:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from provisioner.stages.context import RunContext
 
 UNCLEAR = "sent, but no clear answer"
+EARLIER = "an earlier create had no clear answer"
 NOT_YET_LOOKED_UP = "not looked up before the run ended"
 LEAD = 0.05
 """Seconds: more than it takes to store an intent. A create is announced so long before its turn and no longer, since
@@ -119,6 +120,8 @@ class Submitter:
         is_ours = job.maybe_sent or job.was_absent
         status = Status.UNKNOWN if is_ours else Status.UNSENT
         if_absent = Status.UNKNOWN if job.maybe_sent else Status.REJECTED
+        if job.maybe_sent:
+            reason = f"{EARLIER}, and another one was refused: {reason}"
         since = anyio.current_time()
         await self._leave_unconfirmed(Unconfirmed(job, since, status, if_absent=if_absent, reason=reason))
 
@@ -129,5 +132,7 @@ class Submitter:
     async def _leave_unconfirmed(self, unconfirmed: Unconfirmed) -> None:
         """The status holds unless the service's list says better."""
         row_id, status = unconfirmed.job.row_id, unconfirmed.status
-        await self._journal.record(Finished(row_id, status, self._now(), f"{unconfirmed.reason}; {NOT_YET_LOOKED_UP}"))
+        await self._journal.record(
+            Finished(row_id, status, self._now(), f"{unconfirmed.reason.removesuffix('.')}; {NOT_YET_LOOKED_UP}")
+        )
         self.unconfirmed_rows.append(unconfirmed)

@@ -450,7 +450,7 @@ async def test_too_fast_holds_everyone_back_and_is_sent_again(
     wait = 0.5 if after == "0.5" else 1.0
     assert wait <= waited < wait + 1
     assert (counts.create, counts.retried, counts.throttled) == (2, 1, 1)
-    assert listener.all("paused") == [[wait, "the service asked us to slow down: Daily quota used up."]]
+    assert listener.all("paused") == [(wait, "the service asked us to slow down: Daily quota used up")]
 
 
 async def test_unavailable_holds_everyone_back_and_leaves_the_create_unknown(
@@ -458,8 +458,8 @@ async def test_unavailable_holds_everyone_back_and_leaves_the_create_unknown(
 ) -> None:
     """503 with Retry-After may come from a gateway behind which the create was carried out: it is not sent again."""
     running = server(reply(503, {"detail": "Try later."}, Retry_After="30"))
-    assert await create(connection(running.url), listener) == Lost("the service answered 503: Try later.")
-    assert listener.all("paused") == [[30.0, "the service is not available: Try later."]]
+    assert await create(connection(running.url), listener) == Lost("the service answered 503: Try later")
+    assert listener.all("paused") == [(30.0, "the service is not available: Try later")]
     assert len(running.requests) == 1
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from provisioner.settings import Connection
 
 
-def journal_row(number: int, email: str, status: Status) -> JournalRow:
+def journal_row(number: int, email: str, status: Status, *, sends: int = 1) -> JournalRow:
     place = number + 1
     return JournalRow(
         RowId(number),
@@ -40,7 +40,8 @@ def journal_row(number: int, email: str, status: Status) -> JournalRow:
         "",
         status=status,
         error="as it was",
-        sends=1,
+        sends=sends,
+        password=Secret("generated"),
     )
 
 
@@ -59,7 +60,8 @@ def unconfirmed(
 
 
 def job(number: int, email: str, maybe_sent: bool = False, was_absent: bool = False) -> Job:  # noqa: FBT001, FBT002 - short
-    return Job(RowId(number), Request(email, 101, 201, Secret("x"), None, None), maybe_sent, was_absent)
+    request = Request(email, 101, 201, Secret("generated"), None, None)
+    return Job(RowId(number), request, maybe_sent=maybe_sent, was_absent=was_absent, keeps_password=True)
 
 
 @pytest.fixture
@@ -76,7 +78,11 @@ def in_context(journal: Journal, listener: Any) -> Callable[..., Any]:
         if any(True for _ in journal.rows()):
             return anyio.run(go, function, to, things)
         jobs = [(thing, Status.UNSENT) if isinstance(thing, Job) else (thing.job, thing.status) for thing in things]
-        journal.apply_sheet(Written(journal_row(job.row_id, job.request.email, status)) for job, status in jobs)
+        rows = [
+            journal_row(job.row_id, job.request.email, status, sends=status is not Status.UNSENT)
+            for job, status in jobs
+        ]
+        journal.apply_sheet(map(Written, rows))
         return anyio.run(go, function, to, things)
 
     async def go(function: Callable[..., Any], to: Connection, things: Sequence[Unconfirmed | Job]) -> Any:
@@ -323,7 +329,7 @@ def test_a_mailbox_that_was_not_there_before_is_this_runs(
     ("status", "if_absent", "error"),
     [
         (Status.UNSENT, Status.REJECTED, "Conflict."),
-        (Status.UNKNOWN, Status.UNKNOWN, "Conflict.; looked up, and not there yet"),
+        (Status.UNKNOWN, Status.UNKNOWN, "Conflict; looked up, and not there yet"),
         (Status.UNKNOWN, Status.FAILED, "Conflict."),
     ],
 )
@@ -348,6 +354,16 @@ def test_what_is_there_before_a_run_is_not_sent(
     assert [(each.request.email, each.was_absent) for each in jobs] == [("joe", True)]
     assert {row.email: row.status for row in journal.rows()} == {"Jane": Status.EXISTS, "joe": Status.UNSENT}
     assert listener.all("finished") == [(Status.EXISTS,)]
+    kept = {row.email: row.password for row in journal.rows()}
+    assert kept == {"Jane": None, "joe": Secret("generated")}, "a password that was never sent is not the mailbox's"
+
+
+def test_a_password_that_may_not_be_the_mailboxs_is_marked(looked_up: Any, connection: Any) -> None:
+    """A generated password was sent, and the mailbox turns out to have existed: it is kept, and marked."""
+    with closing(Lists([[JANE]])) as server:
+        _, rows = looked_up(connection(server.url), unconfirmed(1, "jane", Status.FAILED, if_absent=Status.FAILED))
+    assert (rows["jane"].status, rows["jane"].password) == (Status.EXISTS, Secret("generated"))
+    assert rows["jane"].error == "it existed before this run, so its password may be another"
 
 
 def test_before_a_run_a_doubtful_list_holds_back_only_what_may_have_been_sent(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import anyio
 
 from provisioner import checking, pipeline
+from provisioner.concurrency import in_threads
 from provisioner.errors import SettingsError
 from provisioner.events import NullListener
 from provisioner.records import Rate
@@ -134,16 +135,36 @@ async def run_async(
     )
 
 
-@contextmanager
-def sandbox(*, state: str | PathLike[str] | None = None) -> Iterator[Connection]:
-    """Start a stand-in for the service on this computer, for practice and tests; nothing costs money.
+class sandbox:  # noqa: N801 - used like a function
+    """A stand-in for the service on this computer, for practice and tests: nothing costs money.
 
-    `state` is a file in which it remembers its mailboxes; with None it forgets them at the end.
+    Use it with `with`, or with `async with` in an event loop; either gives its Connection.
     """
+
+    def __init__(self, *, state: str | PathLike[str] | None = None) -> None:
+        """`state` is a file in which it remembers its mailboxes; with None it forgets them at the end."""
+        self._state = Path(state) if state is not None else None
+        self._stack, self._async_stack = ExitStack(), AsyncExitStack()
+
+    def __enter__(self) -> Connection:
+        return self._stack.enter_context(_serving(self._state))
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.close()
+
+    async def __aenter__(self) -> Connection:
+        return await self._async_stack.enter_async_context(in_threads(_serving(self._state)))
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._async_stack.aclose()
+
+
+@contextmanager
+def _serving(state: Path | None) -> Iterator[Connection]:
     from provisioner.sandbox.options import SandboxOptions  # noqa: PLC0415 - a server is loaded only to practise
     from provisioner.sandbox.server import serve  # noqa: PLC0415
 
-    with serve(SandboxOptions(state=Path(state) if state is not None else None)) as running:
+    with serve(SandboxOptions(state=state, keep_passwords=False)) as running:
         yield Connection(api_url=running.url, api_key=running.api_key, practice=True)
 
 

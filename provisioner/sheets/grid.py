@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from provisioner.sheets.delimited import Record
@@ -26,13 +25,6 @@ FORMULA: Final = "formula"
 """A formula that shows an error, or that was never calculated."""
 MERGED: Final = "merged"
 HIDDEN: Final = "hidden"
-
-SINCE_1900: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - a cell's date has no zone.
-SINCE_1904: Final = datetime(1904, 1, 1)  # noqa: DTZ001
-"""What a cell's date counts its days from, by the setting of its workbook."""
-
-# Spreadsheet programs keep 15 digits of a number, whatever was typed.
-_EXACT_BELOW: Final = 10**15
 
 
 class Area(NamedTuple):
@@ -144,26 +136,3 @@ class Grid:
             for place in places:
                 merged.setdefault(place, []).append(area)
         return merged
-
-
-def number_text(value: float) -> str:
-    """A number as a spreadsheet shows it without a format: 101 for 101.0."""
-    if abs(value) >= _EXACT_BELOW:
-        return f"{value:.15G}"
-    return str(int(value)) if value == int(value) else repr(value)
-
-
-def date_text(origin: datetime, value: float) -> str:
-    """The date, the time, or both, that is so many days after the origin of the workbook's dates."""
-    try:
-        moment = origin + timedelta(seconds=round(value * 86_400))
-    except OverflowError:  # No spreadsheet program shows it as a date either.
-        return number_text(value)
-    if 0 <= value < 1:
-        return str(moment.time())
-    return str(moment.date()) if value == int(value) else str(moment)
-
-
-def plain_text(text: str) -> str:
-    """A text with LF for whatever breaks its lines."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")

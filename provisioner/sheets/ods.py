@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from provisioner.sheets.grid import DATE, ERROR, FORMULA, NUMBER, TRUTH, Area, Grid, Page, number_text
+from provisioner.sheets.formats import number_text
+from provisioner.sheets.grid import DATE, ERROR, FORMULA, NUMBER, TRUTH, Area, Grid, Page
 from provisioner.sheets.limits import Budget, refuse_sheets
 from provisioner.sheets.package import Package, Texts
 
@@ -14,7 +15,6 @@ _NAMESPACE: Final = "urn:oasis:names:tc:opendocument:xmlns:"
 _UNSEEN: Final = ("collapse", "filter")
 _SKIPPED: Final = {"table:shapes", "table:dde-links", "table:tracked-changes", "office:forms", "office:annotation"}
 """Elements whose tables and texts are not those of the sheet."""
-_BLANKS: Final = re.compile("[ \t\r\n]+")
 _ERROR: Final = re.compile(r"Err:[0-9]+|#(?:REF!|N/A|NAME\?|VALUE!|DIV/0!|NUM!|NULL!)")
 _MOST_REPEATED: Final = 1 << 32
 _MOST_BLANKS: Final = 1 << 16
@@ -84,7 +84,7 @@ class _Content:
 
     def text(self, text: str) -> None:
         if self._in_paragraph and not self._skipped:
-            self._texts.add(_BLANKS.sub(" ", text))
+            self._texts.add(text)
 
     def end(self, tag: str) -> None:
         if self._skipped:

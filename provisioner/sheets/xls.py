@@ -8,20 +8,16 @@ from typing import Final
 import xlrd
 
 from provisioner.errors import SheetError
-from provisioner.sheets.grid import (
-    DATE,
-    ERROR,
-    NUMBER,
+from provisioner.sheets.formats import (
     SINCE_1900,
     SINCE_1904,
-    TRUTH,
-    Area,
-    Grid,
-    Page,
     date_text,
+    is_percent,
     number_text,
+    percent_text,
     plain_text,
 )
+from provisioner.sheets.grid import DATE, ERROR, NUMBER, TRUTH, Area, Grid, Page
 from provisioner.sheets.kinds import damaged, xls_stream
 from provisioner.sheets.limits import Budget, refuse_sheets
 
@@ -61,8 +57,8 @@ def _page(book: xlrd.Book, number: int, budget: Budget) -> Page:
         budget.take_tags(1 + sheet.row_len(row))
         info = sheet.rowinfo_map.get(row)
         grid.begin_row(row + 1, hidden=info is not None and bool(info.hidden))
-        for position, (kind, value) in enumerate(zip(sheet.row_types(row), sheet.row_values(row), strict=True)):
-            grid.put(position, *_shown(kind, value, book.datemode))
+        for position, cell in enumerate(sheet.row(row)):
+            grid.put(position, *_shown(book, cell))
         grid.end_row()
     for position in sorted(sheet.colinfo_map):
         if sheet.colinfo_map[position].hidden:
@@ -72,18 +68,20 @@ def _page(book: xlrd.Book, number: int, budget: Budget) -> Page:
     return Page(sheet.name, sheet.visibility == 0, lambda _: grid)
 
 
-def _shown(kind: int, value: object, datemode: int) -> tuple[str, str | None]:
+def _shown(book: xlrd.Book, cell: xlrd.sheet.Cell) -> tuple[str, str | None]:
     """What a cell shows, and its kind."""
+    value = cell.value
     if isinstance(value, str):
         return plain_text(value), None
-    assert isinstance(value, int | float)
-    if kind == xlrd.XL_CELL_ERROR:
+    if cell.ctype == xlrd.XL_CELL_ERROR:
         return xlrd.error_text_from_code.get(int(value), "#ERROR!"), ERROR
-    if kind == xlrd.XL_CELL_BOOLEAN:
+    if cell.ctype == xlrd.XL_CELL_BOOLEAN:
         return ("TRUE" if value else "FALSE"), TRUTH
-    if kind == xlrd.XL_CELL_DATE:
-        return date_text(SINCE_1904 if datemode else SINCE_1900, value), DATE
-    return number_text(value), NUMBER
+    if cell.ctype == xlrd.XL_CELL_DATE:
+        return date_text(SINCE_1904 if book.datemode else SINCE_1900, value), DATE
+    style = book.xf_list[cell.xf_index or 0]
+    in_percent = is_percent(book.format_map[style.format_key].format_str)
+    return percent_text(value) if in_percent else number_text(value), NUMBER
 
 
 class _Nowhere(io.TextIOBase):

@@ -6,21 +6,17 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
-from provisioner.sheets.grid import (
-    DATE,
-    ERROR,
-    FORMULA,
-    NUMBER,
+from provisioner.sheets.formats import (
     SINCE_1900,
     SINCE_1904,
-    TRUTH,
-    Area,
-    Grid,
-    Page,
     date_text,
+    is_date,
+    is_percent,
     number_text,
+    percent_text,
     plain_text,
 )
+from provisioner.sheets.grid import DATE, ERROR, FORMULA, NUMBER, TRUTH, Area, Grid, Page
 from provisioner.sheets.kinds import damaged
 from provisioner.sheets.limits import Budget, refuse_sheets
 from provisioner.sheets.package import Package, Texts
@@ -38,8 +34,6 @@ _REFERENCE: Final = re.compile("([A-Z]{1,3})([0-9]{1,9})")
 # ECMA-376, part 1, 18.8.30: the formats that have a number of their own.
 _DATE_FORMATS: Final = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 _PERCENT_FORMATS: Final = {9, 10}
-_NO_PART_OF_THE_FORMAT: Final = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]')
-"""Quoted texts, escaped characters, blanks as wide as a character, fillers, colours and conditions."""
 
 
 def pages(data: bytes) -> list[Page]:
@@ -192,10 +186,9 @@ class _Formats(_Handler):
 
 
 def _shown_as(number: int, code: str) -> str:
-    essential = _NO_PART_OF_THE_FORMAT.sub("", code[:255]).lower()
-    if number in _DATE_FORMATS or ("general" not in essential and any(letter in essential for letter in "ymdhs")):
+    if number in _DATE_FORMATS or is_date(code):
         return DATE
-    return _PERCENT if number in _PERCENT_FORMATS or "%" in essential else ""
+    return _PERCENT if number in _PERCENT_FORMATS or is_percent(code) else ""
 
 
 class _Sheet(_Handler):
@@ -283,7 +276,7 @@ class _Sheet(_Handler):
         if shown_as == DATE:
             return date_text(self._origin, value), DATE
         if shown_as == _PERCENT:
-            return f"{number_text(round(value * 100, 10))}%", NUMBER
+            return percent_text(value), NUMBER
         return number_text(value), NUMBER
 
 

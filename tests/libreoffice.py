@@ -106,6 +106,15 @@ def edit(path: Path, fixes: Mapping[str, str] | None = None) -> None:
             office.wait()
 
 
+def convert(path: Path, kind: str, folder: Path) -> Path:
+    """Save a file as another kind, such as ods, into a folder. Returns its new path."""
+    with tempfile.TemporaryDirectory() as profile:
+        words = ["soffice", f"-env:UserInstallation={Path(profile).as_uri()}", "--headless"]
+        words += ["--convert-to", kind, "--outdir", str(folder), str(path)]
+        subprocess.run(words, check=True, timeout=TIMEOUT, capture_output=True)
+    return folder / f"{path.stem}.{kind}"
+
+
 class Cell(NamedTuple):
     text: str
     """What is shown."""

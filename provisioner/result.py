@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ class RunResult:
     """The rows that are not done, by cause."""
     logins: Sequence[LoginGroup]
     """The mailboxes that cannot be logged in to, by reason; empty if no log-in was tried."""
+    created: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The addresses that were created, by the value that rows are counted by; all under an empty text if by none."""
 
     @property
     def statuses(self) -> Mapping[Status, int]:
@@ -78,6 +80,7 @@ def summarize(
     """The result as the journal has it now. Raises JournalError."""
     folder = prepared.folder
     header, column = prepared.by or ("", "")
+    by_value = _by_value(journal, column)
     summary = Summary(
         sheet=prepared.name,
         run_folder=str(folder.path),
@@ -91,24 +94,41 @@ def summarize(
         requests=requests or RequestCounts(),
         seconds=seconds,
         logins=logins,
-        existing=_existing(journal),
+        existing=tuple(islice((name for value in by_value.values() for name in value.existing), EXAMPLES)),
         by=header,
-        counts_by=_counts_by(journal, column) if column else {},
+        counts_by={value: dict(rows.statuses) for value, rows in by_value.items()} if column else {},
     )
     unproved = group_logins(journal.record_rows(), keep=EXAMPLES) if logins is not None else ()
-    return RunResult(summary, stopped, group(journal.left(), keep=EXAMPLES), unproved)
+    return RunResult(
+        summary,
+        stopped,
+        group(journal.left(), keep=EXAMPLES),
+        unproved,
+        created={value: rows.created for value, rows in by_value.items() if rows.created},
+    )
 
 
-def _existing(journal: Journal) -> tuple[str, ...]:
-    found = (row.address or row.email for row in journal.record_rows() if row.status is Status.EXISTS)
-    return tuple(islice(found, EXAMPLES))
+@dataclass(frozen=True)
+class _Rows:
+    """The rows that have one value under the column that rows are counted by."""
+
+    statuses: Counter[Status] = field(default_factory=Counter)
+    created: list[str] = field(default_factory=list)
+    """Addresses; a username where the full address is not known."""
+    existing: list[str] = field(default_factory=list)
 
 
-def _counts_by(journal: Journal, column: str) -> dict[str, dict[Status, int]]:
-    counted: dict[str, Counter[Status]] = defaultdict(Counter)
+def _by_value(journal: Journal, column: str) -> dict[str, _Rows]:
+    """The rows of results.csv by their value under `column`; all under an empty text if that is empty."""
+    found: dict[str, _Rows] = defaultdict(_Rows)
     for row in journal.record_rows():
-        counted[row.cells.get(column, "").strip()][row.status] += 1
-    return {value: dict(counts) for value, counts in counted.items()}
+        rows = found[row.cells.get(column, "").strip()]
+        rows.statuses[row.status] += 1
+        if row.status is Status.CREATED:
+            rows.created.append(row.address or row.email)
+        elif row.status is Status.EXISTS:
+            rows.existing.append(row.address or row.email)
+    return found
 
 
 def write_report(
@@ -133,6 +153,7 @@ def write_report(
             result.groups,
             journal.events(after),
             command=command,
+            created=result.created,
             failed_logins=result.logins,
             paused=paused,
             stopped=result.stopped,

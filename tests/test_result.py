@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import running
 
 from provisioner.errors import SheetError
 from provisioner.records import Status
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FAST = {"latency": 0.02, "latency_spread": 0.0}
 HEADER = "email,domain,relay_server,password,Client\n"
@@ -46,7 +44,9 @@ def test_mailboxes_that_existed_before_are_named(
 ) -> None:
     """What this run did not create is told by its address."""
     service = sandbox(**FAST)
-    running.run(sheet, connection(service), listener)
+    first = running.run(sheet, connection(service), listener)
+    assert first.created == {"Hartwell": ["ann@acme-mail.example", "bob@acme-mail.example"]}
+    assert "<pre>ann@acme-mail.example\nbob@acme-mail.example</pre>" in Path(first.summary.report).read_text("utf-8")
     again = tmp_path / "again.csv"
     again.write_text(HEADER + ROWS[0], "utf-8")
     summary = running.run(again, connection(service), listener).summary

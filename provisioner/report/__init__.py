@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -24,7 +25,7 @@ from provisioner.records import Status
 from provisioner.sheets import escape_formula, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from provisioner.errors import StoppedError
     from provisioner.journal import Event
@@ -89,6 +90,7 @@ def report(
     events: Iterable[Event],
     *,
     command: str = "",
+    created: Mapping[str, Sequence[str]] = MappingProxyType({}),
     failed_logins: Sequence[LoginGroup] = (),
     paused: Sequence[Held] = (),
     stopped: StoppedError | None = None,
@@ -96,7 +98,8 @@ def report(
 ) -> None:
     """Put the page in the place of `path` in one step. Raises OSError.
 
-    `command` is what to go on with; empty where nothing is left.
+    `command` is what to go on with; empty where nothing is left. `created` are the addresses that were created, by
+    the value of the column that rows are counted by.
     """
     course = follow(events)
     listed = list(_listed(groups))
@@ -106,6 +109,7 @@ def report(
         finished_at=datetime.fromtimestamp(finished_at, UTC).strftime("%d %B %Y, %H:%M UTC"),
         stopped=stopped,
         words=WORDS,
+        exists=Status.EXISTS,
         logins=summary.logins,
         unproved=summary.logins.failed + summary.logins.untried if summary.logins else 0,
         undone=sum(number for status, number in summary.statuses.items() if not status.done),
@@ -113,6 +117,9 @@ def report(
         groups={actor: list(own) for actor, own in groupby(listed, attrgetter("actor"))},
         unlisted=sum(group.rows for group in groups) - sum(len(group.examples) for group in listed),
         command=command,
+        created=created,
+        created_count=sum(map(len, created.values())),
+        counted=[status for status in Status if any(status in counts for counts in summary.counts_by.values())],
         failed_logins=failed_logins,
         login_remedy=login_remedy,
         picture=draw(course, paused),

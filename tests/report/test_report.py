@@ -68,7 +68,8 @@ def page(tmp_path: Path) -> Callable[..., Path]:
     def write(groups: Sequence[Group] = (), events: Sequence[Event] = (), **more: Any) -> Path:
         path = tmp_path / "report.html"
         counts = more.pop("statuses", {Status.CREATED: 30, Status.REJECTED: 3})
-        finished = replace(summary(counts), logins=more.pop("logins", None))
+        known = {name: more.pop(name) for name in ("logins", "by", "counts_by", "existing") if name in more}
+        finished = replace(summary(counts), **known)
         report(path, finished, groups, events, finished_at=1_700_000_000.0, **more)
         return path
 
@@ -92,6 +93,37 @@ def test_log_ins_that_failed_are_told(page: Callable[..., Path]) -> None:
         assert told in text
         assert f"{logins.ok} mailboxes can be logged in to" in text
     assert "3 mailboxes could not be, or were not tried" in text
+
+
+def test_every_created_address_is_listed(page: Callable[..., Path]) -> None:
+    """By the column that rows are counted by, if there is one; many of them are folded away."""
+    text = page(created={"": ["ann@acme.example", "bob@acme.example"]}).read_text("utf-8")
+    assert "<pre>ann@acme.example\nbob@acme.example</pre>" in text
+    assert '<details class="created" open>' in text
+    assert "<h4>" not in text
+    many = [f"user{number}@acme.example" for number in range(1_000)]
+    text = page(created={"": many}).read_text("utf-8")
+    assert "\n".join(many) in text
+    assert "<summary>1,000 mailboxes</summary>" in text
+    assert '<details class="created">' in text
+    assert "<details" not in page().read_text("utf-8")
+
+
+def test_rows_are_counted_by_a_column(page: Callable[..., Path]) -> None:
+    """Each value with the number of its rows by status, and the addresses under it; a blank cell is called so."""
+    counts = {"Hartwell": {Status.CREATED: 12}, "": {Status.CREATED: 1, Status.INVALID: 2}}
+    text = page(by="Client", counts_by=counts, created={"Hartwell": ["ann@acme.example"]}).read_text("utf-8")
+    assert "<tr><th>Client</th><th>created</th><th>invalid</th></tr>" in text
+    assert "<tr><td>Hartwell</td><td>12</td><td>0</td></tr>" in text
+    assert "<tr><td>(blank)</td><td>1</td><td>2</td></tr>" in text
+    assert "<h4>Hartwell</h4>\n<pre>ann@acme.example</pre>" in text
+
+
+def test_what_existed_before_is_named(page: Callable[..., Path]) -> None:
+    """Nobody takes such a mailbox for one of the sheet's making, with the sheet's password."""
+    text = page(statuses={Status.EXISTS: 3}, existing=("ann@acme.example", "bob@acme.example")).read_text("utf-8")
+    assert "Already existed: ann@acme.example, bob@acme.example and 1 more" in text
+    assert "passwords may differ" in text
 
 
 class Tags(html.parser.HTMLParser):
@@ -160,8 +192,16 @@ def test_a_run_that_was_stopped_says_why(page: Any) -> None:
 @pytest.mark.parametrize("hostile", [HOSTILE, IMAGE, "{{ 7 * 7 }}", "</script><script>1</script>", "&lt;b&gt;"])
 def test_a_hostile_cell_is_text(page: Any, hostile: str) -> None:
     """No cell adds a tag to the page or is taken for the template's own words."""
-    harmless = Tags(page([group("no", "ann")]).read_text("utf-8")).found
-    text = page([group(hostile, hostile, cause="no")]).read_text("utf-8")
+
+    def with_cell(text: str) -> str:
+        counts = {text: {Status.CREATED: 1}}
+        written = page(
+            [group(text, text, cause="no")], by=text, counts_by=counts, existing=(text,), created={text: [text]}
+        )
+        return str(written.read_text("utf-8"))
+
+    harmless = Tags(with_cell("ann")).found
+    text = with_cell(hostile)
     assert [tag for tag, _ in Tags(text).found] == [tag for tag, _ in harmless]
     assert "49" not in re.sub(r"<style>.*?</style>|<script>.*?</script>", "", text, flags=re.DOTALL)
 

@@ -83,7 +83,7 @@ async def _verify_run(
         known, notes = await run_sync(read_passwords, sheets, journal, schema_file)
         for note in (*warnings, *notes):
             listener.note(note)
-        mailboxes = await run_sync(lambda: gather(journal.record_rows(), known, time.time()))
+        mailboxes = await run_sync(lambda: gather(journal.record_rows(), known, time.time(), existing=True))
         try:
             counts = await verify(mailboxes, both, journal, listener, patience=how.patience)
         finally:

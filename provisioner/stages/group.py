@@ -47,14 +47,17 @@ def group(rows: Iterable[JournalRow], *, keep: int) -> tuple[Group, ...]:
 
 
 def group_logins(rows: Iterable[JournalRow], *, keep: int) -> tuple[LoginGroup, ...]:
-    """The created mailboxes that were not logged in to over both protocols, by reason, the most frequent first.
+    """The mailboxes that were not logged in to over both protocols, by reason, the most frequent first.
 
-    Each group holds the addresses of its first `keep` mailboxes.
+    Those that existed before count only if a log-in was tried. Each group holds the addresses of its first `keep`
+    mailboxes.
     """
     found: dict[tuple[LoginState | None, str], list[str]] = defaultdict(list)
     for row in rows:
         states = {row.imap, row.smtp}
-        if row.status is Status.CREATED and states != {LoginState.OK}:
+        tried = states != {None} or row.login_error is not None
+        wanted = row.status is Status.CREATED or (row.status is Status.EXISTS and tried)
+        if wanted and states != {LoginState.OK}:
             state = next((each for each in (LoginState.REFUSED, LoginState.UNREACHABLE) if each in states), None)
             address = row.address or row.email
             found[state, (row.login_error or NOT_LOGGED_IN).replace(address, "…")].append(address)

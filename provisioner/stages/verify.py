@@ -65,15 +65,18 @@ class Gathered:
     untried: Sequence[Untried]
 
 
-def gather(rows: Iterable[JournalRow], passwords: Mapping[str, Sequence[Secret]], now: float) -> Gathered:
+def gather(
+    rows: Iterable[JournalRow], passwords: Mapping[str, Sequence[Secret]], now: float, *, existing: bool = False
+) -> Gathered:
     """Which mailboxes can be logged in to, and which cannot.
 
     `passwords`: by a row's key or its full address in lower case, all that sheets give for it. Only one that the
-    mailbox was created with is ever tried. `now`: seconds since 1970.
+    mailbox was created with is ever tried; with `existing`, also the sheet's one password of a mailbox that existed
+    before. `now`: seconds since 1970.
     """
     ready, untried = [], []
     for row in rows:
-        if row.status is not Status.CREATED:
+        if row.status is not Status.CREATED and not (existing and row.status is Status.EXISTS):
             continue
         password, reason = _password(row, passwords)
         if not row.address:
@@ -81,7 +84,8 @@ def gather(rows: Iterable[JournalRow], passwords: Mapping[str, Sequence[Secret]]
         elif password is None:
             untried.append(Untried(row, reason))
         else:
-            fresh = row.finished_at is not None and abs(now - row.finished_at) < FRESH
+            new = row.status is Status.CREATED and row.finished_at is not None
+            fresh = new and abs(now - (row.finished_at or 0.0)) < FRESH
             ready.append(MailLogin(row.id, row.address, password, fresh))
     return Gathered(ready, untried)
 

@@ -101,5 +101,5 @@ def test_log_ins_are_put_together_by_reason() -> None:
     found = group_logins(rows, keep=2)
     assert [(each.state, each.reason, each.mailboxes, each.examples) for each in found] == [
         (bad, "SMTP: no … here", 3, ("u2@x", "u3@x")),
-        (None, "not logged in to yet", 1, ("user7",)),
+        (None, "log-in not tried yet", 1, ("user7",)),
     ]

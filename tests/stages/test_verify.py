@@ -245,6 +245,8 @@ def test_only_the_password_of_the_creation_is_tried() -> None:
         (3, UNKNOWN_PASSWORD),
         (4, UNKNOWN_ADDRESS),
     ]
+    also = gather([journal_row(6, status=Status.EXISTS)], {"user6@101": [Secret(PASSWORD)]}, 1_000_100.0, existing=True)
+    assert [(login.row_id, login.fresh) for login in also.ready] == [(6, False)], "tried once"
 
 
 def test_the_accounts_servers_can_be_replaced() -> None:
@@ -371,3 +373,21 @@ def test_a_changed_sheet_locks_no_account(
     right = write_sheet([("flo", "101", "201", PASSWORD, "", "")], name="right.csv")
     again = anyio.run(verification.verify_run, sheet.parent / "acme-run", (right,), how, None, listener)
     assert again.counts.ok == 1
+
+
+def test_what_existed_before_is_proved(
+    sandbox: Any, connection: Any, mail: Any, write_sheet: Any, read_csv: Any, listener: Any
+) -> None:
+    """Nobody knows the password of a mailbox that was there already; logging in tells whether it is the sheet's."""
+    service = sandbox(**FAST)
+    sheet = write_sheet([("info", "101", "201", PASSWORD, "", ""), ("sales", "101", "201", PASSWORD, "", "")])
+    assert running.run(sheet, connection(service), listener).summary.statuses == {Status.EXISTS: 2}
+    mail.add("info@acme-mail.example", PASSWORD)
+    how = VerifyOptions(
+        patience=8.0, imap_host="127.0.0.1", imap_port=mail.imap.port, smtp_host="127.0.0.1", smtp_port=mail.smtp.port
+    )
+    verified = anyio.run(verification.verify_run, sheet, (), how, None, listener)
+    assert (verified.counts.ok, verified.counts.failed) == (1, 1)
+    assert [group.examples for group in verified.bad] == [("sales@acme-mail.example",)]
+    results = read_csv(sheet.parent / "acme-run" / "results.csv")
+    assert [(row["status"], row["imap"]) for row in results] == [("exists", "ok"), ("exists", "refused")]

@@ -1,4 +1,4 @@
-"""The README shows what the program really says. `python tests/test_readme.py` rewrites the blocks that do."""
+"""The README and docs/ show what the program really says. `python tests/test_readme.py` rewrites the blocks that do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import test_messages
 from click.testing import CliRunner
 
 from provisioner import schema
@@ -20,6 +21,8 @@ from provisioner.records import Status
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+COMMANDS = ROOT / "docs" / "commands.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"<!-- begin: (?P<name>[a-z ]+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
 
 
@@ -37,8 +40,8 @@ def first_run() -> str:
         )
     assert done.returncode == 1, done.stderr
     lines = [line for line in done.stderr.splitlines() if " sent; " not in line]
-    # The words to paste begin as the command itself was called, which is not on this shell's path.
-    return fenced("\n".join(lines).replace(str(program), ".venv/bin/provisioner"))
+    # The words to paste begin as the command itself was called, which may not be on this shell's path.
+    return fenced("\n".join(lines).replace(str(program), "provisioner"))
 
 
 def columns() -> str:
@@ -84,21 +87,21 @@ def timeless(text: str) -> str:
     return re.sub(r"\d+(\.\d)? seconds?|\d+ min( \d+ s)?", "… seconds", text)
 
 
-def written() -> dict[str, str]:
-    """The blocks of the README by name."""
-    return {found["name"]: found["content"] for found in BLOCK.finditer(README.read_text("utf-8"))}
+def written(*pages: Path) -> dict[str, str]:
+    """The blocks of pages by name."""
+    return {found["name"]: found["content"] for page in pages for found in BLOCK.finditer(page.read_text("utf-8"))}
 
 
-@pytest.mark.parametrize("name", sorted(written()))
+@pytest.mark.parametrize("name", sorted(written(*PAGES)))
 def test_the_readme_shows_what_the_program_says(name: str) -> None:
     """Help, columns, statuses and the first run's output are the program's own; else run this file as a script."""
-    assert timeless(written()[name]) == timeless(block(name))
+    assert timeless(written(*PAGES)[name]) == timeless(block(name))
 
 
-def test_every_command_has_its_help_in_the_readme() -> None:
+def test_every_command_has_its_help_in_the_docs() -> None:
     """No command is left out."""
     names = set(main.list_commands(None))  # type: ignore[arg-type]  # the context is not looked at
-    assert {name.removeprefix("help ") for name in written() if name.startswith("help ")} == names
+    assert {name.removeprefix("help ") for name in written(COMMANDS) if name.startswith("help ")} == names
 
 
 def test_the_exit_codes_are_the_programs() -> None:
@@ -114,13 +117,38 @@ def test_the_exit_codes_are_the_programs() -> None:
 
 
 def test_the_first_command_and_its_output_come_early() -> None:
-    """A newcomer sees the first command within the first 25 lines."""
-    top = README.read_text("utf-8").splitlines()[:25]
-    assert any("provisioner run sample_csvs/mailboxes.csv --sandbox" in line for line in top)
+    """A newcomer sees the first command within the first 30 lines, and what it prints right below."""
+    top = README.read_text("utf-8").splitlines()[:36]
+    assert any("provisioner run sample_csvs/mailboxes.csv --sandbox" in line for line in top[:30])
+    assert any("mailboxes to create" in line for line in top)
+
+
+def test_the_readme_is_short() -> None:
+    """Whatever needs more room has a page of its own."""
+    assert len(README.read_text("utf-8").splitlines()) <= 200
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every file that a page links to exists."""
+    links = re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_messages_to_look_up_are_the_programs() -> None:
+    """What the page on trouble quotes is said somewhere in the program."""
+    texts = [*test_messages.texts(), *(fault.message for fault in test_messages.faults())]
+    said = "\n".join(text.words for text in texts)
+    lines = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8").splitlines()
+    quoted = [quote for line in lines for quote in re.findall(r"`([^`]+)`", line.split("|")[1] if "|" in line else "")]
+    names = {"failures.csv", "[unclear]", *Status}
+    states = {"refused", "unreachable"}
+    assert len(quoted) > 20
+    assert [quote for quote in quoted if quote not in names | states and quote.lower() not in said.lower()] == []
 
 
 if __name__ == "__main__":
-    text = README.read_text("utf-8")
-    README.write_text(
-        BLOCK.sub(lambda found: f"<!-- begin: {found['name']} -->\n{block(found['name'])}<!-- end -->", text), "utf-8"
-    )
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        new = BLOCK.sub(lambda found: f"<!-- begin: {found['name']} -->\n{block(found['name'])}<!-- end -->", text)
+        page.write_text(new, "utf-8")

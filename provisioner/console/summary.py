@@ -99,7 +99,7 @@ def _existing(summaries: Sequence[Summary], width: int) -> list[Line]:
         return []
     more = number - SHOWN_EXISTING
     named = ", ".join(addresses[:SHOWN_EXISTING]) + (f" and {more:,} more" if more > 0 else "")
-    return ["", *wrap(f"Already existed: {named}. Try their passwords with provisioner verify.", width)]
+    return ["", *wrap(f"Already existed: {named} (provisioner verify tries the passwords)", width)]
 
 
 def _counts_by(summary: Summary, width: int) -> list[Line]:

@@ -398,7 +398,7 @@ def test_counts_by_a_column_and_what_existed_are_shown(capsys: pytest.CaptureFix
     text = words(capsys.readouterr().err)
     assert "By Client: Hartwell 9 created, 7 exists Client 0 10 created" in text
     assert "and 4 more values, in results.csv" in text
-    assert "Already existed: user0@acme.example, user1@acme.example, user2@acme.example and 4 more." in text
+    assert "Already existed: user0@acme.example, user1@acme.example, user2@acme.example and 4 more (" in text
     assert "its password may differ from your sheet" in text
 
 

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, mod
 
 from provisioner.errors import SchemaError
 from provisioner.schema.headers import normalize
-from provisioner.schema.model import KINDS, Column, Explanation, MailboxSchema, Rule
+from provisioner.schema.model import KINDS, Column, Explanation, MailboxSchema, Rule, shown
+from provisioner.schema.probe import LENGTH, slow_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,15 +46,30 @@ def load(path: Path | None = None) -> MailboxSchema:
     Raises:
         SchemaError: The file cannot be read, or holds anything that would be ignored.
     """
-    path = path or shipped("mailbox.yaml")
-    schema = read_schema(path)
+    schema = read_schema(path or shipped("mailbox.yaml"))
+    if path is not None:
+        _refuse_slow_patterns(schema)
     for name in MANDATORY:
         if name not in schema.columns:
             raise SchemaError(
-                f"{path}: the column “{name}” is missing, without which no mailbox can be created.",
+                f"{schema.path}: the column “{name}” is missing, without which no mailbox can be created.",
                 remedy="Add it, as the schema has it that comes with the program.",
             )
     return schema
+
+
+def _refuse_slow_patterns(schema: MailboxSchema) -> None:
+    columns = schema.columns.values()
+    rules = [(rule.pattern.pattern, rule.whole) for column in columns for rule in column.rules]
+    known = [
+        (each.pattern.pattern, each.whole) for column in columns for each in (*column.explanations, *column.warnings)
+    ]
+    slow = slow_pattern(rules + known)
+    if slow is not None:
+        raise SchemaError(
+            f"{schema.path}: the pattern “{shown(slow)}” takes too long on a cell of {LENGTH:,} characters.",
+            remedy="Write it so that no part that repeats is repeated as a whole, as in (a+)+.",
+        )
 
 
 def shipped(name: str) -> Path:
@@ -80,12 +96,13 @@ def _text_of(path: Path) -> str:
             reason = f"it is larger than {_LARGEST_FILE:,} bytes"
         else:
             return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        reason = error.strerror or str(error)
     except UnicodeDecodeError:
         reason = "it is not text in UTF-8"
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else "") or "it has no name that a file can have"
     raise SchemaError(
-        f"The schema {path} cannot be read: {reason}.", remedy="Name a schema file that you may read, in UTF-8."
+        f"The schema {shown(str(path))} cannot be read: {reason}.",
+        remedy="Name a schema file that you may read, in UTF-8.",
     )
 
 
@@ -220,7 +237,7 @@ class _SchemaFile:
         except yaml.MarkedYAMLError as error:
             self._refuse(error.problem_mark, f"this is not YAML that can be used: {error.problem}")
         except (yaml.YAMLError, RecursionError) as error:
-            self._refuse(None, f"this is not YAML: {error}")
+            self._refuse(None, f"this is not YAML: {str(error).partition(chr(10))[0]}")
         except ValidationError as error:
             self._refuse_invalid(error)
         except ValueError:
@@ -271,9 +288,11 @@ class _SchemaFile:
             if isinstance(node, yaml.MappingNode):
                 keys: set[object] = set()
                 for key, value in node.value:
+                    if not isinstance(key, yaml.ScalarNode):
+                        self._refuse(key.start_mark, "a key must be a text")
                     if key.value in keys:
                         self._refuse(key.start_mark, f"the key “{key.value}” is given twice")
-                    keys.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+                    keys.add(key.value)
                     nodes.append(value)
             elif isinstance(node, yaml.SequenceNode):
                 nodes += node.value

@@ -72,6 +72,11 @@ class Rule:
         """Whether a match breaks the rule; otherwise the lack of one does."""
         return self.kind in ("fits_not", "has_no")
 
+    @property
+    def whole(self) -> bool:
+        """Whether the whole cell must match; otherwise any part of it."""
+        return self.kind.startswith("fits")
+
     def keeps(self, text: str) -> bool:
         """Whether a cell that holds `text` keeps the rule."""
         return bool(self._find(text)) != self.forbids
@@ -93,7 +98,7 @@ class Rule:
     def _find(self) -> Callable[[str], re.Match[str] | bool | None]:
         if self.kind == "length":
             return lambda text: self.shortest <= len(text) <= self.longest
-        return self.pattern.fullmatch if self.kind.startswith("fits") else self.pattern.search
+        return self.pattern.fullmatch if self.whole else self.pattern.search
 
 
 @dataclass(frozen=True)

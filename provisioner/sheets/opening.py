@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from provisioner.schema import MailboxSchema
     from provisioner.sheets.source import Source
 
+_LONGEST_NAME: Final = 200
+"""Maximum number of characters of a path in a message."""
 _SOMETHING: Final = re.compile(rb"[^\0 \t\r\n\xef\xbb\xbf\xfe\xff]")
 
 
@@ -58,20 +60,35 @@ def open_source(
 
 
 def _content(path: Path) -> bytes:
+    name = _name(path)
     try:
         if path.is_dir():
-            raise SheetError(f"{path} is a folder, not a sheet.", remedy="Name the file in it.")
+            raise SheetError(f"{name} is a folder, not a sheet.", remedy="Name the file in it.")
         if path.exists() and not path.is_file():
             raise SheetError(
-                f"{path} is a device or a pipe, not a file.", remedy="Save the sheet as a file, and name that."
+                f"{name} is a device or a pipe, not a file.", remedy="Save the sheet as a file, and name that."
             )
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise SheetError(f"There is no file {path}.", remedy="Check its name and folder.") from error
+        raise SheetError(f"There is no file {name}.", remedy="Check its name and folder.") from error
     except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise SheetError(
-            f"{path} cannot be read: {error}.", remedy="Close it where it is open, or ask who may read it."
+            f"{name} cannot be read: {reason}.", remedy="Close it where it is open, or ask who may read it."
         ) from error
     if not _SOMETHING.search(data):
-        raise SheetError(f"{path} is empty.", remedy="Save the sheet again, with its header and rows.")
+        raise SheetError(f"{name} is empty.", remedy="Save the sheet again, with its header and rows.")
     return data
+
+
+def _name(path: Path) -> str:
+    """The path for a message, shortened if it is endless. Raises SheetError if its name is no text."""
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        legible = name.encode(errors="replace").decode()
+        raise SheetError(
+            f"The name of the file {legible} is not text in UTF-8.", remedy="Rename the file, with plain letters."
+        ) from error
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"

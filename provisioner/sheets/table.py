@@ -48,6 +48,8 @@ class Table:
         self._columns: list[list[str]] = [[] for _ in layout.keys]
         self._rows: list[int] = []
         self._unreadable: dict[int, str] = {}
+        self._misfits = 0
+        """How many rows have not the cells that the header has."""
         self._misaligned: set[int] = set()
         self._origins: dict[int, Origin] = {}
 
@@ -65,21 +67,29 @@ class Table:
             return
         self._rows.append(row)
         if fault:
+            self._misfits += 1
             self._unreadable[row] = fault
             self._misaligned.add(row)
         if layout.added:
-            cells = list(map(unescape_formula, cells))
-            self._origins[row], suspect = origin_of(fitted, layout.added)
-        else:
-            suspect = None
+            cells = self._traced(row, fitted, list(map(unescape_formula, cells)))
         cells = self._marked(record, cells)
-        if suspect:
-            self._unreadable.setdefault(row, suspect)
-            self._misaligned.add(row)
         if any(self._padding):
             cells = self._unpadded(cells)
         for column, cell in zip(self._columns, cells, strict=True):
             column.append(cell)
+
+    def _traced(self, row: int, fitted: list[str], cells: list[str]) -> list[str]:
+        """The cells of a row of a failures file, marked if its own columns do not hold what was written there."""
+        origin, suspect = origin_of(fitted, self._layout.added)
+        if suspect is None and (row not in self._unreadable or origin.status):
+            self._origins[row] = origin
+            return cells
+        self._origins[row] = Origin(None, None)
+        self._misaligned.add(row)
+        if row in self._unreadable or suspect is None:
+            return cells
+        self._unreadable[row] = suspect
+        return [UNCERTAIN + cells[0], *cells[1:]]
 
     def _unpadded(self, cells: list[str]) -> list[str]:
         """The cells, the secret ones without what is layout. What else the schema knows loses its blanks anyway."""
@@ -133,6 +143,13 @@ class Table:
             raise SheetError(
                 f"There is no row below the header (row {self._layout.header.number}){only}.",
                 remedy="Write a row for each mailbox, and save the sheet.",
+            )
+        if self._layout.added and self._rows and self._misfits == len(self._rows):
+            # A program that opened the file in one column and saved it leaves no row that fits.
+            raise SheetError(
+                "The cells of this failures file cannot be told apart: the program that saved it has put several of "
+                "them into one, or one into several.",
+                remedy="Fix the rows in failures.xlsx, or in the sheet itself, and run that.",
             )
         for row, sentence in shared_origins(self._origins):
             self._unreadable.setdefault(row, sentence)

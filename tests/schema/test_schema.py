@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,10 +15,10 @@ from pandera.api.extensions import register_check_method
 
 from provisioner import schema
 from provisioner.errors import SchemaError
+from provisioner.schema import probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 SHIPPED = schema.shipped("mailbox.yaml").read_text(encoding="utf-8")
 
@@ -49,6 +50,14 @@ def sentences(mailbox: schema.MailboxSchema, column: str, text: str) -> list[str
         ("password", "=1+1aB" + "x" * 249),
         ("password", "Pässwört1A"),
         ("password", " Abcdef1! "),
+        ("password", "=Equals-Only14!"),
+        ("password", "'Abcdef1!"),
+        ("email", "marcus-1"),
+        ("email", "mar.2"),
+        ("email", "1-marcus"),
+        ("email", "12345"),
+        ("email", "1.2.3"),
+        ("relay_server", "Relay = fast"),
         ("reply_to", "sales+eu@client-x.co.uk"),
     ],
 )
@@ -108,6 +117,26 @@ def test_good_cells_are_accepted(mailbox: schema.MailboxSchema, column: str, tex
         ("password", "Abcdef1!\U000e0041", ["invisible"]),
         ("password", "Example-Passw0rd!", ["template's example"]),
         ("email", "_", ["not a username"]),
+        ("email", "1-Mar", ["makes of a date"]),
+        ("email", "03-Sep", ["makes of a date"]),
+        ("email", "Sep-02", ["makes of a date"]),
+        ("email", "1-Mrz", ["makes of a date"]),
+        ("email", "01.03.2026", ["makes of a date"]),
+        ("email", "1.3.26", ["makes of a date"]),
+        ("email", "3/1/2026", ["makes of a date"]),
+        ("email", "2026/03/01", ["makes of a date"]),
+        ("email", '="john"', ["a text wrapped in ="]),
+        ("domain", "789.000", ["may be 789 or 789,000"]),
+        ("relay_server", "789.000", ["may be 789 or 789,000"]),
+        ("project", "1.000", ["may be 1 or 1,000"]),
+        ("domain", "=VLOOKUP(A4,B:C,2,0)", ["is a formula"]),
+        ("relay_server", "=Lists!C2", ["is a formula"]),
+        ("project", '="789"', ["is a formula, or a text wrapped in ="]),
+        ("password", '="Abcdef1!"', ['wrapped in =" and "']),
+        ("password", '=A2&"-Xy9!Q"', ["reads as a formula"]),
+        ("password", '=CONCATENATE(A3,"-Xy9!Q")', ["reads as a formula"]),
+        ("password", '="Ab1!"&$B$12', ["reads as a formula"]),
+        ("password", "=Ab12+Cd34!x", ["reads as a formula"]),
         ("email", "2024-01-01", ["makes of a date"]),
         ("email", "101.0", ["makes of a date"]),
         ("email", "TRUE", ["where a value is missing"]),
@@ -126,6 +155,26 @@ def test_a_bad_cell_is_explained(mailbox: schema.MailboxSchema, column: str, tex
     assert len(found) == len(said), found
     assert all(part in sentence for part, sentence in zip(said, found, strict=True)), found
     assert not mailbox.accepts(column, text)
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "said"),
+    [
+        ("email", "00123", "is all digits"),
+        ("email", "a1", None),
+        ("password", " Abcdef1!", "begins or ends with a blank"),
+        ("password", "Abcdef1!\u00a0", "begins or ends with a blank"),
+        ("password", "'Abcdef1!", "begins with an apostrophe"),
+        ("password", "Abcd ef'1!", None),
+    ],
+)
+def test_what_is_sent_all_the_same_may_be_warned_of(
+    mailbox: schema.MailboxSchema, column: str, text: str, said: str | None
+) -> None:
+    """A warning refuses no cell."""
+    found = [fault.sentence for each in mailbox.columns[column].warnings if (fault := each.fault(text))]
+    assert [said in sentence for sentence in found if said] == [True] * (said is not None)
+    assert mailbox.accepts(column, text)
 
 
 @given(st.text(min_size=1, max_size=30))
@@ -275,6 +324,49 @@ def test_what_would_be_ignored_is_refused(tmp_path: Path, text: str, complaint: 
         schema.load(path)
     assert complaint in str(refusal.value)
     assert "office.yaml" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("columns: !x 1\n", "line 1: this is not YAML that can be used: could not determine a constructor"),
+        ("columns: " + "[" * 20_000, "nesting"),
+        ("? [a]\n: b\n", "line 1: a key must be a text"),
+        ("columns: &a [*a]\n", "alias"),
+        ("a\0b", "not YAML"),
+        (edited("min: 8", "min: " + "9" * 5000), "a number or a date in it cannot be read"),
+        (edited("'[A-Z]'", "a{" + "9" * 30 + "}"), "not a regular expression: the repetition number is too large"),
+        (edited("'[A-Z]'", "'" + "(" * 20_000 + ")" * 20_000 + "'"), "the pattern is nested too deeply"),
+        ("#" * 1_000_001, "larger than 1,000,000 bytes"),
+    ],
+)
+def test_a_hostile_file_is_refused_in_one_sentence(tmp_path: Path, text: str, complaint: str) -> None:
+    """Whatever a parser or a pattern chokes on, and at once."""
+    path = tmp_path / "office.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SchemaError) as refusal:
+        schema.load(path)
+    assert complaint in refusal.value.message
+    assert "\n" not in refusal.value.message
+
+
+@pytest.mark.parametrize("path", [Path("/dev/zero"), Path("/tmp/" + "x" * 5000), Path("/tmp/a\0b")])
+def test_what_cannot_be_a_schema_file_is_refused(path: Path) -> None:
+    """A device that never ends, and names that no file can have."""
+    with pytest.raises(SchemaError, match="cannot be read") as refusal:
+        schema.load(path)
+    assert len(refusal.value.message) < 300
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+b", "(?:[a-z]+x?)*!"])
+def test_a_pattern_that_takes_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str) -> None:
+    """Before a cell can meet it, since nothing could stop it then."""
+    monkeypatch.setattr(probe, "SECONDS", 1.0)
+    path = tmp_path / "office.yaml"
+    path.write_text(edited("'[A-Z]'", f"'{pattern}'"), encoding="utf-8")
+    with pytest.raises(SchemaError, match="takes too long") as refusal:
+        schema.load(path)
+    assert f"“{pattern}”" in refusal.value.message
 
 
 def test_a_complaint_names_the_line(tmp_path: Path) -> None:

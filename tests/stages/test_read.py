@@ -348,7 +348,8 @@ def test_the_reason_for_a_mark_is_kept_until_it_is_deleted(sheet: Sheets) -> Non
     first = why("invalid", "the row has 6 cells")
     assert first == f"the row has 6 cells; correct it, and delete the mark {UNCERTAIN}"
     assert why("invalid", first) == first
-    assert why("def", "the row has 6 cells").startswith("E17 could not be read")
+    assert why("def", "the row has 6 cells").startswith("its status is not one that this program writes")
+    assert why("", "the row has 6 cells").startswith("E17 could not be read")
 
 
 def test_a_failures_file_is_read_as_the_sheet_it_came_from(sheet: Sheets) -> None:

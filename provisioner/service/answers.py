@@ -166,7 +166,7 @@ def _integer(value: object) -> int | None:
 
 
 # Keys under which a failure's sentence stands beside fields that say nothing to a reader.
-_REASON_KEYS = ("error", "errors", "detail", "message", "reason", "result", "non_field_errors")
+_REASON_KEYS = ("error", "errors", "detail", "message", "reason", "exc_message", "result", "non_field_errors")
 
 
 def sentences(body: object, *, by_field: bool = True, depth: int = REASON_DEPTH) -> Iterator[str]:

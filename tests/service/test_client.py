@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import anyio
-import httpx
 import pytest
-import trustme
 from scripted import CUT, HANG, Dripping, Last, Scripted, reply
 
 from provisioner.errors import KeyRefusedError, ServiceDownError, StoppedError, WrongServiceError
@@ -754,12 +751,19 @@ async def test_a_page_elsewhere_is_not_followed(server: Any, connection: Any, li
 
 @pytest.mark.parametrize(
     "link",
-    ["{url}/api/mailboxes/?page=2", "/api/mailboxes/?page=2", "?page=2", "http://127.0.0.1/api/mailboxes/?page=2"],
+    [
+        "{url}/api/mailboxes/?page=2",
+        "/api/mailboxes/?page=2",
+        "?page=2",
+        "http://127.0.0.1/api/mailboxes/?page=2",
+        "http://10.0.0.5:8000/api/mailboxes/?page=2",
+        "https://backend.internal/api/mailboxes/?page=2",
+    ],
 )
 async def test_a_next_page_is_asked_at_the_configured_origin(
     server: Any, connection: Any, listener: Any, link: str
 ) -> None:
-    """Absolute or relative, with the port or the scheme that a proxy hides: the path is asked where the key belongs."""
+    """With the port, the scheme or the host that a proxy hides, or without: the path is asked where the key belongs."""
     pages: list[bytes] = []
     running = server(lambda _said: pages.pop(0))
     pages += [
@@ -929,132 +933,6 @@ async def test_what_the_client_logs_holds_no_secret(
     shown = "".join(f"{record.getMessage()} {record.args}" for record in caplog.records)
     assert "a-key-of-the-tests" not in shown
     assert PASSWORD not in shown
-
-
-# --- encryption -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def encrypted(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
-
-
-async def test_certificates_that_the_machine_trusts_are_trusted(
-    server: Any,
-    connection: Any,
-    listener: Any,
-    authority: trustme.CA,
-    encrypted: ssl.SSLContext,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """An office's own authority counts, and one shared context serves every connection."""
-    with authority.cert_pem.tempfile() as path:
-        monkeypatch.setenv("SSL_CERT_FILE", path)
-        running = server(reply(200, ACCOUNT), context=encrypted)
-        assert await account(connection(running.url), listener) == KNOWN
-
-
-async def test_a_slow_handshake_does_not_bunch_requests(
-    server: Any,
-    connection: Any,
-    listener: Any,
-    authority: trustme.CA,
-    encrypted: ssl.SSLContext,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Requests that waited for their connections count from when they left: no window is overfull at the door."""
-    with authority.cert_pem.tempfile() as path:
-        monkeypatch.setenv("SSL_CERT_FILE", path)
-        running = server(reply(200, ACCOUNT), context=encrypted, handshake=0.4)
-        to = connection(running.url, rates=(Rate(5, 1.0),))
-        async with Service(to, RateLimiter(to.rates), listener) as service, anyio.create_task_group() as group:
-            for _ in range(9):
-                group.start_soon(service.account)
-    arrived = sorted(running.arrived)
-    assert len(arrived) == 9
-    assert min(later - sooner for sooner, later in zip(arrived, arrived[5:], strict=False)) >= 1.0
-
-
-async def test_a_create_whose_connection_came_too_late_is_not_sent(
-    server: Any,
-    connection: Any,
-    listener: Any,
-    authority: trustme.CA,
-    encrypted: ssl.SSLContext,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Its room at the pace went to another while it connected, and then the lane closed: not a byte of it leaves."""
-    with authority.cert_pem.tempfile() as path:
-        monkeypatch.setenv("SSL_CERT_FILE", path)
-        running = server(reply(202, {"task_id": "t"}), context=encrypted, handshake=0.5)
-        to = connection(running.url, rates=(Rate(1, 0.1),))
-        limiter = RateLimiter(to.rates)
-        async with Service(to, limiter, listener) as service, anyio.create_task_group() as group:
-
-            async def use_up_and_close() -> None:
-                await limiter.acquire(Priority.CREATE)
-                limiter.close(Priority.CREATE)
-
-            permit = await limiter.acquire(Priority.CREATE)
-            group.start_soon(use_up_and_close)
-            with pytest.raises(LimiterClosedError):
-                await service.create(JANE, permit)
-            assert service.counts.create == 0
-    assert running.requests == []
-
-
-async def test_an_impostor_gets_no_request(
-    server: Any, connection: Any, listener: Any, encrypted: ssl.SSLContext
-) -> None:
-    """A certificate that nobody vouches for: nothing is sent, nobody tries again, and the message says what to do."""
-    running = server(reply(200, ACCOUNT), context=encrypted)
-    with pytest.raises(WrongServiceError, match="does not prove who it is") as caught:
-        await account(connection(running.url), listener)
-    assert "certificate" in caught.value.remedy
-    assert running.requests == []
-
-
-# --- the border to httpx ----------------------------------------------------------------------------------------------
-
-
-def _exceptions_of_httpx() -> list[type[Exception]]:
-    classes = [value for name in httpx.__all__ if isinstance(value := getattr(httpx, name), type)]
-    return sorted((cls for cls in classes if issubclass(cls, Exception)), key=lambda cls: cls.__name__)
-
-
-@pytest.mark.parametrize("kind", _exceptions_of_httpx(), ids=lambda kind: kind.__name__)
-async def test_every_error_of_httpx_is_translated(
-    connection: Any, listener: Any, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
-) -> None:
-    """Each class that httpx can raise becomes a lost create, or one that certainly never left; none gets through."""
-
-    async def fail(_self: object, _request: httpx.Request) -> httpx.Response:
-        raise _make(kind)
-
-    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", fail)
-    never_connected = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
-    if kind.__name__ in never_connected:
-        with pytest.raises(ServiceDownError, match="Nothing answers"):
-            await create(connection("http://127.0.0.1:9"), listener)
-    else:
-        assert isinstance(await create(connection("http://127.0.0.1:9"), listener), Lost)
-
-
-def _make(kind: type[Exception]) -> Exception:
-    request = httpx.Request("GET", "http://127.0.0.1:9")
-    if issubclass(kind, httpx.HTTPStatusError):
-        return kind("it broke", request=request, response=httpx.Response(500))
-    if issubclass(kind, httpx.StreamError) and kind is not httpx.StreamError:
-        stream_error: Callable[[], Exception] = kind  # its kinds know their own sentence
-        return stream_error()
-    return kind("it broke")
 
 
 def test_a_grant_is_needed_to_create_and_to_ask() -> None:

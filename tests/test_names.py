@@ -138,3 +138,24 @@ def test_a_failures_file_with_names_goes_back_in(sandbox: Any, run: Any, write_s
     assert [line["sheet_row"] for line in read_csv(failures.parent / "results.csv")] == ["2", "3"]
     assert run(sheet, service).summary.statuses == {Status.CREATED: 2}
     assert len(service.state.mailboxes) == 4
+
+
+def test_a_list_of_full_addresses_needs_no_column_of_domains(
+    sandbox: Any, run: Any, tmp_path: Path, read_csv: Any
+) -> None:
+    """The domain is the address's own as long as the account has it, and a correction goes back in the same way."""
+    service = sandbox(**FAST)
+    sheet = tmp_path / "acme.csv"
+    lines = ("ann@acme-mail.example", "bob@ACME-outreach.example", "cid@no-such.example")
+    sheet.write_text("email,relay_server,password\n" + "".join(f"{line},201,{PASSWORD}\n" for line in lines))
+    before = len(service.state.mailboxes)
+    assert run(sheet, service).summary.statuses == {Status.CREATED: 2, Status.INVALID: 1}
+    made = {mailbox.address: mailbox.domain for mailbox in service.state.mailboxes}
+    assert (made["ann@acme-mail.example"], made["bob@acme-outreach.example"]) == (101, 102)
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    (row,) = read_csv(failures)
+    assert "the account has no domain “no-such.example”" in row["error"]
+    text = failures.read_text("utf-8-sig").replace("cid@no-such.example", "cid@acme-news.example")
+    failures.write_text(text, "utf-8")
+    assert run(failures, service).summary.statuses == {Status.CREATED: 3}
+    assert len(service.state.mailboxes) == before + 3

@@ -43,8 +43,8 @@ class Sheet:
 
     path: Path
     columns: Mapping[str, Sequence[str]] = field(repr=False)
-    """The cells by column, blank ones empty. Columns that the schema knows go by its names, others by their own
-    headers."""
+    """The cells by column as they are understood, blank ones empty. Columns that the schema knows go by its names,
+    others by their own headers; a column that no header names is last."""
     rows: Sequence[int] = field(repr=False)
     """The number of each row in the file, as the spreadsheet program shows it; ascending."""
     headers: tuple[str, ...]
@@ -61,19 +61,25 @@ class Sheet:
     origins: Mapping[int, Origin] = field(default_factory=dict)
     """Of each row, if the sheet is a failures file of ours; empty otherwise."""
     is_failures: bool = False
+    typed: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    """The cells of a column as they stand in the file, if they are understood as something else."""
 
     def cell_name(self, row: int, column: str) -> str:
-        """Such as `D17`, as it is called in the original sheet where the row comes from one."""
-        return f"{column_letters(self.keys.index(column))}{self.number(row) or row}"
+        """Such as `D17`, as it is called in the original sheet where the row comes from one.
+
+        A domain without a column of its own is a part of the address.
+        """
+        place = self.keys.index(column if column in self.keys else "email")
+        return f"{column_letters(place)}{self.number(row) or row}"
 
     def number(self, row: int) -> int | None:
         """The row's number in the original sheet, or None if it was added to a failures file by hand."""
         return self.origins[row].sheet_row if self.is_failures else row
 
     def own_cells(self, row: int) -> list[str]:
-        """The row's cells under `headers`, blank ones empty."""
+        """The row's cells under `headers` as failures.csv is to have them, blank ones empty."""
         position = self.position(row)
-        return [self.columns[key][position] for key in self.keys]
+        return [self.typed.get(key, self.columns[key])[position] for key in self.keys]
 
     def cells(self, *columns: str) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Every row's number in the file and its cells of these columns; a blank cell or a missing column is empty.

@@ -154,16 +154,22 @@ class Table:
         for row, sentence in shared_origins(self._origins):
             self._unreadable.setdefault(row, sentence)
         headers, columns = self._laid_out()
+        keys, typed = tuple(columns), {}
+        domains = self._with_own_domains(columns)
+        if any(domains) and domains != columns.get("domain"):
+            typed = {"domain": columns["domain"]} if "domain" in columns else {}
+            columns["domain"] = domains
         sheet = Sheet(
             path=path,
             columns=columns,
             rows=self._rows,
             headers=tuple(headers),
-            keys=tuple(columns),
+            keys=keys,
             delimiter=self._source.delimiter,
             unreadable=self._unreadable,
             origins=self._origins,
             is_failures=bool(self._layout.added),
+            typed=typed,
         )
         return replace(
             sheet, misaligned={row: self._username(sheet.own_cells(row)) for row in sorted(self._misaligned)}
@@ -181,9 +187,6 @@ class Table:
         columns = {key: cleaned(texts, self._schema.columns.get(key)) for key, texts in columns.items()}
         for key, value in self._fill.items():
             columns[key] = [text or value for text in columns.get(key, [""] * len(self._rows))]
-        domains = self._with_own_domains(columns)
-        if "domain" in columns or any(domains):
-            columns["domain"] = domains
         return [*headers, *list(columns)[len(headers) :]], columns
 
     def _with_own_domains(self, columns: Mapping[str, list[str]]) -> list[str]:

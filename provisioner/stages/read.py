@@ -66,7 +66,7 @@ def read(
     table = Table(source, layout, schema, filled)
     table.add_all(source.rows)
     sheet = table.sheet(path)
-    refuse_missing_columns(layout.header.number, [name for name in missing if name not in sheet.keys])
+    refuse_missing_columns(layout.header.number, [name for name in missing if name not in sheet.columns])
     return sheet
 
 

@@ -32,7 +32,7 @@ class Checked:
 
     def __init__(self, sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool) -> None:
         self._sheet = sheet
-        known = [name for name in sheet.keys if name in schema.columns]
+        known = [name for name in sheet.columns if name in schema.columns]
         self._columns = [schema.columns[name] for name in (*known, *(n for n in schema.columns if n not in known))]
         """In the sheet's order, those that it lacks last."""
         self._blank_ok = {column.name for column in self._columns if column.nullable}

@@ -107,10 +107,15 @@ def test_full_addresses_say_their_domain_themselves(sheet: Sheets) -> None:
     without = sheet("email,relay_server,password\njohn@acme.com,201,Abcdef1!\njane,201,Abcdef1!")
     assert [row.domain for row in validate(without, MAILBOX).ready()] == ["acme.com"]
     assert [str(problem) for problem in validate(without, MAILBOX).problems(3)] == [
-        "D3: the domain is missing; write its ID, such as 101, or its name"
+        "A3: the domain is missing; write its ID, such as 101, or its name"
     ]
+    assert (without.headers, without.own_cells(2)) == (
+        ("email", "relay_server", "password"),
+        ["john@acme.com", "201", "Abcdef1!"],
+    )
     blank = sheet(f"{HEADER}\njohn@acme.com,,201,Abcdef1!,\njane@acme.com,101,201,Abcdef1!,")
     assert [row.domain for row in validate(blank, MAILBOX).ready()] == ["acme.com", "101"]
+    assert blank.own_cells(2)[1] == ""
     filled = sheet(f"{HEADER}\njohn@acme.com,,201,Abcdef1!,", fill={"domain": "102"})
     assert [row.domain for row in validate(filled, MAILBOX).ready()] == ["102"]
     with pytest.raises(SheetError, match="lacks the column domain"):

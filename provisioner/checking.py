@@ -32,7 +32,7 @@ async def check(options: SheetOptions, listener: Listener, *, next_command: Next
         record = Record(prepared, journal, listener)
         await record.begin(warnings)
         await record.reconcile(None, time.time, checking=True)
-        await record.write()
+        await record.write(final=True)
         result = await run_sync(partial(summarize, prepared, journal, seconds=time.perf_counter() - started))
         if await run_sync(prepared.folder.log.exists):
             # The report tells of the last run; a check does not replace that.

@@ -28,7 +28,10 @@ class Words:
 
 WORDS: Final[Mapping[Status, Words]] = {
     Status.CREATED: Words("confirmed by the service"),
-    Status.EXISTS: Words("already existed; its password may differ from your sheet"),
+    Status.EXISTS: Words(
+        "already existed; its password may differ from your sheet",
+        why="it already existed, so its password may not be the one in your sheet",
+    ),
     Status.VALID: Words("ready to be created", why="checked, not sent yet", remedy="Run it"),
     Status.INVALID: Words("breaks a rule; not sent", remedy="Fix the row, here or in your sheet"),
     Status.REJECTED: Words("refused by the service", remedy="Fix the row, here or in your sheet"),

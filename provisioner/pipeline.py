@@ -156,7 +156,7 @@ async def _use_service(context: RunContext, record: Record, confirm: Confirm) ->
             await Delivery(context, record.write).deliver(plan, held_back)
         return await verify_created(context, record.prepared.sheet, fetched.account)
     finally:
-        await record.write()
+        await record.write(final=True)
 
 
 async def _may_begin(stop_signal: StopSignal, confirm: Confirm, about: RunPreview) -> bool:

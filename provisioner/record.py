@@ -54,11 +54,11 @@ class Record:
         `warnings` came up when the folder was opened.
         """
 
-        def begin() -> Path | None:
+        def begin() -> list[Path]:
             self._first_event = self._journal.latest_event()
             if service is not None:
                 self._journal.belong_to(service)
-            kept = set_aside_edited(self._journal, self.prepared.folder, sheet=self.prepared.options.sheet)
+            kept = set_aside_edited(self._journal, self.prepared.folder, self.prepared.options.sheet)
             self.prepared.remember(self._journal)
             return kept
 
@@ -78,10 +78,14 @@ class Record:
         self._tell(notes)
         return plan
 
-    async def write(self) -> None:
-        """Replace both files by what the journal says now, cancelled or not. Raises FilesError, JournalError."""
+    async def write(self, *, final: bool = False) -> None:
+        """Replace the files by what the journal says now, cancelled or not. Raises FilesError, JournalError.
+
+        `final`: the run is over.
+        """
+        work = partial(write, self._journal, self.prepared.sheet, self.prepared.folder, final=final)
         with anyio.CancelScope(shield=True):
-            self._tell_kept(await run_sync(write, self._journal, self.prepared.sheet, self.prepared.folder))
+            self._tell_kept(await run_sync(work))
 
     async def report(
         self,
@@ -110,7 +114,8 @@ class Record:
         for note in notes:
             self._listener.note(note)
 
-    def _tell_kept(self, kept: Path | None) -> None:
-        if kept is not None:
-            note = f"failures.csv held corrections that are not done and not in the new one: it is kept as {kept}."
+    def _tell_kept(self, kept: Sequence[Path]) -> None:
+        for path in kept:
+            was = f"failures{path.suffix}"
+            note = f"{was} held corrections that are not done and not in the new one: it is kept as {path}."
             self._tell([f"{note} Run it too."])

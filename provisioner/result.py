@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from provisioner.journal import Journal
     from provisioner.stages.prepare import PreparedSheet
 
+WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xls", ".ods"})
 EXAMPLES = 500
 """How many rows a result holds for each cause."""
 
@@ -81,6 +82,7 @@ def summarize(
     folder = prepared.folder
     header, column = prepared.by or ("", "")
     by_value = _by_value(journal, column)
+    original = journal.fact(SHEET_FACT) or prepared.name
     summary = Summary(
         sheet=prepared.name,
         run_folder=str(folder.path),
@@ -89,7 +91,7 @@ def summarize(
         report=str(folder.report),
         statuses=journal.statuses(),
         to_retry=journal.retriable_count(of_failures=prepared.sheet.is_failures),
-        original=journal.fact(SHEET_FACT) or prepared.name,
+        original=original,
         read=len(prepared.sheet.rows),
         requests=requests or RequestCounts(),
         seconds=seconds,
@@ -97,6 +99,7 @@ def summarize(
         existing=tuple(islice((name for value in by_value.values() for name in value.existing), EXAMPLES)),
         by=header,
         counts_by={value: dict(rows.statuses) for value, rows in by_value.items()} if column else {},
+        failures_workbook=_failures_workbook(prepared, original),
     )
     unproved = group_logins(journal.record_rows(), keep=EXAMPLES) if logins is not None else ()
     return RunResult(
@@ -126,9 +129,16 @@ def _by_value(journal: Journal, column: str) -> dict[str, _Rows]:
         rows.statuses[row.status] += 1
         if row.status is Status.CREATED:
             rows.created.append(row.address or row.email)
-        elif row.status is Status.EXISTS:
+        elif row.status is Status.EXISTS and not row.is_proven:
             rows.existing.append(row.address or row.email)
     return found
+
+
+def _failures_workbook(prepared: PreparedSheet, original: str) -> str:
+    """Where it is, if the sheet or the file that was read is a workbook; else an empty text."""
+    is_workbook = any(Path(name).suffix.lower() in WORKBOOKS for name in (original, prepared.name))
+    workbook = prepared.folder.failures_workbook
+    return str(workbook) if is_workbook and workbook.exists() else ""
 
 
 def write_report(

@@ -33,6 +33,15 @@ class RunFolder:
         return self.path / "failures.csv"
 
     @property
+    def failures_workbook(self) -> Path:
+        return self.path / "failures.xlsx"
+
+    @property
+    def failures_files(self) -> tuple[Path, Path]:
+        """The same rows, as a text file and as a workbook."""
+        return self.failures, self.failures_workbook
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 

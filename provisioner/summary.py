@@ -107,11 +107,19 @@ class Summary:
     read: int = 0
     """How many rows the file has that was read, which may be a failures file."""
     existing: tuple[str, ...] = ()
-    """The addresses of the first mailboxes that existed before."""
+    """The addresses of the first mailboxes that existed before, unless their passwords proved right."""
     by: str = ""
     """The header of the column whose values rows are counted by; empty if they are not."""
     counts_by: Mapping[str, Mapping[Status, int]] = field(default_factory=dict)
     """Number of rows by value of that column, and by status."""
+
+    failures_workbook: str = ""
+    """The same rows as in `failures`, as a workbook; empty if the sheet is none, or if no row is left."""
+
+    @property
+    def to_fix(self) -> str:
+        """The failures file to name to people: whoever works with workbooks is to fix one."""
+        return self.failures_workbook or self.failures
 
     @property
     def rows(self) -> int:

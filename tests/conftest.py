@@ -189,8 +189,10 @@ def check_outputs() -> Callable[[Path], None]:
 
     def check(folder: Path) -> None:
         header, *results = read_table(folder / "results.csv")
-        assert tuple(header) == RESULTS_COLUMNS
-        assert breaches("results.yaml", header, results) == []
+        assert tuple(header[: len(RESULTS_COLUMNS)]) == RESULTS_COLUMNS
+        # Behind ours the sheet may have columns of the same names.
+        ours = [row[: len(RESULTS_COLUMNS)] for row in results]
+        assert breaches("results.yaml", RESULTS_COLUMNS, ours) == []
         header, *failures = read_table(folder / "failures.csv")
         assert tuple(header[-len(FAILURES_COLUMNS) :]) == FAILURES_COLUMNS
         assert breaches("failures.yaml", header, failures) == []

@@ -384,12 +384,12 @@ def test_trouble_with_the_journal_while_files_are_refreshed_ends_the_run_gently(
     calls = 0
     write = write_files
 
-    def failing(*arguments: Any) -> Any:
+    def failing(*arguments: Any, **options: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise JournalError("The journal cannot be read.")
-        return write(*arguments)
+        return write(*arguments, **options)
 
     # No fault of the disk strikes this one moment by itself.
     monkeypatch.setattr(record, "write", failing)

@@ -37,7 +37,7 @@ OF_THE_LOGINS = frozenset(
 def left_of(run_results: Sequence[RunResult]) -> list[str]:
     """The files with the rows that are left."""
     return [
-        result.summary.failures if result.summary.to_retry else _as_given(result.summary.original)
+        result.summary.to_fix if result.summary.to_retry else _as_given(result.summary.original)
         for result in run_results
         if exit_code(result) != DONE
     ]

@@ -127,7 +127,7 @@ def _what_next(
     if not any(summary.to_retry for summary in summaries):
         return "These rows were not in the file you ran. Fix them in your own sheet and run:"
     them = "it" if sum(summary.to_retry for summary in summaries) == 1 else "them"
-    failures = ", ".join(summary.failures for summary in summaries if not _is_done(summary))
+    failures = ", ".join(summary.to_fix for summary in summaries if not _is_done(summary))
     actors = {group.actor for group in groups}
     if Actor.SHEET in actors:
         sheets = ", ".join(summary.sheet for summary in summaries if not _is_done(summary))
@@ -148,7 +148,7 @@ def _files(summaries: Sequence[Summary], width: int, *, generated: bool) -> list
         files.append((summary.report, "the same as a page"))
     if summary.to_retry:
         ready = "ready to run" if _is_done(summary) else "to fix or run again"
-        files.insert(1, (summary.failures, f"the {count(summary.to_retry, 'row', 'rows')} {ready}"))
+        files.insert(1, (summary.to_fix, f"the {count(summary.to_retry, 'row', 'rows')} {ready}"))
     longest = max(len(visible(path)) for path, _ in files)
     if longest + 2 + max(len(what) for _, what in files) <= width:
         return ["", *(f"{visible(path):<{longest}}  {what}" for path, what in files)]

@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from provisioner.records import Actor, Status
+from provisioner.records import Actor, LoginState, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from provisioner.records import LoginState, Problem, Request, RowId, TaskId
+    from provisioner.records import Problem, Request, RowId, TaskId
     from provisioner.secret import Secret
 
 
@@ -79,6 +79,11 @@ class JournalRow:
             self.status is Status.UNFINISHED and self.timeouts > 1
         )
         return Actor.SUPPORT if again else Actor.NEXT_RUN
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the mailbox accepted its log-in, over both protocols."""
+        return self.imap is LoginState.OK and self.smtp is LoginState.OK
 
     @property
     def was_sent(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner import passwords, run_folder, schema
@@ -14,6 +16,7 @@ from provisioner.stages.read import read
 from provisioner.stages.reconcile import WorkPlan, reconcile
 from provisioner.stages.resolve import Resolver
 from provisioner.stages.validate import Checked, validate
+from provisioner.stages.write import FURTHER_FACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,7 +60,10 @@ class PreparedSheet:
         return next(self.checked.ready(), None) is not None
 
     def remember(self, journal: Journal) -> None:
-        """Record where the sheet is, so that its mailboxes can be verified later. Raises JournalError."""
+        """Record what later runs and verifications need to know about the sheet. Raises JournalError."""
+        further = [(header, key) for header, key in self.sheet.named if key not in self.schema.columns]
+        if not self.sheet.is_failures or journal.fact(FURTHER_FACT) is None:
+            journal.set_fact(FURTHER_FACT, json.dumps(further))
         if not self.sheet.is_failures:
             journal.set_fact(DELIMITER_FACT, self.sheet.delimiter)
             if not self.options.shown:
@@ -85,7 +91,7 @@ class PreparedSheet:
             new_password=self._new_password(),
             since=since,
             checking=checking,
-            latest_file=self.sheet.path.resolve() == self.folder.failures.resolve(),
+            latest_file=self.sheet.path.resolve() in map(Path.resolve, self.folder.failures_files),
             cell_name=lambda entry, column: self.sheet.cell_name(entry.file_row, column),
         )
         return plan, [*self._notes(), *_notes_about(plan)]

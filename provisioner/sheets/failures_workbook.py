@@ -1,0 +1,61 @@
+"""failures.xlsx: the failures file as a workbook in which no spreadsheet program changes a cell.
+
+A CSV file says nothing of its cells' kinds, so a program that opens one makes 7 of 007 and dates of 4-Mar. Here every
+cell is text, also a cell that is typed later.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from provisioner.sheets.files import escape_controls, escape_formula
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from pathlib import Path
+
+MAX_ROWS: Final = 1_048_576
+"""That a workbook can hold: https://support.microsoft.com/en-us/office/1672b34d-7043-467e-8e27-269d656771c3"""
+_TEXT: Final = {"num_format": "@", "valign": "top"}
+_FAULTY: Final = {**_TEXT, "bg_color": "#FFC7CE"}
+_HEADER: Final = {**_TEXT, "bold": True, "bottom": 1}
+_NARROWEST, _WIDEST = 10, 60
+
+
+def write_failures_workbook(
+    path: Path, header: Sequence[str], rows: Iterable[tuple[Sequence[str], Collection[int]]]
+) -> None:
+    """Write a workbook to `path`. A row is its cells and the places of those that are faulty, which are coloured.
+
+    Raises OSError if it cannot be written.
+    """
+    import xlsxwriter  # noqa: PLC0415 - only a run that left something waits for it
+    from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415
+
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_numbers": False}
+    book = xlsxwriter.Workbook(path, {**options, "strings_to_urls": False})
+    sheet = book.add_worksheet("Failures")
+    text, faulty, bold = (book.add_format(form) for form in (_TEXT, _FAULTY, _HEADER))
+    # A formula that was typed as text keeps the mark that makes it one, which is no part of the text.
+    quoted = {text: book.add_format({**_TEXT, "quote_prefix": True})}
+    quoted[faulty] = book.add_format({**_FAULTY, "quote_prefix": True})
+    sheet.freeze_panes(1, 0)
+    for place, name in enumerate(header):
+        width = min(max(len(name) + 2, _NARROWEST), _WIDEST)
+        sheet.set_column(place, place, _WIDEST if name == "error" else width, text)
+        sheet.write_string(0, place, escape_formula(name), bold)
+    for number, (cells, marked) in enumerate(rows, start=1):
+        for place, cell in enumerate(cells):
+            form = faulty if place in marked else text
+            shown, runs = _shown(cell)
+            sheet.write_string(number, place, shown, quoted[form] if runs else form)
+    try:
+        book.close()
+    except FileCreateError as error:
+        raise error.args[0] from error
+
+
+def _shown(text: str) -> tuple[str, bool]:
+    """A cell as our reader reads it back, and whether a program would run it if it were typed."""
+    plain, guarded = escape_controls(text), escape_formula(text)
+    return (guarded, False) if text.startswith("'") else (plain, plain != guarded)

@@ -1,0 +1,123 @@
+"""failures.csv and failures.xlsx: replacing them, without losing what somebody changed in them meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from provisioner.errors import SheetError
+from provisioner.messages import remedy, why
+from provisioner.sheets import FAILURES_COLUMNS, Sheet, column_letters, write_table
+from provisioner.sheets.failures_workbook import MAX_ROWS, write_failures_workbook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from provisioner.journal import Journal, JournalRow
+    from provisioner.run_folder import RunFolder
+
+_CELL = re.compile(r"([A-Z]+)[0-9]+")
+
+
+def write_failures(journal: Journal, sheet: Sheet, folder: RunFolder, *, final: bool) -> None:
+    """Replace failures.csv, and at the end of a run failures.xlsx, by what the journal says now.
+
+    Before the end there is no workbook: it would be out of date. Raises OSError, JournalError.
+    """
+    header = (*sheet.headers, *FAILURES_COLUMNS)
+    cells = ((*_own_cells(sheet, row), *_added_cells(row)) for row in _rows(journal, sheet))
+    _replace(journal, folder.failures, lambda path: write_table(path, header, cells, delimiter=sheet.delimiter))
+    number = journal.retriable_count(of_failures=sheet.is_failures)
+    if not final or not 0 < number < MAX_ROWS:
+        folder.failures_workbook.unlink(missing_ok=True)
+        return
+    marked = (((*_own_cells(sheet, row), *_added_cells(row)), _faulty(sheet, row)) for row in _rows(journal, sheet))
+    _replace(journal, folder.failures_workbook, lambda path: write_failures_workbook(path, header, marked))
+
+
+def keep_edits(journal: Journal, folder: RunFolder, *, read: Path | None = None) -> list[Path]:
+    """Rename the failures files that hold what no other file does, since they are about to be replaced.
+
+    That is what somebody changed and did not run, and corrections that are not done yet. `read` is the file that was
+    just read: what it says is being run; None if none was read. Returns the new paths.
+
+    Raises SheetError if the one that was read is older than changes in the other; OSError and JournalError.
+    """
+    files = [path for path in folder.failures_files if path.exists()]
+    run = next((path for path in files if read is not None and read.samefile(path)), None)
+    edited = [path for path in files if path != run and _digest(path) not in _written(journal, path)]
+    if run is not None:
+        for path in edited:
+            if path.stat().st_mtime_ns > run.stat().st_mtime_ns:
+                raise _older(run, path)
+        journal.set_fact(_fact(run), f"{_digest(run)}")
+    elif read is not None and not edited and journal.open_corrections():
+        edited = files[:1]
+    return [_renamed(path) for path in edited]
+
+
+def _replace(journal: Journal, path: Path, write: Callable[[Path], None]) -> None:
+    """Replace a file in one step, and remember what it holds, so that changes are told from a file left alone."""
+    part = path.with_name(f".{path.stem}.new{path.suffix}")
+    try:
+        part.touch(mode=0o600)
+        write(part)
+        # Whichever of the two is there if the program is killed between, nobody changed it.
+        known = [*_written(journal, path)[-1:], _digest(part)]
+        journal.set_fact(_fact(path), " ".join(known))
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def _renamed(path: Path) -> Path:
+    kept = path.with_name(f"{path.stem}-edited-{path.stat().st_mtime_ns // 10**9}{path.suffix}")
+    return path.replace(kept)
+
+
+def _older(run: Path, other: Path) -> SheetError:
+    return SheetError(
+        f"{other.name} was changed after {run.name}, so its changes would be lost. Nothing was sent.",
+        remedy=f"Run {other}. If its changes are not wanted, delete it, then run {run} again.",
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _written(journal: Journal, path: Path) -> list[str]:
+    """The digests of a file as this program wrote it, the latest last."""
+    return (journal.fact(_fact(path)) or "").split()
+
+
+def _fact(path: Path) -> str:
+    return f"{path.name} as it was written"
+
+
+def _rows(journal: Journal, sheet: Sheet) -> Iterator[JournalRow]:
+    return journal.retriable(of_failures=sheet.is_failures)
+
+
+def _own_cells(sheet: Sheet, row: JournalRow) -> list[str]:
+    assert row.file_row is not None
+    return sheet.own_cells(row.file_row)
+
+
+def _added_cells(row: JournalRow) -> tuple[str, ...]:
+    """The cells under FAILURES_COLUMNS."""
+    place = "" if row.sheet_row is None else str(row.sheet_row)
+    explained = why(row.status, row.error), remedy(row.status, row.actor)
+    return (place, row.status, *explained, row.task_id or "")
+
+
+def _faulty(sheet: Sheet, row: JournalRow) -> set[int]:
+    """The places of the row's cells that something is wrong with."""
+    letters = {match[1] for problem in row.problems if (match := _CELL.fullmatch(problem.cell or ""))}
+    return {place for place in range(len(sheet.headers)) if column_letters(place) in letters}

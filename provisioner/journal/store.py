@@ -121,11 +121,6 @@ class Journal:
         for row_id, at, kind in self._read("SELECT row_id, at, kind FROM events WHERE id > ? ORDER BY id", after):
             yield Event(RowId(row_id), at, kind)
 
-    def slowest(self, since: float) -> float:
-        """Seconds that the slowest create took, of the rows created after `since`; 0 if there is none."""
-        query = "SELECT coalesce(max(finished_at - submitted_at), 0) FROM rows WHERE status = ? AND finished_at >= ?"
-        return float(self._value(query, Status.CREATED, since))
-
     def apply_sheet(self, changes: Iterable[SheetChange]) -> None:
         """Bring the rows in step with a sheet, in one transaction. Raises JournalError."""
         with self._transaction() as database:

@@ -115,6 +115,10 @@ class Service:
         body = reply.body if reply.status == 200 and isinstance(reply.body, dict) else {}
         return answers.account(body, self._session.secrets)
 
+    async def create_allowed(self) -> None:
+        """Wait while creates are refused and questions are not. Ends early if no create may be sent any more."""
+        await self._session.create_allowed()
+
     async def create(self, request: Request, permit: Permit) -> CreateAnswer:
         """Ask for one mailbox, once, with a permit for a create.
 
@@ -220,7 +224,7 @@ class Service:
                 raise ServiceDownError(
                     f"The download from {self._origin} broke off.", remedy=stops.TRY_LATER, technical=str(error)
                 ) from error
-            if not self._session.must_wait(file, permit):
+            if not self._session.must_wait(file, permit, Priority.QUERY):
                 self._refuse_download(file, export)
 
     def _refuse_download(self, reply: Reply, export: str) -> NoReturn:
@@ -305,7 +309,7 @@ class Service:
         """503: a gateway may say so though the create was carried out behind it. The pace is kept as asked."""
         reason = self._unclear(reply)
         try:
-            self._session.must_wait(reply, permit)
+            self._session.must_wait(reply, permit, Priority.CREATE)
         except ServiceDownError as error:
             return Lost(reason, stop=error)
         return Lost(reason)

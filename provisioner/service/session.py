@@ -72,8 +72,12 @@ class Session:
         """Count a request that is sent in another way."""
         self._counts[purpose] += 1
 
-    def must_wait(self, reply: Reply, permit: Permit) -> bool:
-        """Pause everything if the reply asks for that, and return whether it does.
+    async def create_allowed(self) -> None:
+        """Wait while creates are refused and questions are not. Ends early if no create may be sent any more."""
+        await self._recovery.create_allowed()
+
+    def must_wait(self, reply: Reply, permit: Permit, priority: Priority) -> bool:
+        """Pause what is sent if the reply asks for that, and return whether it does.
 
         Raises ServiceDownError if it asks to wait for too long.
         """
@@ -84,12 +88,14 @@ class Session:
             reason = "the service asked us to slow down"
             self._counts["throttled"] += 1
             self._limiter.slow_down(permit)
-        self._recovery.throttled(reply.retry_after, permit, reason, self.said(reply))
+        self._recovery.throttled(reply.retry_after, permit, priority, reason, self.said(reply))
         return True
 
     async def _send(self, request: _Outgoing, permit: Permit | None) -> Reply | NoAnswer:
         attempt = 0
         while True:
+            if attempt and request.priority is Priority.CREATE:
+                await self.create_allowed()
             if permit is None or attempt:
                 permit = await self._limiter.acquire(request.priority)
             reply = await self._send_once(request, permit, is_repeated=attempt > 0)
@@ -101,9 +107,9 @@ class Session:
             elif reply.status == 421:
                 self._recovery.misdirected(permit, attempt)
             elif reply.status == 429 or (request.body is None and _is_unavailable(reply)):
-                self.must_wait(reply, permit)
+                self.must_wait(reply, permit, request.priority)
             else:
-                self._recovery.answered()
+                self._recovery.answered(request.priority)
                 return reply
 
     async def _send_once(

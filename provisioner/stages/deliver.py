@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
 from provisioner.errors import FilesError, InterruptedRunError, PaymentRequiredError, SameFailureError, StoppedError
 from provisioner.journal import Finished
@@ -80,6 +79,7 @@ class Delivery:
         self._service = context.service
         self._stop_signal = context.stop_signal
         self._options = context.options
+        self._slowest = 0.0
 
     async def deliver(self, plan: WorkPlan, held_back: Sequence[Job]) -> None:
         """Do what the plan says, until it is done or the run is stopped; systemic trouble only sets the stop signal.
@@ -117,7 +117,7 @@ class Delivery:
         missing = await self._look_up_rows(plan.unconfirmed_rows)
         to_send = await set_aside_existing(plan.to_send, self._context)
         unconfirmed_rows = missing + await self._send_and_poll(to_send, plan.open_tasks)
-        resend = await self._second_look(unconfirmed_rows, began)
+        resend = await self._second_look(unconfirmed_rows)
         unconfirmed_rows = await self._send_and_poll(resend, [])
         unconfirmed_rows = [replace(unconfirmed, resend=False) for unconfirmed in unconfirmed_rows]
         await settle_absent(await self._look_up_rows(unconfirmed_rows), self._context)
@@ -135,6 +135,7 @@ class Delivery:
                 poller.no_more()
                 watch.start_soon(self._tell_of_waiting, poller)
             watch.cancel_scope.cancel()
+        self._slowest = max(self._slowest, poller.slowest)
         return [*submitter.unconfirmed_rows, *poller.unconfirmed_rows]
 
     async def _tell_of_waiting(self, poller: Poller) -> None:
@@ -146,12 +147,12 @@ class Delivery:
             f"for up to {left} more. Ctrl-C is safe: the next run asks again."
         )
 
-    async def _second_look(self, unconfirmed_rows: Sequence[Unconfirmed], began: float) -> list[Job]:
+    async def _second_look(self, unconfirmed_rows: Sequence[Unconfirmed]) -> list[Job]:
         """Look up rows without a clear answer; returns those that are missing and old enough to be sent again."""
         missing = await self._look_up_rows(unconfirmed_rows)
         if not missing:
             return []
-        slowest = await anyio.to_thread.run_sync(self._context.journal.slowest, began)
+        slowest = self._slowest
         old_enough = max(self._options.look_up_after, min(3 * slowest, self._options.task_timeout))
         # Only a create that is sent again can cost money; whatever else is not there is not waited for so long.
         soon_enough = min(old_enough, max(SETTLE_AFTER, 3 * slowest))

@@ -86,6 +86,8 @@ class Followed:
     """When it was accepted, or taken over from an earlier run."""
     fresh: bool
     """It was accepted in this run and never asked about."""
+    due: float = 0.0
+    """When it was last worth asking about; the question may have waited for its turn since."""
 
     def age(self, now: float) -> float:
         return now - self.since
@@ -180,6 +182,8 @@ class Poller:
         self._choosing = anyio.Lock(fast_acquire=True)
         self._sleeps_until = math.inf
         self._wake = anyio.Event()
+        self.slowest = 0.0
+        """Seconds that the slowest task took, by when it was due and not by when the question had its turn."""
         self.unconfirmed_rows: list[Unconfirmed] = []
         """Rows that only the service's list can settle."""
 
@@ -240,7 +244,9 @@ class Poller:
                 except LimiterClosedError:
                     self._give_up()
                     return None
+                due = self._agenda.next_at()
                 if (followed := self._agenda.take()) is not None:
+                    followed.due = due
                     return followed, permit
         return None
 
@@ -258,6 +264,7 @@ class Poller:
         match answer:
             case Created(mailbox_id):
                 self._agenda.finished(followed, now)
+                self.slowest = max(self.slowest, followed.age(followed.due))
                 await self._end(followed, Status.CREATED, mailbox_id=mailbox_id)
                 self._streak.succeeded()
             case Failed():

@@ -67,6 +67,7 @@ class Submitter:
     async def _send(self, job: Job) -> None:
         """Record the intent, send the request and record the answer; does nothing once the run is stopped."""
         async with self._announcing:
+            await self._service.create_allowed()
             if self._stop_signal.reason is not None:
                 return
             await self._journal.record(Sending(job, self._now()))

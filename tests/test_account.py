@@ -109,7 +109,7 @@ def test_a_refused_key_is_told(call: Any, sandbox: Any) -> None:
         environment = {"MISSION_INBOX_API_KEY": "wrong", "MISSION_INBOX_URL": service.url}
         said = CliRunner().invoke(main, words, env=environment)
         assert said.exit_code == 3
-        assert "refused the API key" in said.stderr
+        assert "rejected the API key" in said.stderr
 
 
 @pytest.mark.parametrize("service", ["smartlead", "instantly", "reply.io", "woodpecker", "emailbison"])

@@ -53,6 +53,7 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return call
 
 
+@pytest.mark.slow
 def test_a_key_is_kept_used_and_taken_out(command: Any, sandbox: Any, tmp_path: Path) -> None:
     """`login` tries the key, `account` needs no more, `logout` forgets it; the key is never shown."""
     service = sandbox(api_key="first-secret-key")
@@ -72,7 +73,7 @@ def test_a_key_is_kept_used_and_taken_out(command: Any, sandbox: Any, tmp_path: 
 def test_a_wrong_key_is_not_kept(command: Any, sandbox: Any, tmp_path: Path) -> None:
     """The service is asked before the keyring."""
     done = command("login", "--api-url", sandbox().url, typed="wrong\n")
-    assert (done.returncode, "refused the API key" in done.stderr) == (3, True)
+    assert (done.returncode, "rejected the API key" in done.stderr) == (3, True)
     assert not (tmp_path / "keyring.json").exists()
     assert command("login", "--api-url", sandbox().url, typed="").returncode == 2
 

@@ -57,7 +57,7 @@ async def listing(connection: Connection, what: Listing, listener: Listener, sho
             async with aclosing(service.pages(what)) as pages:
                 async for page in pages:
                     count += len(page)
-                    await run_sync(show, [_item(entry, what) for entry in page])
+                    await run_sync(show, [_item(entry, what, service.safe) for entry in page])
         except ListingUnavailableError as error:
             raise UnavailableError(
                 f"The account's {what.replace('-', ' ')} cannot be listed: {error}.",
@@ -200,12 +200,12 @@ def _addresses(run: RunFolder) -> frozenset[str]:
     return frozenset(line.address.casefold() for line in there)
 
 
-def _item(entry: Mapping[str, Any], what: Listing) -> Item:
-    return {column: _cell(entry.get(column)) for column in COLUMNS[what]}
+def _item(entry: Mapping[str, Any], what: Listing, safe: Callable[[str], str]) -> Item:
+    return {column: _cell(entry.get(column), safe) for column in COLUMNS[what]}
 
 
-def _cell(value: object) -> str | int | bool | None:
+def _cell(value: object, safe: Callable[[str], str]) -> str | int | bool | None:
     """A value as it is shown; of an object within, what names it."""
     if isinstance(value, dict):
-        return _cell(next((value[key] for key in ("name", "id") if value.get(key) is not None), None))
-    return value if isinstance(value, str | int | bool | None) else str(value)
+        return _cell(next((value[key] for key in ("name", "id") if value.get(key) is not None), None), safe)
+    return value if isinstance(value, int | bool | None) else safe(str(value))

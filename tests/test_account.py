@@ -7,13 +7,16 @@ import io
 import json
 import stat
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import anyio
 import pytest
 import running
 from click.testing import CliRunner
+from scripted import Scripted, reply
 
 from provisioner import account as account_calls
 from provisioner import run_folder
@@ -110,6 +113,20 @@ def test_a_refused_key_is_told(call: Any, sandbox: Any) -> None:
         said = CliRunner().invoke(main, words, env=environment)
         assert said.exit_code == 3
         assert "rejected the API key" in said.stderr
+
+
+def test_a_list_that_repeats_the_key_does_not_show_it(call: Any) -> None:
+    """A service that puts the key into a name finds it hidden, on the screen and for a program."""
+    key = "a-key-that-nobody-may-see"
+    domains = [{"id": 101, "name": f"{key}.example"}, {"id": 102, "name": {"name": quote(key)}}]
+    pages = {"/api/userinfo/": {"name": "Agency"}, "/api/domains/": domains}
+    with closing(Scripted(lambda said: reply(200, pages[said.split()[1]]))) as server:
+        environment = {"MISSION_INBOX_API_KEY": key, "MISSION_INBOX_URL": server.url}
+        for words in (("list", "domains"), ("list", "domains", "--json"), ("list", "domains", "--csv")):
+            said = CliRunner().invoke(main, words, env=environment)
+            assert said.exit_code == 0
+            assert "101" in said.stdout
+            assert key not in said.output
 
 
 @pytest.mark.parametrize("service", ["smartlead", "instantly", "reply.io", "woodpecker", "emailbison"])

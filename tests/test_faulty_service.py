@@ -74,7 +74,17 @@ def answers(draw: st.DrawFn, statuses: Sequence[int]) -> bytes:
 
 
 NO_ANSWERS = st.sampled_from([CUT, CUT, HANG, b"NOT HTTP\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
-UNCLEAR = NO_ANSWERS | answers([200, 201, 204, 300, 302, 303, 304, 408, 499, 500, 502, 503, 504, 599])
+OFTEN = st.sampled_from(
+    [
+        reply(503, b"", Retry_After="0.01"),
+        reply(503, {"detail": "Try later."}, Retry_After="0.01"),
+        reply(303, b"", Location="/api/tasks/task-0/"),
+        reply(302, b"", Location="/login/"),
+        reply(200, {"error": "relay server 201 is suspended"}),
+        CUT,
+    ]
+)
+UNCLEAR = OFTEN | NO_ANSWERS | answers([200, 201, 204, 300, 302, 303, 304, 408, 499, 500, 502, 503, 504, 599])
 """What may follow a create that was carried out as well as one that was not."""
 REFUSALS = answers([301, 307, 308, 400, 401, 402, 403, 404, 405, 409, 413, 421, 422, 429])
 """What follows no create that was carried out."""

@@ -148,7 +148,6 @@ def test_what_exists_already_is_told_apart_from_what_was_made(
     assert service.state.creates.keys() == {"ann@acme-mail.example"}
 
 
-@pytest.mark.slow
 def test_lost_answers_make_no_second_mailbox(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
     """Connections cut after the work was done, and errors of every kind, end in each mailbox existing once."""
     service = sandbox(**FAST, lost_share=0.2, error_share=0.2, seed=3)
@@ -283,7 +282,7 @@ def test_columns_that_are_not_used_are_named(write_sheet: Any, listener: Any) ->
     sheet.write_text("\n".join([f"{lines[0]},Owner,,Return Address", f"{lines[1]},Ann,,"]), "utf-8")
     running.check(sheet, listener)
     running.check(write_sheet(1, name="b.csv"), listener)
-    assert listener.all("note") == [("Ignored columns: Owner, Return Address.",)]
+    assert listener.all("note") == [("Not used: the columns Owner, Return Address.",)]
 
 
 def test_a_second_run_in_one_folder_is_told_so(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from provisioner.domains import DOMAIN_NAME
 from provisioner.records import (
@@ -146,15 +146,20 @@ def mailbox(item: Mapping[str, Any], secrets: Secrets) -> Mailbox | None:
     email = next((text.strip() for text in texts if text.strip()), "")
     if not USERNAME.fullmatch(email):
         return None
+    username, _, host = email.partition("@")
     domain = item.get("domain")
     nested = domain if isinstance(domain, dict) else {"id": domain}
     names = (item.get("domain_name"), nested.get("name"), domain)
     return Mailbox(
         id=usable_id(item.get("id"), secrets),
-        email=email,
+        email=username if secrets.are_in(host) else email,
         domain=_integer(nested.get("id")),
-        domain_name=next((name for name in names if isinstance(name, str) and DOMAIN_NAME.fullmatch(name)), None),
+        domain_name=next((name for name in names if _is_domain_name(name) and not secrets.are_in(name)), None),
     )
+
+
+def _is_domain_name(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and DOMAIN_NAME.fullmatch(value) is not None
 
 
 def _integer(value: object) -> int | None:

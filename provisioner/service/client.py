@@ -85,6 +85,10 @@ class Service:
     def counts(self) -> RequestCounts:
         return self._session.counts
 
+    def safe(self, text: str) -> str:
+        """`text` of the service if it can be shown: not if the key or a password is in it."""
+        return self._session.secrets.safe(text, answers.NOT_SHOWN)
+
     async def __aenter__(self) -> Self:
         if self._session.pool.is_encrypted:
             self._session.pool.trust(await anyio.to_thread.run_sync(trusted))

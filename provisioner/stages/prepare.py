@@ -104,7 +104,7 @@ class PreparedSheet:
     def _notes(self) -> Iterator[str]:
         unused = [header.strip() for header, key in self.sheet.named if key not in self.schema.columns]
         if unused:
-            yield f"Ignored {'column' if len(unused) == 1 else 'columns'}: {', '.join(unused)}."
+            yield f"Not used: the {'column' if len(unused) == 1 else 'columns'} {', '.join(unused)}."
         for row, problem in self.checked.warnings:
             place = "" if problem.cell else f"Row {self.sheet.number(row) or row}: "
             yield f"{place}{problem}"

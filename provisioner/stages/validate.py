@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from provisioner.schema import Column, MailboxSchema
     from provisioner.sheets import Sheet
 
+_NAMED: Final = 5
+"""Maximum number of other rows that are named where a mailbox stands in the sheet more than once."""
 _DUPLICATE: Final = (
     "the same username stands with the same domain in another row too; keep one of them and delete the rest"
 )
@@ -108,9 +110,14 @@ class Checked:
 
     def _duplicate(self, row: int, same: Sequence[int]) -> Fault:
         """What to say about a row whose mailbox stands in all the rows of `same`."""
-        rows = self._sheet.other_rows(row, same)
+        others = [other for other in same[: _NAMED + 1] if other != row][:_NAMED]
+        named = ", ".join(str(self._sheet.number(other) or other) for other in others)
+        more = len(same) - 1 - len(others)
+        rows = f"row {named}" if len(others) == 1 else f"rows {named}"
+        also = f" and {more} more" if more else ""
         return Fault(
-            f"this username stands with the same domain in {rows} too; keep one of them and delete the rest", _DUPLICATE
+            f"this username stands with the same domain in {rows}{also} too; keep one of them and delete the rest",
+            _DUPLICATE,
         )
 
     def _problem(self, row: int, column: Column, fault: Fault) -> Problem:

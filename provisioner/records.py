@@ -356,6 +356,18 @@ class Rate:
             raise ValueError(f"“{text}” is not a rate: write a number and a unit, such as 5/s or 200/min")
         return cls(int(match[1]), units[match[2]])
 
+    def __str__(self) -> str:
+        unit = {1.0: "s", 60.0: "min", 3600.0: "h"}.get(self.seconds, f"{self.seconds:g}s")
+        return f"{self.count}/{unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class AutoRate:
+    """As fast as the service allows, which is found out while sending."""
+
+    most: Rate = Rate(20, 1.0)
+    """Never faster than this."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
-import selectors
 from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ import hypothesis
 import pytest
 from blockbuster import blockbuster_ctx
 from trio.testing import MockClock
+from virtual_time import VirtualLoop
 
 from provisioner.records import Rate, Status
 from provisioner.sandbox.options import SandboxOptions
@@ -111,32 +110,6 @@ def listener() -> Recorder:
     return Recorder()
 
 
-class _VirtualSelector(selectors.DefaultSelector):
-    """Finds that the time-out has passed as soon as nothing else is to be done."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready:
-            assert timeout is not None, "everything waits for something that will never happen"
-            self.now += max(timeout, 0.0)
-        return ready
-
-
-class _VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._virtual = _VirtualSelector()
-        super().__init__(self._virtual)
-        # The loop rounds its timers to this; a sum of many floats must not fall short of the hour it was to reach.
-        self._clock_resolution = 1e-9
-
-    def time(self) -> float:
-        return self._virtual.now
-
-
 @pytest.fixture(params=["asyncio", "trio"], scope="session")
 def in_virtual_time(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Run an asynchronous function on either backend with a clock that jumps whenever all tasks wait.
@@ -148,7 +121,7 @@ def in_virtual_time(request: pytest.FixtureRequest) -> Callable[..., Any]:
         if request.param == "trio":
             options: dict[str, Any] = {"clock": MockClock(autojump_threshold=0)}
         else:
-            options = {"loop_factory": _VirtualLoop}
+            options = {"loop_factory": VirtualLoop}
         return anyio.run(function, *args, backend=request.param, backend_options=options)
 
     return run

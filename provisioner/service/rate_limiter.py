@@ -1,8 +1,9 @@
-"""The one pace of everything that is sent.
+"""The one place where requests wait for their turn.
 
-Requests leave evenly spaced, and an exact sliding window over each rate stands behind the spacing, so that no
-window of the rate's length ever holds more than the rate allows. All waiting of the program is done here: a refusal
-for speed or a service that is down *holds* the pace, and so holds back every worker at once.
+Requests leave evenly spaced, and an exact sliding window over each rate stands behind the spacing, so that no window of
+the rate's length ever holds more requests than the rate allows. What the service itself allows is learned from its
+answers (see `learned_rate`) and kept in the same way. A refusal for speed, or a service that is down, pauses the
+limiter, and so holds back every worker at once.
 """
 
 from __future__ import annotations
@@ -13,37 +14,38 @@ from typing import TYPE_CHECKING, NewType
 
 import anyio
 
+from provisioner.records import AutoRate
+from provisioner.service.learned_rate import LearnedRate
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from provisioner.records import Rate
 
 MARGIN, LARGEST_MARGIN = 0.015, 0.25
-"""A part of the rate's period, and seconds: so much longer is each period taken, since networks bunch what was sent
+"""A part of the rate's period, and seconds: each period is taken this much longer, since networks bunch what was sent
 evenly. They do so by milliseconds, whatever the period."""
 CATCH_UP = 0.1
 """Seconds of schedule made up for after waking late; a process that slept for an hour does not rush."""
-ASK_SHARE = 10
-"""While both wait, one grant of so many goes to the lane that asks."""
-EASE_FACTOR = 0.7
-EASE_FLOOR = 0.1
-RECOVERY = 60.0
-"""Seconds in which the pace recovers from nothing to its full rate."""
-
+CATCH_UP_WHEN_LEARNED, SMALLEST_GAP = 1.0, 0.002
+"""Seconds of schedule made up for within what the service is known to allow, as after a pause that it asked for; and
+how far apart at least. Its Retry-After is rounded up to a whole second, which is lost otherwise with every refusal."""
+QUERY_SHARE = 10
+"""While both wait, one permit of this many goes to a question."""
 
 Permit = NewType("Permit", float)
-"""Leave to send one request; the moment at which it was given, on the pace's clock."""
+"""Leave to send one request; the moment at which it was given, on the limiter's clock."""
 
 
 class Priority(Enum):
-    """What a request is for. Creates go first; what only asks keeps a small share."""
+    """What a request is for. Creates go first; questions keep a small share."""
 
     CREATE = "create"
-    QUERY = "ask"
+    QUERY = "query"
 
 
 class LimiterClosedError(Exception):
-    """The lane is closed, or was while a grant was waited for: the request must not be sent."""
+    """The priority is closed, or was closed while a permit was waited for: the request must not be sent."""
 
 
 class _Waiter:
@@ -57,17 +59,16 @@ class _Waiter:
 
 
 class _Window:
-    """The latest grants, as many as the rate allows in its period."""
+    """The latest permits, as many as the rate allows in its period."""
 
-    def __init__(self, rate: Rate) -> None:
-        margin = min(rate.seconds * MARGIN, LARGEST_MARGIN)
-        # A third of the margin is left to the clock: grants that come late must not make all later ones late for good.
+    def __init__(self, rate: Rate, margin: float) -> None:
+        # A third of the margin is left to the clock: permits that come late must not delay all later ones for good.
         self._length = rate.seconds + margin * 2 / 3
         self.spacing = (rate.seconds + margin) / rate.count
         self.permits: deque[float] = deque(maxlen=rate.count)
 
     def drop(self, permit: Permit) -> bool:
-        """Count a grant no more. Answers whether it was counted still: if not, others have its room by now."""
+        """Stop counting a permit. Returns whether it was still counted: if not, its room went to others."""
         counted = permit in self.permits
         if counted:
             self.permits.remove(permit)
@@ -80,24 +81,24 @@ class _Window:
 
 
 class RateLimiter:
-    """Grants leave to send, first come first served within a lane. For one event loop at a time, any of anyio's."""
+    """Gives permits to send, first come first served within a priority. For one event loop at a time."""
 
-    def __init__(self, rates: Sequence[Rate], *, clock: Callable[[], float] = anyio.current_time) -> None:
-        """All of the `rates`, one at least, are kept at once."""
+    def __init__(self, rates: Sequence[Rate] | AutoRate, *, clock: Callable[[], float] = anyio.current_time) -> None:
+        """All of the `rates`, at least one, are kept at once; with an AutoRate the service's own limit is found."""
         self._clock = clock
-        self._windows = [_Window(rate) for rate in rates]
+        kept = (rates.most,) if isinstance(rates, AutoRate) else rates
+        self._windows = [_Window(rate, min(rate.seconds * MARGIN, LARGEST_MARGIN)) for rate in kept]
         # The shortest: a longer period's quota may be used up at the pace of the shorter one.
-        self._spacing = min(window.spacing for window in self._windows)
-        self._slot = float("-inf")
-        self._paused_until = float("-inf")
-        self._share = 1.0
-        self._recovers_from = float("-inf")
-        self._eased_at = float("-inf")
+        self.shortest_spacing = min(window.spacing for window in self._windows)
+        """Seconds from one permit to the next at the fastest rate."""
+        fastest = max(rate.count / rate.seconds for rate in kept)
+        self._learned = LearnedRate(fastest, find=isinstance(rates, AutoRate))
+        self._slot = self._last = self._paused_until = float("-inf")
         self._creates_in_a_row = 0
         self.open()
 
     def open(self) -> None:
-        """Open every lane, in an event loop that is new to it. What was granted before counts on, by the same clock."""
+        """Open every priority, in an event loop that is new to it. Earlier permits count on, by the same clock."""
         self._queues: dict[Priority, deque[_Waiter]] = {priority: deque() for priority in Priority}
         self._closed = {priority: anyio.Event() for priority in Priority}
         self._leader: _Waiter | None = None
@@ -105,19 +106,28 @@ class RateLimiter:
 
     @property
     def spacing(self) -> float:
-        """Seconds from one grant to the next while nothing holds the pace back."""
-        return self._spacing
+        """Seconds from one permit to the next while nothing is paused."""
+        return max(self.shortest_spacing, self._learned.spacing if self._learned.is_known else 0.0)
+
+    @property
+    def learned(self) -> Rate | None:
+        """What the service allows, if this limiter found a limit."""
+        return self._learned.rate if self._learned.is_found else None
+
+    def duration(self, requests: int) -> float:
+        """Seconds that this many requests take at the present pace."""
+        return requests * max(self.spacing, *(window.spacing for window in self._windows))
 
     async def acquire(self, priority: Priority) -> Permit:
         """Wait until one request may be sent, and send it then.
 
-        Raises LimiterClosedError when the lane is or becomes closed.
+        Raises LimiterClosedError if the priority is closed before or meanwhile.
         """
         if self._closed[priority].is_set():
             raise LimiterClosedError
         now = self._clock()
-        if self._leader is None and self._next_at(now) <= now:
-            self._stamp(priority, now, slot=now)
+        if self._leader is None and self._next_at() <= now:
+            self._give(priority, now, slot=now)
             return Permit(now)
         waiter = _Waiter(priority)
         self._queues[priority].append(waiter)
@@ -129,42 +139,49 @@ class RateLimiter:
             self._pass_lead_from(waiter)
 
     async def renew(self, permit: Permit, priority: Priority) -> Permit:
-        """The request with this grant leaves only now: opening a connection took its time. Answers its new grant.
+        """Return a new permit for a request that leaves only now, because opening a connection took its time.
 
-        A request that took so long that its room in a window went to others waits for another grant. Raises
-        LimiterClosedError when the lane is or becomes closed meanwhile.
+        A request that took so long that its room in a window went to others waits for another permit. Raises
+        LimiterClosedError if the priority is closed meanwhile.
         """
+        self._learned.withdrawn(permit)
         counted = [window.drop(permit) for window in self._windows]
         if not all(counted):
             return await self.acquire(priority)
         now = Permit(self._clock())
-        for window in self._windows:
-            window.permits.append(now)
+        self._count(now)
         return now
 
     def pause(self, seconds: float) -> bool:
-        """Send nothing for so many seconds. Answers False where that was so already."""
+        """Send nothing for this many seconds. Returns False if that was so already."""
         now = self._clock()
         if now + seconds <= self._paused_until:
             return False
-        self._share = self._share_at(now)
-        self._paused_until = self._recovers_from = now + seconds
+        self._paused_until = now + seconds
         self._changed.set()
         return True
 
-    def slow_down(self, refused: Permit) -> None:
-        """Go on at a lower pace, which recovers by itself: the request that was sent with this grant came too fast.
-
-        Requests that left before the pace was last lowered say nothing new and lower it no further.
-        """
+    def answered(self, permit: Permit, priority: Priority) -> None:
+        """The request that was sent with this permit was carried out, and the answer has just come."""
         now = self._clock()
-        if refused > self._eased_at:
-            self._share = max(EASE_FLOOR, self._share_at(now) * EASE_FACTOR)
-            self._eased_at = now
-            self._recovers_from = max(now, self._paused_until)
+        self._learned.answered(permit, now - permit, now, kind=priority)
+
+    def refused(self, permit: Permit, retry_after: float | None) -> None:
+        """The request that was sent with this permit came too fast: learn from that.
+
+        The caller pauses for as long as the service asks; this pauses only for longer if that was not enough before.
+        """
+        least = self._learned.refused(permit, retry_after, self._clock())
+        if least:
+            self.pause(least)
+
+    def begin_at(self, rate: Rate) -> None:
+        """Begin at a rate that an earlier run found, if this one is to find a rate and has not begun."""
+        if self._last == float("-inf"):
+            self._learned.begin_at(rate, self._clock())
 
     def close(self, *priorities: Priority) -> None:
-        """Permit nothing more in these lanes; whoever waits there is told so."""
+        """Give no more permits of these priorities; whoever waits for one gets LimiterClosedError."""
         for priority in priorities:
             self._closed[priority].set()
             for waiter in self._queues[priority]:
@@ -174,11 +191,11 @@ class RateLimiter:
         self._changed.set()
 
     async def until_closed(self, priority: Priority) -> None:
-        """Return when the lane is closed."""
+        """Return when the priority is closed."""
         await self._closed[priority].wait()
 
     async def _wait(self, waiter: _Waiter) -> Permit:
-        """Wait for the own grant; one of the waiters leads: it alone sleeps, and serves the others."""
+        """Wait for a permit. One of the waiters leads: it alone sleeps, and serves the others."""
         if self._leader is None:
             self._leader = waiter
         while waiter.acquired_at is None:
@@ -195,18 +212,18 @@ class RateLimiter:
 
     def _serve_one(self) -> None:
         now = self._clock()
-        due = self._next_at(now)
+        due = self._next_at()
         if due > now:
             return
         chosen = self._choose()
-        self._stamp(chosen.priority, now, slot=max(due, now - CATCH_UP))
+        self._give(chosen.priority, now, slot=max(due, now - CATCH_UP))
         chosen.acquired_at = now
         chosen.wake.set()
 
     def _choose(self) -> _Waiter:
-        creates, asks = self._queues[Priority.CREATE], self._queues[Priority.QUERY]
-        asks_turn = bool(asks) and self._creates_in_a_row >= ASK_SHARE - 1
-        return (creates if creates and not asks_turn else asks).popleft()
+        creates, queries = self._queues[Priority.CREATE], self._queues[Priority.QUERY]
+        turn_of_query = bool(queries) and self._creates_in_a_row >= QUERY_SHARE - 1
+        return (creates if creates and not turn_of_query else queries).popleft()
 
     def _pass_lead_from(self, waiter: _Waiter) -> None:
         if self._leader is not waiter:
@@ -216,25 +233,28 @@ class RateLimiter:
             self._leader.wake.set()
 
     async def _sleep_until_next(self) -> None:
-        """Until the next grant is due, or something changed that may move it."""
-        now = self._clock()
-        seconds = self._next_at(now) - now
+        """Sleep until the next permit is due, or something changed that may move it."""
+        seconds = self._next_at() - self._clock()
         if seconds > 0:
             self._changed = anyio.Event()
             with anyio.move_on_after(seconds):
                 await self._changed.wait()
 
-    def _next_at(self, now: float) -> float:
-        spacing = self._spacing / self._share_at(now)
-        return max(self._slot + spacing, self._paused_until, *(window.free_at() for window in self._windows))
+    def _next_at(self) -> float:
+        gap = self._last + min(SMALLEST_GAP, self.spacing)
+        windows = (window.free_at() for window in self._windows)
+        return max(self._slot + self.spacing, gap, self._paused_until, self._learned.free_at(), *windows)
 
-    def _share_at(self, now: float) -> float:
-        """The share of the full rate that is used now, after it was lowered."""
-        return min(1.0, self._share + max(0.0, now - self._recovers_from) / RECOVERY)
+    def _give(self, priority: Priority, now: float, *, slot: float) -> None:
+        """Give one permit. `slot` is its place in the even schedule, from which the next one is counted."""
+        if self._learned.is_found and self._learned.is_known:
+            slot = max(self._slot + self.spacing, now - CATCH_UP_WHEN_LEARNED)
+        self._slot, self._last = slot, now
+        self._count(now)
+        self._creates_in_a_row = self._creates_in_a_row + 1 if priority is Priority.CREATE else 0
 
-    def _stamp(self, priority: Priority, now: float, *, slot: float) -> None:
-        """One grant more, now. `slot` is where it stands in the even schedule, which the next one is counted from."""
-        self._slot = slot
+    def _count(self, now: float) -> None:
+        """A request leaves now: it takes room in every window."""
+        self._learned.sent(now)
         for window in self._windows:
             window.permits.append(now)
-        self._creates_in_a_row = self._creates_in_a_row + 1 if priority is Priority.CREATE else 0

@@ -17,8 +17,6 @@ from provisioner.service.recovery import Recovery
 from provisioner.service.transport import ConnectionPool, NeverConnected, NoAnswer, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from provisioner.events import Listener
     from provisioner.settings import Connection
 
@@ -87,7 +85,7 @@ class Session:
         if reply.status == 429:
             reason = "the service asked us to slow down"
             self._counts["throttled"] += 1
-            self._limiter.slow_down(permit)
+            self._limiter.refused(permit, reply.retry_after)
         self._recovery.throttled(reply.retry_after, permit, priority, reason, self.said(reply))
         return True
 
@@ -118,30 +116,34 @@ class Session:
         self._counts[request.purpose] += 1
         self._counts["retried"] += is_repeated
         began = anyio.current_time()
+        departure = _Departure(self._limiter, permit, request.priority)
         try:
-            leaving = self._leaving(permit, request.priority)
-            reply = await self.pool.send(request.method, request.path, request.body, leaving)
+            reply = await self.pool.send(request.method, request.path, request.body, departure)
         except LimiterClosedError:
             self._counts[request.purpose] -= 1
             self._counts["retried"] -= is_repeated
             raise
+        if isinstance(reply, Reply) and reply.status < 500 and reply.status not in (421, 429):
+            self._limiter.answered(departure.permit, request.priority)
         status, fault = (reply.status, "") if isinstance(reply, Reply) else (None, reply.reason)
         path = self.secrets.safe(request.path, HIDDEN_PATH)
         self._listener.answered(Exchange(request.method, path, status, anyio.current_time() - began, fault))
         return reply
 
-    def _leaving(self, permit: Permit, priority: Priority) -> Callable[[], Awaitable[None]]:
-        """Counts a request from when it leaves, if a connection had to be opened for it first.
 
-        Otherwise the first requests would reach the service late, and bunched with those behind them.
-        """
-        latest = permit
+class _Departure:
+    """Counts a request from when it leaves, if a connection had to be opened for it first.
 
-        async def leaving() -> None:
-            nonlocal latest
-            latest = await self._limiter.renew(latest, priority)
+    Otherwise the first requests would reach the service late, and bunched with those behind them.
+    """
 
-        return leaving
+    def __init__(self, limiter: RateLimiter, permit: Permit, priority: Priority) -> None:
+        self.permit = permit
+        self._limiter = limiter
+        self._priority = priority
+
+    async def __call__(self) -> None:
+        self.permit = await self._limiter.renew(self.permit, self._priority)
 
 
 def _is_unavailable(reply: Reply) -> bool:

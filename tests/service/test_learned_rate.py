@@ -1,0 +1,273 @@
+"""What is learned from refusals and answers: the rule by itself, and short simulations of whole runs."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from simulated_services import FixedWindows, Overloaded, Program, Replaced, Service, sandbox_throttle, simulate
+from simulated_services import Open as OpenDoor
+
+from provisioner.records import AutoRate, Rate
+from provisioner.service.answer_times import AnswerTimes
+from provisioner.service.learned_rate import START, LearnedRate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ANSWER = 0.1
+
+
+class Sender:
+    """Sends as fast as a learned rate allows; each answer comes before the next request leaves."""
+
+    def __init__(self, learned: LearnedRate) -> None:
+        self.learned = learned
+        self.now = 0.0
+
+    def send(self, seconds: float, *, answer: float = ANSWER) -> None:
+        """Send for this long, and let every request be answered."""
+        until = self.now + seconds
+        while self.now < until:
+            sent = self._leave()
+            self.learned.answered(sent, answer, sent + answer)
+
+    def refuse(self, retry_after: float | None = 1.0) -> float:
+        """Send one request and let it be refused. Returns the extra pause."""
+        sent = self._leave()
+        extra = self.learned.refused(sent, retry_after, sent + 0.01)
+        self.now = sent + 0.01 + (retry_after or 1.0)
+        return extra
+
+    def _leave(self) -> float:
+        self.now = sent = max(self.now + self.learned.spacing, self.learned.free_at())
+        self.learned.sent(sent)
+        return sent
+
+
+@pytest.fixture
+def sender() -> Sender:
+    return Sender(LearnedRate(20.0, find=True))
+
+
+def test_it_begins_slowly_and_grows_to_the_fastest_rate_that_is_allowed(sender: Sender) -> None:
+    """Without a refusal the rate grows to the ceiling within a minute, never beyond, and no limit is claimed."""
+    assert 1 / sender.learned.spacing == pytest.approx(START, rel=0.06)
+    sender.send(60)
+    assert sender.learned.spacing == pytest.approx(1 / 20)
+    assert not sender.learned.is_known
+    assert not sender.learned.is_found
+
+
+@pytest.mark.parametrize("allowed", [1, 2, 3, 4])
+def test_a_refusal_within_a_second_tells_the_limit_of_a_second(sender: Sender, allowed: int) -> None:
+    """The requests that were let through in the second before the refusal are what the service allows."""
+    for _ in range(allowed):
+        sender.send(0.01)
+    sender.refuse()
+    assert sender.learned.rate == Rate(allowed, 1.0)
+
+
+@pytest.mark.parametrize(("retry_after", "seconds"), [(12.0, 60.0), (3500.0, 3600.0)])
+def test_retry_after_tells_how_long_the_window_is(sender: Sender, retry_after: float, seconds: float) -> None:
+    """A wait of many seconds means a window of a minute, of many minutes an hour; all that was let through counts."""
+    sent = len(_sends(sender, 20))
+    sender.refuse(retry_after)
+    assert sender.learned.rate == Rate(sent, seconds)
+    assert 1 / sender.learned.spacing == pytest.approx(sent / seconds, rel=0.02)
+
+
+def _sends(sender: Sender, seconds: float) -> list[float]:
+    sender.send(seconds)
+    return list(sender.learned._sent)
+
+
+def test_a_window_of_a_minute_that_is_still_too_full_is_waited_for_longer_and_longer(sender: Sender) -> None:
+    """Refused again right after the pause, as when a limit was halved, it waits twice as long each time, to a bound."""
+    sender.send(20)
+    sender.refuse(40.0)
+    assert [sender.refuse(1.0) for _ in range(6)] == [2.0, 4.0, 8.0, 16.0, 16.0, 16.0]
+
+
+def test_asking_for_more_is_rarer_after_each_time_that_was_refused(sender: Sender) -> None:
+    """Each refused attempt is undone at once, and the quiet time before the next triples, up to some minutes."""
+    _learn(sender, 10)
+    quiet = [_ask_in_vain(sender) for _ in range(5)]
+    assert quiet[1:] == pytest.approx([15, 45, 135, 150], abs=3)
+
+
+def _ask_in_vain(sender: Sender) -> float:
+    """Send until more is asked for, and let that be refused. Returns the seconds until then."""
+    began, spacing = sender.now, sender.learned.spacing
+    while sender.learned.spacing == spacing:
+        sender.send(0.1)
+    quiet = sender.now - began
+    sender.refuse()
+    assert sender.learned.spacing == spacing
+    return quiet
+
+
+def _learn(sender: Sender, limit: int) -> None:
+    """Let this many requests a second be allowed, as an earlier run knows."""
+    sender.learned.begin_at(Rate(limit, 1.0), sender.now)
+    sender.send(3)
+
+
+def test_more_is_found_when_the_limit_was_raised(sender: Sender) -> None:
+    """Where asking for more is not refused, it goes on in growing steps, to the ceiling."""
+    _learn(sender, 6)
+    sender.send(60)
+    assert not sender.learned.is_known
+
+
+def test_a_rate_that_is_not_used_is_not_raised(sender: Sender) -> None:
+    """A few answers a second say nothing about whether many would be let through."""
+    _learn(sender, 10)
+    before = sender.learned.spacing
+    for _ in range(400):
+        sender.now += 1.0
+        sender.send(0.01)
+    assert sender.learned.spacing == before
+
+
+def test_requests_that_were_under_way_at_a_refusal_teach_nothing_more(sender: Sender) -> None:
+    """Of many refusals for one cause, the first lowers the rate, and the others do not."""
+    sender.send(10)
+    times = [sender._leave() for _ in range(6)]
+    sender.learned.refused(times[0], 1, times[-1] + 0.1)
+    spacing = sender.learned.spacing
+    for sent in times[1:]:
+        sender.learned.refused(sent, 1, times[-1] + 0.2)
+    assert sender.learned.spacing == spacing
+
+
+def test_a_rate_that_was_allowed_for_long_gives_a_tenth_away_and_takes_it_back(sender: Sender) -> None:
+    """A refusal by somebody else's doing makes room for them for a while, and for nobody who came and went."""
+    _learn(sender, 10)
+    for _ in range(4):
+        _ask_in_vain(sender)
+    sender.send(40)
+    spacing = sender.learned.spacing
+    sender.refuse()
+    assert sender.learned.spacing == pytest.approx(spacing / 0.9, rel=0.02)
+    sender.send(15)
+    assert sender.learned.spacing == pytest.approx(spacing, rel=0.02)
+
+
+def test_refused_although_nothing_was_sent_it_does_not_slow_down(sender: Sender) -> None:
+    """Others fill the window: to send less would leave all of it to them, however long this lasts."""
+    spacing = sender.learned.spacing
+    for _ in range(10):
+        sender.refuse()
+        sender.now += 1.0
+    assert sender.learned.spacing == spacing
+
+
+def test_a_fixed_rate_is_the_fastest_and_what_refusals_teach_is_below_it() -> None:
+    """With a fixed rate nothing is limited until a refusal, and never more is sent than the rate."""
+    sender = Sender(LearnedRate(10.0, find=False))
+    assert sender.learned.spacing == pytest.approx(0.1)
+    sender.send(5)
+    sender.refuse()
+    assert 0.1 < sender.learned.spacing < 0.12
+    sender.send(60)
+    assert sender.learned.spacing == pytest.approx(0.1)
+
+
+def test_an_earlier_runs_rate_is_where_this_one_begins() -> None:
+    """It begins there, and asks for more before long; a rate above the ceiling is the ceiling."""
+    sender = Sender(LearnedRate(20.0, find=True))
+    sender.learned.begin_at(Rate(10, 1.0), 0.0)
+    assert 1 / sender.learned.spacing == pytest.approx(10 / 1.045)
+    sender.send(40)
+    assert not sender.learned.is_known
+    capped = LearnedRate(5.0, find=True)
+    capped.begin_at(Rate(10, 1.0), 0.0)
+    assert 1 / capped.spacing <= 5.0
+
+
+def test_answers_that_take_twice_as_long_are_noticed_and_hiccups_are_not() -> None:
+    """Two blocks of slow answers in a row count; single slow answers, or a little slower ones, do not."""
+    times = AnswerTimes()
+    now = 0.0
+
+    def add(*seconds: float) -> None:
+        nonlocal now
+        for one in seconds:
+            now += 0.1
+            times.add(one, now, at_rest=False)
+
+    add(*[0.1] * 200)
+    assert times.usual == pytest.approx(0.1)
+    add(*([0.1] * 20 + [30.0]) * 10)
+    assert times.slow_blocks == 0
+    add(*[0.15] * 100)
+    assert times.slow_blocks == 0
+    add(*[0.25] * 64)
+    assert times.slow_blocks >= 2
+    assert times.is_slower
+
+
+def test_answers_of_different_kinds_are_not_compared() -> None:
+    """Creates take longer than questions; that more of them are sent now does not make the service slow."""
+    sender = Sender(LearnedRate(20.0, find=True))
+    for kind, seconds in (("question", 0.05), ("create", 0.5)):
+        for _ in range(200):
+            sent = sender._leave()
+            sender.learned.answered(sent, seconds, sent + seconds, kind=kind)
+    assert not sender.learned.is_found
+
+
+doors: dict[str, Callable[[int, float], object]] = {"sliding": sandbox_throttle, "fixed": FixedWindows}
+
+
+@pytest.mark.parametrize("door", doors)
+@pytest.mark.parametrize(("count", "seconds"), [(3, 1.0), (10, 1.0), (100, 60.0)])
+def test_a_limit_that_nobody_knows_is_used_nearly_whole(door: str, count: int, seconds: float) -> None:
+    """Four minutes against a service with network jitter: little is lost, and few requests are refused."""
+    program = Program(AutoRate())
+    simulate(Service(doors[door](count, seconds), random.Random(1)), program, seconds=240)  # type: ignore[arg-type]
+    used = program.passed_between(60, 240) / (180 * count / seconds)
+    assert used >= 0.93
+    assert len(program.refused) <= 4 + len(program.passed) / 100
+    found = program.limiter.learned
+    assert found is not None
+    assert found.seconds == seconds
+    assert found.count == pytest.approx(count, rel=0.03)
+
+
+def test_a_lowered_limit_is_followed_within_seconds() -> None:
+    """Half the limit is nearly used again half a minute after it was halved."""
+    door = Replaced(sandbox_throttle(10, 1.0), sandbox_throttle(5, 1.0), at=120.0)
+    program = Program(AutoRate())
+    simulate(Service(door, random.Random(1)), program, seconds=180)
+    assert program.passed_between(150, 180) >= 0.9 * 30 * 5
+    assert program.passed_between(120, 180) <= 60 * 5 + 5
+
+
+def test_two_programs_share_one_account() -> None:
+    """Begun together, both get a good part of the limit, and most of it is used."""
+    programs = [Program(AutoRate()), Program(AutoRate())]
+    simulate(Service(sandbox_throttle(10, 1.0), random.Random(1)), *programs, seconds=240)
+    shares = [program.passed_between(60, 240) / 1800 for program in programs]
+    assert sum(shares) >= 0.9
+    assert min(shares) >= 0.3
+
+
+def test_a_service_that_slows_down_is_not_pushed() -> None:
+    """It refuses nothing: the pace settles where answers are quick, near the most that it can do."""
+    door = Overloaded(slowest_at=20)
+    program = Program(AutoRate())
+    simulate(Service(door, random.Random(1), answer=door.answer), program, seconds=180)
+    took = sorted(program.took[len(program.took) // 2 :])
+    assert took[len(took) // 2] <= 0.1
+    assert program.passed_between(90, 180) >= 0.85 * 90 * 15
+
+
+def test_without_a_limit_the_ceiling_is_reached_within_a_minute() -> None:
+    program = Program(AutoRate(Rate(50, 1.0)))
+    simulate(Service(OpenDoor(), random.Random(1)), program, seconds=60)
+    assert program.fastest_at is not None
+    assert program.fastest_at < 60
+    assert program.limiter.learned is None

@@ -58,7 +58,8 @@ def show_summary(
         first += ["", *wrap(f"Not started: {', '.join(not_begun)}", width)]
     what = _what_next(groups, statuses, summaries, checked=checked)
     last: list[Line] = ["", *wrap(what, width), ("  ", bold(command))] if what else []
-    last += _files(summaries, width, generated=generated)
+    fix = any(group.actor is Actor.SHEET for group in groups)
+    last += _files(summaries, width, generated=generated, retry="to fix or run again" if fix else "to run again")
     if verbose:
         last += [line for text in _requests(summaries) for line in ["", *wrap(text, width)]]
     room = max(height - above - len(first) - len(last) - 2, 0) if is_terminal(sys.stderr) else sys.maxsize
@@ -137,7 +138,7 @@ def _what_next(
     return "Run again with:"
 
 
-def _files(summaries: Sequence[Summary], width: int, *, generated: bool) -> list[Line]:
+def _files(summaries: Sequence[Summary], width: int, *, generated: bool, retry: str) -> list[Line]:
     every = "every row, with the generated passwords" if generated else "every row"
     if len(summaries) > 1:
         text = f"The run folder beside each sheet holds results.csv ({every}), failures.csv and report.html."
@@ -147,7 +148,7 @@ def _files(summaries: Sequence[Summary], width: int, *, generated: bool) -> list
     if summary.report:
         files.append((summary.report, "the same as a page"))
     if summary.to_retry:
-        ready = "ready to run" if _is_done(summary) else "to fix or run again"
+        ready = "ready to run" if _is_done(summary) else retry
         files.insert(1, (summary.to_fix, f"the {count(summary.to_retry, 'row', 'rows')} {ready}"))
     longest = max(len(visible(path)) for path, _ in files)
     if longest + 2 + max(len(what) for _, what in files) <= width:

@@ -52,7 +52,7 @@ WORDS: Final[Mapping[Status, Words]] = {
 
 TASKS: Final[Mapping[Actor, str]] = {
     Actor.SHEET: "To fix",
-    Actor.SUPPORT: "Contact Mission Inbox support (failed more than once)",
+    Actor.SUPPORT: "Contact Mission Inbox support (running again did not help)",
     Actor.NEXT_RUN: "Run again (nothing to fix)",
 }
 """The heading over the rows that each must act on."""

@@ -80,6 +80,8 @@ class Finished:
     error: str = ""
     mailbox_id: str | None = None
     address: str = ""
+    reason: str = ""
+    """What the service said that a later look-up must not forget; empty leaves what is known."""
 
 
 @dataclass(frozen=True, slots=True)

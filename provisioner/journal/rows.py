@@ -38,6 +38,8 @@ class JournalRow:
     status: Status = Status.UNSENT
     error: str = ""
     """Why the row has its status; empty if the status says it all."""
+    reason: str = ""
+    """What the service said of its latest create, where that is to be looked up."""
     task_id: TaskId | None = None
     mailbox_id: str | None = None
     password: Secret | None = None

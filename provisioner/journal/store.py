@@ -82,10 +82,6 @@ class Journal:
         """The rows of results.csv in its order: by sheet row, those that no sheet holds last."""
         return self._rows(f"{_IN_RESULTS} {_SHEET_ORDER}")
 
-    def with_status(self, status: Status) -> Iterator[JournalRow]:
-        """The rows of results.csv that have a status, in its order."""
-        return self._rows(f"{_IN_RESULTS} AND status = ? {_SHEET_ORDER}", status)
-
     def left(self) -> Iterator[JournalRow]:
         """The rows of results.csv that are not done, in its order."""
         return self._rows(f"{_LEFT} {_SHEET_ORDER}")

@@ -37,6 +37,7 @@ CREATE TABLE rows (                       -- JournalRow explains each column
     address        TEXT NOT NULL,
     status         TEXT NOT NULL,
     error          TEXT NOT NULL,
+    reason         TEXT NOT NULL,
     task_id        TEXT,
     mailbox_id     TEXT,
     password       TEXT,

@@ -32,6 +32,22 @@ _INSERT = (
 )
 
 
+_FINISH = """
+    UPDATE rows SET
+        status = :status,
+        error = :error,
+        reason = coalesce(nullif(:reason, ''), reason),
+        finished_at = :finished_at,
+        maybe_sent = maybe_sent OR :status = 'unknown',
+        mailbox_id = coalesce(:mailbox_id, mailbox_id),
+        address = coalesce(nullif(:address, ''), address),
+        timeouts = timeouts + (:status = 'unfinished'),
+        -- A password that was never sent is not that of a mailbox which was there before.
+        password = iif(:status = 'exists' AND sends = 0, NULL, password)
+    WHERE id = :row_id
+"""
+
+
 def write_sheet_change(database: sqlite3.Connection, change: SheetChange) -> None:
     """Store one change that a sheet brings."""
     match change:
@@ -66,24 +82,8 @@ def write_change(database: sqlite3.Connection, change: Change) -> None:
             query = "UPDATE rows SET status = ?, error = '', task_id = ?, timeouts = 0 WHERE id = ?"
             database.execute(query, (Status.UNFINISHED, task_id, row_id))
             event = (row_id, at, "accepted", task_id)
-        case Finished(row_id, status, at, error, mailbox_id, address):
-            database.execute(
-                "UPDATE rows SET status = ?, error = ?, finished_at = ?, maybe_sent = maybe_sent OR ?,"
-                " mailbox_id = coalesce(?, mailbox_id), address = coalesce(nullif(?, ''), address),"
-                # A password that was never sent is not that of a mailbox which was there before.
-                " timeouts = timeouts + ?, password = iif(? AND sends = 0, NULL, password) WHERE id = ?",
-                (
-                    status,
-                    error,
-                    at if status.ends else None,
-                    status is Status.UNKNOWN,
-                    mailbox_id,
-                    address,
-                    status is Status.UNFINISHED,
-                    status is Status.EXISTS,
-                    row_id,
-                ),
-            )
+        case Finished(row_id, status, at, error):
+            database.execute(_FINISH, _finish_values(change))
             event = (row_id, at, status.value, error)
         case LoginChecked(row_id, at, imap, smtp, error):
             query = "UPDATE rows SET imap = ?, smtp = ?, login_error = ? WHERE id = ?"
@@ -92,11 +92,23 @@ def write_change(database: sqlite3.Connection, change: Change) -> None:
     database.execute("INSERT INTO events (row_id, at, kind, detail) VALUES (?, ?, ?, ?)", event)
 
 
+def _finish_values(change: Finished) -> dict[str, object]:
+    return {
+        "row_id": change.row_id,
+        "status": change.status.value,
+        "error": change.error,
+        "reason": change.reason,
+        "finished_at": change.at if change.status.ends else None,
+        "mailbox_id": change.mailbox_id,
+        "address": change.address,
+    }
+
+
 def _sending(database: sqlite3.Connection, job: Job, at: float) -> None:
     """The row holds what this create says, and that nothing is known of its answer."""
     request = job.request
     database.execute(
-        "UPDATE rows SET status = ?, error = ?, task_id = NULL, finished_at = NULL, submitted_at = ?,"
+        "UPDATE rows SET status = ?, error = ?, reason = '', task_id = NULL, finished_at = NULL, submitted_at = ?,"
         " sends = sends + 1, maybe_sent = maybe_sent OR ?, relay_server = ?, project = ?, reply_to = ?,"
         " password_check = ?, password = ? WHERE id = ?",
         (

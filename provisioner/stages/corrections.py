@@ -91,6 +91,9 @@ class FailuresMatcher:
         row = known.take(entry)
         if row is None or row.address_key is None or row.sheet_row in (None, entry.sheet_row):
             return row, None
+        if entry.error and entry.sheet_row is None:
+            # What it says of its place cannot be relied on; its mailbox can.
+            return row, None
         sorted_since = row.moved and not known.latest_file and entry.sheet_row is not None
         if sorted_since and known.corrected_by(entry) is None:
             return row, None

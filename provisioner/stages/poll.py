@@ -308,7 +308,7 @@ class Poller:
     async def _leave_unconfirmed(self, unconfirmed: Unconfirmed) -> None:
         """The status holds unless the service's list says better; only then may it be sent again, if at all."""
         row_id, status = unconfirmed.job.row_id, unconfirmed.status
-        await self._journal.record(Finished(row_id, status, self._now(), unconfirmed.reason))
+        await self._journal.record(Finished(row_id, status, self._now(), unconfirmed.reason, reason=unconfirmed.reason))
         self.unconfirmed_rows.append(unconfirmed)
         self._close_one()
 

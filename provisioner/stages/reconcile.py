@@ -189,7 +189,8 @@ class _Planner:
             return Written(row)
         request, own = self._with_password(row, entry.request)
         job = Job(row.id, request, maybe_sent=True, keeps_password=own is not None)
-        self.work.unconfirmed_rows.append(Unconfirmed(job, self._since(row.submitted_at), row.status, resend=True))
+        since = self._since(row.submitted_at)
+        self.work.unconfirmed_rows.append(Unconfirmed(job, since, row.status, resend=True, reason=row.reason))
         # If it is found, it has the password that was sent then, whatever the sheet says now.
         password = row.password if entry.password is not None else own
         return Written(replace(row, password=password, address=row.address or entry.address, cells=entry.cells))
@@ -240,7 +241,8 @@ class _Planner:
         if row.status is Status.UNFINISHED and row.task_id is not None:
             self.work.open_tasks.append(OpenTask(job, row.task_id))
         elif row.status is Status.UNKNOWN:
-            self.work.unconfirmed_rows.append(Unconfirmed(job, self._since(row.submitted_at), row.status))
+            since = self._since(row.submitted_at)
+            self.work.unconfirmed_rows.append(Unconfirmed(job, since, row.status, reason=row.reason))
 
     def _as_in_sheet(self, row: JournalRow, entry: Entry) -> JournalRow:
         """The row with the sheet's own cells, waiting for its turn."""

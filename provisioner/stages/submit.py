@@ -133,7 +133,6 @@ class Submitter:
     async def _leave_unconfirmed(self, unconfirmed: Unconfirmed) -> None:
         """The status holds unless the service's list says better."""
         row_id, status = unconfirmed.job.row_id, unconfirmed.status
-        await self._journal.record(
-            Finished(row_id, status, self._now(), f"{unconfirmed.reason.removesuffix('.')}; {NOT_YET_LOOKED_UP}")
-        )
+        error = f"{unconfirmed.reason.removesuffix('.')}; {NOT_YET_LOOKED_UP}"
+        await self._journal.record(Finished(row_id, status, self._now(), error, reason=unconfirmed.reason))
         self.unconfirmed_rows.append(unconfirmed)

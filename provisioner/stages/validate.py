@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from provisioner.schema import Column, MailboxSchema
     from provisioner.sheets import Sheet
 
+DELETABLE: Final = "delete the row"
+"""What a sentence says if deleting the row is a way to settle it."""
 _NAMED: Final = 5
 """Maximum number of other rows that are named where a mailbox stands in the sheet more than once."""
 _DUPLICATE: Final = (
@@ -122,7 +124,7 @@ class Checked:
 
     def _problem(self, row: int, column: Column, fault: Fault) -> Problem:
         cell = self._sheet.cell_name(row, column.name) if column.name in self._sheet.columns else None
-        return Problem(cell, fault.sentence, fault.cause)
+        return Problem(cell, fault.sentence, fault.cause, deletable=DELETABLE in fault.sentence)
 
 
 def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = False) -> Checked:

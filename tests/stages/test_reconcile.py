@@ -542,3 +542,27 @@ def test_a_task_that_never_ends_is_handed_to_support(journal: Journal) -> None:
     assert by_email(journal)["ann"].actor is Actor.SUPPORT
     end(journal, job, Status.UNFINISHED, task="t-2")
     assert by_email(journal)["ann"].actor is Actor.NEXT_RUN
+
+
+def test_what_the_service_said_of_a_row_is_known_in_the_next_run(journal: Journal) -> None:
+    """“Already exists” is more than “no clear answer came”: a later look-up must not forget it; a new create may."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    journal.apply([Sending(job, 100.0), Finished(job.row_id, Status.UNKNOWN, 101.0, "x", reason="already exists")])
+    journal.apply([Finished(job.row_id, Status.UNKNOWN, 102.0, "already exists; looked up, and not there yet")])
+    assert [unconfirmed.reason for unconfirmed in apply_sheet(journal, entry(2, "ann")).unconfirmed_rows] == [
+        "already exists"
+    ]
+    assert [each.reason for each in apply_sheet(journal, entry(3, "bob")).unconfirmed_rows] == ["already exists"]
+    journal.apply([Sending(job, 200.0)])
+    assert by_email(journal)["ann"].reason == ""
+
+
+def test_a_row_whose_place_was_changed_makes_no_second_one(journal: Journal) -> None:
+    """What stands in sheet_row is no number any more: the row is refused, and is still its mailbox's."""
+    apply_sheet(journal, entry(2, "ann", ready=False), entry(3, "bob"), checking=True)
+    apply_sheet(journal, entry(2, "ann", ready=False, sheet_row=None, error="its sheet_row is not"), failures=True)
+    apply_sheet(journal, entry(2, "bob", ready=False, sheet_row=None, error="its sheet_row is not"), failures=True)
+    assert [(row.sheet_row, row.email, row.error) for row in journal.record_rows()] == [
+        (2, "ann", "its sheet_row is not"),
+        (3, "bob", "its sheet_row is not"),
+    ]

@@ -56,6 +56,18 @@ EXPECTED = {
             6: ["A6: “NULL” is what a program writes"],
         },
     ),
+    "no_domain_column.csv": (2, {4: ["A4: the domain is missing"]}),
+    "template_headers.csv": (2, {}),
+    "spreadsheet_changes.csv": (
+        1,
+        {
+            2: ["A2: “1-Mar” is what a spreadsheet program makes of a date"],
+            3: ["A3: “01.03.2026” is what a spreadsheet program makes of a date"],
+            4: ['D4: the password is wrapped in ="'],
+            5: ["D5: the password reads as a formula"],
+            6: ["E6: “789.000” may be 789 or 789,000"],
+        },
+    ),
     "look_alikes.csv": (1, {2: ["A2: .*though it may look like one"], 3: ["A3: .*an invisible character"]}),
     "failures_from_a_run.csv": (2, {}),
     "excel_workbook.xlsx": (1, {3: ["D3 is stored as a number"], 4: ["E4 shows an error"]}),

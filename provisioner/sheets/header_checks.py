@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SAME: Final = ("domain", "relay_server", "project", "reply_to")
 """Columns of which all rows may have the same."""
+_NAMED: Final = 5
+"""Maximum number of columns that a sentence names."""
 _EDGES: Final = BLANKS + '"'
 _TELLING_CELLS: Final = 2
 """A row above the header is a mailbox if cells of this many columns fit."""
@@ -36,10 +38,11 @@ def refuse_near_misses(layout: Layout, schema: MailboxSchema) -> None:
     ]
     if not misses:
         return
-    told = (
+    told = [
         f"The column “{header}” ({column_letters(place)}) is not known; did you mean {closest}?"
-        for header, place, closest in misses
-    )
+        for header, place, closest in misses[:_NAMED]
+    ]
+    told += [f"There are {len(misses) - _NAMED:,} more."] if len(misses) > _NAMED else []
     header, _, closest = misses[0]
     raise SheetError(
         " ".join(told),

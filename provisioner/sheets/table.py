@@ -137,20 +137,7 @@ class Table:
 
     def sheet(self, path: Path) -> Sheet:
         """The sheet as it was gathered. This object is of no use afterwards."""
-        # A failures file without rows is one of which nothing is left.
-        if not self._rows and not self._layout.added:
-            only = ", but for the template's example" if self._no_rows.met_example else ""
-            raise SheetError(
-                f"There is no row below the header (row {self._layout.header.number}){only}.",
-                remedy="Write a row for each mailbox, and save the sheet.",
-            )
-        if self._layout.added and self._rows and self._misfits == len(self._rows):
-            # A program that opened the file in one column and saved it leaves no row that fits.
-            raise SheetError(
-                "The cells of this failures file cannot be told apart: the program that saved it has put several of "
-                "them into one, or one into several.",
-                remedy="Fix the rows in failures.xlsx, or in the sheet itself, and run that.",
-            )
+        self._refuse_unusable()
         for row, sentence in shared_origins(self._origins):
             self._unreadable.setdefault(row, sentence)
         headers, columns = self._laid_out()
@@ -174,6 +161,23 @@ class Table:
         return replace(
             sheet, misaligned={row: self._username(sheet.own_cells(row)) for row in sorted(self._misaligned)}
         )
+
+    def _refuse_unusable(self) -> None:
+        """Raise SheetError if the sheet has no rows, or is a failures file that was saved in one column."""
+        # A failures file without rows is one in which nothing is left.
+        if not self._rows and not self._layout.added:
+            only = ", but for the template's example" if self._no_rows.met_example else ""
+            raise SheetError(
+                f"There is no row below the header (row {self._layout.header.number}){only}.",
+                remedy="Write a row for each mailbox, and save the sheet.",
+            )
+        if self._layout.added and self._rows and self._misfits == len(self._rows):
+            # A program that opened the file in one column and saved it leaves no row that fits.
+            raise SheetError(
+                "The cells of this failures file cannot be told apart: the program that saved it has put several of "
+                "them into one, or one into several.",
+                remedy="Fix the rows in failures.xlsx, or in the sheet itself, and run that.",
+            )
 
     def _laid_out(self) -> tuple[list[str], dict[str, list[str]]]:
         """The headers, and by key the columns under them.

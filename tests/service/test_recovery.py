@@ -87,7 +87,7 @@ def test_creates_that_are_refused_without_end_do_not_hold_up_questions(
     # The creates that waited for their turn already are refused once each.
     assert first < (5.0 if retry_after is None else 5 * retry_after)
     assert max(later) < (5.0 if retry_after is None else retry_after + 2)
-    assert len(service.asked) > (700 if retry_after is None else 40)
+    assert len(service.asked) >= (700 if retry_after is None else 40)
     assert len(service.tried) < 120, "one create at a time tries whether it is over"
 
 

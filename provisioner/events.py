@@ -1,4 +1,4 @@
-"""What a run announces while it goes on, and the listener that hears nothing."""
+"""What a run announces while it is under way: the listener protocol, and ways to combine listeners."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ if TYPE_CHECKING:
 
 
 class Listener(Protocol):
-    """Hears what happens. Its methods return at once and never raise; how it looks is the listener's business."""
+    """Hears what happens, in the run's event loop. Its methods must return at once and never raise."""
 
     def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
-        """What the run is about to do, in rows. Called again when rows turn out to need another create."""
+        """What the run is about to do, in rows."""
 
     def sent(self) -> None:
-        """A create was answered or given up."""
+        """A create was sent, and answered or given up."""
 
     def finished(self, status: Status) -> None:
         """A row reached the status that it keeps for this run."""
 
     def paused(self, seconds: float, reason: str) -> None:
-        """Nothing is sent for so many seconds, and why."""
+        """Nothing is sent for this many seconds, for the reason given."""
 
     def answered(self, exchange: Exchange) -> None:
-        """A request came to its end, whatever it was for."""
+        """A request of any kind was answered or failed."""
 
     def note(self, sentence: str) -> None:
-        """Something worth a line."""
+        """A sentence for the user."""
 
 
 class NullListener:

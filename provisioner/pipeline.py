@@ -137,7 +137,7 @@ async def _run(
             )
         )
         log.end(result.summary, result.stopped)
-        await record.report(result, next_command, paused=log.held_back, finished_at=wall_clock())
+        await record.report(result, next_command, paused=log.pauses, finished_at=wall_clock())
         return result
 
 
@@ -148,12 +148,12 @@ async def _use_service(context: RunContext, record: Record, confirm: Confirm) ->
     await record.write()
     if fetched.trouble is not None and not plan.idle:
         context.stop_signal.set(fetched.trouble)
-    plan, held_back = within_limit(plan, context.options.limit)
+    plan, beyond_limit = within_limit(plan, context.options.limit)
     try:
         if await _may_begin(
-            context.stop_signal, confirm, preview(context, plan, len(held_back), record.prepared.folder)
+            context.stop_signal, confirm, preview(context, plan, len(beyond_limit), record.prepared.folder)
         ):
-            await Delivery(context, record.write).deliver(plan, held_back)
+            await Delivery(context, record.write).deliver(plan, beyond_limit)
         return await verify_created(context, record.prepared.sheet, fetched.account)
     finally:
         await record.write(final=True)

@@ -1,7 +1,7 @@
-"""run.log: what a run did, for whoever is asked for help.
+"""run.log: what a run did, for support.
 
-It cannot leak by its making: it is told of no header, body, cell or option's value, but of methods, paths, statuses,
-times, numbers, and the sentences that are shown on the screen.
+It cannot leak a secret: it is told of methods, paths, statuses, times, numbers and the sentences that are shown on the
+screen, and never of a header, a body, a cell or the value of an option.
 """
 
 from __future__ import annotations
@@ -28,20 +28,19 @@ if TYPE_CHECKING:
     from provisioner.summary import Summary
 
 KEPT = 5
-"""So many earlier runs keep their logs, as run.log.1 and on."""
+"""How many logs of earlier runs are kept, as run.log.1 and on."""
 LAG = 0.2
-"""Seconds that a line may take to reach the file. The standard library's logging writes and flushes each by itself,
-which costs as much as a tenth of a request."""
+"""Seconds that a line may take to reach the file: writing each by itself costs a tenth of a request."""
 
 
 class RunLog:
-    """A listener that writes down what it hears. Writing happens on a thread of its own, so nobody waits for it."""
+    """A listener that writes down what it hears, on a thread of its own, so that nothing waits for the disk."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._waiting: deque[tuple[float, str]] = deque()
-        self.held_back: list[tuple[float, float, str]] = []
-        """When the pace was held back: from and until on the wall clock, and why."""
+        self.pauses: list[tuple[float, float, str]] = []
+        """When nothing was sent: from and until, in seconds since 1970, and why."""
 
     def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
         self.note(f"planned: {to_send} to send, {to_poll} to follow up, {done} done already, {invalid} invalid")
@@ -54,25 +53,25 @@ class RunLog:
 
     def paused(self, seconds: float, reason: str) -> None:
         now = self._clock()
-        self.held_back.append((now, now + seconds, reason))
-        self.note(f"held back for {seconds:.1f} s: {reason}")
+        self.pauses.append((now, now + seconds, reason))
+        self.note(f"paused for {seconds:.1f} s: {reason}")
 
     def answered(self, exchange: Exchange) -> None:
-        came = exchange.status or exchange.fault
-        self.note(f"{exchange.method} {exchange.path} {came} {exchange.seconds:.3f} s")
+        outcome = exchange.status or exchange.fault
+        self.note(f"{exchange.method} {exchange.path} {outcome} {exchange.seconds:.3f} s")
 
     def note(self, sentence: str) -> None:
         self._waiting.append((self._clock(), sentence))
 
     def end(self, summary: Summary, stopped: StoppedError | None) -> None:
-        """How the run ended."""
+        """Log how the run ended."""
         if stopped is not None:
             self.note(f"stopped: {stopped.message} {stopped.technical}".rstrip())
         counts = ", ".join(f"{number} {status}" for status, number in summary.statuses.items())
         self.note(f"ended after {summary.seconds:.1f} s: {counts}")
 
     def take(self) -> str:
-        """The lines that were not taken yet, each with its time in UTC, as in the other files."""
+        """Return the lines that were not written yet, each with its time in UTC, as in the other files."""
         lines = []
         while self._waiting:
             at, text = self._waiting.popleft()
@@ -85,7 +84,7 @@ class RunLog:
 def keep(path: Path, version: str) -> Iterator[RunLog]:
     """Write to `path`, readable by its owner alone, for as long as the context lasts; earlier logs move one up.
 
-    Raises RunFolderError where it cannot be written.
+    Raises RunFolderError if it cannot be written.
     """
     try:
         _move_up(path)
@@ -117,9 +116,9 @@ def _move_up(path: Path) -> None:
 
 
 def _write(log: RunLog, file: IO[bytes], finished: Event) -> None:
-    """Write what is waiting now and then, and at the end.
+    """Write what is waiting every moment, and at the end.
 
-    A full disk ends no run for the log's sake; the journal, which must be written, tells of it.
+    A full disk does not end a run because of its log; the journal, which must be written, reports it.
     """
     with file:
         while not finished.wait(LAG):

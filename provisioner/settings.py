@@ -1,4 +1,4 @@
-"""Every option of a run in one frozen value. Secrets are masked in its repr."""
+"""The options of a run, in frozen values. Secrets are masked in their repr."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 MOST_WORKERS = 200
 """More requests under way than this make no run faster."""
 HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?")
-"""In lower case; numbers and a name's finer rules are the network's to judge."""
+"""In lower case. The finer rules of a name are left to the network."""
 PRACTICE = "practice"
-"""What a journal remembers as its service where the run was for practice."""
+"""What a journal remembers as its service if the run was for practice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,28 +77,28 @@ class SheetOptions:
 
     sheet: Path
     shown: str = ""
-    """What the sheet is called where its path says nothing to anybody; else empty."""
+    """What people call the sheet if its path means nothing to them, as with standard input; otherwise empty."""
     out: Path | None = None
     """The run folder; None puts it beside the sheet."""
     schema: Path | None = None
-    """None is the schema that comes with the program."""
+    """A schema file; None takes the built-in schema."""
     generate_passwords: bool = False
     encoding: str | None = None
     """Of a text file; None finds it."""
     sheet_name: str | None = None
     """Which sheet of a workbook; None takes the only one there is."""
     fill: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Column to value for `--set`: fills the column where it is missing or blank."""
+    """Column to value, for columns that are missing or blank."""
     by: str | None = None
     """The column whose values rows are counted by; None takes one that is called Client."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyOptions:
-    """How created mailboxes are logged in to. None takes what the account names."""
+    """How to log in to created mailboxes. None takes the account's server, and the usual port."""
 
     patience: float = VERIFY_TIMEOUT
-    """Seconds within which a mailbox that is very new, or a server that is out of reach, is tried again."""
+    """Seconds for which a very new mailbox, or a server that cannot be reached, is tried again."""
     imap_host: str | None = None
     imap_port: int | None = None
     smtp_host: str | None = None
@@ -110,18 +110,18 @@ class RunOptions:
     """How a run goes about its rows. Durations in seconds."""
 
     limit: int | None = None
-    """Send so many rows at most; None sends all."""
+    """Send at most this many rows; None sends all."""
     workers: int = WORKERS
     task_timeout: float = TASK_TIMEOUT
     stop_after: int = STOP_AFTER
-    """Stop after so many failures in a row with one cause; 0 never stops for that."""
+    """Stop after this many failures in a row with one cause; 0 never stops."""
     look_up_after: float = 60.0
-    """Seconds: a create without an answer may be sent again when it is this old, and three times as old as the slowest
-    task that was seen, and the service still does not list it."""
+    """A create without an answer may be sent again when it is this old, and three times as old as the slowest task of
+    this run, and the service still does not list its mailbox."""
     grace: float = 10.0
     """How long tasks in flight are still polled after an interruption."""
     refresh: float = 5.0
-    """At least so long passes between two refreshes of the files."""
+    """The least time between two refreshes of the files."""
     verify: VerifyOptions | None = None
     """Log in to the created mailboxes at the end; None does not."""
 
@@ -180,7 +180,7 @@ def proxy_url(text: str) -> str:
         raise SettingsError(
             "HTTPS_PROXY is not the address of a proxy that this program can use.",
             remedy="Write its name and port, like proxy.example:3128, or remove HTTPS_PROXY to connect directly. A "
-            "SOCKS proxy cannot be used. Whoever keeps your office's network knows the address.",
+            "SOCKS proxy cannot be used. Whoever runs your office's network knows the address.",
         )
     return url
 

@@ -1,4 +1,4 @@
-"""What a run tells people: what it is about to do, and what it came to."""
+"""What people are told of a run: what it is about to do, and how it ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LoginCounts:
     """Over both IMAP and SMTP."""
     failed: int
     untried: int
-    """Whose address or password is not known here."""
+    """Their address or password is not known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class LoginGroup:
     """Created mailboxes that cannot be logged in to, for one reason."""
 
     state: LoginState | None
-    """None: they were not tried."""
+    """None if they were not tried."""
     reason: str
     """Without what belongs to one mailbox alone."""
     mailboxes: int
@@ -42,38 +42,38 @@ class RunPreview:
     to_send: int
     """A mailbox each."""
     to_poll: int
-    """Sent by an earlier run, to be followed up."""
+    """Sent by an earlier run, and still to be polled."""
     to_look_up: int
     """Sent by an earlier run without a clear answer: a mailbox each, if they are not there."""
     done: int
     invalid: int
-    held_back: int
-    """Ready, and beyond the limit of this run."""
+    beyond_limit: int
+    """Ready, but not sent by this run because of its limit."""
     service: str
     """The origin they go to."""
     practice: bool
-    """It is on this computer: nothing costs money."""
+    """It is a stand-in, so nothing costs money."""
     seconds: float
-    """It takes at least so long to create them and to ask about each once."""
+    """The least time that creating them and asking about each once takes."""
     results: str
     failures: str
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A row that is left, as it is pointed out to a reader."""
+    """A row that is not done, as people are shown it."""
 
     place: str
-    """Such as `D17`, or `row 17` where the whole row is meant."""
+    """Such as `D17`, or `row 17` for the whole row."""
     email: str
     sentence: str
-    """What the group is about, as it is said of this row."""
+    """The cause, in the words for this row."""
     task_id: TaskId | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The rows that are left for one cause."""
+    """The rows that are not done for one cause."""
 
     actor: Actor
     status: Status
@@ -97,15 +97,15 @@ class Summary:
     statuses: Mapping[Status, int]
     """Count by status; a status without rows is absent."""
     to_retry: int
-    """How many rows failures.csv holds: those that are left, but for rows that the sheet of this run did not hold."""
+    """How many rows failures.csv holds: those that are not done, except rows that this run's sheet did not hold."""
     requests: RequestCounts
     seconds: float
     logins: LoginCounts | None = None
-    """None where no mailbox was logged in to."""
+    """None if no mailbox was logged in to."""
     original: str = ""
     """The sheet that the latest failures file came from, or this one."""
     read: int = 0
-    """How many rows the file has that was read, which may be a failures file."""
+    """Number of rows in the file that was read, which may be a failures file."""
     existing: tuple[str, ...] = ()
     """The addresses of the first mailboxes that existed before, unless their passwords proved right."""
     by: str = ""
@@ -118,7 +118,7 @@ class Summary:
 
     @property
     def to_fix(self) -> str:
-        """The failures file to name to people: whoever works with workbooks is to fix one."""
+        """The failures file to name to people: a workbook for those who work with workbooks."""
         return self.failures_workbook or self.failures
 
     @property

@@ -348,7 +348,7 @@ def test_a_trial_run_counts_rows_in_doubt(sandbox: Any, connection: Any, run: An
     service = sandbox(**FAST)
 
     def confirm(preview: Any) -> bool:
-        asked.append((preview.to_send, preview.to_look_up, preview.held_back))
+        asked.append((preview.to_send, preview.to_look_up, preview.beyond_limit))
         return True
 
     run(sheet, connection(service), limit=4, confirm=confirm)

@@ -93,4 +93,4 @@ def test_times_of_waiting_are_remembered(tmp_path: Path) -> None:
     with run_log.keep(tmp_path / "run.log", "1.0") as log:
         log._clock = lambda: 50.0
         log.paused(7.0, "slow")
-    assert log.held_back == [(50.0, 57.0, "slow")]
+    assert log.pauses == [(50.0, 57.0, "slow")]

@@ -29,8 +29,8 @@ def _lines(preview: RunPreview) -> Iterator[str]:
         yield f"{count(preview.to_send, 'mailbox', 'mailboxes')} to create {where}{takes}."
     else:
         yield "No new mailboxes to create."
-    if preview.held_back:
-        yield f"{count(preview.held_back, 'more row is', 'more rows are')} ready, but left for later by --limit."
+    if preview.beyond_limit:
+        yield f"{count(preview.beyond_limit, 'more row is', 'more rows are')} ready, but left for later by --limit."
     if preview.to_look_up:
         rows = count(preview.to_look_up, "row was", "rows were")
         yield f"{rows} sent earlier and got no clear answer: looked up first, and sent again only if not there."

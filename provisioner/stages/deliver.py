@@ -49,8 +49,8 @@ def within_limit(plan: WorkPlan, limit: int | None) -> tuple[WorkPlan, list[Job]
     return replace(plan, to_send=plan.to_send[:left], unconfirmed_rows=unconfirmed_rows), plan.to_send[left:]
 
 
-def preview(context: RunContext, plan: WorkPlan, held_back: int, folder: RunFolder) -> RunPreview:
-    """What is about to be done, to be agreed to; `held_back` rows are beyond the limit."""
+def preview(context: RunContext, plan: WorkPlan, beyond_limit: int, folder: RunFolder) -> RunPreview:
+    """What the run is about to do; `beyond_limit` rows are left for another run."""
     to_send, to_look_up = len(plan.to_send), sum(unconfirmed.resend for unconfirmed in plan.unconfirmed_rows)
     connection = context.connection
     return RunPreview(
@@ -59,7 +59,7 @@ def preview(context: RunContext, plan: WorkPlan, held_back: int, folder: RunFold
         to_look_up=to_look_up,
         done=plan.done,
         invalid=plan.invalid,
-        held_back=held_back,
+        beyond_limit=beyond_limit,
         service=connection.api_url,
         practice=connection.practice,
         # A create and a question each.
@@ -81,27 +81,27 @@ class Delivery:
         self._options = context.options
         self._slowest = 0.0
 
-    async def deliver(self, plan: WorkPlan, held_back: Sequence[Job]) -> None:
+    async def deliver(self, plan: WorkPlan, beyond_limit: Sequence[Job]) -> None:
         """Do what the plan says, until it is done or the run is stopped; systemic trouble only sets the stop signal.
 
-        `held_back` are jobs beyond the limit, which stay unsent.
+        The jobs `beyond_limit` stay unsent.
         """
         self._stop_signal.on_set(self._stop_sending)
         async with anyio.create_task_group() as group:
             group.start_soon(self._refresh_files)
             group.start_soon(self._heed_interruptions, group.cancel_scope)
             try:
-                await self._work(plan, held_back)
+                await self._work(plan, beyond_limit)
             except LimiterClosedError:
                 pass
             except StoppedError as error:
                 self._stop_signal.set(error)
             group.cancel_scope.cancel()
 
-    async def _work(self, plan: WorkPlan, held_back: Sequence[Job]) -> None:
+    async def _work(self, plan: WorkPlan, beyond_limit: Sequence[Job]) -> None:
         began = self._context.wall_clock()
         await self._context.journal.record(
-            *(Finished(job.row_id, Status.UNSENT, began, HELD_BACK) for job in held_back)
+            *(Finished(job.row_id, Status.UNSENT, began, HELD_BACK) for job in beyond_limit)
         )
         self._context.listener.planned(
             to_send=len(plan.to_send),

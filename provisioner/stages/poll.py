@@ -1,4 +1,4 @@
-"""Follow every open task to its end: all task IDs together, each asked about when that is next worth a request."""
+"""Poll every open task to its end: all together, each when asking about it is next worth a request."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from provisioner.stages.context import RunContext
 
 YOUNGEST = 0.5
-"""Seconds: no task is asked about sooner, nor two questions about it follow each other more closely."""
+"""Seconds after its creation before a task is asked about, and between two questions about it."""
 PATIENCE, IMPATIENCE = 0.3, 0.05
-"""A task that was pending is asked about again when it is so much older, as a part of its age: the first while there
-are many, the second while there are few, for whom everyone waits."""
+"""A pending task is asked about again when it has aged by this share of its age: the first while there are many, the
+second while there are few, which everyone waits for."""
 ASKING_SHARE = 0.5
-"""How much of the pace may go to tasks that were pending before: it says what is few and what is many."""
+"""Share of all requests that may go to tasks that were pending before. It decides what is few and what is many."""
 EARLY = 0.8
 """Tasks are first asked about at this part of the age at which half of them have ended: one question too many costs
 less than a thousand tasks that were accepted together and are all noticed late. Simulated with a median of 10 s at 200
@@ -39,7 +39,7 @@ task's duration usually is, and how far it moves from one answer to the next. Si
 60 s and spreads of 0.3 to 0.6, neither half nor double of any changes the outcome by more than a few percent."""
 
 GONE_AFTER = 60.0
-"""Seconds for which a task that the service does not know is waited for: a fresh one may not be known everywhere."""
+"""Seconds for which a task that the service does not know is polled on: a new one may not be known everywhere yet."""
 
 
 class TypicalAge:
@@ -79,13 +79,13 @@ class TypicalAge:
 
 @dataclass(slots=True)
 class Followed:
-    """A task that is followed. Times are on the event loop's clock."""
+    """A task that is being polled. Times are on the event loop's clock."""
 
     task: OpenTask
     since: float
     """When it was accepted, or taken over from an earlier run."""
     fresh: bool
-    """It was accepted in this run and never asked about."""
+    """It was accepted in this run, and never asked about yet."""
     due: float = 0.0
     """When it was last worth asking about; the question may have waited for its turn since."""
 
@@ -94,7 +94,7 @@ class Followed:
 
 
 class Agenda:
-    """Tasks by when they are next worth asking about. Knows no clock and waits for nothing."""
+    """Orders tasks by when they are next worth asking about. It has no clock and never waits."""
 
     def __init__(self, timeout: float, spacing: float) -> None:
         """Each is due once more when it is `timeout` seconds old, whatever was learned.
@@ -117,12 +117,12 @@ class Agenda:
             self._push(followed.since, followed)
 
     def next_at(self) -> float:
-        """When the next task is due; infinity where there is none."""
+        """When the next task is due; infinity if there is none."""
         fresh = self._fresh_at()
         return min(fresh, self._others[0][0]) if self._others else fresh
 
     def take(self) -> Followed | None:
-        """The task that is due first, no matter when; None where there is none."""
+        """Remove and return the task that is due first, no matter when; None if there is none."""
         if not self._others:
             return self._fresh.popleft() if self._fresh else None
         if self._fresh and self._fresh_at() <= self._others[0][0]:
@@ -130,12 +130,12 @@ class Agenda:
         return heapq.heappop(self._others)[2]
 
     def finished(self, followed: Followed, now: float) -> None:
-        """It was asked about at `now`, and is not to be asked about again."""
+        """Learn from a task that was asked about at `now` and had ended."""
         if followed.fresh:
             self._typical.learn(followed.age(now), finished=True)
 
     def pending(self, followed: Followed, now: float) -> None:
-        """It was asked about at `now`, and had not ended: it is due again when it is somewhat older."""
+        """Learn from a task that was asked about at `now` and had not ended; it is due again later."""
         age = followed.age(now)
         if followed.fresh:
             self._typical.learn(age, finished=False)
@@ -144,7 +144,7 @@ class Agenda:
         self._push(max(now, min(at, followed.since + self._timeout)), followed)
 
     def clear(self) -> Iterator[Followed]:
-        """Take every task, in no order that means anything."""
+        """Take every task, in no particular order."""
         while (followed := self.take()) is not None:
             yield followed
 
@@ -162,7 +162,7 @@ class Agenda:
 
 
 class Poller:
-    """What the workers that ask about the tasks of one run share."""
+    """Polls the tasks of one run; its workers share it."""
 
     def __init__(self, context: RunContext, *, gone_after: float = GONE_AFTER) -> None:
         """A task that the service does not know after `gone_after` seconds is given up, and its row is unknown."""
@@ -188,11 +188,11 @@ class Poller:
         """Rows that only the service's list can settle."""
 
     def follow(self, task: OpenTask) -> None:
-        """Take on a task that was accepted just now."""
+        """Poll a task that was accepted just now."""
         self._take_on(task, fresh=True)
 
     def resume(self, task: OpenTask) -> None:
-        """Take on a task that was accepted in an earlier run, how long ago does not matter."""
+        """Poll a task that was accepted in an earlier run, no matter how long ago."""
         self._take_on(task, fresh=False)
 
     @property
@@ -201,7 +201,7 @@ class Poller:
         return self._open
 
     def no_more(self) -> None:
-        """No further task will be taken on: `poll` ends with the last one that is open."""
+        """Say that no further task will come: `poll` returns when the last open one has ended."""
         self._complete = True
         self._wake.set()
 
@@ -229,9 +229,9 @@ class Poller:
                 self._stop_signal.set(error)
 
     async def _next(self) -> tuple[Followed, Permit] | None:
-        """The task to ask about now, with the leave to ask; None when all is done.
+        """Return the task to ask about now, with the permit to ask; None when all is done.
 
-        One worker at a time waits here, and chooses only when it may send: what is worth asking changes meanwhile.
+        One worker at a time waits here, and it chooses only when it may send: what is worth asking changes meanwhile.
         """
         async with self._choosing:
             while (self._open or not self._complete) and not self._given_up:
@@ -251,7 +251,7 @@ class Poller:
         return None
 
     async def _sleep_until(self, at: float) -> None:
-        """Until then, or until something is due sooner or nothing is left."""
+        """Sleep until then, or until something is due sooner or nothing is left."""
         self._sleeps_until = at
         self._wake = anyio.Event()
         with anyio.CancelScope(deadline=at):
@@ -325,14 +325,14 @@ class Poller:
         self._give_up()
 
     def _give_up(self) -> None:
-        """Nothing may be asked any more, so no task is waited for."""
+        """Stop waiting for tasks, since nothing may be asked any more."""
         self._given_up = True
         for _ in self._agenda.clear():
             self._leave()
         self._wake.set()
 
     def _leave(self) -> None:
-        """Leave a task as it is: the journal says already that it is unfinished."""
+        """Leave a task as it is: the journal already says that it is unfinished."""
         self._listener.finished(Status.UNFINISHED)
         self._close_one()
 

@@ -1,4 +1,4 @@
-"""Send the creates: as many at once as the service's answers take, each intent in the journal before its request."""
+"""Send the creates, several at once; the journal holds the intent of each before its request leaves."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ UNCLEAR = "sent, but no clear answer"
 EARLIER = "an earlier create had no clear answer"
 NOT_YET_LOOKED_UP = "not looked up before the run ended"
 LEAD = 0.05
-"""Seconds: more than it takes to store an intent. A create is announced so long before its turn and no longer, since
-each that was announced and not answered is a row in doubt for whoever comes after a killed process."""
+"""Seconds: more than it takes to record an intent. A create is announced this long before its turn and no longer, since
+each that was announced and not answered must be looked up if the process is killed."""
 
 
 class Submitter:
-    """What the workers of one run share."""
+    """Sends the creates of one run; its workers share it."""
 
     def __init__(self, context: RunContext, *, accepted: Callable[[OpenTask], None]) -> None:
         """`accepted` is told of each task as soon as its ID is in the journal."""
@@ -91,7 +91,7 @@ class Submitter:
         await self._journal.record(SendCancelled(job.row_id, self._now()))
 
     async def _take(self, job: Job, answer: CreateAnswer) -> None:
-        """Store what the service answered; nothing else happens to the row before that."""
+        """Record what the service answered, before anything else happens to the row."""
         match answer:
             case Accepted(task_id):
                 await self._journal.record(TaskAccepted(job.row_id, task_id, self._now()))

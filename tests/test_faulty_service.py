@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from running import run
 from scripted import CUT, HANG, Scripted, reply
@@ -216,7 +216,19 @@ def in_a_hurry() -> Any:
         yield
 
 
+def unclear(answer: bytes, *lists: object) -> dict[str, list[Any]]:
+    """Every first create is carried out and answered so; then the list of mailboxes is as drawn."""
+    return {"creates": [(True, answer)] * len(NAMES), "tasks": [], "lists": ["whole", *lists], "others": []}
+
+
 @pytest.mark.slow
+@example(plan=unclear(reply(503, b"", Retry_After="0.01")), unique=False)
+@example(plan=unclear(reply(303, b"", Location="/api/tasks/task-0/")), unique=False)
+@example(plan=unclear(reply(302, b"")), unique=False)
+@example(plan=unclear(CUT, *["miscounted"] * 4), unique=False)
+@example(plan=unclear(CUT, *["unnamed"] * 4), unique=False)
+@example(plan=unclear(CUT, *["linked"] * 4), unique=False)
+@example(plan=unclear(CUT, *["twice"] * 4), unique=False)
 @settings(suppress_health_check=list(HealthCheck))
 @given(
     plan=st.fixed_dictionaries(

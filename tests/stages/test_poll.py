@@ -406,6 +406,38 @@ async def test_a_task_that_finds_its_address_taken_is_in_doubt(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "before", "status", "if_absent"),
+    [
+        (Failed("no room", contradictory=True), {}, Status.UNKNOWN, Status.FAILED),
+        (Failed("taken", duplicate=True), {"was_absent": True}, Status.UNKNOWN, Status.FAILED),
+        (Failed("Conflict."), {"maybe_sent": True}, Status.UNKNOWN, Status.UNKNOWN),
+    ],
+    ids=["contradiction", "ran twice", "after an unclear create"],
+)
+async def test_a_failure_that_the_list_may_disprove_is_looked_up(
+    connection: Any,
+    listener: Any,
+    journal: Journal,
+    jobs: Any,
+    stored: Any,
+    *,
+    answer: Failed,
+    before: dict[str, bool],
+    status: Status,
+    if_absent: Status,
+) -> None:
+    """A success that says it failed, a task that ran twice, one after an unclear create: the mailbox may be there."""
+    async with working(connection("http://127.0.0.1:9"), journal, listener) as work:
+        (job,) = await jobs(1)
+        task = OpenTask(replace(job, **before), TaskId("t"))
+        await work.poller._take(Followed(task, anyio.current_time(), fresh=True), answer)
+    (unconfirmed,) = work.poller.unconfirmed_rows
+    assert (unconfirmed.status, unconfirmed.if_absent, unconfirmed.reason) == (status, if_absent, answer.reason)
+    assert statuses(stored) == [status]
+
+
+@pytest.mark.anyio
 async def test_task_after_task_with_one_cause_stops_the_run(
     sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any
 ) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 import pytest
 from running import context_of
+from scripted import Scripted, reply
 
-from provisioner.errors import JournalError, KeyRefusedError, SameFailureError
+from provisioner.errors import JournalError, KeyRefusedError, SameFailureError, ServiceDownError
 from provisioner.records import OpenTask, Rate, Status
 from provisioner.secret import Secret
 from provisioner.service.rate_limiter import Priority
@@ -213,6 +215,51 @@ async def test_a_duplicate_is_looked_up_and_not_sent_again(
     assert "exists" in unconfirmed.reason
     assert unconfirmed.if_absent is Status.REJECTED
     assert listener.all("finished") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "before", "status", "if_absent"),
+    [
+        (reply(409, {"detail": "Conflict."}), {"maybe_sent": True}, Status.UNKNOWN, Status.UNKNOWN),
+        (reply(400, {"password": ["Too weak."]}), {"maybe_sent": True}, Status.UNKNOWN, Status.UNKNOWN),
+        (reply(409, {"detail": "Conflict."}), {"was_absent": True}, Status.UNKNOWN, Status.REJECTED),
+        (reply(409, {"detail": "Conflict."}), {}, Status.UNSENT, Status.REJECTED),
+    ],
+    ids=range(4),
+)
+async def test_a_refusal_after_an_unclear_create_is_looked_up_whatever_its_words(
+    connection: Any,
+    listener: Any,
+    journal: Journal,
+    jobs: Any,
+    stored: Any,
+    *,
+    answer: bytes,
+    before: dict[str, bool],
+    status: Status,
+    if_absent: Status,
+) -> None:
+    """It may be our own mailbox that is in the way: the row is never simply refused, and keeps the sentence."""
+    with closing(Scripted(answer)) as server:
+        async with working(connection(server.url), journal, listener) as work:
+            (job,) = await jobs(1)
+            await work.submit([replace(job, **before)], workers=1)
+    (unconfirmed,) = work.submitter.unconfirmed_rows
+    assert (unconfirmed.status, unconfirmed.if_absent, unconfirmed.resend) == (status, if_absent, False)
+    assert statuses(stored) == [status]
+    assert ("Conflict" in stored()[0]["error"]) or ("Too weak" in stored()[0]["error"])
+
+
+async def test_a_service_that_asks_to_wait_for_hours_stops_the_run_after_its_answer_is_stored(
+    connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+) -> None:
+    """503 with a long Retry-After: the create may have been carried out, so its row is unknown; the rest is unsent."""
+    with closing(Scripted(reply(503, {"detail": "Maintenance."}, Retry_After="99999"))) as server:
+        async with working(connection(server.url), journal, listener) as work:
+            await work.submit(await jobs(5), workers=1)
+    assert isinstance(work.stop_signal.reason, ServiceDownError)
+    assert statuses(stored) == [Status.UNKNOWN, *[Status.UNSENT] * 4]
+    assert "Maintenance" in stored()[0]["error"]
 
 
 async def test_a_journal_that_cannot_be_written_sends_nothing(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 ABSENT = "LibreOffice is not installed: apt-get install libreoffice-calc python3-uno"
 REQUIRED = "REQUIRE_LIBREOFFICE"
@@ -45,7 +45,7 @@ def connect(pipe):
         except Exception:
             time.sleep(0.1)
 
-pipe, path, csv_import, fixes = sys.argv[1:]
+pipe, path, csv_import, fixes, deleted = sys.argv[1:]
 context = connect(pipe)
 desktop = context.ServiceManager.createInstanceWithContext("com.sun.star.frame.Desktop", context)
 options = [value("Hidden", True)]
@@ -57,6 +57,12 @@ for old, new in json.loads(fixes).items():
         search = sheet.createReplaceDescriptor()
         search.SearchString, search.ReplaceString, search.SearchCaseSensitive = old, new, True
         sheet.replaceAll(search)
+for sheet in document.Sheets:
+    for text in json.loads(deleted):
+        search = sheet.createSearchDescriptor()
+        search.SearchString, search.SearchWords = text, True
+        row = sheet.findFirst(search).CellAddress.Row
+        sheet.Rows.removeByIndex(row, 1)
 document.setModified(True)
 document.store()
 document.close(True)
@@ -80,8 +86,11 @@ def is_missing() -> bool:
     return REQUIRED not in os.environ and (shutil.which("soffice") is None or _python() is None)
 
 
-def edit(path: Path, fixes: Mapping[str, str] | None = None) -> None:
-    """Open a file, replace texts in its cells wherever they stand, and save it where it was."""
+def edit(path: Path, fixes: Mapping[str, str] | None = None, deleted: Sequence[str] = ()) -> None:
+    """Open a file, replace texts in its cells wherever they stand, and save it where it was.
+
+    Of each text in `deleted` the first row is deleted that has a cell of that text.
+    """
     python = _python()
     assert python is not None, ABSENT
     with tempfile.TemporaryDirectory() as profile:
@@ -98,7 +107,7 @@ def edit(path: Path, fixes: Mapping[str, str] | None = None) -> None:
             stderr=subprocess.DEVNULL,
         )
         try:
-            words = [python, "-c", _EDIT, pipe, str(path), CSV_IMPORT, json.dumps(fixes or {})]
+            words = [python, "-c", _EDIT, pipe, str(path), CSV_IMPORT, json.dumps(fixes or {}), json.dumps(deleted)]
             subprocess.run(words, check=True, timeout=TIMEOUT)
             office.wait(TIMEOUT)
         finally:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import libreoffice
 import pytest
 import running
+from click.testing import CliRunner
 
+from provisioner.cli import main
 from provisioner.sheets import replace_file, write_table
 from provisioner.sheets.text_workbook import text_workbook
 
@@ -103,3 +105,61 @@ def test_a_workbook_of_credentials_shows_them_as_they_are(tmp_path: Path) -> Non
     understood = [cell for cell in libreoffice.cells(path) if cell.text]
     assert [cell.text for cell in understood] == ["password", *written]
     assert {(cell.kind, cell.formula) for cell in understood} == {("string", None)}
+
+
+HEADERS = ["Client", "Mailbox", "Domain", "Relay Server", "Password", "Project", "Reply To", "Notes"]
+FAULTY = [
+    ["Hartwell & Sons", "ann", "101", "201", "=Equals-Only14!", "789", "", "begins with a sign"],
+    ["Hartwell & Sons", "b d", "101", "201", "Ab;cdef-1!;2", "789", "replies@hartwell.example", ""],
+    ["Hartwell & Sons", "007", "acme-mail.example", "201", "Sheet-Pass-77!", "", "", "007"],
+    ["Brook, Ltd.", "cid", "102", "202", "weak", "790", "", "two\nlines"],
+    ["Brook, Ltd.", "4-Mar", "102", "202", "'Apos-Pass-14!", "790", "", "=1+1"],
+    ["Brook, Ltd.", "eve", "acme-mial.example", "201", "Sheet-Pass-77!", "", "", ""],
+    ["", "1E5", "101", "201", "Pässwörd-14!", "", "nobody at all", "no client"],
+    ["Doubled", "ann", "101", "201", "Other-Pass-77!", "", "", "delete me"],
+]
+FIXES = {"b d": "b.d", "weak": "Better-Pass-1!", "acme-mial": "acme-mail", "nobody at all": "replies@brook.example"}
+WANTED = [[FIXES.get(cell, cell.replace("acme-mial", "acme-mail")) for cell in row] for row in FAULTY[:-1]]
+
+
+def test_a_faulty_workbook_becomes_credentials_for_each_client(
+    sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_csv: Any
+) -> None:
+    """Every file on the way is opened and saved by LibreOffice; every cell that arrives is the sheet's."""
+    service = sandbox(**FAST)
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", service.api_key)
+    monkeypatch.setenv("MISSION_INBOX_URL", service.url)
+    sheet, folder = tmp_path / "acme.xlsx", tmp_path / "acme-run"
+    replace_file(sheet, text_workbook("Mailboxes", HEADERS, FAULTY))
+    libreoffice.edit(sheet)
+    assert call("run", sheet, "--yes") == 1
+    failures = folder / "failures.xlsx"
+    libreoffice.edit(failures)
+    libreoffice.edit(failures, FIXES, deleted=["delete me"])
+    assert call("run", failures, "--yes") == 0
+    made = {mailbox.username: mailbox for mailbox in service.state.mailboxes if mailbox.task_id}
+    assert sorted(made) == sorted(row[1] for row in WANTED)
+    for _, name, domain, relay_server, password, project, reply_to, _ in WANTED:
+        one = made[name]
+        assert {str(one.domain), one.domain_name} >= {domain}
+        sent = (str(one.relay_server), one.password, str(one.project or ""), one.reply_to or "")
+        assert sent == (relay_server, password, project, reply_to)
+    assert all(received.received == 1 for received in service.state.creates.values())
+    results = read_csv(folder / "results.csv")
+    assert [row["status"] for row in results] == ["created"] * len(WANTED)
+    assert call("credentials", folder, "--by", "Client", "-o", tmp_path / "for.xlsx") == 0
+    for client, name in (("Hartwell & Sons", "Hartwell - Sons"), ("Brook, Ltd.", "Brook- Ltd"), ("", "without Client")):
+        path = tmp_path / f"for-{name}.xlsx"
+        libreoffice.edit(path)
+        texts = [cell.text for cell in libreoffice.cells(path)]
+        for row in WANTED:
+            address = f"{row[1]}@{made[row[1]].domain_name}"
+            assert (address in texts) is (row[0] == client)
+            assert address not in texts or texts[texts.index(address) + 1] == row[4]
+
+
+def call(*words: object) -> int:
+    """Run the program; returns its exit code."""
+    done = CliRunner().invoke(main, [*map(str, words)], prog_name="provisioner")
+    print(done.stderr)
+    return done.exit_code

@@ -113,7 +113,7 @@ FAULTY = [
     ["Hartwell & Sons", "b d", "101", "201", "Ab;cdef-1!;2", "789", "replies@hartwell.example", ""],
     ["Hartwell & Sons", "007", "acme-mail.example", "201", "Sheet-Pass-77!", "", "", "007"],
     ["Brook, Ltd.", "cid", "102", "202", "weak", "790", "", "two\nlines"],
-    ["Brook, Ltd.", "4-Mar", "102", "202", "'Apos-Pass-14!", "790", "", "=1+1"],
+    ["Brook, Ltd.", "1.10", "102", "202", "'Apos-Pass-14!", "790", "", "4-Mar, =1+1"],
     ["Brook, Ltd.", "eve", "acme-mial.example", "201", "Sheet-Pass-77!", "", "", ""],
     ["", "1E5", "101", "201", "Pässwörd-14!", "", "nobody at all", "no client"],
     ["Doubled", "ann", "101", "201", "Other-Pass-77!", "", "", "delete me"],

@@ -25,7 +25,8 @@ def read_passwords(
 ) -> tuple[dict[str, list[Secret]], list[str]]:
     """All passwords that the sheets give, by what their mailboxes are known by, and notes for the user.
 
-    Without `sheets`, the sheet of the latest run is read, if it still can be. Raises SheetError for any other.
+    A mailbox whose username or domain was corrected in a failures file is known by what the sheet says, too. Without
+    `sheets`, the sheet of the latest run is read, if it still can be. Raises SheetError for any other.
     """
     rules = schema.load(schema_file)
     resolver = Resolver(None)
@@ -42,6 +43,14 @@ def read_passwords(
             continue
         for key, given in passwords(sheet, lambda email, domain: resolver.identity(email, domain).key).items():
             known[key] += given
+    rows = {row.id: row for row in journal.rows()}
+    for row in rows.values():
+        if row.superseded_by is not None:
+            correction = rows[row.superseded_by]
+            while correction.superseded_by is not None:
+                correction = rows[correction.superseded_by]
+            given = known.get(resolver.identity(row.email, row.domain).key, ())
+            known[correction.address_key or ""] += given
     return known, notes
 
 

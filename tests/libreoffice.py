@@ -28,7 +28,7 @@ _TABLE, _OFFICE, _TEXT = (
 
 # Run by the system's own Python, for which LibreOffice's interface is installed.
 _EDIT = """
-import json, sys, time, uno
+import json, os, sys, time, uno
 from com.sun.star.beans import PropertyValue
 
 def value(name, content):
@@ -66,7 +66,9 @@ for sheet in document.Sheets:
 document.setModified(True)
 document.store()
 document.close(True)
-desktop.terminate()
+print("saved", flush=True)
+# The bridge may crash when the office at its other end is gone.
+os._exit(0)
 """
 
 
@@ -108,11 +110,11 @@ def edit(path: Path, fixes: Mapping[str, str] | None = None, deleted: Sequence[s
         )
         try:
             words = [python, "-c", _EDIT, pipe, str(path), CSV_IMPORT, json.dumps(fixes or {}), json.dumps(deleted)]
-            subprocess.run(words, check=True, timeout=TIMEOUT)
-            office.wait(TIMEOUT)
+            done = subprocess.run(words, check=False, timeout=TIMEOUT, capture_output=True, text=True)
+            assert done.stdout == "saved\n", done.stderr
         finally:
-            office.kill()
-            office.wait()
+            office.terminate()
+            office.wait(TIMEOUT)
 
 
 def convert(path: Path, kind: str, folder: Path) -> Path:

@@ -7,6 +7,7 @@ from provisioner.sheets.files import (
     escape_formula,
     read_table,
     replace_file,
+    replacing,
     unescape_formula,
     write_table,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "escape_formula",
     "read_table",
     "replace_file",
+    "replacing",
     "unescape_formula",
     "write_table",
 ]

@@ -91,7 +91,7 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
     Raises:
         OSError: It cannot be written, or is open in a program that lets nobody replace it, as Excel does on Windows.
     """
-    with _replacing(path) as part, part.open("w", encoding="utf-8-sig", newline="") as file:
+    with replacing(path) as part, part.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
         writer.writerow([escape_formula(cell) for cell in header])
         writer.writerows([escape_formula(cell) for cell in row] for row in rows)
@@ -101,15 +101,18 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put a file in the place of `path` as `write_table` does, whatever it holds. Raises OSError."""
-    with _replacing(path) as part, part.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A new file beside `path`, which takes its place where all goes well, and is gone where anything does not."""
+def replacing(path: Path) -> Iterator[Path]:
+    """Replace a file in one step by one that only its owner may read. Raises OSError.
+
+    The context is a new file beside `path`. It takes its place at the end, or is gone if anything is raised.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(descriptor)
     part = Path(name)

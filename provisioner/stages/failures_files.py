@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SheetError
 from provisioner.messages import remedy, why
-from provisioner.sheets import FAILURES_COLUMNS, Sheet, column_letters, write_table
+from provisioner.sheets import FAILURES_COLUMNS, Sheet, column_letters, replacing, write_table
 from provisioner.sheets.failures_workbook import MAX_ROWS, write_failures_workbook
 
 if TYPE_CHECKING:
@@ -61,18 +60,11 @@ def keep_edits(journal: Journal, folder: RunFolder, *, read: Path | None = None)
 
 def _replace(journal: Journal, path: Path, write: Callable[[Path], None]) -> None:
     """Replace a file in one step, and remember what it holds, so that changes are told from a file left alone."""
-    part = path.with_name(f".{path.stem}.new{path.suffix}")
-    try:
-        part.touch(mode=0o600)
+    with replacing(path) as part:
         write(part)
         # Whichever of the two is there if the program is killed between, nobody changed it.
         known = [*_written(journal, path)[-1:], _digest(part)]
         journal.set_fact(_fact(path), " ".join(known))
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
 
 
 def _renamed(path: Path) -> Path:

@@ -49,8 +49,7 @@ def read_passwords(
             correction = rows[row.superseded_by]
             while correction.superseded_by is not None:
                 correction = rows[correction.superseded_by]
-            given = known.get(resolver.identity(row.email, row.domain).key, ())
-            known[correction.address_key or ""] += given
+            known[correction.address_key or ""] += known[resolver.identity(row.email, row.domain).key]
     return known, notes
 
 

@@ -92,8 +92,8 @@ def run(
     """
     if _in_event_loop():
         raise SettingsError(
-            "run() cannot be called inside a running event loop, such as that of a notebook.",
-            remedy="Write: result = await provisioner.run_async(…)",
+            "A running event loop, such as that of a notebook, cannot wait for run().",
+            remedy="Write await provisioner.run_async(…) instead.",
         )
     return anyio.run(partial(run_async, sheet, connection, listener=listener, **options))
 
@@ -195,7 +195,9 @@ def _rates(text: str) -> tuple[Rate, ...]:
     try:
         return tuple(Rate.parse(part) for part in text.split(","))
     except ValueError as error:
-        raise SettingsError(f"{error}.") from None
+        raise SettingsError(
+            f"The rate {text} cannot be understood.", remedy="Write it like 5/s, 200/min or 5/s,200/min."
+        ) from error
 
 
 def _in_event_loop() -> bool:

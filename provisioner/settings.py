@@ -127,11 +127,15 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= MOST_WORKERS:
-            raise SettingsError(f"workers must be from 1 to {MOST_WORKERS}, and not {self.workers}.")
+            raise SettingsError(
+                f"The number of workers cannot be {self.workers}.", remedy=f"Use a number from 1 to {MOST_WORKERS}."
+            )
         if self.limit is not None and self.limit < 1:
-            raise SettingsError(f"limit must be 1 or more, and not {self.limit}.")
+            raise SettingsError(
+                f"The limit cannot be {self.limit}.", remedy="Use 1 or more, or leave it out to send all rows."
+            )
         if self.stop_after < 0 or self.task_timeout < 0:
-            raise SettingsError("stop_after and task_timeout must be 0 or more.")
+            raise SettingsError("The options stop_after and task_timeout cannot be negative.", remedy="Use 0 or more.")
 
 
 def check_api_url(url: str) -> None:

@@ -282,7 +282,17 @@ def test_columns_that_are_not_used_are_named(write_sheet: Any, listener: Any) ->
     sheet.write_text("\n".join([f"{lines[0]},Owner,,Return Address", f"{lines[1]},Ann,,"]), "utf-8")
     running.check(sheet, listener)
     running.check(write_sheet(1, name="b.csv"), listener)
-    assert listener.all("note") == [("Not used: the columns Owner, Return Address.",)]
+    assert listener.all("note") == [("Ignored columns: Owner, Return Address.",)]
+
+
+def test_a_warning_that_many_rows_have_is_told_once(tmp_path: Path, listener: Any) -> None:
+    """With the first cells that have it, and the number of the others."""
+    sheet = tmp_path / "acme.csv"
+    rows = "".join(f"{number},101,201,Sheet-Pass-77!\n" for number in range(1000, 1005))
+    sheet.write_text(f"email,domain,relay_server,password\n{rows}")
+    running.check(sheet, listener)
+    ((note,),) = listener.all("note")
+    assert note.startswith("A2, A3 and 3 more: “…” is all digits; ")
 
 
 def test_a_second_run_in_one_folder_is_told_so(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:

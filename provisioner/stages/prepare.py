@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from provisioner.stages.write import FURTHER_FACT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from provisioner.records import Resources
+    from provisioner.records import Problem, Resources
     from provisioner.run_folder import RunFolder
     from provisioner.schema import MailboxSchema
     from provisioner.secret import Secret
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from provisioner.sheets import Sheet
 
 EXAMPLES = 2
-"""How many rows are named in a note about many."""
+"""How many rows or cells are named in a note about many."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,14 @@ class PreparedSheet:
     def _notes(self) -> Iterator[str]:
         unused = [header.strip() for header, key in self.sheet.named if key not in self.schema.columns]
         if unused:
-            yield f"Not used: the {'column' if len(unused) == 1 else 'columns'} {', '.join(unused)}."
-        for row, problem in self.checked.warnings:
-            place = "" if problem.cell else f"Row {self.sheet.number(row) or row}: "
-            yield f"{place}{problem}"
+            yield f"Ignored {'column' if len(unused) == 1 else 'columns'}: {', '.join(unused)}."
+        alike: dict[str, list[Problem]] = defaultdict(list)
+        for problem in self.checked.warnings:
+            alike[problem.cause].append(problem)
+        for cause, problems in alike.items():
+            cells = ", ".join(str(problem.cell) for problem in problems[:EXAMPLES])
+            more = f" and {len(problems) - EXAMPLES:,} more" if len(problems) > EXAMPLES else ""
+            yield f"{cells}{more}: {problems[0].sentence if len(problems) == 1 else cause}"
 
 
 def prepare(options: SheetOptions) -> PreparedSheet:

@@ -45,7 +45,7 @@ class Checked:
         """The rows with problems, in the sheet's order."""
 
     @property
-    def warnings(self) -> Iterator[tuple[int, Problem]]:
+    def warnings(self) -> Iterator[Problem]:
         """What is worth knowing of rows that are sent all the same."""
         invalid = set(self.invalid)
         for column in self._columns:
@@ -54,7 +54,7 @@ class Checked:
             for row, text in zip(self._sheet.rows, self._sheet.columns[column.name], strict=True):
                 for each in column.warnings:
                     if text and row not in invalid and (fault := each.fault(text)):
-                        yield row, self._problem(row, column, fault)
+                        yield self._problem(row, column, fault)
 
     def problems(self, row: int) -> tuple[Problem, ...]:
         """All that is wrong with the row, in the order of the columns; empty if it is ready."""

@@ -495,7 +495,7 @@ def test_a_note_names_the_sheet_that_it_is_about(command: Any, write_sheet: Any,
         "email,domain,relay_server,password,colour\nann,101,201,Sheet-Pass-99! ,red\n", "utf-8"
     )
     said = command("check", quiet, "b.csv")
-    assert said.err.startswith("b.csv:\nNot used: the column colour.\nD2: the password begins or ends"), said.err
+    assert said.err.startswith("b.csv:\nIgnored column: colour.\nD2: the password begins or ends"), said.err
     assert f"{quiet}:" not in said.err
 
 

@@ -194,7 +194,7 @@ def test_a_blank_that_the_row_does_not_share_is_part_of_the_password(sheet: Shee
     """It is warned of instead."""
     checked = validate(sheet("email, domain, relay_server, password\njohn,101,201, Abcdef1!"), MAILBOX)
     assert [row.password.reveal() for row in checked.ready() if row.password] == [" Abcdef1!"]
-    assert [problem.cell for _, problem in checked.warnings] == ["D2"]
+    assert [problem.cell for problem in checked.warnings] == ["D2"]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";"])

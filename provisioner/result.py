@@ -8,9 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provisioner import report
 from provisioner.journal import SHEET_FACT
 from provisioner.records import RequestCounts, Status
-from provisioner.report import report
 from provisioner.sheets import read_table
 from provisioner.stages.group import group, group_logins
 from provisioner.summary import Group, LoginCounts, LoginGroup, Summary
@@ -157,7 +157,7 @@ def write_report(
     """
     path = Path(result.summary.report)
     try:
-        report(
+        report.write_report(
             path,
             result.summary,
             result.groups,

@@ -9,6 +9,7 @@ import re
 import shutil
 import stat
 import subprocess
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,10 @@ import pytest
 from provisioner.errors import KeyRefusedError
 from provisioner.journal import Event
 from provisioner.records import Actor, LoginState, RequestCounts, RowId, Status, TaskId
-from provisioner.report import draw, follow, report
+from provisioner.report import write_report
+from provisioner.report.course import follow
+from provisioner.report.page import local_time
+from provisioner.report.picture import draw
 from provisioner.summary import Example, Group, LoginCounts, LoginGroup, Summary
 
 if TYPE_CHECKING:
@@ -70,7 +74,7 @@ def page(tmp_path: Path) -> Callable[..., Path]:
         counts = more.pop("statuses", {Status.CREATED: 30, Status.REJECTED: 3})
         known = {name: more.pop(name) for name in ("logins", "by", "counts_by", "existing") if name in more}
         finished = replace(summary(counts), **known)
-        report(path, finished, groups, events, finished_at=1_700_000_000.0, **more)
+        write_report(path, finished, groups, events, finished_at=1_700_000_000.0, **more)
         return path
 
     return write
@@ -83,16 +87,16 @@ def test_every_entry_says_what_is_wrong(page: Callable[..., Path]) -> None:
 
 
 def test_log_ins_that_failed_are_told(page: Callable[..., Path]) -> None:
-    """All rows may be done while a mailbox does not work: then something is left."""
+    """All rows may be done while a mailbox does not work: then that is said beside it."""
     made = {Status.CREATED: 30}
     plain = page(statuses=made).read_text("utf-8")
-    assert "All 30 rows are done: nothing is left." in plain
-    assert "logged in" not in plain
-    for logins, told in ((LoginCounts(30, 0, 0), ": nothing is left."), (LoginCounts(27, 2, 1), "rows are done.")):
-        text = page(statuses=made, logins=logins).read_text("utf-8")
-        assert told in text
-        assert f"{logins.ok} mailboxes can be logged in to" in text
-    assert "3 mailboxes could not be, or were not tried" in text
+    assert "All 30 rows are done." in plain
+    assert "log-in" not in plain
+    for logins, told in (
+        (LoginCounts(30, 0, 0), "30 mailboxes accept the log-in."),
+        (LoginCounts(27, 2, 1), "27 mailboxes accept the log-in; 3 mailboxes do not, or were not tried."),
+    ):
+        assert told in page(statuses=made, logins=logins).read_text("utf-8")
 
 
 def test_every_created_address_is_listed(page: Callable[..., Path]) -> None:
@@ -148,7 +152,7 @@ def test_the_page_needs_nothing_but_itself(page: Any) -> None:
 def test_the_page_tells_totals_causes_and_cells(page: Any) -> None:
     """What is on the page is what the run came to."""
     text = page([group("domain: no such domain", "ann", "ben", rows=9)], course()).read_text("utf-8")
-    assert "3 of 33 rows are left" in text
+    assert "3 of 33 rows are not done: see failures.csv beside this page." in text
     assert "9 rows, rejected: domain: no such domain" in text
     assert "<td>A2</td><td>ann</td>" in text
     assert "And 7 more, in failures.csv." in text
@@ -158,10 +162,10 @@ def test_the_page_tells_totals_causes_and_cells(page: Any) -> None:
 def test_a_run_that_left_nothing_says_so(page: Any) -> None:
     """Nothing is listed where nothing is left, and nothing drawn where nothing was sent."""
     text = page(statuses={Status.CREATED: 2, Status.EXISTS: 1}).read_text("utf-8")
-    assert "All 3 rows are done: nothing is left." in text
+    assert "All 3 rows are done." in text
     assert "<polyline" not in text
     assert 'id="filter"' not in text
-    assert "The row is ready: nothing is left." in page(statuses={Status.VALID: 1}).read_text("utf-8")
+    assert "The row is ready." in page(statuses={Status.VALID: 1}).read_text("utf-8")
 
 
 def test_log_ins_that_failed_have_their_reason(page: Any) -> None:
@@ -178,7 +182,7 @@ def test_the_page_names_the_command_that_goes_on(page: Any) -> None:
     """Whoever was handed the page alone knows what to do next; where nothing is left there is no command."""
     text = page([group("no", "ann")], command="provisioner run 'a b&c.csv'").read_text("utf-8")
     assert "provisioner run &#39;a b&amp;c.csv&#39;</pre>" in text
-    assert "Go on with" not in page().read_text("utf-8")
+    assert "<p>Run:</p>" not in page().read_text("utf-8")
 
 
 def test_a_run_that_was_stopped_says_why(page: Any) -> None:
@@ -326,3 +330,23 @@ def test_the_page_never_scrolls_sideways(page: Any, tmp_path: Path, width: int) 
     path = page([group("w" * 300, "u" * 200)], course(), paused=[(101.0, 105.0, "slow")])
     inner = f"[f.style.width = '{width}px', page.documentElement.scrollWidth <= {width}][1]"
     assert browse(path, inner, tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sets no time zone for one program")
+@pytest.mark.parametrize(
+    ("zone", "told"),
+    [
+        ("UTC", "14 November 2023, 22:13 UTC"),
+        ("Europe/Berlin", "14 November 2023, 23:13 CET (UTC+01:00)"),
+        ("America/New_York", "14 November 2023, 17:13 EST (UTC-05:00)"),
+    ],
+)
+def test_times_are_local_and_say_their_zone(monkeypatch: pytest.MonkeyPatch, zone: str, told: str) -> None:
+    """A reader elsewhere, or later, must be able to tell when it was."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert local_time(1_700_000_000.0) == told
+    finally:
+        monkeypatch.undo()
+        time.tzset()

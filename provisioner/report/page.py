@@ -1,0 +1,124 @@
+"""Fill in the page.
+
+It holds no password. Whatever stands in a cell is text there: escaped, guarded as in the other files for those who
+paste it into a spreadsheet, and kept from running by a policy that lets only the page's own script run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from provisioner.messages import TASKS, WORDS, count, duration, login_remedy, visible
+from provisioner.records import Status
+from provisioner.report.course import follow
+from provisioner.report.picture import draw, duration_bars, duration_quantiles
+from provisioner.sheets import escape_formula, replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from provisioner.errors import StoppedError
+    from provisioner.journal import Event
+    from provisioner.report.picture import Pause
+    from provisioner.summary import Group, LoginGroup, Summary
+
+LISTED: Final = 3_000
+"""Maximum number of rows that are listed; failures.csv has them all."""
+
+
+def write_report(
+    path: Path,
+    summary: Summary,
+    groups: Sequence[Group],
+    events: Iterable[Event],
+    *,
+    command: str = "",
+    created: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    failed_logins: Sequence[LoginGroup] = (),
+    paused: Sequence[Pause] = (),
+    stopped: StoppedError | None = None,
+    finished_at: float,
+) -> None:
+    """Replace the page at `path` in one step. Raises OSError.
+
+    `command` continues the run; empty if nothing is left. `created` are the addresses that were created, by the value
+    of the column that rows are counted by. `finished_at` is on the wall clock.
+    """
+    course = follow(events)
+    listed = list(_listed(groups))
+    page = _environment().get_template("report.html.j2")
+    content = page.render(
+        summary=summary,
+        failures=Path(summary.to_fix).name,
+        finished_at=local_time(finished_at),
+        stopped=stopped,
+        words=WORDS,
+        exists=Status.EXISTS,
+        logins=summary.logins,
+        unproved=summary.logins.failed + summary.logins.untried if summary.logins else 0,
+        undone=sum(number for status, number in summary.statuses.items() if not status.done),
+        tasks=TASKS,
+        groups={actor: list(own) for actor, own in groupby(listed, attrgetter("actor"))},
+        unlisted=sum(group.rows for group in groups) - sum(len(group.examples) for group in listed),
+        command=command,
+        created=created,
+        created_count=sum(map(len, created.values())),
+        counted=[status for status in Status if any(status in counts for counts in summary.counts_by.values())],
+        failed_logins=failed_logins,
+        login_remedy=login_remedy,
+        picture=draw(course, paused),
+        course=course,
+        bars=duration_bars(course.durations),
+        quantiles=duration_quantiles(course.durations),
+        paused=paused,
+    )
+    replace_file(path, content.encode())
+
+
+def local_time(moment: float) -> str:
+    """A moment on the wall clock as this computer's user reads it, with the time zone."""
+    local = datetime.fromtimestamp(moment).astimezone()
+    offset = f"UTC{local:%z}"
+    named = f"{local:%Z} ({offset[:-2]}:{offset[-2:]})" if local.tzname() != "UTC" else "UTC"
+    return f"{local:%d %B %Y, %H:%M} {named}"
+
+
+def _listed(groups: Sequence[Group]) -> Iterator[Group]:
+    """The groups, up to the number of rows that a page can hold."""
+    room = LISTED
+    for group in groups:
+        if room > 0:
+            yield group
+            room -= len(group.examples)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "cell": lambda text: escape_formula(visible(text)),
+        "hash": _hash,
+        "count": count,
+        "visible": visible,
+    }
+    environment.filters["duration"] = duration
+    return environment
+
+
+def _hash(script: str) -> str:
+    """What a content security policy calls a script that may run."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode()}"

@@ -26,12 +26,12 @@ TRIES = 40
 def generator(accepts: Callable[[str], bool]) -> Callable[[], Secret]:
     """A function that makes up a new password at each call.
 
-    `accepts` says whether the schema lets a password pass. Raises SchemaError where nothing that can be made up does.
+    `accepts` says whether the schema lets a password pass. Raises SchemaError if none can be generated.
     """
     recipe = next((recipe for recipe in _recipes() if _attempt(recipe, accepts) is not None), None)
     if recipe is None:
         raise SchemaError(
-            "No password could be made up that the schema's own password rules accept.",
+            "No password could be generated that the schema's own password rules accept.",
             remedy="Fill in the password column, or change the rules in the schema file.",
         )
 

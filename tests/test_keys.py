@@ -53,6 +53,7 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return call
 
 
+@pytest.mark.slow
 def test_a_key_is_kept_used_and_taken_out(command: Any, sandbox: Any, tmp_path: Path) -> None:
     """`login` tries the key, `account` needs no more, `logout` forgets it; the key is never shown."""
     service = sandbox(api_key="first-secret-key")

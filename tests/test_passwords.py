@@ -52,7 +52,7 @@ def _check_form(password: str) -> None:
 
 def test_rules_that_nothing_passes_are_the_schemas_fault() -> None:
     """Where no password can be made up, the schema is named before anything is sent."""
-    with pytest.raises(SchemaError, match="No password could be made up") as caught:
+    with pytest.raises(SchemaError, match="No password could be generated") as caught:
         generator(lambda text: text == "open sesame")
     assert "password column" in caught.value.remedy
 

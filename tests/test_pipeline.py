@@ -148,6 +148,7 @@ def test_what_exists_already_is_told_apart_from_what_was_made(
     assert service.state.creates.keys() == {"ann@acme-mail.example"}
 
 
+@pytest.mark.slow
 def test_lost_answers_make_no_second_mailbox(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
     """Connections cut after the work was done, and errors of every kind, end in each mailbox existing once."""
     service = sandbox(**FAST, lost_share=0.2, error_share=0.2, seed=3)

@@ -147,8 +147,14 @@ def test_the_messages_to_look_up_are_the_programs() -> None:
     assert [quote for quote in quoted if quote not in names | states and quote.lower() not in said.lower()] == []
 
 
+def renewed(found: re.Match[str]) -> str:
+    """A block with the program's words of today; one in which only the time differs stays."""
+    content = block(found["name"])
+    same = timeless(content) == timeless(found["content"])
+    return found[0] if same else f"<!-- begin: {found['name']} -->\n{content}<!-- end -->"
+
+
 if __name__ == "__main__":
     for page in PAGES:
         text = page.read_text("utf-8")
-        new = BLOCK.sub(lambda found: f"<!-- begin: {found['name']} -->\n{block(found['name'])}<!-- end -->", text)
-        page.write_text(new, "utf-8")
+        page.write_text(BLOCK.sub(renewed, text), "utf-8")

@@ -46,6 +46,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_noisy_run_shows_no_secret(sandbox: Any, write_sheet: Any, tmp_path: Path) -> None:
     """Streams, logs at every level, JSON, journal and files of a run with every fault hold no key and no password.
 

@@ -39,7 +39,9 @@ def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **option
     with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
         import anyio
 
-        from provisioner import console, verification
+        from provisioner import console, run_folder, verification
+
+        run_folder.existing(run)
 
         how = read_verify_options(options)
         connect = None if how.imap_host and how.smtp_host else connector(options)

@@ -32,11 +32,11 @@ class Encoding:
 
     name: str
     certain: bool
-    """False where another encoding could have given the same bytes, so that only ASCII is read without doubt."""
+    """False if the encoding was guessed: then only ASCII characters are certain."""
 
 
 def find_encoding(data: bytes, named: str | None = None) -> Encoding:
-    """The encoding of a file: the one that is named, else what its bytes say, else a guess.
+    """The encoding of a file: the one that is named, otherwise what its bytes show, otherwise a guess.
 
     Raises:
         SheetError: There is none in which the whole of `data` can be read.

@@ -17,30 +17,31 @@ if TYPE_CHECKING:
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 
-NO_DOUBTS: Final[Mapping[int, str]] = {}
+ALL_TEXT: Final[Mapping[int, str]] = {}
+"""The kinds of a row whose cells are all text."""
 
 STRAY_QUOTE: Final = (
-    "a quotation mark opens or closes where it cannot, so its cells cannot be told apart; "
-    "delete the mark, or double it within a quoted cell"
+    "a quotation mark is where none can be, so the cells cannot be told apart; "
+    "delete it, or double it inside a quoted cell"
 )
 ROWS_OR_A_CELL: Final = (
     "lines between two quotation marks look like rows, so it is not certain whether they are rows or one cell; "
-    "if they are rows, take the quotation marks away, if they are a cell, write it on one line"
+    "delete the quotation marks if they are rows, or write the cell on one line"
 )
 
 
 class Record(NamedTuple):
-    """One row of a file, whatever it is."""
+    """One row of a file, be it a header, a mailbox, a note or blank."""
 
     number: int
     """As the spreadsheet program shows it; a cell with line breaks does not make it count twice."""
     cells: list[str]
     fault: str | None = None
-    """Why the cells cannot be told apart; None where they can. They are then what stands between the delimiters."""
+    """Why the cells cannot be told apart, or None. Then they are what stands between the delimiters."""
     lines: int = 1
     """How many lines of a text file it takes."""
-    unconfirmed_rows: Mapping[int, str] = NO_DOUBTS
-    """By position, of what kind a cell was that a workbook does not hold as text."""
+    kinds: Mapping[int, str] = ALL_TEXT
+    """By position, the kind of each cell that a workbook does not hold as text."""
 
 
 @dataclass(frozen=True)

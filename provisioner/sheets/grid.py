@@ -96,7 +96,7 @@ class Grid:
         self._budget.check_table(len(self.rows) + repeated, self.width)
         kinds = self._known_kinds.setdefault(tuple(self._kinds.items()), self._kinds)
         for number in range(first, self._number + 1):
-            self.rows.append(Record(number, self._cells, unconfirmed_rows=kinds))
+            self.rows.append(Record(number, self._cells, kinds=kinds))
 
     def hide_columns(self, columns: range) -> None:
         """Note hidden columns. Raises SheetError if there are more such ranges than columns."""
@@ -114,11 +114,11 @@ class Grid:
         merged = self._merged_rows()
         for place, row in enumerate(self.rows):
             cells = row.cells + [""] * (self.width - len(row.cells))
-            kinds = dict(row.unconfirmed_rows)
+            kinds = dict(row.kinds)
             for area in merged.get(place, ()):
                 first = area.left + (area.top == row.number)
                 kinds |= dict.fromkeys(range(first, min(area.right + 1, self.width)), MERGED)
-            yield Record(row.number, cells, unconfirmed_rows=kinds)
+            yield Record(row.number, cells, kinds=kinds)
 
     def _merged_rows(self) -> dict[int, list[Area]]:
         """By place among the rows, the merged areas that spread over it."""

@@ -22,6 +22,9 @@ UNCERTAIN: Final = "[unclear]"
 refused, so that what was doubtful once is not taken for certain when the file is read again. It is plain ASCII, which
 no program garbles that saves the file."""
 
+_NAMED: Final = 5
+"""Maximum number of rows that a sentence names: one that names all takes time that grows with their square."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -75,6 +78,13 @@ class Sheet:
     def number(self, row: int) -> int | None:
         """The row's number in the original sheet, or None if it was added to a failures file by hand."""
         return self.origins[row].sheet_row if self.is_failures else row
+
+    def other_rows(self, row: int, rows: Sequence[int]) -> str:
+        """The numbers of the other rows among `rows`, for a sentence, such as `rows 3, 5 and 44 more`."""
+        others = [other for other in rows[: _NAMED + 1] if other != row][:_NAMED]
+        named = ", ".join(str(self.number(other) or other) for other in others)
+        more = len(rows) - 1 - len(others)
+        return f"{'row' if len(others) == 1 else 'rows'} {named}" + (f" and {more} more" if more else "")
 
     def own_cells(self, row: int) -> list[str]:
         """The row's cells under `headers` as failures.csv is to have them, blank ones empty."""

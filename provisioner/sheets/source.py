@@ -1,4 +1,4 @@
-"""A file opened as far as its header: what its columns are called, and the rows that follow."""
+"""A table opened as far as its header: what its columns are called, and the rows that follow."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from provisioner.sheets.headers import Meaning
 
 SEARCHED_ROWS: Final = 100
-"""How far down the header is looked for."""
+"""The header is one of the first this many rows."""
 TELLING_NAMES: Final = 2
-"""A row that names so many columns is a header."""
+"""A row that names this many columns is a header."""
 
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
@@ -35,7 +35,7 @@ class Source:
     delimiter: str
     """What a CSV file of the same office should have between its cells."""
     certain: bool
-    """False where the encoding was guessed, so that a character beyond ASCII may be another."""
+    """False if the encoding was guessed, so that a character beyond ASCII may be another."""
     above: Sequence[Record] = ()
     """What stands above the header."""
     blank_end: bool = False
@@ -108,11 +108,11 @@ class Found:
     """The likeliest header of a table."""
 
     header: Record | None
-    """None where no row names a column."""
+    """None if no row names a column."""
     known: int
     """How many columns of the schema it names."""
     lines: int
-    """How many lines of a text file it ends after."""
+    """The number of lines of a text file up to its end."""
     above: Sequence[Record] = ()
 
 
@@ -131,7 +131,7 @@ def find_header(rows: Iterable[Record], column_for: Meaning) -> Found:
 
 
 def two_tables(first: Record, second: Record) -> SheetError:
-    """What to say of a sheet with two headers and rows between them: either table would be lost without a word."""
+    """The error for two headers with rows between them: either table would be lost without a word."""
     return SheetError(
         f"Row {first.number} and row {second.number} are both headers, with rows between them, "
         "so it is not certain which table is meant.",
@@ -140,7 +140,7 @@ def two_tables(first: Record, second: Record) -> SheetError:
 
 
 def no_header() -> SheetError:
-    """What to say of a sheet in which no row names a column."""
+    """The error for a sheet in which no row names a column."""
     return SheetError(
         f"No header was found in the first {SEARCHED_ROWS} rows of the sheet.",
         remedy="Give the sheet a row with the names of its columns, such as email, domain, relay_server and password.",

@@ -104,7 +104,7 @@ class Table:
         together = "".join(cells)
         if not (
             UNCERTAIN in together
-            or record.unconfirmed_rows
+            or record.kinds
             or second
             or len(together) > LONGEST_CELL
             or not (self._source.certain or together.isascii())
@@ -124,7 +124,7 @@ class Table:
         row, position = record.number, self._layout.own[place]
         origin = self._origins.get(row)
         cell = f"{column_letters(place)}{(origin and origin.sheet_row) or row}"
-        kind = record.unconfirmed_rows.get(position)
+        kind = record.kinds.get(position)
         why = why_uncertain(text, cell, self._known[place], kind, certain=self._source.certain)
         if UNCERTAIN in text:
             # Of a row that was not certain in an earlier reading it is not known any more what of it was.

@@ -97,8 +97,7 @@ class RowBuilder:
         if self._is_cut(row, problems):
             faults = [fault for fault in faults if fault.column not in self._after_password]
         if row in self._duplicates:
-            others = [str(self._sheet.number(twin) or twin) for twin in self._duplicates[row] if twin != row]
-            rows = f"row{'' if len(others) == 1 else 's'} {', '.join(others)}"
+            rows = self._sheet.other_rows(row, self._duplicates[row])
             sentence = f"this is the same mailbox as in {rows}; keep one of them and delete the rest"
             faults.append(Fault("email", sentence, "the same mailbox in several rows, written differently"))
         found = [Problem(self._sheet.cell_name(row, fault.column), fault.sentence, fault.cause) for fault in faults]

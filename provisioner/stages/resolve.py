@@ -118,9 +118,7 @@ class Resolver:
         """About a full address that is not certainly one of the row's own domain."""
         if domain.name:
             own = f"{domain.id} ({domain.name})"
-            return (
-                f"“{email}” is no address of the row's domain {own}; write only “{username}” here, or mend the domain"
-            )
+            return f"“{email}” is no address of the row's domain {own}; write only “{username}” here, or fix the domain"
         return (
             f"“{email}” is a full address; write only “{username}” here, and the ID of its domain in the domain column"
         )

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 DELETABLE: Final = "delete the row"
 """What a sentence says if deleting the row is a way to settle it."""
-_NAMED: Final = 5
-"""Maximum number of other rows that are named where a mailbox stands in the sheet more than once."""
 _DUPLICATE: Final = (
     "the same username stands with the same domain in another row too; keep one of them and delete the rest"
 )
@@ -112,14 +110,9 @@ class Checked:
 
     def _duplicate(self, row: int, same: Sequence[int]) -> Fault:
         """What to say about a row whose mailbox stands in all the rows of `same`."""
-        others = [other for other in same[: _NAMED + 1] if other != row][:_NAMED]
-        named = ", ".join(str(self._sheet.number(other) or other) for other in others)
-        more = len(same) - 1 - len(others)
-        rows = f"row {named}" if len(others) == 1 else f"rows {named}"
-        also = f" and {more} more" if more else ""
+        rows = self._sheet.other_rows(row, same)
         return Fault(
-            f"this username stands with the same domain in {rows}{also} too; keep one of them and delete the rest",
-            _DUPLICATE,
+            f"this username stands with the same domain in {rows} too; keep one of them and delete the rest", _DUPLICATE
         )
 
     def _problem(self, row: int, column: Column, fault: Fault) -> Problem:

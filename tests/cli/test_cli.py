@@ -519,7 +519,10 @@ def test_quiet_speaks_only_of_what_is_left(command: Any, write_sheet: Any) -> No
     assert "A4" in said.err
 
 
-@pytest.mark.parametrize("encoding", ["cp437", "cp1252", "ascii", "utf-8"])
+@pytest.mark.parametrize(
+    "encoding",
+    ["cp437", "utf-8", pytest.param("cp1252", marks=pytest.mark.slow), pytest.param("ascii", marks=pytest.mark.slow)],
+)
 def test_any_code_page_is_written_to(process: Any, write_sheet: Any, encoding: str) -> None:
     """Quotation marks that a code page lacks become plain ones, other characters their numbers; no name ends a run."""
     said = process("check", write_sheet([("jürgen→y", "101", "201", PASSWORD, "", "")]), encoding=encoding)

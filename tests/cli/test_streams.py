@@ -32,7 +32,12 @@ def shell(tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
 
 
 @pytest.mark.parametrize(
-    "words", ["--help > /dev/full", "check acme.csv --json > /dev/full", "check acme.csv --json >&-"]
+    "words",
+    [
+        "--help > /dev/full",
+        "check acme.csv --json > /dev/full",
+        pytest.param("check acme.csv --json >&-", marks=pytest.mark.slow),
+    ],
 )
 def test_an_outcome_that_cannot_be_printed_is_exit_2(shell: Any, write_sheet: Any, words: str) -> None:
     """Where nothing was sent, a full or closed output is a sentence; Python adds nothing of its own."""
@@ -52,7 +57,7 @@ def test_a_run_whose_outcome_cannot_be_printed_is_complete(shell: Any, write_she
     assert "created" in (tmp_path / "acme-run" / "results.csv").read_text("utf-8")
 
 
-@pytest.mark.parametrize("streams", ["2> /dev/full", "2>&- <&-"])
+@pytest.mark.parametrize("streams", [pytest.param("2> /dev/full", marks=pytest.mark.slow), "2>&- <&-"])
 def test_a_screen_that_shows_nothing_ends_nothing(shell: Any, write_sheet: Any, streams: str) -> None:
     """Without a stderr the outcome is still printed on stdout, alone, and the exit code is the same."""
     write_sheet(1)

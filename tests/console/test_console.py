@@ -85,13 +85,13 @@ def test_bars_never_wrap_nor_touch_a_message(columns: int, monkeypatch: pytest.M
     with terminal(columns) as seen:
         bars = console.make_progress(stream=seen.stream)
         bars.planned(to_send=12_000, to_poll=3, done=5, invalid=2)
-        for row in range(300):
+        for row in range(120):
             bars.sent()
             bars.answered(SENT)
             if row % 3 == 0:
                 bars.finished(Status.CREATED if row % 2 else Status.FAILED)
                 bars.answered(ASKED)
-            if row % 100 == 50:
+            if row % 40 == 20:
                 bars.note(LONG)
                 bars.paused(30.0, "the service asked us to slow down")
                 seen.stream.write("^C")  # as a terminal does by itself

@@ -150,7 +150,7 @@ def test_a_header_with_a_second_name_of_another_column_is_not_taken_for_the_firs
 
 @pytest.mark.parametrize("header", ["Reply", "Relay Server IDs", "Projct"])
 def test_the_name_that_is_proposed_is_no_near_miss_itself(sheet: Sheets, header: str) -> None:
-    """Whoever renames a column as told is not refused again."""
+    """Renaming a column as told is enough."""
     missing = {"Relay Server IDs": "relay_server"}.get(header, "")
     names = ["email", "domain", *([] if missing else ["relay_server"]), "password", header]
     with pytest.raises(SheetError, match="did you mean") as refused:

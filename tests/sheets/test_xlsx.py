@@ -181,7 +181,7 @@ def test_libreoffice_writes_the_same_into_every_kind_of_workbook(tmp_path: Path,
     passwords = ["  Two  Blanks1! ", "=Equals14!Grün😀_x0041_", date, *["Abcdef1!"] * 5]
     assert [record.cells[2] for record in rows] == passwords
     assert [record.cells[3] for record in rows] == ["789", "789", "789", "100%", "#N/A", "789", "789", ""]
-    kinds = [record.unconfirmed_rows for record in rows]
+    kinds = [record.kinds for record in rows]
     assert kinds[2][2] == DATE
     assert kinds[3][3] == NUMBER
     assert kinds[4][3] in (ERROR, FORMULA)

@@ -136,6 +136,7 @@ def test_a_character_too_few_at_every_place(corpus: Corpus) -> None:
 
 
 @pytest.mark.parametrize("sign", [*FOREIGN, '"'])
+@pytest.mark.slow
 def test_a_wrong_sign_at_every_place(corpus: Corpus, sign: str) -> None:
     """A comma typed as a semicolon, a quote in place of a letter."""
     for number, line in at_every_place(lambda line, place: line[:place] + sign + line[place + 1 :]):
@@ -156,6 +157,7 @@ def test_a_file_cut_off_at_every_byte(corpus: Corpus, end: str, encoding: str) -
             assert values(sent) in (ORIGINAL[row], paused(last))
 
 
+@pytest.mark.slow
 def test_two_signs_too_many_in_two_rows(corpus: Corpus) -> None:
     """A stray quote in each of two rows costs these two, and what is between them only where it may be in a cell."""
     first, between, last = LINES[0], LINES[2], "dora.klein,101,201,Sample-Aspen40!,789,"

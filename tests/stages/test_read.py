@@ -309,7 +309,7 @@ def test_without_an_example_in_the_schema_no_row_is_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["Total,2,,,", "Total: 2,2,2,,", "Subtotal,101,201,,"])
 def test_a_line_of_totals_is_not_sent(sheet: Sheets, line: str) -> None:
-    """Not even where passwords are to be made up."""
+    """Not even where passwords are to be generated."""
     read_sheet = sheet(f"{HEADER}\n{GOOD}\n{line}")
     checked = validate(read_sheet, MAILBOX, blank_password_ok=True)
     assert [row.email for row in checked.ready()] == ["john"]
@@ -403,7 +403,7 @@ def test_blank_cells_that_excel_leaves_out_of_a_failures_file_are_no_fault(sheet
 
 
 def test_a_failures_file_without_rows_is_one_of_which_nothing_is_left(sheet: Sheets) -> None:
-    """Whoever runs it again is told what the record says, not that the file is at fault."""
+    """Running it again tells what the record says, not that the file is at fault."""
     read_sheet = sheet(f"{FAILURES}\n")
     assert (read_sheet.is_failures, len(read_sheet.rows)) == (True, 0)
 

@@ -1,4 +1,4 @@
-"""What was read, written to failures.csv and read again is what it was, doubts included."""
+"""What was read, written to failures.csv and read again is the same, uncertain cells included."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def failures_of(sheet: Sheet, path: Path) -> Path:
 
 
 def assert_same(first: Sheet, again: Sheet) -> None:
-    """The same columns and cells, the same rows in doubt, the same numbers."""
+    """The same columns and cells, the same uncertain rows, the same numbers."""
     assert again.headers == first.headers
     assert again.keys == first.keys
     assert again.delimiter == first.delimiter
@@ -91,7 +91,7 @@ def test_any_proper_csv_file_comes_back(
 @example("a,1,1", "utf-8")
 @example("a,1,1,x,y,z", "utf-8")
 def test_any_polluted_text_file_comes_back(tmp_path_factory: pytest.TempPathFactory, body: str, encoding: str) -> None:
-    """What was in doubt once stays in doubt until somebody mends it, whether or not the first file said why."""
+    """What was uncertain once stays uncertain until somebody fixes it, whether or not the first file said why."""
     path = tmp_path_factory.mktemp("round") / "sheet.csv"
     path.write_bytes(f"email,domain,relay_server,password\n{body}".encode(encoding, "replace"))
     round_trip(path)
@@ -113,7 +113,7 @@ def test_any_workbook_comes_back(tmp_path_factory: pytest.TempPathFactory, rows:
     round_trip(path)
 
 
-def test_a_doubt_outlives_a_save_in_any_encoding(tmp_path: Path) -> None:
+def test_a_mark_outlives_a_save_in_any_encoding(tmp_path: Path) -> None:
     """A spreadsheet program that saves as ANSI turns what it cannot write into question marks; not the mark."""
     path = tmp_path / "sheet.csv"
     path.write_bytes("email,domain,relay_server,password\njohn,101,201,Pässwort1!\n".encode("cp1252"))
@@ -123,7 +123,7 @@ def test_a_doubt_outlives_a_save_in_any_encoding(tmp_path: Path) -> None:
         assert list(read(failures, MAILBOX).unreadable) == [2]
 
 
-def test_a_doubt_ends_when_somebody_mends_it(tmp_path: Path) -> None:
+def test_a_cell_is_certain_when_its_mark_is_deleted(tmp_path: Path) -> None:
     """The mark is what keeps the row back: with it gone, the row is a row like any other."""
     path = tmp_path / "sheet.csv"
     path.write_bytes("email,domain,relay_server,password\njohn,101,201,Pässwort1!\n".encode("cp1252"))

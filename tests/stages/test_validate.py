@@ -49,7 +49,7 @@ def test_a_good_row_is_ready_as_the_sheet_has_it(check: Check) -> None:
 
 
 def test_all_problems_of_a_row_are_told_in_the_order_of_its_columns(check: Check) -> None:
-    """One pass tells everything, so that a sheet is mended once."""
+    """One pass tells everything, so that a sheet is fixed once."""
     checked = check("x!,,0,weak,1.5,nobody")
     assert [problem.cell for problem in checked.problems(2)] == ["A2", "B2", "C2", "D2", "E2", "F2"]
     assert list(checked.invalid) == [2]
@@ -98,7 +98,7 @@ def test_many_rows_that_mean_one_mailbox_are_not_all_named(check: Check) -> None
     assert "in rows 2, 3, 4, 5, 6 and 44 more too" in said(checked, 20)[0]
 
 
-def test_a_twin_that_is_bad_otherwise_still_counts(check: Check) -> None:
+def test_a_duplicate_that_is_bad_otherwise_still_counts(check: Check) -> None:
     """Which of the two is meant is not certain, so neither is sent."""
     checked = check("john,101,201,Abcdef1!,,", "john,101,201,weak,,")
     assert list(checked.invalid) == [2, 3]

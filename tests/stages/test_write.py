@@ -32,6 +32,7 @@ def run(sheet: Path, url: str, *, largest_file: int | None = None, **options: An
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such limit")
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_and_loses_nothing(
     sandbox: Any, write_sheet: Any, read_csv: Any, tmp_path: Path
 ) -> None:

@@ -10,14 +10,14 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import yaml
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, model_validator
 
 from provisioner.errors import SchemaError
 from provisioner.schema.headers import normalize
-from provisioner.schema.model import KINDS, Column, Explanation, MailboxSchema, Rule, shown
+from provisioner.schema.model import Column, Explanation, Kind, MailboxSchema, Rule, shown
 from provisioner.schema.probe import LENGTH, slow_pattern
 
 if TYPE_CHECKING:
@@ -117,24 +117,12 @@ def _pattern(text: object) -> re.Pattern[str]:
         raise ValueError("the pattern is nested too deeply") from None
 
 
-def _check_name(name: object) -> str:
-    if name not in KINDS:
-        raise ValueError(f"there is no check “{name}”{_did_you_mean(str(name), KINDS)}")
-    return str(name)
-
-
-def _dtype(name: object) -> str:
-    if name != "str":
-        raise ValueError("the dtype must be str: cells stay text until they are known good")
-    return "str"
-
-
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class _Options(_Part):
-    check_name: Annotated[str, PlainValidator(_check_name)]
+    check_name: Kind
     error: str
 
 
@@ -180,7 +168,8 @@ class _Explanation(_Part):
 class _Column(_Part):
     """What pandera's YAML says of a column."""
 
-    dtype: Annotated[str, PlainValidator(_dtype)]
+    dtype: Literal["str"]
+    """Cells stay text until they are known good."""
     title: str | None = None
     description: str = ""
     nullable: bool = False
@@ -306,6 +295,8 @@ class _SchemaFile:
             complaint = f"there is the unknown key “{key}”{_did_you_mean(key, _KEYS)}"
         elif kind == "missing":
             complaint = f"the key “{key}” is missing"
+        elif kind == "literal_error":
+            complaint = f"“{shown(str(first['input']))}” cannot be used here; write {first['ctx']['expected']}"
         elif kind == "value_error":
             complaint = str(first["ctx"]["error"])
         else:

@@ -9,7 +9,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
 import pandera.pandas as pa
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-KINDS: Final = ("fits", "fits_not", "has", "has_no", "length")
+Kind = Literal["fits", "fits_not", "has", "has_no", "length"]
 """The checks that a schema may use."""
 _SHOWN_LENGTH: Final = 60
 
@@ -59,8 +59,7 @@ def _fault(sentence: str, text: str, found: object) -> Fault:
 class Rule:
     """One check of a column, and the sentence that is shown where a cell breaks it."""
 
-    kind: str
-    """One of `KINDS`."""
+    kind: Kind
     sentence: str
     pattern: re.Pattern[str] = re.compile("")
     """What the check looks for. Not used by `length`."""

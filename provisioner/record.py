@@ -58,9 +58,8 @@ class Record:
             self._first_event = self._journal.latest_event()
             if service is not None:
                 self._journal.belong_to(service)
-            kept = set_aside_edited(self._journal, self.prepared.folder, self.prepared.options.sheet)
             self.prepared.remember(self._journal)
-            return kept
+            return set_aside_edited(self._journal, self.prepared.folder, self.prepared.options.sheet)
 
         self._tell(warnings)
         self._tell_kept(await run_sync(begin))

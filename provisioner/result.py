@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner import report
-from provisioner.journal import SHEET_FACT
+from provisioner.journal import CHOSEN_TAB_FACT, SHEET_FACT
 from provisioner.records import RequestCounts, Status
 from provisioner.sheets import read_table
 from provisioner.stages.group import group, group_logins
@@ -92,6 +92,7 @@ def summarize(
         statuses=journal.statuses(),
         to_retry=journal.retriable_count(of_failures=prepared.sheet.is_failures),
         original=original,
+        tab=journal.fact(CHOSEN_TAB_FACT) or "",
         read=len(prepared.sheet.rows),
         requests=requests or RequestCounts(),
         seconds=seconds,

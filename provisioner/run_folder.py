@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 JOURNAL_NAME = "journal.sqlite3"
+
+_UNSAFE = re.compile(r"[^\w.-]+")
+_LONGEST_TAB = 40
 
 
 @dataclass(frozen=True)
@@ -54,24 +58,40 @@ class RunFolder:
         return self.path / JOURNAL_NAME
 
 
-def locate(sheet: Path, out: Path | None) -> RunFolder:
-    """The run folder of a sheet: `out` if given, the sheet's own folder if that is one, else one beside the sheet."""
+def locate(sheet: Path, out: Path | None, tab: str | None = None) -> RunFolder:
+    """The run folder of a sheet: `out` if given, the sheet's own folder if that is one, else one beside the sheet.
+
+    `tab` is the name of one sheet of a workbook, to give it a folder of its own.
+    """
     if out is not None:
         return RunFolder(out)
     if (sheet.parent / JOURNAL_NAME).exists():
         return RunFolder(sheet.parent)
-    return RunFolder(sheet.parent / f"{sheet.stem}-run")
+    name = sheet.stem if tab is None else f"{sheet.stem}-{_safe(tab)}"
+    return RunFolder(sheet.parent / f"{name}-run")
+
+
+def _safe(tab: str) -> str:
+    """A sheet's name as a part of a folder's name, on every operating system."""
+    return _UNSAFE.sub("-", tab)[:_LONGEST_TAB].strip("-") or "sheet"
 
 
 def existing(run: Path) -> RunFolder:
     """The folder of a run that was made, named by itself or by its sheet. Raises RunFolderError."""
     folder = RunFolder(run) if run.is_dir() else locate(run, None)
     if not folder.journal.exists():
+        such = next((f", such as {path}" for path in _of_tabs(run)), "")
         raise RunFolderError(
             f"There is no run in {folder.path if run.exists() else run}.",
-            remedy="Name the folder that results.csv is in.",
+            remedy=f"Name the folder that results.csv is in{such}.",
         )
     return folder
+
+
+def _of_tabs(workbook: Path) -> list[Path]:
+    """The run folders of single sheets of a workbook."""
+    journals = workbook.parent.glob(f"*-run/{JOURNAL_NAME}") if workbook.is_file() else ()
+    return sorted(path.parent for path in journals if path.parent.name.startswith(f"{workbook.stem}-"))
 
 
 @contextmanager

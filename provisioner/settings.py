@@ -86,11 +86,16 @@ class SheetOptions:
     encoding: str | None = None
     """Of a text file; None finds it."""
     sheet_name: str | None = None
-    """Which sheet of a workbook; None takes the only one there is."""
+    """Which sheet of a workbook, in a run folder of its own; None takes the only one there is."""
     fill: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Column to value, for columns that are missing or blank."""
     by: str | None = None
     """The column whose values rows are counted by; None takes one that is called Client."""
+
+    @property
+    def name(self) -> str:
+        """The file and, if one is chosen, which sheet of it."""
+        return f"{self.sheet}, sheet {self.sheet_name}" if self.sheet_name else str(self.sheet)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,6 +104,8 @@ class Summary:
     """None if no mailbox was logged in to."""
     original: str = ""
     """The sheet that the latest failures file came from, or this one."""
+    tab: str = ""
+    """Which sheet of the workbook it is; empty if it did not have to be named."""
     read: int = 0
     """Number of rows in the file that was read, which may be a failures file."""
     existing: tuple[str, ...] = ()
@@ -120,6 +122,12 @@ class Summary:
     def to_fix(self) -> str:
         """The failures file to name to people: a workbook for those who work with workbooks."""
         return self.failures_workbook or self.failures
+
+    @property
+    def name(self) -> str:
+        """The file that was read and, if it had to be named, which sheet of it."""
+        is_original = self.sheet not in (self.failures, self.failures_workbook)
+        return f"{self.sheet}, sheet {self.tab}" if self.tab and is_original else self.sheet
 
     @property
     def rows(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -24,7 +24,7 @@ SANDBOX_STATE = "sandbox.sqlite3"
 ONCE = frozenset({"as_json", "quiet", "verbose"})
 """Options that the next command does not repeat."""
 
-OF_THE_SHEET = frozenset({"out", "limit", "fill", "encoding", "sheet_name"})
+OF_THE_SHEET = frozenset({"out", "limit", "fill", "encoding", "sheet_names", "all_sheets"})
 """Options that a failures file does not need: it is in its run folder, and this program wrote it, filled in."""
 
 OF_THE_LOGINS = frozenset(
@@ -34,12 +34,20 @@ OF_THE_LOGINS = frozenset(
 """Options of a run that a verification of it takes too."""
 
 
-def left_of(run_results: Sequence[RunResult]) -> list[str]:
+class Left(NamedTuple):
+    """A file with rows that are left."""
+
+    path: str
+    tab: str = ""
+    """Which sheet of the workbook; empty if it does not have to be named."""
+
+
+def left_of(run_results: Sequence[RunResult]) -> list[Left]:
     """The files with the rows that are left."""
+    summaries = [result.summary for result in run_results if exit_code(result) != DONE]
     return [
-        result.summary.to_fix if result.summary.to_retry else _as_given(result.summary.original)
-        for result in run_results
-        if exit_code(result) != DONE
+        Left(summary.to_fix) if summary.to_retry else Left(_as_given(summary.original), summary.tab)
+        for summary in summaries
     ]
 
 
@@ -72,9 +80,12 @@ def verify_command(folders: Sequence[str]) -> str:
 
 
 def next_command(
-    sheets: Sequence[str], run_results: Sequence[RunResult], options: dict[str, Any], *, checking: bool
+    left: Sequence[Left], run_results: Sequence[RunResult], options: dict[str, Any], *, checking: bool
 ) -> str:
-    """The command that continues with what is left; after a check with nothing to fix, the run."""
+    """The command that continues with what is left; after a check with nothing to fix, the run.
+
+    It is one for the files and one for each workbook of which some sheets are left, one a line.
+    """
     from provisioner import console
     from provisioner.records import Actor
 
@@ -88,12 +99,21 @@ def next_command(
         name = "run"
     elif checking and STDIN not in options["sheets"]:
         # Nothing was sent yet: the sheet itself is the file to fix.
-        sheets = ()
-    given = sheets or [str(sheet) for sheet in options["sheets"]]
-    again = [*command.again(without=ONCE | OF_THE_SHEET if sheets else ONCE)]
+        left = ()
     # A check knows no service; a sheet that was run in the sandbox before goes there again.
-    again += ["--sandbox"] if checking and name == "run" and practice else []
-    return console.command_line(*program_words(), name, *given, *again)
+    last = ["--sandbox"] if checking and name == "run" and practice else []
+    start = (*program_words(), name)
+    if not left:
+        given = [str(sheet) for sheet in options["sheets"]]
+        return console.command_line(*start, *given, *command.again(without=ONCE), *last)
+    lines = []
+    if files := [each.path for each in left if not each.tab]:
+        lines.append(console.command_line(*start, *files, *command.again(without=ONCE | OF_THE_SHEET), *last))
+    for path in dict.fromkeys(each.path for each in left if each.tab):
+        tabs = [word for each in left if each.path == path and each.tab for word in ("--sheet", each.tab)]
+        again = command.again(without=ONCE | {"sheet_names", "all_sheets"})
+        lines.append(console.command_line(*start, path, *tabs, *again, *last))
+    return "\n  ".join(lines)
 
 
 def same_command() -> str:

@@ -109,7 +109,16 @@ sheet_options = combined(
         help="Use VALUE where COLUMN is missing or blank; may be repeated.",
     ),
     click.option("--encoding", metavar="NAME", help="Encoding of a text file, such as cp1250, if it is not detected."),
-    click.option("--sheet", "sheet_name", metavar="NAME", help="Which sheet of a workbook, if it has several."),
+    click.option(
+        "--sheet",
+        "sheet_names",
+        metavar="NAME",
+        multiple=True,
+        help="Which sheet of a workbook, if it has several; may be repeated.",
+    ),
+    click.option(
+        "--all-sheets", is_flag=True, help="Every sheet of a workbook that has a header, one after the other."
+    ),
     click.option("--generate-passwords", is_flag=True, help="Generate a password for every row that has none."),
     click.option("--by", metavar="COLUMN", help="Count the rows by this column too; default: Client, if there is one."),
     click.option(

@@ -12,7 +12,7 @@ import click
 from provisioner.cli.connection import connector, read_verify_options
 from provisioner.cli.errors import explained
 from provisioner.cli.exit_codes import exit_code
-from provisioner.cli.next_command import alone, left_of, next_command, verify_command
+from provisioner.cli.next_command import Left, alone, left_of, next_command, verify_command
 from provisioner.cli.options import (
     ENVIRONMENT,
     STANDARD_INPUT,
@@ -181,7 +181,7 @@ def _work_through(
 
     run_results: list[RunResult] = []
     with _files(options["sheets"], options["out"]) as files:
-        chosen = [_read_sheet_options(options, file) for file in files]
+        chosen = [_read_sheet_options(options, file, tab) for file in files for tab in _tabs(options, file)]
         _refuse_what_cannot_go_together(chosen)
 
         async def work_through() -> None:
@@ -197,8 +197,7 @@ def _work_through(
             anyio.run(work_through)
         finally:
             if run_results:
-                not_begun = [str(sheet.sheet) for sheet in chosen[len(run_results) :]]
-                _show(run_results, not_begun, options, checking=checking)
+                _show(run_results, chosen[len(run_results) :], options, checking=checking)
     codes = [exit_code(result) for result in run_results]
     if options["as_json"]:
         _print_outcomes(run_results, codes, checking=checking)
@@ -225,8 +224,8 @@ def _headed(listener: Listener, sheet: SheetOptions, *, checking: bool) -> Liste
     from provisioner.events import PrefixedListener
 
     if checking:
-        return PrefixedListener(listener, f"{sheet.sheet}:")
-    listener.note(f"{sheet.sheet}:")
+        return PrefixedListener(listener, f"{sheet.name}:")
+    listener.note(f"{sheet.name}:")
     return listener
 
 
@@ -250,22 +249,32 @@ def _files(sheets: Sequence[Path], out: Path | None) -> Iterator[list[Path]]:
 
 def _refuse_what_cannot_go_together(chosen: Sequence[SheetOptions]) -> None:
     """See that several sheets have a folder each, and that all can be read before the first is started."""
-    from provisioner import run_folder
     from provisioner.stages.prepare import prepare
 
     if len(chosen) == 1:
         return
-    folders = [run_folder.locate(sheet.sheet, sheet.out).path.resolve() for sheet in chosen]
-    if chosen[0].out is not None or len(set(folders)) < len(folders):
+    if chosen[0].out is not None or len({prepare(sheet).folder.path.resolve() for sheet in chosen}) < len(chosen):
         raise SettingsError(
             "Several sheets cannot share one run folder.",
             remedy="Leave out --out, or run the sheets one after the other, each in a folder of its own.",
         )
-    for sheet in chosen:
-        prepare(sheet)
 
 
-def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
+def _tabs(options: dict[str, Any], file: Path) -> Sequence[str | None]:
+    """The names of the sheets to take of a file; None takes the only one there is."""
+    names = tuple(dict.fromkeys(options["sheet_names"]))
+    if not options["all_sheets"]:
+        return names or (None,)
+    if names:
+        raise SettingsError("--sheet and --all-sheets contradict each other.", remedy="Leave one of them out.")
+    from provisioner import schema
+    from provisioner.sheets.opening import tabs_of
+
+    found = tabs_of(file, schema.load(options["schema"]))
+    return found if len(found) > 1 else (None,)
+
+
+def _read_sheet_options(options: dict[str, Any], sheet: Path, tab: str | None) -> SheetOptions:
     from provisioner.settings import SheetOptions
 
     return SheetOptions(
@@ -275,7 +284,7 @@ def _read_sheet_options(options: dict[str, Any], sheet: Path) -> SheetOptions:
         schema=options["schema"],
         generate_passwords=options["generate_passwords"],
         encoding=options["encoding"],
-        sheet_name=options["sheet_name"],
+        sheet_name=tab,
         fill=dict(options["fill"]),
         by=options["by"],
     )
@@ -301,19 +310,20 @@ def _question(*, yes: bool, quiet: bool) -> Callable[[RunPreview], bool]:
 
 
 def _show(
-    run_results: Sequence[RunResult], not_begun: Sequence[str], options: dict[str, Any], *, checking: bool
+    run_results: Sequence[RunResult], not_begun: Sequence[SheetOptions], options: dict[str, Any], *, checking: bool
 ) -> None:
     from provisioner import console
 
     left = left_of(run_results)
+    rest = [Left(str(sheet.sheet), sheet.sheet_name or "") for sheet in not_begun]
     if options["quiet"] and not left:
         return
     stopped = run_results[-1].stopped
     above = console.show_error(stopped, verbose=options["verbose"]) if stopped is not None else 0
     console.show_summary(
         [(result.summary, result.groups) for result in run_results],
-        next_command([*left, *not_begun], run_results, options, checking=checking),
-        not_begun=not_begun,
+        next_command([*left, *rest], run_results, options, checking=checking),
+        not_begun=[sheet.name for sheet in not_begun],
         above=above,
         checked=checking,
         generated=options["generate_passwords"] and not checking,

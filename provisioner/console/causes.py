@@ -46,8 +46,7 @@ def merged(run_results: Sequence[tuple[Summary, Sequence[Group]]]) -> list[Group
             key = (group.actor, group.status, group.cause)
             known = together.get(key)
             own = tuple(
-                replace(example, place=f"{summary.sheet} {example.place}")
-                for example in group.examples[:SHOWN_EXAMPLES]
+                replace(example, place=f"{summary.name} {example.place}") for example in group.examples[:SHOWN_EXAMPLES]
             )
             together[key] = (
                 replace(known, rows=known.rows + group.rows, examples=(*known.examples, *own))

@@ -57,7 +57,8 @@ def show_summary(
     if not_begun:
         first += ["", *wrap(f"Not started: {', '.join(not_begun)}", width)]
     what = _what_next(groups, statuses, summaries, checked=checked)
-    last: list[Line] = ["", *wrap(what, width), ("  ", bold(command))] if what else []
+    commands = (("  ", bold(line.strip())) for line in command.splitlines())
+    last: list[Line] = ["", *wrap(what, width), *commands] if what else []
     fix = any(group.actor is Actor.SHEET for group in groups)
     last += _files(summaries, width, generated=generated, retry="to fix or run again" if fix else "to run again")
     if verbose:
@@ -73,12 +74,12 @@ def _heading(summaries: Sequence[Summary], width: int) -> list[Line]:
     if len(summaries) == 1:
         whole = summaries[0].rows
         record = [] if whole == rows else [f"All {count(whole, 'row', 'rows')} of the sheet so far:"]
-        return ["", *map(bold, wrap(f"{summaries[0].sheet}: {took}", width)), *record]
+        return ["", *map(bold, wrap(f"{summaries[0].name}: {took}", width)), *record]
     lines: list[Line] = ["", bold(f"{count(len(summaries), 'sheet', 'sheets')}, {took}")]
-    longest = max(len(visible(summary.sheet)) for summary in summaries)
+    longest = max(len(visible(summary.name)) for summary in summaries)
     for summary in summaries:
         own = ", ".join(f"{number:,} {status}" for status, number in summary.statuses.items())
-        lines.append(f"  {visible(summary.sheet):<{longest}}  {own}")
+        lines.append(f"  {visible(summary.name):<{longest}}  {own}")
     return lines
 
 
@@ -131,7 +132,7 @@ def _what_next(
     failures = ", ".join(summary.to_fix for summary in summaries if not _is_done(summary))
     actors = {group.actor for group in groups}
     if Actor.SHEET in actors:
-        sheets = ", ".join(summary.sheet for summary in summaries if not _is_done(summary))
+        sheets = ", ".join(summary.name for summary in summaries if not _is_done(summary))
         return f"Fix {them} in {sheets} and check again:" if checked else f"Fix {them} in {failures} and run:"
     if actors == {Actor.SUPPORT}:
         return f"Send Mission Inbox support the task IDs in {failures}. After that, run:"

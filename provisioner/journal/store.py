@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from provisioner.journal.rows import JournalRow
 
-SHEET_FACT, DELIMITER_FACT = "sheet", "delimiter"
-"""Facts: the path of the whole sheet of the latest run, and the delimiter of its files."""
+SHEET_FACT, TAB_FACT, CHOSEN_TAB_FACT, DELIMITER_FACT = "sheet", "tab", "chosen tab", "delimiter"
+"""Facts: the path of the whole sheet of the latest run, which sheet of a workbook it was, the same if it had to be
+named (both empty otherwise), and the delimiter of its files."""
 
 _IN_RESULTS = "superseded_by IS NULL AND NOT deleted"
 _NOT_CREATED = f"{_IN_RESULTS} AND status NOT IN ('{Status.CREATED}', '{Status.EXISTS}')"

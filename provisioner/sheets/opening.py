@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from provisioner.errors import SheetError
 from provisioner.sheets.kinds import Kind, kind_of
 from provisioner.sheets.source import text_source
-from provisioner.sheets.workbook import workbook_source
+from provisioner.sheets.workbook import tabs, workbook_source
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -57,6 +57,13 @@ def open_source(
     if sheet_name is not None:
         raise SheetError(f"{path} is a text file, which has no sheets.", remedy="Leave out --sheet.")
     return text_source(data, encoding, schema.column_for)
+
+
+def tabs_of(path: Path, schema: MailboxSchema) -> list[str]:
+    """The visible sheets of a workbook that have a header; none for a text file. Raises SheetError."""
+    data = _content(path)
+    kind = kind_of(data, path)
+    return [] if kind is Kind.TEXT else tabs(data, kind, schema.column_for)
 
 
 def _content(path: Path) -> bytes:

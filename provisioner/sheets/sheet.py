@@ -66,6 +66,8 @@ class Sheet:
     is_failures: bool = False
     typed: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     """The cells of a column as they stand in the file, if they are understood as something else."""
+    tab: str = ""
+    """Which sheet of a workbook it is; empty for a text file."""
 
     def cell_name(self, row: int, column: str) -> str:
         """Such as `D17`, as it is called in the original sheet where the row comes from one.

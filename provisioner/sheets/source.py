@@ -40,6 +40,8 @@ class Source:
     """What stands above the header."""
     blank_end: bool = False
     """Whether the rows end in a blank cell that the header does not have, as some programs write them."""
+    tab: str = ""
+    """The name of the workbook's sheet; empty for a text file."""
 
 
 def text_source(data: bytes, encoding: str | None, column_for: Meaning) -> Source:

@@ -14,7 +14,7 @@ from provisioner.sheets import ods, xls, xlsx
 from provisioner.sheets.kinds import Kind
 from provisioner.sheets.limits import LAST_ROW
 from provisioner.sheets.sheet import column_letters
-from provisioner.sheets.source import SEARCHED_ROWS, Found, Source, find_header, no_header
+from provisioner.sheets.source import SEARCHED_ROWS, TELLING_NAMES, Found, Source, find_header, no_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -53,7 +53,16 @@ def workbook_source(
     number = found.header.number
     _refuse_hidden_columns(found.header, grid, column_for)
     below = (record for record in grid.records() if record.number > number)
-    return Source(found.header, below, ",", certain=True, above=found.above)
+    return Source(found.header, below, ",", certain=True, above=found.above, tab=page.name)
+
+
+def tabs(data: bytes, kind: Kind, column_for: Meaning) -> list[str]:
+    """The names of the visible sheets of a workbook that have a header. Raises SheetError."""
+    return [
+        page.name
+        for page in _READERS[kind](data)
+        if page.visible and _find_header(page.read(SEARCHED_ROWS), column_for).known >= TELLING_NAMES
+    ]
 
 
 def _find_header(grid: Grid, column_for: Meaning) -> Found:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from provisioner import schema
 from provisioner.errors import SheetError
-from provisioner.journal import SHEET_FACT, Journal, JournalRow, password_check
+from provisioner.journal import SHEET_FACT, TAB_FACT, Journal, JournalRow, password_check
 from provisioner.records import Status
 from provisioner.secret import Secret
 from provisioner.stages.read import read
@@ -32,10 +32,10 @@ def read_passwords(
     resolver = Resolver(None)
     known = defaultdict[str, list[Secret]](list)
     notes = []
-    fact = journal.fact(SHEET_FACT)
+    fact, tab = journal.fact(SHEET_FACT), journal.fact(TAB_FACT)
     for path in sheets or ([Path(fact)] if fact else []):
         try:
-            sheet = read(path, rules, blank_password_ok=True)
+            sheet = read(path, rules, sheet_name=None if sheets else tab or None, blank_password_ok=True)
         except SheetError as error:
             if sheets:
                 raise

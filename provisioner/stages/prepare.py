@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner import passwords, run_folder, schema
-from provisioner.errors import SheetError
-from provisioner.journal import DELIMITER_FACT, SHEET_FACT, Journal
+from provisioner.errors import RunFolderError, SheetError
+from provisioner.journal import CHOSEN_TAB_FACT, DELIMITER_FACT, SHEET_FACT, TAB_FACT, Journal
 from provisioner.messages import count
 from provisioner.stages.entries import RowBuilder
 from provisioner.stages.read import read
@@ -61,14 +62,33 @@ class PreparedSheet:
         return next(self.checked.ready(), None) is not None
 
     def remember(self, journal: Journal) -> None:
-        """Record what later runs and verifications need to know about the sheet. Raises JournalError."""
+        """Record what later runs and verifications need to know about the sheet.
+
+        Raises RunFolderError if the journal belongs to another sheet, and JournalError.
+        """
+        if not self.sheet.is_failures:
+            self._refuse_other_sheet(journal)
         further = [(header, key) for header, key in self.sheet.named if key not in self.schema.columns]
         if not self.sheet.is_failures or journal.fact(FURTHER_FACT) is None:
             journal.set_fact(FURTHER_FACT, json.dumps(further))
         if not self.sheet.is_failures:
             journal.set_fact(DELIMITER_FACT, self.sheet.delimiter)
+            journal.set_fact(TAB_FACT, self.sheet.tab)
+            journal.set_fact(CHOSEN_TAB_FACT, self.options.sheet_name or "")
             if not self.options.shown:
                 journal.set_fact(SHEET_FACT, str(self.sheet.path.resolve()))
+
+    def _refuse_other_sheet(self, journal: Journal) -> None:
+        """Rows of the other sheet that were never sent would be lost without a word."""
+        path, tab = journal.fact(SHEET_FACT), journal.fact(TAB_FACT)
+        # A corrected sheet may be saved as another kind of file, or elsewhere.
+        is_other = path is not None and not self.options.shown and Path(path).stem != self.sheet.path.stem
+        if is_other or (tab and self.sheet.tab and tab != self.sheet.tab):
+            named = f"{Path(path).name if path else 'a workbook'}{f', sheet “{tab}”' if tab else ''}"
+            raise RunFolderError(
+                f"The run folder {self.folder.path} belongs to another sheet ({named}).",
+                remedy="Name another folder with --out. If it is the same sheet, give it its old name back.",
+            )
 
     def reconcile(
         self,
@@ -127,13 +147,29 @@ def prepare(options: SheetOptions) -> PreparedSheet:
         blank_password_ok=options.generate_passwords,
     )
     checked = validate(sheet, rules, blank_password_ok=options.generate_passwords)
-    prepared = PreparedSheet(rules, sheet, checked, run_folder.locate(options.sheet, options.out), options)
+    prepared = PreparedSheet(rules, sheet, checked, _folder(options, sheet.tab), options)
     if options.by is not None and prepared.by is None:
         headers = ", ".join(header.strip() for header, _ in sheet.named)
         raise SheetError(
             f"The sheet has no column “{options.by}” to count by.", remedy=f"Use one of its columns: {headers}."
         )
     return prepared
+
+
+def _folder(options: SheetOptions, tab: str) -> RunFolder:
+    """The run folder: a workbook's sheet that had to be named has its own.
+
+    One that had to be named in some runs and not in others keeps the folder that it has. Raises RunFolderError.
+    """
+    plain = run_folder.locate(options.sheet, options.out)
+    if not tab:
+        return plain
+    named = run_folder.locate(options.sheet, options.out, tab)
+    wanted, other = (plain, named) if options.sheet_name is None else (named, plain)
+    if wanted.journal.exists() or not other.journal.exists():
+        return wanted
+    with closing(Journal(other.journal)) as journal:
+        return other if journal.fact(TAB_FACT) == tab else wanted
 
 
 def _notes_about(plan: WorkPlan) -> Iterator[str]:

@@ -5,6 +5,7 @@ Nothing is guessed. A row that cannot be read with certainty is kept and marked,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SheetError
@@ -65,7 +66,7 @@ def read(
     refuse_rows_above(source, layout, schema)
     table = Table(source, layout, schema, filled)
     table.add_all(source.rows)
-    sheet = table.sheet(path)
+    sheet = replace(table.sheet(path), tab=source.tab)
     refuse_missing_columns(layout.header.number, [name for name in missing if name not in sheet.columns])
     return sheet
 

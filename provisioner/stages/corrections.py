@@ -7,7 +7,7 @@ corrects, and a correction from the mailbox of another row.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from provisioner.journal import Dropped, Superseded, Written, address_key, password_check
 from provisioner.records import Problem, Status
@@ -23,15 +23,20 @@ if TYPE_CHECKING:
     from provisioner.stages.matching import KnownRows
 
 
+SENT_COLUMNS: Final = ("email", "domain", "relay_server", "project", "reply_to")
+"""The columns of which a changed cell changes what is sent; the password's text is not known here."""
+
+
 class FailuresMatcher:
     """A failures file: it changes the rows that it holds, and leaves the rest of the record alone."""
 
     is_failures = True
 
-    def __init__(self, known: KnownRows, cell_name: Callable[[Entry, str], str]) -> None:
+    def __init__(self, known: KnownRows, cell_name: Callable[[Entry, str], str], *, is_workbook: bool) -> None:
         """`cell_name` names the cell of an entry in a column."""
         self._known = known
         self._cell_name = cell_name
+        self._is_workbook = is_workbook
         self.unmatched = known.unmatched
         self._places: dict[int, RowId] = {}
         """The row in each place of the original sheet, as far as the file holds it."""
@@ -52,6 +57,8 @@ class FailuresMatcher:
                 # Its cells are not what anybody wrote: the row stays the one that it was.
                 self._known.taken.add(base.id)
                 row, entry = base, _with_cells_of(base, entry)
+            else:
+                entry = _with_further_cells_of(base, entry)
         if fault is not None:
             error = "; ".join(filter(None, (entry.error, str(fault))))
             entry = replace(entry, request=None, error=error, problems=(*entry.problems, fault))
@@ -140,14 +147,25 @@ class FailuresMatcher:
 
     def _conversion(self, row: JournalRow, entry: Entry) -> Problem | None:
         """What to say of a cell that a spreadsheet program seems to have changed; None if there is none."""
-        for column, new in entry.cells.items():
+        for column in SENT_COLUMNS:
+            new = entry.cells.get(column, "")
             old = row.cells.get(column, new)
-            if old.strip() != new.strip() and is_converted(old, new):
-                sentence = (
-                    f"“{new}” was “{old}”: a spreadsheet program seems to have changed it; write “{old}” again in "
-                    f"failures.xlsx, which keeps it, or, if “{new}” is meant, write that in the sheet and run the sheet"
-                )
-                return Problem(self._cell_name(entry, column), sentence, "a spreadsheet program changed the cell")
+            if old.strip() == new.strip() or not is_converted(old, new):
+                continue
+            cell = self._cell_name(entry, column)
+            was_faulty = any(problem.cell == cell for problem in row.problems)
+            if was_faulty and self._is_workbook:
+                # It had to be fixed, and a workbook's cells stay as they are typed.
+                continue
+            remedy = (
+                f"write “{new}” in failures.xlsx or in the sheet, and run that"
+                if was_faulty
+                else f"write “{old}” again, or “{new}” in the sheet if that is meant"
+            )
+            sentence = (
+                f"“{new}” was “{old}”: spreadsheet programs change such cells of a CSV file by themselves; {remedy}"
+            )
+            return Problem(cell, sentence, "a cell that a spreadsheet program may have changed")
         if entry.password is not None and _has_lost_blank(row, entry.password):
             sentence = "the password lost the blank at its beginning or end; write it again, or write another"
             return Problem(self._cell_name(entry, "password"), sentence)
@@ -161,6 +179,16 @@ def _has_lost_blank(row: JournalRow, password: Secret) -> bool:
     text = password.reveal()
     padded = (f"{text} ", f" {text}", f" {text} ")
     return any(password_check(Secret(each), row.id) == row.password_check for each in padded)
+
+
+def _with_further_cells_of(row: JournalRow, entry: Entry) -> Entry:
+    """The entry with the journal's cells for those that a program converted, of the columns that are not sent."""
+    kept = {
+        column: row.cells[column]
+        for column, new in entry.cells.items()
+        if column not in SENT_COLUMNS and column in row.cells and is_converted(row.cells[column], new)
+    }
+    return replace(entry, cells={**entry.cells, **kept}) if kept else entry
 
 
 def _with_cells_of(row: JournalRow, entry: Entry) -> Entry:

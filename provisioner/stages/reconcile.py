@@ -102,12 +102,14 @@ def reconcile(
     since: Callable[[float | None], float],
     checking: bool = False,
     latest_file: bool = False,
+    is_workbook: bool = False,
     cell_name: Callable[[Entry, str], str] = lambda _, column: column,
 ) -> WorkPlan:
     """Bring the journal in step with the sheet and say what is to be done.
 
     `is_failures`: the sheet is a failures file, which changes parts of the record instead of replacing it;
-    `latest_file`: the one that the latest run wrote. `new_password` generates a password for a row without one; None
+    `latest_file`: the one that the latest run wrote; `is_workbook`: its cells are of the kind that they were typed as.
+    `new_password` generates a password for a row without one; None
     leaves it out of the request. `since` turns the journal's time of a create, None if that is not known, into one on
     the event loop's clock. `checking`: nothing will be sent, so rows that could be are `valid`. `cell_name` names the
     cell of an entry in a column. Raises JournalError.
@@ -117,7 +119,7 @@ def reconcile(
         # A correction stands for the row that it corrects only if the sheet does not hold the correction itself.
         entries = list(entries)
         known.in_sheet = {key for entry in entries for key in keys_of(entry)}
-    matcher = FailuresMatcher(known, cell_name) if is_failures else SheetMatcher(known)
+    matcher = FailuresMatcher(known, cell_name, is_workbook=is_workbook) if is_failures else SheetMatcher(known)
     planner = _Planner(matcher, new_password, since, checking=checking)
     journal.apply_sheet(planner.changes(entries))
     return planner.work

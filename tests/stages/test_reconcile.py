@@ -423,6 +423,26 @@ def test_a_converted_cell_is_not_taken_for_a_correction(journal: Journal) -> Non
     assert emails(made.to_send) == ["7"], "what the sheet says is meant"
 
 
+def test_what_had_to_be_fixed_is_fixed_in_a_workbook(journal: Journal) -> None:
+    """789.000 is refused in the sheet; a program may make 789 of it in a CSV file, but not in a workbook."""
+    fault = Problem("project", "uncertain")
+    apply_sheet(journal, entry(2, "ann", ready=False, cells={"project": "789.000"}, problems=(fault,)))
+    fixed = as_told(journal, entry(2, "ann", cells={"project": "789"}))
+    assert not apply_sheet(journal, fixed, failures=True).to_send
+    assert "write “789” in failures.xlsx or in the sheet" in by_email(journal)["ann"].error
+    apply_sheet(journal, entry(2, "ann", ready=False, cells={"project": "789.000"}, problems=(fault,)))
+    made = reconcile([fixed], journal, is_failures=True, is_workbook=True, new_password=None, since=since)
+    assert emails(made.to_send) == ["ann"]
+
+
+def test_a_converted_cell_that_is_not_sent_refuses_nothing(journal: Journal) -> None:
+    """A date in a column of notes is left as the sheet has it."""
+    apply_sheet(journal, entry(2, "a nn", ready=False, cells={"email": "a nn", "Start": "4-Mar"}))
+    made = apply_sheet(journal, entry(2, "ann", cells={"email": "ann", "Start": "45720"}), failures=True)
+    assert emails(made.to_send) == ["ann"]
+    assert by_email(journal)["ann"].cells["Start"] == "4-Mar"
+
+
 def test_a_converted_cell_of_a_row_under_way_stops_nothing(journal: Journal) -> None:
     """A row whose task is open is asked about, whatever a program made of its cells."""
     (job,) = apply_sheet(journal, entry(2, "007")).to_send

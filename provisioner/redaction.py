@@ -36,15 +36,19 @@ class Secrets:
     def __init__(self, *secrets: Secret | None) -> None:
         self._texts: set[str] = set()
         self._lengths: set[int] = set()
+        self._shortest = LONGEST
+        """Letters. No spelling that is shorter can hold a secret."""
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: Secret | None) -> None:
         """Keep one more secret from being shown; None, or a blank one, is ignored."""
-        text = _normalize(secret.reveal()) if secret is not None else ""
-        if text:
+        plain = "".join(secret.reveal().split()) if secret is not None else ""
+        if plain:
+            text = _normalize(plain)
             self._texts.add(text)
             self._lengths.add(len(text))
+            self._shortest = min(self._shortest, len(text), len(plain), len(unicodedata.normalize("NFC", plain)))
 
     def safe(self, text: str, instead: str) -> str:
         """`text` if it holds no secret, else `instead`."""
@@ -52,11 +56,9 @@ class Secrets:
 
     def are_in(self, text: str) -> bool:
         """Whether any of the secrets stands in `text`, however it is spelled there."""
-        if not self._texts:
+        if not self._texts or len(text) < self._shortest:
             return False
-        text = text[:LONGEST]
-        # No spelling is shorter than the secret without its blanks.
-        return len(text) >= min(self._lengths) and any(self._contains(spelling) for spelling in _spellings(text))
+        return any(map(self._contains, _spellings(text[:LONGEST], self._shortest)))
 
     def _contains(self, spelling: str) -> bool:
         text = _normalize(spelling)
@@ -72,22 +74,22 @@ def _normalize(text: str) -> str:
     return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _spellings(text: str) -> Iterator[str]:
-    """The text, and everything that it may be an encoding of."""
+def _spellings(text: str, shortest: int) -> Iterator[str]:
+    """The text, and everything that it may be an encoding of and that has so many letters."""
     known, latest = {text}, [text]
     yield text
     for _ in range(LAYERS):
         upcoming = []
         for spelling in latest:
-            for decoded in _decoded(spelling):
-                if decoded not in known and len(known) < MOST_SPELLINGS:
+            for decoded in _decoded(spelling, shortest):
+                if len(decoded) >= shortest and decoded not in known and len(known) < MOST_SPELLINGS:
                     known.add(decoded)
                     upcoming.append(decoded)
                     yield decoded
         latest = upcoming
 
 
-def _decoded(text: str) -> Iterator[str]:
+def _decoded(text: str, shortest: int) -> Iterator[str]:
     """The text with one encoding undone, once for each encoding that it may have."""
     yield "".join(text.split())
     if "&" in text:
@@ -98,14 +100,14 @@ def _decoded(text: str) -> Iterator[str]:
         yield unquote(text)
     if "+" in text:
         yield text.replace("+", " ")
-    for found in HEXADECIMAL.finditer(text):
+    for run in (found[0] for found in HEXADECIMAL.finditer(text) if len(found[0]) >= shortest):
         for start in range(2):
-            digits = found[0][start:]
+            digits = run[start:]
             yield bytes.fromhex(digits[: len(digits) // 2 * 2]).decode(errors="ignore")
-    for found in BASE64.finditer(text):
+    for run in (found[0] for found in BASE64.finditer(text) if len(found[0]) >= shortest):
         # Other letters may stand before it without a gap.
         for start in range(4):
-            letters = found[0][start:].replace("+", "-").replace("/", "_")
+            letters = run[start:].replace("+", "-").replace("/", "_")
             whole = letters[: len(letters) - 1] if len(letters) % 4 == 1 else letters
             yield urlsafe_b64decode(whole + "=" * (-len(whole) % 4)).decode(errors="ignore")
 

@@ -216,6 +216,32 @@ def in_a_hurry() -> Any:
         yield
 
 
+@pytest.mark.parametrize("words", [reply(409, {"detail": "Conflict."}), reply(400, {"email": ["already exists"]})])
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_create_that_was_sent_twice_on_the_way_made_the_mailbox(
+    connection: Any, tmp_path: Path, words: bytes, *, is_listed: bool
+) -> None:
+    """A proxy sends it twice, and the second is refused: the mailbox is ours, and was not there before.
+
+    If the list cannot be read beforehand, who made it is not known, and nothing is claimed.
+    """
+    plan: dict[str, list[Any]] = {"creates": [(True, words)] * 3, "tasks": [], "others": [], "lists": []}
+    plan["lists"] = [] if is_listed else [reply(404, {"detail": "No."})]
+    with closing(Faulty(plan, unique=True)) as service:
+        result = run(write(tmp_path), connection(service.url), NullListener(), RunOptions(look_up_after=0.05))
+    assert result.statuses == {Status.CREATED if is_listed else Status.EXISTS: 3}
+    assert sorted(name for _, name in service.made) == sorted(NAMES)
+
+
+def write(folder: Path) -> Path:
+    """A sheet of good rows."""
+    sheet = folder / "acme.csv"
+    rows = [[name, "101", "201", f"Sheet-Pass-{name}-1!"] for name in NAMES]
+    with sheet.open("w", newline="") as file:
+        csv.writer(file).writerows([["email", "domain", "relay_server", "password"], *rows])
+    return sheet
+
+
 def unclear(answer: bytes, *lists: object) -> dict[str, list[Any]]:
     """Every first create is carried out and answered so; then the list of mailboxes is as drawn."""
     return {"creates": [(True, answer)] * len(NAMES), "tasks": [], "lists": ["whole", *lists], "others": []}
@@ -245,10 +271,7 @@ def test_whatever_the_service_answers(connection: Any, plan: dict[str, list[Any]
     """Drawn answers to everything; then the service is well, and running again is all it takes."""
     how = RunOptions(look_up_after=0.05, task_timeout=0.3, refresh=60.0)
     with tempfile.TemporaryDirectory() as folder, closing(Faulty(plan, unique=unique)) as service:
-        sheet = Path(folder) / "acme.csv"
-        rows = [[name, "101", "201", f"Sheet-Pass-{name}-1!"] for name in NAMES]
-        with sheet.open("w", newline="") as file:
-            csv.writer(file).writerows([["email", "domain", "relay_server", "password"], *rows])
+        sheet = write(Path(folder))
         to = connection(service.url, answer_timeout=0.15, patience=0.1)
         first = run(sheet, to, NullListener(), how)
         assert service.unproved_doubles() == []

@@ -36,6 +36,8 @@ REASON_DEPTH = 8
 REASON_LENGTH = 500
 NOT_SHOWN = "(a sentence that repeats a password or the key is not shown)"
 LONGEST_ID = 255
+NO_PATHS = (".", "..")
+"""They would lead a path elsewhere."""
 
 ENDED_WELL = frozenset({"success", "succeeded", "completed", "complete", "done"})
 ENDED_BADLY = frozenset({"failure", "failed", "error", "revoked"})
@@ -67,7 +69,7 @@ def usable_id(value: object, secrets: Secrets) -> str | None:
     if not isinstance(value, str | int) or isinstance(value, bool):
         return None
     text = str(value)
-    is_plain = 0 < len(text) <= LONGEST_ID and text.isprintable() and text.strip() == text and text not in (".", "..")
+    is_plain = 0 < len(text) <= LONGEST_ID and text.isprintable() and text.strip() == text and text not in NO_PATHS
     return text if is_plain and not secrets.are_in(text) else None
 
 

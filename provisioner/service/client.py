@@ -151,7 +151,7 @@ class Service:
         Raises StoppedError and LimiterClosedError.
         """
         self._session.secrets.add(task.job.request.password)
-        if answers.usable_id(task.task_id, self._session.secrets) is None:
+        if task.task_id in answers.NO_PATHS:
             return Gone()
         reply = await self._session.ask(TASK_PATH.format(quote(task.task_id, safe="")), purpose="poll", permit=permit)
         if isinstance(reply, NoAnswer):
@@ -251,7 +251,7 @@ class Service:
         """One page of a list. Raises ListingUnavailableError and StoppedError."""
         reason = ""
         for _ in range(LISTING_TRIES):
-            reply = await self._session.ask(path)
+            reply = await self._session.ask(path, is_foreign="?" in path)
             if isinstance(reply, NoAnswer):
                 reason = reply.reason
                 continue

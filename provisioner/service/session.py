@@ -30,6 +30,8 @@ class _Outgoing:
     method: str
     path: str
     body: bytes | None = None
+    is_foreign: bool = False
+    """The path comes from the service."""
 
 
 class Session:
@@ -58,9 +60,11 @@ class Session:
         body = reply.body if reply.is_json else reply.text
         return answers.shown(answers.sentences(body, by_field=not reply.is_success), self.secrets)
 
-    async def ask(self, path: str, *, purpose: str = "other", permit: Permit | None = None) -> Reply | NoAnswer:
-        """Ask a question. Raises StoppedError and LimiterClosedError."""
-        return await self._send(_Outgoing(purpose, Priority.QUERY, "GET", path), permit)
+    async def ask(
+        self, path: str, *, purpose: str = "other", permit: Permit | None = None, is_foreign: bool = False
+    ) -> Reply | NoAnswer:
+        """Ask a question; `is_foreign`: at a path that the service gave. Raises StoppedError and LimiterClosedError."""
+        return await self._send(_Outgoing(purpose, Priority.QUERY, "GET", path, is_foreign=is_foreign), permit)
 
     async def create(self, path: str, body: bytes, permit: Permit) -> Reply | NoAnswer:
         """Send a create. Raises StoppedError and LimiterClosedError, after which nothing was created."""
@@ -126,7 +130,7 @@ class Session:
         if isinstance(reply, Reply) and reply.status < 500 and reply.status not in (421, 429):
             self._limiter.answered(departure.permit, request.priority)
         status, fault = (reply.status, "") if isinstance(reply, Reply) else (None, reply.reason)
-        path = self.secrets.safe(request.path, HIDDEN_PATH)
+        path = self.secrets.safe(request.path, HIDDEN_PATH) if request.is_foreign else request.path
         self._listener.answered(Exchange(request.method, path, status, anyio.current_time() - began, fault))
         return reply
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import tempfile
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ COLUMNS = {
     Listing.PROJECTS: ("id", "name"),
 }
 """What is shown of each list. Never all that the service answers, for that can hold passwords and keys."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 async def account(connection: Connection, listener: Listener) -> Account:
@@ -172,6 +174,8 @@ def _rows(raw: IO[bytes]) -> Iterator[list[str]]:
             width = width or len(row)
             if len(row) != width:
                 raise _no_table("its rows differ in length")
+            if any(_CONTROL.search(cell) for cell in row):
+                raise _no_table("a cell holds a control character, which programs take in different ways")
             yield row
         if not width:
             raise _no_table("it is empty")

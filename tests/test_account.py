@@ -200,12 +200,13 @@ def answering() -> Iterator[Callable[..., str]]:
         ("text/csv", b"a,b\r\n1\r\n"),
         ("text/csv", b'a,b\r\n1,"2\r\n'),
         ("text/csv", b"a,b\r\n1,\xff\r\n"),
+        ("text/csv", b"a,b\r\n1,\0=HYPERLINK(1)\r\n"),
     ],
 )
 def test_what_is_no_csv_is_never_put_anywhere(
     call: Any, answering: Any, tmp_path: Path, monkeypatch: Any, kind: str, body: bytes
 ) -> None:
-    """A web page, data, nothing, or half of a file is an error, and the file that was there stays."""
+    """A web page, data, nothing, half of a file, or a control character is an error; the file that was there stays."""
     monkeypatch.setenv("MISSION_INBOX_API_KEY", "any")
     target = tmp_path / "out.csv"
     target.write_text("mine")

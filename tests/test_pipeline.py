@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import running
+import xlsxwriter
 
 from provisioner import record
 from provisioner.errors import (
@@ -509,3 +510,74 @@ def test_a_mended_row_that_failed_is_not_undone_by_running_the_sheet(
     assert [(line["sheet_row"], line["email"]) for line in lines] == [("2", "ann"), ("3", "b.b")]
     (kept,) = failures.parent.glob("failures-edited-*.csv")
     assert run(kept, connection(service)).summary.statuses == {Status.CREATED: 2}
+
+
+def test_a_password_fixed_in_a_failures_file_is_in_results(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any, listener: Any
+) -> None:
+    """No other file holds it: the record does, the run of the sheet says so, and the sheet's own are not repeated."""
+    service = sandbox(**FAST)
+    sheet = write_sheet([("ann", "101", "201", "weak", "", ""), ("bob", "101", "201", "Sheet-Pass-77!", "", "")])
+    run(sheet, connection(service))
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    failures.write_text(failures.read_text("utf-8-sig").replace('"weak"', '"Fixed-Pass-1!"'), "utf-8")
+    assert run(failures, connection(service)).statuses == {Status.CREATED: 2}
+    results = sheet.parent / "acme-run" / "results.csv"
+    assert [(line["email"], line["password"]) for line in read_csv(results)] == [("ann", "Fixed-Pass-1!"), ("bob", "")]
+    assert run(sheet, connection(service)).statuses == {Status.CREATED: 2}
+    assert any("another password than this sheet: ann (row 2)" in note for (note,) in listener.all("note"))
+    journal = (sheet.parent / "acme-run" / "journal.sqlite3").read_bytes()
+    assert b"Sheet-Pass-77!" not in journal
+
+
+def test_the_sheets_further_columns_stand_at_the_end_of_results(
+    sandbox: Any, connection: Any, run: Any, tmp_path: Path, read_csv: Any
+) -> None:
+    """As they are, for every row, also after a run of the failures file, which is about a part of the rows."""
+    service = sandbox(**FAST)
+    sheet = tmp_path / "acme.csv"
+    header = "Client,email,domain,relay_server,password,Start,notes"
+    sheet.write_text(
+        f"{header}\nHartwell,ann,101,201,Sheet-Pass-77!,007, =1+1\nMoss,b..b,101,201,Sheet-Pass-77!,4-Mar,x\n", "utf-8"
+    )
+    run(sheet, connection(service))
+    failures = tmp_path / "acme-run" / "failures.csv"
+    failures.write_text(failures.read_text("utf-8-sig").replace("b..b", "b.b").replace("4-Mar", "45720"), "utf-8")
+    result = run(failures, connection(service))
+    assert result.statuses == {Status.CREATED: 2}
+    frame = result.frame()
+    assert list(frame.columns[-3:]) == ["Client", "Start", "notes"]
+    assert frame[["email", "Client", "Start", "notes"]].to_numpy().tolist() == [
+        ["ann", "Hartwell", "007", " =1+1"],
+        ["b.b", "Moss", "4-Mar", "x"],
+    ]
+
+
+def test_a_workbooks_failures_are_to_be_fixed_in_a_workbook(
+    sandbox: Any, connection: Any, run: Any, tmp_path: Path
+) -> None:
+    """Whoever works with a workbook is named one, also after a run of the text file."""
+    service = sandbox(**FAST)
+    sheet = tmp_path / "acme.xlsx"
+    with xlsxwriter.Workbook(sheet) as book:
+        page = book.add_worksheet()
+        for number, row in enumerate(
+            [("email", "domain", "relay_server", "password"), ("b..b", 101, 201, "Sheet-Pass-77!")]
+        ):
+            page.write_row(number, 0, row)
+    folder = tmp_path / "acme-run"
+    assert run(sheet, connection(service)).summary.to_fix == str(folder / "failures.xlsx")
+    assert run(folder / "failures.csv", connection(service)).summary.to_fix == str(folder / "failures.xlsx")
+    assert run(folder / "failures.xlsx", connection(service)).summary.to_fix == str(folder / "failures.xlsx")
+
+
+def test_what_existed_before_says_so_in_results(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """Its password may be another than the sheet's: nobody learns that from the word “exists”."""
+    sheet = write_sheet([("info", "101", "201", "Sheet-Pass-77!", "", "")])
+    result = run(sheet, connection(sandbox(**FAST)))
+    assert result.statuses == {Status.EXISTS: 1}
+    assert result.summary.existing == ("info@acme-mail.example",)
+    (line,) = read_csv(result.results)
+    assert line["error"] == "it already existed, so its password may not be the one in your sheet"

@@ -33,7 +33,7 @@ async def in_threads(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
 
 
 async def in_own_task(work: Callable[[], Awaitable[T]]) -> T:
-    """Await `work()` in a task of its own, and return or raise what it does.
+    """Await `work()` in a task of its own, and return or raise what it does; of a group of errors, the first.
 
     asyncio's own cancellation (`task.cancel()`, `asyncio.timeout`, Ctrl-C) knows no shielded scopes and would break
     into them. The task that it hits only waits here; the work is then cancelled by anyio, which respects them.
@@ -50,5 +50,8 @@ async def in_own_task(work: Callable[[], Awaitable[T]]) -> T:
     async with anyio.create_task_group() as group:
         group.start_soon(keep)
     if errors:
-        raise errors[0]
+        error = errors[0]
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        raise error
     return results[0]

@@ -59,7 +59,14 @@ async def test_work_in_its_own_task_returns_and_raises_plainly(anyio_backend: st
     async def fail() -> int:
         raise KeyError("plain")
 
+    async def fail_in_a_group() -> int:
+        async with anyio.create_task_group() as group:
+            group.start_soon(fail)
+        return 7
+
     assert await in_own_task(value) == 7
+    with pytest.raises(KeyError, match="plain"):
+        await in_own_task(fail_in_a_group)
     with pytest.raises(KeyError, match="plain"):
         await in_own_task(fail)
 

@@ -55,3 +55,6 @@ class Padding(NamedTuple):
         if self.left and own.left:
             cell = cell.lstrip(" ")
         return cell.rstrip(" ") if self.right and own.right else cell
+
+
+NO_PADDING: Final = Padding(left=False, right=False)

@@ -8,6 +8,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
+from provisioner.sheets.cleaning import NO_PADDING, Padding
 from provisioner.sheets.decoding import find_encoding, lines, pieces
 from provisioner.sheets.delimited import DELIMITERS, Record, records
 from provisioner.sheets.headers import is_ours, known_columns
@@ -40,6 +41,8 @@ class Source:
     """What stands above the header."""
     blank_end: bool = False
     """Whether the rows end in a blank cell that the header does not have, as some programs write them."""
+    padding: Padding = NO_PADDING
+    """Blanks around the header's cells that are layout in each row that has them too."""
     tab: str = ""
     """The name of the workbook's sheet; empty for a text file."""
 
@@ -66,7 +69,8 @@ def text_source(data: bytes, encoding: str | None, column_for: Meaning) -> Sourc
     below, width, ours = top[found.lines :], len(found.header.cells), is_ours(found.header.cells)
     rows = records(chain(below, source), delimiter, width=width, first=found.header.number + 1, written_by_us=ours)
     blank_end = not ours and _ends_blank(records(below, delimiter), width)
-    return Source(found.header, rows, delimiter, certainty.certain, found.above, blank_end)
+    padding = Padding.of(found.header.cells)
+    return Source(found.header, rows, delimiter, certainty.certain, found.above, blank_end, padding)
 
 
 def _delimiters(top: list[str]) -> Sequence[str]:

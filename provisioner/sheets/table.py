@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
-from provisioner.sheets.cleaning import Padding, cleaned
+from provisioner.sheets.cleaning import cleaned
 from provisioner.sheets.files import unescape_formula
 from provisioner.sheets.no_rows import NoRows
 from provisioner.sheets.origins import origin_of, shared_origins, why_marked
@@ -44,7 +44,7 @@ class Table:
         self._known = [schema.columns.get(key) for key in layout.keys]
         self._places = {column.name: place for place, column in enumerate(self._known) if column}
         self._no_rows = NoRows(layout, schema, self._known, source.delimiter)
-        self._padding = Padding.of(source.header.cells)
+        self._padding = source.padding
         self._columns: list[list[str]] = [[] for _ in layout.keys]
         self._rows: list[int] = []
         self._unreadable: dict[int, str] = {}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 
 from provisioner import schema
 from provisioner.errors import SheetError
@@ -202,3 +203,15 @@ def test_lines_that_are_one_quoted_cell_each_are_told_as_such(sheet: Sheets, del
     """What a program leaves that opened the file in one column and saved it."""
     with pytest.raises(SheetError, match="Each line of the file is one quoted cell"):
         sheet("\n".join(f'"{line}"' for line in (HEADER, GOOD)).replace(",", delimiter))
+
+
+def test_a_blank_in_a_workbook_is_no_layout(tmp_path: Path) -> None:
+    """Its cells have no delimiters beside which a blank could be typed for the eye."""
+    path = tmp_path / "sheet.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        page = book.add_worksheet()
+        page.write_row(0, 0, [f"{header} " for header in HEADER.split(",")])
+        page.write_row(1, 0, [f"{cell} " for cell in GOOD.split(",")])
+    (row,) = validate(read(path, MAILBOX), MAILBOX).ready()
+    assert row.password is not None
+    assert (row.email, row.password.reveal()) == ("john", "Abcdef1! ")

@@ -160,14 +160,21 @@ class LearnedRate:
             self._count = min(self._fastest, max(START, self._let_through(sent, WINDOWS[0]))) * self._seconds + 1
         # Retry-After is in whole seconds, rounded up.
         window = max(self._seconds, next((window for window in WINDOWS if window >= wait - 1), WINDOWS[-1]))
-        self._is_settled = self.is_found = True
-        if window == WINDOWS[0]:
-            self._lower_within_seconds(self._let_through(sent, window), now, wait)
-            return 0.0
         # For a sliding window, Retry-After ends when its oldest request leaves it, for a fixed one when it ends itself:
         # in both cases this is when it began.
-        self._lower_within_longer(window, self._let_through(sent, window + 1 - wait), now, wait)
-        return min(LONGEST_BACKOFF, 2.0 ** (self._refused_in_a_row - 1)) if self._refused_in_a_row > 1 else 0.0
+        let_through = self._let_through(sent, window if window == WINDOWS[0] else window + 1 - wait)
+        self._is_settled = self.is_found = True
+        if let_through == 0:
+            # Others fill the window. To slow down would leave all of it to them.
+            self._allowed, self._shared_until = 0.0, now + SHARED
+            self._lower(self._count, now, wait, SHARED_QUIET)
+        elif window == WINDOWS[0]:
+            self._lower_within_seconds(let_through, now, wait)
+        else:
+            self._lower_within_longer(window, let_through, now, wait)
+        if window == WINDOWS[0] or self._refused_in_a_row == 1:
+            return 0.0
+        return min(LONGEST_BACKOFF, 2.0 ** (self._refused_in_a_row - 1))
 
     @property
     def _pace(self) -> float:
@@ -224,11 +231,7 @@ class LearnedRate:
         count, was_asking = self._count, self._is_asking
         allowed = self._allowed if was_asking else count
         is_tried_only = self._allowed < count
-        if let_through == 0:
-            # Others fill the window. To slow down would leave all of it to them.
-            self._allowed, self._shared_until = 0.0, now + SHARED
-            self._lower(count, now, wait, SHARED_QUIET)
-        elif is_tried_only and not was_asking:
+        if is_tried_only and not was_asking:
             self._lower(min(count - 1, let_through), now, wait, QUIET)
         elif let_through < FULL * allowed - 1:
             if let_through < LOWERED * allowed:

@@ -7,7 +7,7 @@ from typing import Final
 API_URL: Final = "https://api-v2.missioninbox.com"
 CREATE_PATH: Final = "/api/mailboxes/"
 """As the service's guide has it."""
-RATE: Final = "5/s"
+RATE: Final = "auto"
 WORKERS: Final = 20
 STOP_AFTER: Final = 20
 TASK_TIMEOUT: Final = 15 * 60.0

@@ -15,7 +15,7 @@ from provisioner import checking, pipeline
 from provisioner.concurrency import in_threads
 from provisioner.errors import SettingsError
 from provisioner.events import NullListener
-from provisioner.records import Rate
+from provisioner.records import AutoRate, Rate, parse_rates
 from provisioner.settings import Connection, RunOptions, SheetOptions, VerifyOptions
 
 if TYPE_CHECKING:
@@ -191,9 +191,9 @@ def _sheet_options(
     )
 
 
-def _rates(text: str) -> tuple[Rate, ...]:
+def _rates(text: str) -> tuple[Rate, ...] | AutoRate:
     try:
-        return tuple(Rate.parse(part) for part in text.split(","))
+        return parse_rates(text)
     except ValueError as error:
         raise SettingsError(
             f"The rate {text} cannot be understood.", remedy="Write it like 5/s, 200/min or 5/s,200/min."

@@ -10,6 +10,8 @@ from provisioner.records import Actor, LoginState, Status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from provisioner.records import Rate
+
 
 MINUTE: Final = 60
 
@@ -95,6 +97,12 @@ def remedy(status: Status, actor: Actor) -> str:
 def why(status: Status, error: str) -> str:
     """Why a row has its status; empty if there is nothing to explain."""
     return error or WORDS[status].why
+
+
+def found_rate(rate: Rate) -> str:
+    """What was found out about how fast the service lets requests go."""
+    unit = {1.0: "second", 60.0: "minute", 3600.0: "hour"}.get(rate.seconds, duration(rate.seconds))
+    return f"The service takes about {count(rate.count, 'request', 'requests')} a {unit}."
 
 
 def count(number: int, one: str, many: str) -> str:

@@ -9,6 +9,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 from anyio.to_thread import run_sync
 
 from provisioner import __version__, run_log
@@ -22,6 +23,7 @@ from provisioner.service.rate_limiter import RateLimiter
 from provisioner.stages.context import RunContext
 from provisioner.stages.deliver import Delivery, preview, within_limit
 from provisioner.stages.fetch_account import FetchedAccount, fetch_account
+from provisioner.stages.known_rate import begin_at_remembered_rate, remember_rate
 from provisioner.stages.prepare import prepare
 from provisioner.stages.stop_signal import StopSignal
 from provisioner.stages.verify import verify_created
@@ -123,6 +125,7 @@ async def _run(
         )
         record = Record(prepared, journal, listener)
         await record.begin(warnings, connection.service_name)
+        await run_sync(begin_at_remembered_rate, journal, limiter)
         async with context.service:
             logins = await _use_service(context, record, ask)
         result = await run_sync(
@@ -134,6 +137,7 @@ async def _run(
                 requests=context.service.counts,
                 stopped=stop_signal.reason,
                 logins=logins,
+                rate=limiter.learned,
             )
         )
         log.end(result.summary, result.stopped)
@@ -156,6 +160,8 @@ async def _use_service(context: RunContext, record: Record, confirm: Confirm) ->
             await Delivery(context, record.write).deliver(plan, beyond_limit)
         return await verify_created(context, record.prepared.sheet, fetched.account)
     finally:
+        with anyio.CancelScope(shield=True):
+            await run_sync(remember_rate, context.journal, context.limiter)
         await record.write(final=True)
 
 

@@ -347,13 +347,18 @@ class Rate:
     count: int
     seconds: float
 
+    @property
+    def spacing(self) -> float:
+        """Seconds from one request to the next."""
+        return self.seconds / self.count
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `5/s`, `200/min` or `1000/h`; raises ValueError with a sentence."""
         units = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
         match = re.fullmatch(r"\s*([1-9][0-9]{0,6})\s*/\s*([a-z]+)\s*", text)
         if match is None or match[2] not in units:
-            raise ValueError(f"“{text}” is not a rate: write a number and a unit, such as 5/s or 200/min")
+            raise ValueError(f"“{text}” is not a rate: write auto, or a number and a unit such as 5/s or 200/min")
         return cls(int(match[1]), units[match[2]])
 
     def __str__(self) -> str:
@@ -367,6 +372,19 @@ class AutoRate:
 
     most: Rate = Rate(20, 1.0)
     """Never faster than this."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read `auto` or `auto:50/s`; None for anything else. Raises ValueError if no rate follows the colon."""
+        word, colon, most = text.partition(":")
+        if word.strip() != "auto":
+            return None
+        return cls(Rate.parse(most)) if colon else cls()
+
+
+def parse_rates(text: str) -> tuple[Rate, ...] | AutoRate:
+    """Read `auto`, `auto:50/s`, or fixed rates such as `5/s,200/min`. Raises ValueError with a sentence."""
+    return AutoRate.parse(text) or tuple(Rate.parse(part) for part in text.split(","))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from provisioner import report
 from provisioner.journal import CHOSEN_TAB_FACT, SHEET_FACT
-from provisioner.records import RequestCounts, Status
+from provisioner.records import Rate, RequestCounts, Status
 from provisioner.sheets import read_table
 from provisioner.stages.group import group, group_logins
 from provisioner.summary import Group, LoginCounts, LoginGroup, Summary
@@ -77,6 +77,7 @@ def summarize(
     requests: RequestCounts | None = None,
     stopped: StoppedError | None = None,
     logins: LoginCounts | None = None,
+    rate: Rate | None = None,
 ) -> RunResult:
     """The result as the journal has it now. Raises JournalError."""
     folder = prepared.folder
@@ -97,6 +98,7 @@ def summarize(
         requests=requests or RequestCounts(),
         seconds=seconds,
         logins=logins,
+        rate=rate,
         existing=tuple(islice((name for value in by_value.values() for name in value.existing), EXAMPLES)),
         by=header,
         counts_by={value: dict(rows.statuses) for value, rows in by_value.items()} if column else {},

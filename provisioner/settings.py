@@ -8,9 +8,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from provisioner.defaults import API_URL, CREATE_PATH, RATE, STOP_AFTER, TASK_TIMEOUT, VERIFY_TIMEOUT, WORKERS
+from provisioner.defaults import API_URL, CREATE_PATH, STOP_AFTER, TASK_TIMEOUT, VERIFY_TIMEOUT, WORKERS
 from provisioner.errors import SettingsError
-from provisioner.records import Rate
+from provisioner.records import AutoRate, Rate
 from provisioner.secret import SecretField
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class Connection:
     """Scheme, host and port alone; https, or http on loopback."""
     api_key: SecretField = SecretField()  # noqa: RUF009 - it is a descriptor, and no default
     """A plain text or a Secret."""
-    rates: tuple[Rate, ...] = (Rate.parse(RATE),)
-    """All of them are kept at once."""
+    rates: tuple[Rate, ...] | AutoRate = field(default_factory=AutoRate)
+    """Fixed rates, all of which are kept at once; or the service's own limit is found."""
     proxy: str | None = field(default=None, repr=False)
     """Address of the proxy for https; None connects directly. Without a scheme it means http. May hold credentials."""
     create_path: str = CREATE_PATH

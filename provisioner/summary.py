@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from provisioner.records import Actor, LoginState, RequestCounts, Status, TaskId
+    from provisioner.records import Actor, LoginState, Rate, RequestCounts, Status, TaskId
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,8 @@ class Summary:
     counts_by: Mapping[str, Mapping[Status, int]] = field(default_factory=dict)
     """Number of rows by value of that column, and by status."""
 
+    rate: Rate | None = None
+    """What the service allows, if this run found a limit."""
     failures_workbook: str = ""
     """The same rows as in `failures`, as a workbook; empty if the sheet is none, or if no row is left."""
 

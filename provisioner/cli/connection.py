@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from provisioner.keys import Login
-    from provisioner.records import Rate
+    from provisioner.records import AutoRate, Rate
     from provisioner.run_folder import RunFolder
     from provisioner.settings import Connection, VerifyOptions
 
 
 def connector(
-    options: dict[str, Any], rate: tuple[Rate, ...] | None = None
+    options: dict[str, Any], rate: tuple[Rate, ...] | AutoRate | None = None
 ) -> Callable[[RunFolder | None], AbstractContextManager[Connection]]:
     """A context that connects a command: to the given address with the key, or to a sandbox of its own.
 

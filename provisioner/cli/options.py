@@ -13,7 +13,7 @@ from provisioner.defaults import CREATE_PATH
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from provisioner.records import Rate
+    from provisioner.records import AutoRate, Rate
 
 URL_VARIABLE, KEY_VARIABLE = "MISSION_INBOX_URL", "MISSION_INBOX_API_KEY"
 
@@ -42,11 +42,11 @@ class WholeNumber(click.IntRange):
             raise click.BadParameter(f"“{value}” is not a whole number {limits}.", ctx, param) from None
 
 
-def rates_of(text: str) -> tuple[Rate, ...]:
-    from provisioner.records import Rate
+def rates_of(text: str) -> tuple[Rate, ...] | AutoRate:
+    from provisioner.records import parse_rates
 
     try:
-        return tuple(Rate.parse(part) for part in text.split(","))
+        return parse_rates(text)
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from None
 

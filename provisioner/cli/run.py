@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from provisioner.events import Listener
-    from provisioner.records import Rate
+    from provisioner.records import AutoRate, Rate
     from provisioner.result import RunResult
     from provisioner.settings import SheetOptions
     from provisioner.summary import RunPreview
@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     metavar="RATE",
     default=RATE,
     show_default=True,
-    help="Most requests to send: 5/s, 200/min or both.",
+    help="How fast to send: auto finds the service's own limit, up to 20/s (auto:50/s: up to 50/s). Fixed: 5/s, "
+    "200/min or both.",
 )
 @click.option(
     "--workers",
@@ -87,7 +88,7 @@ def run(
     yes: bool,
     verify: bool,
     limit: int | None,
-    rate: tuple[Rate, ...],
+    rate: tuple[Rate, ...] | AutoRate,
     workers: int,
     task_timeout: float,
     stop_after: int,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from provisioner.messages import TASKS, WORDS, count, duration, login_remedy, visible
+from provisioner.messages import TASKS, WORDS, count, duration, found_rate, login_remedy, visible
 from provisioner.records import Status
 from provisioner.report.course import follow
 from provisioner.report.picture import draw, duration_bars, duration_quantiles
@@ -75,6 +75,7 @@ def write_report(
         counted=[status for status in Status if any(status in counts for counts in summary.counts_by.values())],
         failed_logins=failed_logins,
         login_remedy=login_remedy,
+        found_rate=found_rate,
         picture=draw(course, paused),
         course=course,
         bars=duration_bars(course.durations),

@@ -55,6 +55,8 @@ SHARED, SHARED_QUIET = 120.0, 10.0
 """Seconds for which others are expected after a sign of them, and the quiet time meanwhile."""
 PROVEN: Final = 30.0
 """Seconds: a refusal of a rate that was allowed for less time says that the rate is wrong, not that others came."""
+NEWS: Final = 0.2
+"""A rate that differs by this part from what was told before is worth telling."""
 LONGEST_BACKOFF: Final = 16.0
 """Seconds of pause after refusals in a row, while a long window that is too full runs empty."""
 
@@ -82,6 +84,7 @@ class LearnedRate:
         self._is_settled = self._met_others = False
         self._sent: deque[float] = deque()
         self._times: dict[Hashable, AnswerTimes] | None = {} if find else None
+        self._told: Rate | None = None
         self.is_found = False
         """Whether the service has shown a limit."""
 
@@ -94,6 +97,22 @@ class LearnedRate:
     def is_known(self) -> bool:
         """Whether the rate is the service's, and not just the fastest that is allowed."""
         return self._count != math.inf
+
+    @property
+    def to_remember(self) -> Rate | None:
+        """Where another run should begin. An hour's limit is none: an hour later all of it is there again."""
+        if self._times is None or self._seconds > WINDOWS[1] or not (self.is_found or not self.is_known):
+            return None
+        return self.rate
+
+    def news(self) -> Rate | None:
+        """What the service allows, if it is found and clearly differs from what was returned before."""
+        is_settled = self.is_found and self.is_known and (self._allowed > 0 or self._seconds > WINDOWS[0])
+        told = self._told
+        if not is_settled or (told is not None and abs(self.rate.spacing - told.spacing) < NEWS * told.spacing):
+            return None
+        self._told = self.rate
+        return self.rate
 
     def free_at(self) -> float:
         """When the window next has room for a request; refused ones took none."""

@@ -112,7 +112,12 @@ class RateLimiter:
     @property
     def learned(self) -> Rate | None:
         """What the service allows, if this limiter found a limit."""
-        return self._learned.rate if self._learned.is_found else None
+        return self._learned.rate if self._learned.is_found and self._learned.is_known else None
+
+    @property
+    def to_remember(self) -> Rate | None:
+        """Where the next run should begin; None if that is not known."""
+        return self._learned.to_remember
 
     def duration(self, requests: int) -> float:
         """Seconds that this many requests take at the present pace."""
@@ -161,10 +166,14 @@ class RateLimiter:
         self._changed.set()
         return True
 
-    def answered(self, permit: Permit, priority: Priority) -> None:
-        """The request that was sent with this permit was carried out, and the answer has just come."""
+    def answered(self, permit: Permit, priority: Priority) -> Rate | None:
+        """The request that was sent with this permit was carried out, and the answer has just come.
+
+        Returns what the service allows if that is news.
+        """
         now = self._clock()
         self._learned.answered(permit, now - permit, now, kind=priority)
+        return self._learned.news()
 
     def refused(self, permit: Permit, retry_after: float | None) -> None:
         """The request that was sent with this permit came too fast: learn from that.

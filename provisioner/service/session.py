@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import anyio
 
+from provisioner.messages import found_rate
 from provisioner.records import Exchange, RequestCounts
 from provisioner.redaction import Secrets
 from provisioner.secret import Secret
@@ -128,7 +129,9 @@ class Session:
             self._counts["retried"] -= is_repeated
             raise
         if isinstance(reply, Reply) and reply.status < 500 and reply.status not in (421, 429):
-            self._limiter.answered(departure.permit, request.priority)
+            found = self._limiter.answered(departure.permit, request.priority)
+            if found is not None:
+                self._listener.note(found_rate(found))
         status, fault = (reply.status, "") if isinstance(reply, Reply) else (None, reply.reason)
         path = self.secrets.safe(request.path, HIDDEN_PATH) if request.is_foreign else request.path
         self._listener.answered(Exchange(request.method, path, status, anyio.current_time() - began, fault))

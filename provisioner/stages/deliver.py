@@ -63,7 +63,7 @@ def preview(context: RunContext, plan: WorkPlan, beyond_limit: int, folder: RunF
         service=connection.api_url,
         practice=connection.practice,
         # A create and a question each.
-        seconds=max(2 * (to_send + to_look_up) * rate.seconds / rate.count for rate in connection.rates),
+        seconds=context.limiter.duration(2 * (to_send + to_look_up)),
         results=str(folder.results),
         failures=str(folder.failures),
     )

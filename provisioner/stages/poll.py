@@ -18,7 +18,7 @@ from provisioner.service.rate_limiter import LimiterClosedError, Permit, Priorit
 from provisioner.stages.stop_signal import FailureStreak
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from provisioner.stages.context import RunContext
 
@@ -96,10 +96,10 @@ class Followed:
 class Agenda:
     """Orders tasks by when they are next worth asking about. It has no clock and never waits."""
 
-    def __init__(self, timeout: float, spacing: float) -> None:
+    def __init__(self, timeout: float, spacing: Callable[[], float]) -> None:
         """Each is due once more when it is `timeout` seconds old, whatever was learned.
 
-        `spacing` is how many seconds each question costs.
+        `spacing` returns how many seconds each question costs.
         """
         self._timeout = timeout
         self._spacing = spacing
@@ -149,7 +149,7 @@ class Agenda:
             yield followed
 
     def _pause(self, age: float) -> float:
-        affordable = len(self._others) * self._spacing / ASKING_SHARE
+        affordable = len(self._others) * self._spacing() / ASKING_SHARE
         return max(YOUNGEST, age * IMPATIENCE, min(age * PATIENCE, affordable))
 
     def _fresh_at(self) -> float:
@@ -175,7 +175,7 @@ class Poller:
         self._now = context.wall_clock
         self._task_timeout = context.options.task_timeout
         self._gone_after = gone_after
-        self._agenda = Agenda(self._task_timeout, context.limiter.spacing)
+        self._agenda = Agenda(self._task_timeout, lambda: context.limiter.spacing)
         self._open = 0
         self._complete = False
         self._given_up = False

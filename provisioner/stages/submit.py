@@ -40,7 +40,7 @@ class Submitter:
         self._listener = context.listener
         self._now = context.wall_clock
         self._accepted = accepted
-        self._announcing = anyio.Semaphore(1 + math.ceil(LEAD / context.limiter.spacing), fast_acquire=True)
+        self._announcing = anyio.Semaphore(1 + math.ceil(LEAD / context.limiter.shortest_spacing), fast_acquire=True)
         self.unconfirmed_rows: list[Unconfirmed] = []
         """Rows that only the service's list can settle."""
 

@@ -87,7 +87,7 @@ def test_no_answers_break_the_belief(answers: list[tuple[float, bool]]) -> None:
 
 def test_fresh_tasks_come_in_the_order_of_their_age_when_they_are_old_enough() -> None:
     """Nothing is due before the youngest age; then the oldest first."""
-    agenda = Agenda(900.0, SPACING)
+    agenda = Agenda(900.0, lambda: SPACING)
     assert agenda.next_at() == math.inf
     for number in range(3):
         agenda.add(followed(number, since=float(number)))
@@ -98,7 +98,7 @@ def test_fresh_tasks_come_in_the_order_of_their_age_when_they_are_old_enough() -
 
 def test_what_is_learned_moves_all_tasks_that_wait() -> None:
     """Once a few young tasks were still pending, the others are left alone for longer."""
-    agenda = Agenda(900.0, SPACING)
+    agenda = Agenda(900.0, lambda: SPACING)
     for number in range(10):
         agenda.add(followed(number, since=0.0))
     for _ in range(4):
@@ -111,7 +111,7 @@ def test_what_is_learned_moves_all_tasks_that_wait() -> None:
 
 def test_tasks_of_an_earlier_run_are_due_at_once_and_teach_nothing() -> None:
     """How old they are is not known: they come first, and the typical age stays as it was."""
-    agenda = Agenda(900.0, SPACING)
+    agenda = Agenda(900.0, lambda: SPACING)
     agenda.add(followed(1, since=100.0))
     agenda.add(followed(2, since=100.0, fresh=False))
     assert agenda.next_at() == 100.0
@@ -124,7 +124,7 @@ def test_tasks_of_an_earlier_run_are_due_at_once_and_teach_nothing() -> None:
 
 def test_a_pending_task_is_asked_about_again_after_a_part_of_its_age() -> None:
     """Less often the older it is; more often when there are few, down to a twentieth of its age."""
-    many, few = Agenda(9000.0, SPACING), Agenda(9000.0, SPACING)
+    many, few = Agenda(9000.0, lambda: SPACING), Agenda(9000.0, lambda: SPACING)
     for number in range(1000):
         many.add(followed(number, since=100.0, fresh=False))
     for agenda, part in ((many, 0.3), (few, 0.05)):
@@ -136,7 +136,7 @@ def test_a_pending_task_is_asked_about_again_after_a_part_of_its_age() -> None:
 
 def test_a_task_is_asked_about_when_its_time_is_up() -> None:
     """However long the pauses have become, the last question comes at the time-out."""
-    agenda = Agenda(100.0, SPACING)
+    agenda = Agenda(100.0, lambda: SPACING)
     task = followed(1, since=0.0, fresh=False)
     agenda.pending(task, 99.0)
     assert agenda.next_at() == 100.0
@@ -156,7 +156,7 @@ class Outcome:
 def simulate(count: int, rate: float, median: float, spread: float, seed: int = 1) -> Outcome:
     """A whole run on paper: creates first, a tenth for questions, one request each `1 / rate` seconds."""
     draw = Random(seed)
-    agenda = Agenda(900.0, 1 / rate)
+    agenda = Agenda(900.0, lambda: 1 / rate)
     ends: dict[str, tuple[float, float]] = {}
     late: list[tuple[float, float]] = []
     now, asked, in_a_row = 0.0, 0, 0
@@ -211,7 +211,7 @@ def test_where_the_rate_is_not_the_limit_tasks_are_noticed_soon(
 )
 def test_every_task_is_asked_about_until_it_ends_or_its_time_is_up(durations: Sequence[float], rate: float) -> None:
     """No task is forgotten, however the others behave, and none is asked about twice within the youngest age."""
-    agenda = Agenda(900.0, 1 / rate)
+    agenda = Agenda(900.0, lambda: 1 / rate)
     now = 0.0
     last_asked: dict[str, float] = {}
     for number, _ in enumerate(durations):

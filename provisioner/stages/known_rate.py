@@ -1,0 +1,25 @@
+"""The rate that the service allows, remembered with the run, so that the next one begins there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provisioner.records import Rate
+
+if TYPE_CHECKING:
+    from provisioner.journal import Journal
+    from provisioner.service.rate_limiter import RateLimiter
+
+_FACT = "rate"
+
+
+def remember_rate(journal: Journal, limiter: RateLimiter) -> None:
+    """Store what was found, if anything. Raises JournalError."""
+    if (rate := limiter.to_remember) is not None:
+        journal.set_fact(_FACT, str(rate))
+
+
+def begin_at_remembered_rate(journal: Journal, limiter: RateLimiter) -> None:
+    """Begin at what an earlier run found, if it did. Raises JournalError."""
+    if (fact := journal.fact(_FACT)) is not None:
+        limiter.begin_at(Rate.parse(fact))

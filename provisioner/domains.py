@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import idna
 
@@ -10,6 +11,7 @@ DOMAIN_NAME = re.compile(r"[^\s/:@?#,]+\.[^\s/:@?#,]+")
 """What may be a domain's name, in any script; a link is none."""
 
 
+@lru_cache(maxsize=4096)
 def ascii_domain(name: str) -> str:
     """A domain name as the network writes it, whatever its capitals and script (https://www.rfc-editor.org/rfc/rfc5891).
 

@@ -75,7 +75,7 @@ def _normalize(text: str) -> str:
 
 
 def _spellings(text: str, shortest: int) -> Iterator[str]:
-    """The text, and everything that it may be an encoding of and that has so many letters."""
+    """The text, and everything of at least `shortest` letters that it may be an encoding of."""
     known, latest = {text}, [text]
     yield text
     for _ in range(LAYERS):

@@ -74,7 +74,7 @@ def usable_id(value: object, secrets: Secrets) -> str | None:
 
 
 def accepted(body: object, secrets: Secrets) -> Accepted | Created | None:
-    """What a create came to that was answered with success; None if the body does not say."""
+    """The outcome of a create that was answered with success; None if the body does not say."""
     if not isinstance(body, dict) or reports_failure(body):
         return None
     task_id = usable_id(body.get("task_id"), secrets)

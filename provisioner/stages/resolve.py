@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
+from provisioner.domains import ascii_domain, is_same_domain
 from provisioner.journal import address_key
 from provisioner.records import Request, Resource, Resources, Row
 
@@ -65,7 +66,7 @@ class Resolver:
         )
         asked = resources is not None
         self._asked = asked
-        self._domains = _Kind("domain", "domains", domains, asked=asked, plain=_plain_domain)
+        self._domains = _Kind("domain", "domains", domains, asked=asked, plain=ascii_domain)
         self._relay_servers = _Kind("relay server", "relay servers", relay_servers, asked=asked, plain=_plain)
         self._projects = _Kind("project", "projects", projects, asked=asked, plain=_plain)
 
@@ -75,9 +76,9 @@ class Resolver:
         name = match.name or ("" if ID.fullmatch(domain) else domain)
         username = email
         address = ADDRESS.fullmatch(email)
-        if address and (_same_domain(address[2], name) if name else not self._asked):
+        if address and (is_same_domain(address[2], name) if name else not self._asked):
             username = address[1]
-        key = address_key(username, match.id if match.id is not None else _plain_domain(domain))
+        key = address_key(username, match.id if match.id is not None else ascii_domain(domain))
         return Identity(username, key, f"{username}@{match.name}" if match.name and "@" not in username else "")
 
     def faults(self, email: str, domain: str, relay_server: str, project: str) -> list[Fault]:
@@ -221,15 +222,3 @@ def _shown(resource: Resource) -> str:
 def _plain(name: str) -> str:
     """A name without what does not matter in it: case, and how blanks are written."""
     return " ".join(name.casefold().split())
-
-
-def _plain_domain(name: str) -> str:
-    """A domain name as the network writes it."""
-    try:
-        return name.casefold().encode("idna").decode()
-    except UnicodeError:
-        return name.casefold()
-
-
-def _same_domain(one: str, other: str) -> bool:
-    return _plain_domain(one) == _plain_domain(other)

@@ -24,6 +24,7 @@ Environment:
   {URL_VARIABLE}          address of the service, if not the usual one
   MISSION_INBOX_CREATE_PATH  path to create at, if not {CREATE_PATH}
   HTTPS_PROXY                proxy through which the service is reached
+  NO_PROXY                   hosts that are reached without the proxy
   NO_COLOR                   set to anything: no colours
 """
 

@@ -91,7 +91,7 @@ class Rule:
 
     def _kept(self, texts: pd.Series[str]) -> pd.Series[bool]:
         forbids = self.forbids
-        return pd.Series([bool(found) != forbids for found in map(self._find, texts)], texts.index, dtype=bool)
+        return pd.Series([bool(found) != forbids for found in map(self._find, texts.tolist())], texts.index, dtype=bool)
 
     @cached_property
     def _find(self) -> Callable[[str], re.Match[str] | bool | None]:

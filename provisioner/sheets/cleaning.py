@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from sys import intern
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from provisioner.sheets.sheet import BLANKS
@@ -26,7 +27,8 @@ def cleaned(texts: Iterable[str], column: Column | None) -> list[str]:
     if column.secret:
         return [text if text.strip(BLANKS) else "" for text in texts]
     bare = [text.strip(BLANKS) for text in texts]
-    return [_whole(text) if "." in text else text for text in bare] if column.whole_number else bare
+    # The same few IDs stand in most rows, and are kept in memory once.
+    return [intern(_whole(text) if "." in text else text) for text in bare] if column.whole_number else bare
 
 
 def _whole(text: str) -> str:

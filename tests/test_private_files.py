@@ -10,8 +10,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 from provisioner import run_log
+from provisioner.cli import main
 from provisioner.errors import RunFolderError
 from provisioner.journal import Journal
 from provisioner.private_files import open_private
@@ -106,3 +108,14 @@ def test_the_lock_follows_no_link(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="cannot be used"), hold(RunFolder(tmp_path), print):
         pass
     assert (tmp_path / "theirs").read_text("utf-8") == "x"
+
+
+def test_a_link_for_the_sandboxs_memory_is_told(tmp_path: Path, write_sheet: Any) -> None:
+    """Practice writes through no link either, and says so in a sentence."""
+    sheet = write_sheet(1)
+    (tmp_path / "acme-run").mkdir(mode=0o700)
+    (tmp_path / "acme-run" / "sandbox.sqlite3").symlink_to(tmp_path / "elsewhere")
+    said = CliRunner().invoke(main, ["run", str(sheet), "--sandbox"])
+    assert said.exit_code == 2
+    assert "is a link to another place" in " ".join(said.stderr.split())
+    assert not (tmp_path / "elsewhere").exists()

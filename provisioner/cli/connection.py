@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from provisioner.cli.next_command import SANDBOX_STATE
 from provisioner.cli.options import KEY_VARIABLE, rates_of, typed_here
 from provisioner.defaults import API_URL, CREATE_PATH, RATE
-from provisioner.errors import SettingsError
+from provisioner.errors import RunFolderError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,14 @@ def connector(
         state = folder.path / SANDBOX_STATE if folder else None
         create_path = options.get("create_path", CREATE_PATH)
         form: Any = "guide" if create_path == CREATE_PATH else "reference"
-        with serve(SandboxOptions(state=state, keep_passwords=False, create_form=form)) as sandbox:
+        with ExitStack() as stack:
+            try:
+                served = serve(SandboxOptions(state=state, keep_passwords=False, create_form=form))
+                sandbox = stack.enter_context(served)
+            except ValueError as error:
+                raise RunFolderError(
+                    f"The sandbox cannot be started: {error}", remedy="Choose another folder with --out."
+                ) from error
             key = Secret(sandbox.api_key)
             yield Connection(api_url=sandbox.url, api_key=key, rates=rates, create_path=create_path, practice=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ from provisioner.errors import (
     ServiceDownError,
     WrongServiceError,
 )
-from provisioner.records import Rate, Status
+from provisioner.journal import Journal
+from provisioner.records import AutoRate, Rate, Status
 from provisioner.run_folder import RunFolder, hold
 from provisioner.secret import Secret
 from provisioner.settings import RunOptions, SheetOptions
@@ -348,6 +350,25 @@ def test_a_clock_that_jumps_sends_nothing_too_early(
     assert result.summary.statuses == {Status.CREATED: 40}
     assert result.summary.seconds < 30
     assert all(received.carried_out == 1 for received in service.state.creates.values())
+
+
+@pytest.mark.slow
+def test_the_rate_is_found_told_shown_and_remembered(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, listener: Any
+) -> None:
+    """Told nothing, a run finds the service's limit; people, run.log, the report and the next run know of it."""
+    service = sandbox(**{**FAST, "throttle": "3/s"})
+    result = run(write_sheet(12), connection(service, rates=AutoRate()))
+    assert result.summary.statuses == {Status.CREATED: 12}
+    assert result.summary.requests.throttled <= 5
+    told = [note for (note,) in listener.all("note") if "requests a second" in note]
+    assert told
+    assert all(note.startswith("The service takes about ") for note in told)
+    folder = Path(result.summary.run_folder)
+    assert told[0] in (folder / "run.log").read_text("utf-8")
+    assert "requests a second" in (folder / "report.html").read_text("utf-8")
+    with closing(Journal(folder / "journal.sqlite3")) as journal:
+        assert journal.fact("rate") == str(result.summary.rate)
 
 
 def test_a_trial_run_counts_rows_in_doubt(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:

@@ -9,7 +9,7 @@ import traceback
 
 import pytest
 
-from provisioner.records import Mailbox, Rate, Request, Status
+from provisioner.records import AutoRate, Mailbox, Rate, Request, Status, parse_rates
 from provisioner.secret import MASK, Secret
 
 TEXT = "Tr0ub4dor&\"<'3"
@@ -55,6 +55,27 @@ def test_secrets_compare_by_content() -> None:
 def test_rates_are_read(text: str, rate: Rate) -> None:
     """A number and a unit make a rate."""
     assert Rate.parse(text) == rate
+
+
+@pytest.mark.parametrize(
+    ("text", "rates"),
+    [
+        ("auto", AutoRate(Rate(20, 1.0))),
+        ("auto:50/s", AutoRate(Rate(50, 1.0))),
+        ("5/s", (Rate(5, 1.0),)),
+        ("5/s,200/min", (Rate(5, 1.0), Rate(200, 60.0))),
+    ],
+)
+def test_what_rate_means_is_read(text: str, rates: AutoRate | tuple[Rate, ...]) -> None:
+    """The service's own limit, with a ceiling or the usual one; or rates that are kept at once."""
+    assert parse_rates(text) == rates
+
+
+@pytest.mark.parametrize("text", ["auto:", "auto:fast", "auto:5", "automatic", "5/s,auto"])
+def test_what_is_no_ceiling_is_refused(text: str) -> None:
+    """Nothing but a rate may follow."""
+    with pytest.raises(ValueError, match="write auto"):
+        parse_rates(text)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,11 @@ class LearnedRate:
         """Whether the service has shown a limit."""
 
     @property
+    def finds(self) -> bool:
+        """Whether a rate is to be found, and not just a given one to be kept below what is refused."""
+        return self._times is not None
+
+    @property
     def spacing(self) -> float:
         """Seconds from one request to the next."""
         return 1.0 / self._pace
@@ -101,7 +106,7 @@ class LearnedRate:
     @property
     def to_remember(self) -> Rate | None:
         """Where another run should begin. An hour's limit is none: an hour later all of it is there again."""
-        if self._times is None or self._seconds > WINDOWS[1] or not (self.is_found or not self.is_known):
+        if not self.finds or self._seconds > WINDOWS[1] or not (self.is_found or not self.is_known):
             return None
         return self.rate
 

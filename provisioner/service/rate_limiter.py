@@ -186,7 +186,7 @@ class RateLimiter:
 
     def begin_at(self, rate: Rate) -> None:
         """Begin at a rate that an earlier run found, if this one is to find a rate and has not begun."""
-        if self._last == float("-inf"):
+        if self._last == float("-inf") and self._learned.finds:
             self._learned.begin_at(rate, self._clock())
 
     def close(self, *priorities: Priority) -> None:

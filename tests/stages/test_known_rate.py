@@ -1,0 +1,69 @@
+"""The rate that was found is remembered with the run, and the next one begins there."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from provisioner.journal import Journal
+from provisioner.records import AutoRate, Rate
+from provisioner.service.rate_limiter import Priority, RateLimiter
+from provisioner.stages.known_rate import begin_at_remembered_rate, remember_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    Run = Callable[..., Any]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
+        yield journal
+
+
+async def _refused_after(rates: Sequence[Rate] | AutoRate, passed: int, retry_after: float) -> RateLimiter:
+    limiter = RateLimiter(rates)
+    for _ in range(passed):
+        await limiter.acquire(Priority.CREATE)
+    limiter.refused(await limiter.acquire(Priority.CREATE), retry_after)
+    return limiter
+
+
+@pytest.mark.parametrize(("retry_after", "begins"), [(1, Rate(3, 1.0)), (58, Rate(3, 60.0))])
+def test_the_next_run_begins_at_what_was_found(
+    journal: Journal, in_virtual_time: Run, retry_after: float, begins: Rate
+) -> None:
+    """Its permits are as far apart as the found limit says, from the first one on."""
+    remember_rate(journal, in_virtual_time(_refused_after, AutoRate(), 3, retry_after))
+
+    limiter = RateLimiter(AutoRate(), clock=lambda: 0.0)
+    begin_at_remembered_rate(journal, limiter)
+    assert limiter.spacing == pytest.approx(begins.spacing, rel=0.05)
+
+
+def test_a_limit_for_an_hour_and_a_fixed_rate_are_not_remembered(journal: Journal, in_virtual_time: Run) -> None:
+    """An hour later all of it is there again; and a fixed rate is what the user says, not what was found."""
+    remember_rate(journal, in_virtual_time(_refused_after, AutoRate(), 3, 3500))
+    remember_rate(journal, in_virtual_time(_refused_after, [Rate(5, 1.0)], 3, 1))
+    assert journal.fact("rate") is None
+
+
+def test_a_fixed_rate_begins_as_it_says(journal: Journal) -> None:
+    """What an earlier run found does not slow down a run with a rate of its own."""
+    journal.set_fact("rate", "1/s")
+    limiter = RateLimiter([Rate(10, 1.0)], clock=lambda: 0.0)
+    begin_at_remembered_rate(journal, limiter)
+    assert limiter.spacing < 0.11
+
+
+def test_a_limiter_that_has_begun_is_left_alone(journal: Journal, in_virtual_time: Run) -> None:
+    """Several sheets share one limiter: what it knows is newer than what the second sheet's folder remembers."""
+    journal.set_fact("rate", "1/s")
+    limiter = RateLimiter(AutoRate(), clock=lambda: 0.0)
+    in_virtual_time(limiter.acquire, Priority.CREATE)
+    begin_at_remembered_rate(journal, limiter)
+    assert limiter.spacing < 0.3

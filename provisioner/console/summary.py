@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from provisioner.console.causes import Labels, cause_lines, headings, merged
 from provisioner.console.logins import login_counts, login_lines
 from provisioner.console.terminal import Line, beside, bold, coloured, is_terminal, print_out, say, shorten, size, wrap
-from provisioner.messages import WORDS, count, duration, visible
+from provisioner.messages import WORDS, count, duration, found_rate, visible
 from provisioner.records import Actor, Status
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def show_summary(
         first += login_lines(counts, logins, verify, width)
     if checked and Status.VALID in statuses:
         first += ["", *wrap(NOT_CHECKED, width)]
+    if rates := [summary.rate for summary in summaries if summary.rate is not None]:
+        first += ["", *wrap(found_rate(rates[-1]), width)]
     if not_begun:
         first += ["", *wrap(f"Not started: {', '.join(not_begun)}", width)]
     what = _what_next(groups, statuses, summaries, checked=checked)

@@ -20,7 +20,7 @@ from provisioner.console import progress
 from provisioner.console import terminal as terminals
 from provisioner.errors import JournalError, SettingsError, SheetError
 from provisioner.messages import UNTRUSTED
-from provisioner.records import Actor, Exchange, LoginState, RequestCounts, Status
+from provisioner.records import Actor, Exchange, LoginState, Rate, RequestCounts, Status
 from provisioner.summary import Example, Group, LoginCounts, LoginGroup, Summary
 
 if TYPE_CHECKING:
@@ -400,6 +400,14 @@ def test_counts_by_a_column_and_what_existed_are_shown(capsys: pytest.CaptureFix
     assert "and 4 more values, in results.csv" in text
     assert "Already existed: user0@acme.example, user1@acme.example, user2@acme.example and 4 more (" in text
     assert "its password may differ from your sheet" in text
+
+
+def test_the_rate_that_was_found_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that found the service's limit says so; another says nothing of it."""
+    console.show_summary([(replace(summary({Status.CREATED: 1}), rate=Rate(120, 60.0)), [])], "COMMAND")
+    assert "The service takes about 120 requests a minute." in capsys.readouterr().err
+    console.show_summary([(summary({Status.CREATED: 1}), [])], "COMMAND")
+    assert "The service takes" not in capsys.readouterr().err
 
 
 def test_one_request_of_a_kind_is_not_told_as_many(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 import xlsxwriter
 
 from provisioner.errors import SheetError
-from provisioner.sheets.kinds import Kind, kind_of
+from provisioner.sheets.kinds import Kind, kind_of, xls_stream
 
 SAMPLES = Path(__file__).parent.parent.parent / "sample_csvs"
 PATH = Path("clients/acme.xls")
@@ -127,6 +127,16 @@ def test_a_locked_workbook_says_so(data: bytes) -> None:
     with pytest.raises(SheetError, match="locked with a password") as refusal:
         kind_of(data, PATH)
     assert "without the password" in refusal.value.remedy
+
+
+def test_a_locked_workbook_of_excel_97_says_so() -> None:
+    """Its second record says how it is encrypted."""
+    data = bytearray((SAMPLES / "excel_97.xls").read_bytes())
+    records = xls_stream(bytes(data))
+    second = data.index(records[:64]) + 4 + struct.unpack_from("<H", records, 2)[0]
+    struct.pack_into("<H", data, second, 0x2F)
+    with pytest.raises(SheetError, match="locked with a password"):
+        kind_of(bytes(data), PATH)
 
 
 @pytest.mark.parametrize("data", [b"PK\x03\x04", b"PK\x03\x04" + b"x" * 99, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 300])

@@ -2,7 +2,7 @@
 
 The rule, in plain words:
 
-1. Begin at 5 requests a second. Whenever a rate has been answered well for a moment, go a tenth faster, until a request
+1. Begin at 5 requests a second. Whenever a rate has been answered well for a moment, go a fifth faster, until a request
    is refused or the fastest rate that is allowed is reached.
 2. A refusal tells the limit. Its Retry-After says whether the service counts by the second, the minute or the hour; the
    requests that were let through within that time are as many as it allows.
@@ -37,7 +37,7 @@ WINDOWS: Final = (1.0, 60.0, 3600.0)
 """Seconds: the windows that services count requests in."""
 MARGIN, LONG_MARGIN = 0.045, 0.015
 """How much longer a window is taken: seconds at least, and a part of a long one."""
-GROWTH: Final = 1.1
+GROWTH: Final = 1.2
 """The factor from one rate to the next at the beginning."""
 TRIAL: Final = 1.5
 """Seconds for which a rate is tried before a faster one; for a long window a twelfth of it, if that is longer."""
@@ -260,7 +260,7 @@ class LearnedRate:
         elif let_through < FULL * allowed - 1:
             if let_through < LOWERED * allowed:
                 self._shared_until = -math.inf
-            elif now - self._allowed_since > PROVEN:
+            elif now - max(self._allowed_since, self._lowered_at) > PROVEN:
                 self._shared_until = now + SHARED
             self._allowed = 0.0
             self._lower(max(let_through, allowed / 2), now, wait, QUIET)

@@ -29,7 +29,7 @@ def shown(text: str) -> str:
     """`text` for a message: on one line, without characters that act on a terminal, and not endlessly long."""
     if len(text) > _SHOWN_LENGTH:
         text = text[:_SHOWN_LENGTH] + "…"
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 class _Anything(dict[str, str]):

@@ -94,20 +94,26 @@ _values = attrgetter(*FIELDS)
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
+def _by_place(conversions: Mapping[str, Callable[[Any], Any]]) -> list[tuple[int, Callable[[Any], Any]]]:
+    return [(FIELDS.index(name), convert) for name, convert in conversions.items()]
+
+
+_READ_AT, _WRITE_AT = _by_place(_READ), _by_place(_WRITE)
+
+
 def row_from(values: Sequence[Any]) -> JournalRow:
     """A row of the table. `values` are in the order of COLUMNS."""
-    return JournalRow(*_converted(values, _READ))
+    return JournalRow(*_converted(values, _READ_AT))
 
 
 def values_of(row: JournalRow) -> list[Any]:
     """What the table holds of a row, in the order of COLUMNS."""
-    return _converted(_values(row), _WRITE)
+    return _converted(_values(row), _WRITE_AT)
 
 
-def _converted(values: Sequence[Any], conversions: Mapping[str, Callable[[Any], Any]]) -> list[Any]:
+def _converted(values: Sequence[Any], conversions: Sequence[tuple[int, Callable[[Any], Any]]]) -> list[Any]:
     converted = list(values)
-    for name, convert in conversions.items():
-        place = FIELDS.index(name)
+    for place, convert in conversions:
         if converted[place] is not None:
             converted[place] = convert(converted[place])
     return converted

@@ -78,6 +78,7 @@ def test_a_wrong_key_is_not_kept(command: Any, sandbox: Any, tmp_path: Path) -> 
     assert command("login", "--api-url", sandbox().url, typed="").returncode == 2
 
 
+@pytest.mark.slow
 def test_each_profile_has_its_key_and_address(command: Any, sandbox: Any) -> None:
     """Two accounts do not meet: the profile says both which key, and where it goes."""
     one, two = sandbox(api_key="key-one", imap_host="one.example"), sandbox(api_key="key-two", imap_host="two.example")

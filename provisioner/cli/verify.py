@@ -41,9 +41,8 @@ def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **option
 
         from provisioner import console, run_folder, verification
 
-        run_folder.existing(run)
-
         how = read_verify_options(options)
+        run_folder.existing(run)
         connect = None if how.imap_host and how.smtp_host else connector(options)
         work = partial(verification.verify_run, run, sheets, how, connect, listener, schema_file=schema)
         verified = anyio.run(work)

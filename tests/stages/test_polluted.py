@@ -123,6 +123,7 @@ def at_every_place(change: Callable[[str, int], str]) -> Iterator[tuple[int, str
 
 
 @pytest.mark.parametrize("sign", [*FOREIGN, '"', "'", "\0", " ", "\u00a0", "\u200b", "\u0430", "\t ", '""', '","'])
+@pytest.mark.slow
 def test_a_sign_too_many_at_every_place(corpus: Corpus, sign: str) -> None:
     """Extra and foreign delimiters, stray quotes, blanks, invisible and look-alike characters at every character."""
     for number, line in at_every_place(lambda line, place: line[:place] + sign + line[place:]):
@@ -145,6 +146,7 @@ def test_a_wrong_sign_at_every_place(corpus: Corpus, sign: str) -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.slow
 def test_a_file_cut_off_at_every_byte(corpus: Corpus, end: str, encoding: str) -> None:
     """What was saved before the cut is read; of the cut row, only what it still holds."""
     data = CLEAN.replace("\n", end).encode(encoding)

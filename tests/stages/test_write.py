@@ -65,6 +65,7 @@ def test_the_files_are_their_owners_alone(sandbox: Any, write_sheet: Any, tmp_pa
     }
 
 
+@pytest.mark.slow
 def test_a_run_folder_that_cannot_be_made_is_told(sandbox: Any, write_sheet: Any, tmp_path: Path) -> None:
     """A place where nothing can be written is exit 2, before anything is sent."""
     service = sandbox(latency=0.02)

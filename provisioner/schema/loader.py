@@ -27,6 +27,9 @@ MANDATORY: Final = ("email", "domain", "relay_server", "password")
 """The columns without which no mailbox can be created."""
 
 _LARGEST_FILE: Final = 1_000_000
+"""Bytes."""
+_LONGEST_NAME: Final = 200
+"""Maximum number of characters of a path in a message."""
 # libyaml's, which PyYAML nearly always comes with, is ten times as fast as the one in Python.
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WORDS: Final = {
@@ -100,8 +103,9 @@ def _text_of(path: Path) -> str:
         reason = "it is not text in UTF-8"
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else "") or "it has no name that a file can have"
+    name = str(path) if len(str(path)) <= _LONGEST_NAME else f"{str(path)[:_LONGEST_NAME]}…"
     raise SchemaError(
-        f"The schema {shown(str(path))} cannot be read: {reason}.",
+        f"The schema {name} cannot be read: {reason}.",
         remedy="Name a schema file that you may read, in UTF-8.",
     )
 

@@ -328,7 +328,7 @@ def test_a_mailbox_that_comes_a_little_later_is_waited_for(
 
     def paused(seconds: float, reason: str) -> None:
         told(seconds, reason)
-        threading.Thread(target=mail.add, args=("late@acme-mail.example", PASSWORD)).start()
+        threading.Thread(target=mail.add_unseen, args=("late@acme-mail.example", PASSWORD)).start()
 
     monkeypatch.setattr(listener, "paused", paused)
     sheet = write_sheet([("late", "101", "201", PASSWORD, "", "")])

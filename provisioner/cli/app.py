@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from provisioner import __version__
-from provisioner.cli import streams
+from provisioner.cli import open_files, streams
 from provisioner.cli.credentials import credentials
-from provisioner.cli.errors import in_plain_words, output_of_help
+from provisioner.cli.errors import explained, in_plain_words, output_of_help
 from provisioner.cli.keys import login, logout
 from provisioner.cli.options import ENVIRONMENT
 from provisioner.cli.run import check, run
@@ -63,6 +63,8 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="provisioner")
 def main() -> None:
     """Create Mission Inbox mailboxes from a spreadsheet: nothing lost, nothing created twice."""
+    with explained():
+        open_files.allow_enough()
 
 
 for command in (run, check, template, verify, list_, export, credentials, account, login, logout):

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from growth import assert_linear
 
 from provisioner import schema
 from provisioner.errors import SheetError
@@ -23,24 +24,9 @@ MAILBOX = schema.load()
 HEADER = "email,domain,relay_server,password,project,reply_to"
 ROW = "john,101,201,Abcdef1!,789,a@b.co"
 FAILURES = ",".join((HEADER, *FAILURES_COLUMNS))
-MOST = 2.5
-"""Times as long for twice as much: 2 if time grows with the size, 4 if it grows with its square."""
-NOTHING = 0.003
-"""Seconds within which growth does not matter."""
-TRIES = 4
-
 HEADS = ("", "total", "=", "=A1", "=A(", '="', "a@", "mailto:", "<", "1")
 PIECES = (*" aA1.-@=\"<_,'/+(\t\u0301é", "a.", "a@", ".a", "0.", "-1", "1-", 'a"', '""', "()", "&A1", " 1", "@.", "#A")
 TAILS = ("", "x", "!", "\0", "@", "\u00e9")
-
-
-def assert_linear(seconds: Callable[[int], float], size: int) -> None:
-    """Four times the size takes at most `MOST` times as long as twice the size, in the best of some tries."""
-    for _ in range(TRIES):
-        more = seconds(4 * size)
-        if more < NOTHING or more < MOST * seconds(2 * size) or min(more, seconds(4 * size)) < MOST * seconds(2 * size):
-            return
-    pytest.fail(f"time at {size}, {2 * size} and {4 * size}: {[seconds(size * times) for times in (1, 2, 4)]}")
 
 
 @pytest.mark.parametrize("column", MAILBOX.columns)

@@ -50,7 +50,7 @@ def columns() -> str:
         f"| `{column.name}` | {' '.join(column.description.split())} | {', '.join(column.names)} |"
         for column in schema.load().columns.values()
     ]
-    return "\n".join(["| column | what stands in it | also called |", "|---|---|---|", *rows]) + "\n"
+    return "\n".join(["| column | what it contains | also called |", "|---|---|---|", *rows]) + "\n"
 
 
 def statuses() -> str:

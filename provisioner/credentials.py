@@ -186,7 +186,8 @@ def _write(
     by: str | None,
     force: bool,
 ) -> WrittenCredentials:
-    column = find_column(journal.record_rows(), by) if by is not None else None
+    cells = (column for row in journal.record_rows() for column in row.cells)
+    column = find_column(cells, by) if by is not None else None
     found, without = find_credentials(journal.record_rows(), known)
     files = {target: found} if column is None else _divided(found, column, target)
     _refuse_existing(files, force=force)

@@ -262,7 +262,7 @@ def test_a_column_that_the_sheet_lacks_is_told(
     running.run(sheet, connection(sandbox(**FAST)), listener)
     said = call(sheet, "--by", "Client")
     assert said.exit_code == 2
-    assert "The sheet has no column Client." in said.stderr
+    assert "The sheet has no column “Client”." in said.stderr
     assert "relay_server" in said.stderr
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import running
 
-from provisioner.errors import SheetError
+from provisioner.errors import SettingsError
 from provisioner.records import Status
 
 FAST = {"latency": 0.02, "latency_spread": 0.0}
@@ -32,10 +32,11 @@ def test_rows_are_counted_by_client(sheet: Path, listener: Any) -> None:
     """A column called Client is taken by itself, another one if it is named, and one that is not there is refused."""
     counts = running.check(sheet, listener).summary.counts_by
     assert counts == {"Hartwell": {Status.VALID: 2}, "Brook": {Status.INVALID: 1}}
-    assert running.check(sheet, listener, by="relay_server").summary.counts_by == {
-        "201": {Status.VALID: 2, Status.INVALID: 1}
-    }
-    with pytest.raises(SheetError, match="no column “Agency”"):
+    for name in ("relay_server", "Relay server"):
+        assert running.check(sheet, listener, by=name).summary.counts_by == {
+            "201": {Status.VALID: 2, Status.INVALID: 1}
+        }
+    with pytest.raises(SettingsError, match="no column “Agency”"):
         running.check(sheet, listener, by="Agency")
 
 

@@ -13,21 +13,28 @@ if TYPE_CHECKING:
     from provisioner.journal import JournalRow
 
 
-def find_column(rows: Iterable[JournalRow], name: str) -> str:
-    """The column of the sheet that `name` means; case, blanks and the like do not matter.
+def matching(columns: Iterable[str], name: str) -> list[str]:
+    """The columns that `name` means, each once.
 
-    Raises SettingsError if there is none, or several.
+    One of exactly this name; if there is none, all whose names differ only in case, blanks and punctuation.
     """
-    columns = list(dict.fromkeys(column for row in rows for column in row.cells))
-    found = [column for column in columns if column == name] or [
-        column for column in columns if normalize(column) == normalize(name)
+    distinct = list(dict.fromkeys(columns))
+    wanted = normalize(name)
+    return [column for column in distinct if column == name] or [
+        column for column in distinct if wanted and normalize(column) == wanted
     ]
+
+
+def find_column(columns: Iterable[str], name: str) -> str:
+    """The one column of the sheet that `name` means. Raises SettingsError if there is none, or several."""
+    columns = list(dict.fromkeys(columns))
+    found = matching(columns, name)
     if len(found) == 1:
         return found[0]
     if found:
-        raise SettingsError(f"Several columns are called {name}.", remedy="Rename all of them but one in the sheet.")
+        raise SettingsError(f"Several columns are called “{name}”.", remedy="Rename all of them but one in the sheet.")
     raise SettingsError(
-        f"The sheet has no column {name}.",
+        f"The sheet has no column “{name}”.",
         remedy=f"Name one of its columns: {', '.join(columns)}." if columns else "Run the sheet first.",
     )
 

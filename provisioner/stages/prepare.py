@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner import passwords, run_folder, schema
-from provisioner.errors import RunFolderError, SheetError
+from provisioner.errors import RunFolderError
 from provisioner.journal import CHOSEN_TAB_FACT, DELIMITER_FACT, SHEET_FACT, TAB_FACT, Journal
 from provisioner.messages import count
+from provisioner.stages.by_column import find_column, matching
 from provisioner.stages.entries import RowBuilder
 from provisioner.stages.read import read
 from provisioner.stages.reconcile import WorkPlan, reconcile
@@ -52,10 +53,9 @@ class PreparedSheet:
     @property
     def by(self) -> tuple[str, str] | None:
         """The header and the frame's column of the values that rows are counted by; None if rows are only counted."""
-        wanted = (self.options.by or "Client").strip().casefold()
-        return next(
-            ((header.strip(), key) for header, key in self.sheet.named if header.strip().casefold() == wanted), None
-        )
+        keys = {header.strip(): key for header, key in reversed(self.sheet.named)}
+        found = matching(keys, self.options.by or "Client")
+        return (found[0], keys[found[0]]) if found else None
 
     @property
     def any_ready(self) -> bool:
@@ -149,11 +149,8 @@ def prepare(options: SheetOptions) -> PreparedSheet:
     )
     checked = validate(sheet, rules, blank_password_ok=options.generate_passwords)
     prepared = PreparedSheet(rules, sheet, checked, _folder(options, sheet.tab), options)
-    if options.by is not None and prepared.by is None:
-        headers = ", ".join(header.strip() for header, _ in sheet.named)
-        raise SheetError(
-            f"The sheet has no column “{options.by}” to count by.", remedy=f"Use one of its columns: {headers}."
-        )
+    if options.by is not None:
+        find_column((header.strip() for header, _ in sheet.named), options.by)
     return prepared
 
 

@@ -187,7 +187,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Unconfirmed:
-    """A row of which only the service can tell whether its mailbox exists."""
+    """A row whose mailbox may exist; only the service can tell."""
 
     job: Job
     since: float
@@ -415,7 +415,7 @@ class Actor(Enum):
     """Who must act before a row that is left can be created. In the order in which they are shown."""
 
     SHEET = "sheet"
-    """Whoever keeps the sheet."""
+    """The person who keeps the sheet."""
     SUPPORT = "support"
     """The service's own people."""
     NEXT_RUN = "next run"

@@ -189,7 +189,7 @@ def proxy_url(text: str) -> str:
         raise SettingsError(
             "HTTPS_PROXY is not the address of a proxy that this program can use.",
             remedy="Write its name and port, like proxy.example:3128, or remove HTTPS_PROXY to connect directly. A "
-            "SOCKS proxy cannot be used. Whoever runs your office's network knows the address.",
+            "SOCKS proxy cannot be used. Your network administrator knows the address.",
         )
     return url
 

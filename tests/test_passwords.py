@@ -1,4 +1,4 @@
-"""Passwords that are made up."""
+"""Passwords that are generated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RULES: dict[str, Callable[[str], bool]] = {
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_password_passes_the_rules_in_force(rule: str) -> None:
-    """Whatever the schema asks for within reason, each password made up passes it, and no two are alike."""
+    """Whatever the schema asks for within reason, each generated password passes it, and no two are alike."""
     make = generator(RULES[rule])
     made = [make().reveal() for _ in range(200)]
     assert all(RULES[rule](password) for password in made)
@@ -51,13 +51,13 @@ def _check_form(password: str) -> None:
 
 
 def test_rules_that_nothing_passes_are_the_schemas_fault() -> None:
-    """Where no password can be made up, the schema is named before anything is sent."""
+    """Where no password can be generated, the schema is named before anything is sent."""
     with pytest.raises(SchemaError, match="No password could be generated") as caught:
         generator(lambda text: text == "open sesame")
     assert "password column" in caught.value.remedy
 
 
 def test_a_password_is_not_shown() -> None:
-    """What is made up is a secret like one from the sheet."""
+    """What is generated is a secret like one from the sheet."""
     assert generator(lambda _: True)().reveal() not in repr(generator(lambda _: True)())
     assert "•••" in repr(generator(lambda _: True)())

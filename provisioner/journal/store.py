@@ -134,7 +134,7 @@ class Journal:
     async def record(self, *changes: Change) -> None:
         """Return when the changes are on the disk, all or none of them. Raises JournalError.
 
-        Calls that come while a commit is under way share the next one, so many workers cost few commits.
+        Calls that come while a commit is under way share the next one: a hundred workers need few commits.
         """
         if not changes:
             return

@@ -60,7 +60,7 @@ class SandboxOptions:
     """Answers replaced by an HTML page with status 200 or 502, the work being done already."""
 
     create_form: CreateForm = "guide"
-    """`guide`: POST /api/mailboxes/ answers a task. `reference`: POST /mailbox/ answers the mailbox at once."""
+    """`guide`: POST /api/mailboxes/ returns a task. `reference`: POST /mailbox/ returns the mailbox at once."""
     duplicates: Duplicates = "refuse"
     """An address that is taken: refused with 400, or with 409 in few words, or accepted with a task that fails."""
     unknown_task: UnknownTask = "404"

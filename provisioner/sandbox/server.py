@@ -53,7 +53,7 @@ def serve(options: SandboxOptions) -> Iterator[RunningSandbox]:
     Installs no signal handler, and touches no event loop of the caller's.
 
     Raises:
-        OSError: the port cannot be had.
+        OSError: the port cannot be opened.
         ValueError: the state file cannot be used.
     """
     with ExitStack() as stack:

@@ -232,7 +232,7 @@ class Service:
                 self._refuse_download(file, export)
 
     def _refuse_download(self, reply: Reply, export: str) -> NoReturn:
-        """Raise what an answer means that is neither a file nor asks to wait."""
+        """Raise the error for an answer that is neither a file nor a request to wait."""
         self._check(reply)
         if reply.status >= 500:
             raise ServiceDownError(

@@ -213,7 +213,7 @@ class LearnedRate:
         return 0 < self._allowed < self._count
 
     def _let_through(self, until: float, seconds: float) -> int:
-        """How many of the requests in so many seconds, and the margin, were not refused."""
+        """The number of requests in the last `seconds`, and the margin, that were not refused."""
         since = until - seconds - (MARGIN if seconds == WINDOWS[0] else 0.0) - 1e-6
         count = 0
         for sent in reversed(self._sent):

@@ -26,10 +26,11 @@ MARGIN, LARGEST_MARGIN = 0.015, 0.25
 """A part of the rate's period, and seconds: each period is taken this much longer, since networks bunch what was sent
 evenly. They do so by milliseconds, whatever the period."""
 CATCH_UP = 0.1
-"""Seconds of schedule made up for after waking late; a process that slept for an hour does not rush."""
+"""Seconds of schedule that are caught up on after waking late; a process that slept for an hour does not rush."""
 CATCH_UP_WHEN_LEARNED, SMALLEST_GAP = 1.0, 0.002
-"""Seconds of schedule made up for within what the service is known to allow, as after a pause that it asked for; and
-how far apart at least. Its Retry-After is rounded up to a whole second, which is lost otherwise with every refusal."""
+"""Seconds of schedule that are caught up on within what the service is known to allow, as after a pause that it asked
+for; and how far apart at least. Its Retry-After is rounded up to a whole second, which is lost otherwise with every
+refusal."""
 QUERY_SHARE = 10
 """While both wait, one permit of this many goes to a question."""
 
@@ -190,7 +191,7 @@ class RateLimiter:
             self._learned.begin_at(rate, self._clock())
 
     def close(self, *priorities: Priority) -> None:
-        """Give no more permits of these priorities; whoever waits for one gets LimiterClosedError."""
+        """Give no more permits of these priorities; a task that waits for one gets LimiterClosedError."""
         for priority in priorities:
             self._closed[priority].set()
             for waiter in self._queues[priority]:

@@ -1,4 +1,4 @@
-"""How long to keep trying a service that cannot be reached or asks to wait, and what to say when that is too long."""
+"""How long to keep trying a service that cannot be reached or asks us to wait, and what to say if that is too long."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Recovery:
         """When a create may be tried again."""
 
     def answered(self, priority: Priority) -> None:
-        """The service answered, and did not ask to wait.
+        """The service answered, and did not ask us to wait.
 
         An answer to a question says nothing of creates: a quota refuses them alone.
         """
@@ -121,7 +121,7 @@ class Recovery:
         wait = seconds if seconds is not None else self._backoff(failures)
         if now + wait - since > LONGEST_THROTTLE:
             raise ServiceDownError(
-                f"{self._origin} asks to wait for longer than {LONGEST_THROTTLE / 60:.0f} minutes{stops.quoted(said)}.",
+                f"{self._origin} asked us to wait more than {LONGEST_THROTTLE / 60:.0f} minutes{stops.quoted(said)}.",
                 remedy="Run again later, with a lower --rate if this happens often.",
             )
         reason = f"{reason}{stops.quoted(said)}"

@@ -82,7 +82,7 @@ class Session:
     def must_wait(self, reply: Reply, permit: Permit, priority: Priority) -> bool:
         """Pause what is sent if the reply asks for that, and return whether it does.
 
-        Raises ServiceDownError if it asks to wait for too long.
+        Raises ServiceDownError if it asks us to wait for too long.
         """
         if reply.status != 429 and not _is_unavailable(reply):
             return False

@@ -27,7 +27,7 @@ def quoted(said: str) -> str:
 def key_refused(reply: Reply, said: str) -> KeyRefusedError:
     return KeyRefusedError(
         f"Mission Inbox rejected the API key ({reply.status}{quoted(said)}).",
-        remedy="Ask whoever manages your account for the right key, then run again.",
+        remedy="Ask the manager of your account for the right key, then run again.",
     )
 
 
@@ -114,10 +114,10 @@ def proxy_refused(connection: Connection, status: int) -> ServiceDownError:
         )
         return ServiceDownError(
             f"Your office's proxy {wants} (407).",
-            remedy="Write them into HTTPS_PROXY, like http://user:password@proxy.example:3128. Whoever keeps your "
-            "office's network knows them.",
+            remedy="Write them into HTTPS_PROXY, like http://user:password@proxy.example:3128. Your network "
+            "administrator knows them.",
         )
     return ServiceDownError(
         f"Your office's proxy does not let this computer reach {connection.api_url} ({status}).",
-        remedy="Ask whoever keeps your office's network to allow that address.",
+        remedy="Ask your network administrator to allow that address.",
     )

@@ -52,7 +52,7 @@ class Reply:
     body: object
     """The decoded JSON, or None if the body is not JSON."""
     retry_after: float | None = None
-    """Seconds that the service asks to wait for."""
+    """Seconds that the service asked us to wait."""
     location: str = ""
     """Where a redirect leads."""
     is_web_page: bool = False
@@ -326,7 +326,7 @@ def _is_file(response: httpx.Response) -> bool:
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds that a response asks to wait for, given as a number or a date; None if it gives neither.
+    """Seconds that a response asks us to wait, given as a number or a date; None if it gives neither.
 
     A value that cannot be calculated with counts as none.
     """

@@ -67,7 +67,7 @@ class CompoundFile:
         return self._data[(number + 1) * self._sector_size : (number + 2) * self._sector_size]
 
     def _numbers(self, sectors: Sequence[int]) -> Sequence[int]:
-        """The numbers in some sectors, of which each says which sector follows the one of its place."""
+        """The numbers in some sectors; each says which sector follows the one of its place."""
         content = b"".join(map(self._sector, sectors))
         return struct.unpack_from(f"<{len(content) // 4}I", content)
 

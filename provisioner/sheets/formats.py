@@ -46,7 +46,7 @@ def _essential(code: str) -> str:
 
 
 def date_text(origin: datetime, value: float) -> str:
-    """The date, the time, or both, that is so many days after the origin of the workbook's dates."""
+    """The date, the time, or both, that is `value` days after the origin of the workbook's dates."""
     try:
         moment = origin + timedelta(seconds=round(value * 86_400))
     except OverflowError:  # No spreadsheet program shows it as a date either.

@@ -88,7 +88,7 @@ class Grid:
             self._kinds[position] = kind or HIDDEN
 
     def end_row(self, repeated: int = 1) -> None:
-        """End the row, which stands so many times one below the other. Raises SheetError."""
+        """End the row, which stands `repeated` times one below the other. Raises SheetError."""
         first, self._number = self._number, self._number + repeated - 1
         if not self._cells:
             return

@@ -50,7 +50,7 @@ async def fetch_account(context: RunContext) -> FetchedAccount:
 
 
 async def _resources(service: Service, listener: Listener) -> Resources:
-    """List what the account has, each kind once; a list that cannot be had is noted. Raises StoppedError."""
+    """List what the account has, each kind once; a list that is not available is noted. Raises StoppedError."""
     found: dict[Listing, tuple[Resource, ...] | None] = {}
     for listing in (Listing.DOMAINS, Listing.RELAY_SERVERS, Listing.PROJECTS):
         try:

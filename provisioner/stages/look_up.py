@@ -1,4 +1,4 @@
-"""Look in the service's list of mailboxes for rows of which only the list can tell where they stand.
+"""Look in the service's list of mailboxes for rows whose mailbox may exist.
 
 A list proves that a mailbox is not there only if it is whole and did not change while it was read. What it has, it has.
 """

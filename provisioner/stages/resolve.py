@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ID = re.compile(r"[1-9][0-9]{0,17}")
 ADDRESS = re.compile(r"([^@\s<>]+)@([^@\s<>]+)")
 NAMED = 3
-"""So many of the account's own are named beside one that it lacks."""
+"""This many of the account's own are named beside one that it lacks."""
 
 
 class Fault(NamedTuple):

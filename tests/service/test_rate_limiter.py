@@ -102,7 +102,7 @@ def test_a_longer_rate_is_used_up_at_the_pace_of_the_shorter_one(in_virtual_time
 
 
 def test_grants_are_spaced_evenly_after_idling_too(in_virtual_time: Run) -> None:
-    """What was not used while idle is not made up for by a burst."""
+    """What was not used while idle is not caught up on by a burst."""
     times: list[Any] = []
 
     async def idle_then_work() -> None:
@@ -450,7 +450,7 @@ def test_a_late_wake_keeps_the_schedule(in_virtual_time: Run) -> None:
 
 
 def test_a_computer_that_slept_does_not_rush(in_virtual_time: Run) -> None:
-    """After an hour of standing still the schedule starts again, with no more than a tenth of a second made up for."""
+    """After an hour of standing still the schedule starts again, with no more than a tenth of a second caught up on."""
 
     async def sleep_long() -> list[float]:
         clock = LateClock()

@@ -289,7 +289,7 @@ def test_checking_sends_nothing_and_a_later_run_sends_all(journal: Journal) -> N
 
 
 def test_a_made_up_password_is_used_again(journal: Journal) -> None:
-    """A row is tried again with the password that was made up for it, since its mailbox may exist with it."""
+    """A row is tried again with the password that was generated for it, since its mailbox may exist with it."""
     blank = Request("ann", 101, 201, None, None, None)
     generated = iter([Secret("Made-Up-1!"), Secret("Made-Up-2!")])
 

@@ -218,7 +218,7 @@ def test_what_imap_answers_is_told_apart(trusted_authority: trustme.CA, said: by
 
 
 def test_only_the_password_of_the_creation_is_tried() -> None:
-    """A password made up here comes first; of a sheet's, only one that fits; what is not created is left out."""
+    """A password generated here comes first; of a sheet's, only one that fits; what is not created is left out."""
     rows = [
         journal_row(1),
         journal_row(2),
@@ -340,7 +340,7 @@ def test_a_mailbox_that_comes_a_little_later_is_waited_for(
 def test_a_run_is_verified_later_from_its_folder(
     sandbox: Any, connection: Any, mail: Any, write_sheet: Any, read_csv: Any, listener: Any
 ) -> None:
-    """The folder alone is enough: the sheet is remembered, passwords made up are in the journal, servers are asked."""
+    """The folder alone is enough: the journal has the sheet and the passwords, the service names the servers."""
     service = sandbox(**FAST)
     sheet = write_sheet([("dan", "101", "201", PASSWORD, "", ""), ("eve", "acme-mail.example", "201", "", "", "")])
     connect = lambda _: nullcontext(connection(service))  # noqa: E731 - one line

@@ -17,7 +17,8 @@ from anyio.to_thread import run_sync
 from provisioner.concurrency import in_threads
 from provisioner.errors import FilesError, SettingsError, UnavailableError, WrongServiceError
 from provisioner.journal import Journal
-from provisioner.records import Account, Listing, Status
+from provisioner.records import Status
+from provisioner.resources import Account, Listing
 from provisioner.service import ListingUnavailableError, Service
 from provisioner.service.rate_limiter import RateLimiter
 

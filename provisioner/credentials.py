@@ -16,7 +16,8 @@ from provisioner import run_folder
 from provisioner.concurrency import in_threads
 from provisioner.errors import FilesError, SettingsError
 from provisioner.journal import Journal
-from provisioner.records import LoginState, Status
+from provisioner.records import Status
+from provisioner.resources import LoginState
 from provisioner.service import Service
 from provisioner.service.rate_limiter import RateLimiter
 from provisioner.sheets import escape_controls, escape_formula, replace_file, write_table
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from provisioner.events import Listener
     from provisioner.journal import JournalRow
-    from provisioner.records import MailServer
+    from provisioner.resources import MailServer
     from provisioner.run_folder import RunFolder
     from provisioner.secret import Secret
     from provisioner.settings import Connection

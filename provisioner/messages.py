@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from provisioner.records import Actor, LoginState, Status
+from provisioner.records import Actor, Status
+from provisioner.resources import LoginState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from provisioner.events import Listener
-    from provisioner.records import Resources
+    from provisioner.resources import Resources
     from provisioner.run_folder import RunFolder
     from provisioner.stages.prepare import PreparedSheet
     from provisioner.stages.reconcile import WorkPlan

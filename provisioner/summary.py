@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from provisioner.records import Actor, LoginState, Rate, RequestCounts, Status, TaskId
+    from provisioner.records import Actor, Rate, RequestCounts, Status, TaskId
+    from provisioner.resources import LoginState
 
 
 @dataclass(frozen=True, slots=True)

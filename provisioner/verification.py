@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from provisioner.events import Listener
-    from provisioner.records import Account
+    from provisioner.resources import Account
     from provisioner.run_folder import RunFolder
     from provisioner.settings import Connection, VerifyOptions
     from provisioner.summary import LoginCounts, LoginGroup

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner.records import MailServer
+from provisioner.resources import MailServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

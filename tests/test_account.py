@@ -22,7 +22,7 @@ from provisioner import account as account_calls
 from provisioner import run_folder
 from provisioner.cli import main
 from provisioner.errors import RunFolderError
-from provisioner.records import Listing
+from provisioner.resources import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

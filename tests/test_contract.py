@@ -21,7 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner import account as account_calls
-from provisioner.records import Listing, Request, Status
+from provisioner.records import Request, Status
+from provisioner.resources import Listing
 from provisioner.secret import Secret
 from provisioner.service import Service
 from provisioner.service.rate_limiter import Priority, RateLimiter

@@ -19,7 +19,8 @@ from python_calamine import CalamineWorkbook
 from provisioner.cli import main
 from provisioner.credentials import EXISTED, UNKNOWN_ADDRESS, UNKNOWN_PASSWORD, find_credentials, safe_name
 from provisioner.journal import JournalRow, password_check
-from provisioner.records import LoginState, RowId, Status
+from provisioner.records import RowId, Status
+from provisioner.resources import LoginState
 from provisioner.secret import Secret
 from provisioner.sheets import read_table
 

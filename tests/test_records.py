@@ -9,7 +9,8 @@ import traceback
 
 import pytest
 
-from provisioner.records import AutoRate, Mailbox, Rate, Request, Status, parse_rates
+from provisioner.records import AutoRate, Rate, Request, Status, parse_rates
+from provisioner.resources import Mailbox
 from provisioner.secret import MASK, Secret
 
 TEXT = "Tr0ub4dor&\"<'3"

@@ -36,7 +36,7 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
         from provisioner import account as account_calls
         from provisioner import console
         from provisioner.messages import count
-        from provisioner.records import Listing
+        from provisioner.resources import Listing
 
         listing = Listing(what)
         columns = account_calls.COLUMNS[listing]

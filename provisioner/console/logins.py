@@ -13,7 +13,7 @@ from provisioner.summary import LoginCounts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from provisioner.records import LoginState
+    from provisioner.resources import LoginState
     from provisioner.summary import LoginGroup, Summary
 
 SHOWN_EXAMPLES = 2

@@ -15,7 +15,7 @@ from provisioner.sheets import escape_formula
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from provisioner.records import Account
+    from provisioner.resources import Account
 
 NARROWEST = 8
 """Characters that a column of a table keeps, however narrow the terminal."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from provisioner.journal.rows import JournalRow
-    from provisioner.records import Job, LoginState, RowId, Status, TaskId
+    from provisioner.records import Job, RowId, Status, TaskId
+    from provisioner.resources import LoginState
 
 
 @dataclass(frozen=True, slots=True)

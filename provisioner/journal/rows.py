@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from provisioner.records import Actor, LoginState, Status
+from provisioner.records import Actor, Status
+from provisioner.resources import LoginState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

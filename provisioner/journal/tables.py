@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from provisioner.errors import RunFolderError
 from provisioner.journal.rows import JournalRow
 from provisioner.private_files import claim_database
-from provisioner.records import LoginState, Problem, Status
+from provisioner.records import Problem, Status
+from provisioner.resources import LoginState
 from provisioner.secret import Secret
 
 if TYPE_CHECKING:

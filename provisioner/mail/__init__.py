@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from provisioner.messages import UNTRUSTED
-from provisioner.records import LoginAnswer, LoginState, MailServer
 from provisioner.redaction import Secrets
+from provisioner.resources import LoginAnswer, LoginState, MailServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,18 +11,8 @@ import re
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from provisioner.domains import DOMAIN_NAME
-from provisioner.records import (
-    IMAPS_PORT,
-    SMTPS_PORT,
-    Accepted,
-    Account,
-    Created,
-    Mailbox,
-    MailServer,
-    Request,
-    Resource,
-    TaskId,
-)
+from provisioner.records import Accepted, Created, Request, TaskId
+from provisioner.resources import IMAPS_PORT, SMTPS_PORT, Account, Mailbox, MailServer, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

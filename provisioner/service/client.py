@@ -11,22 +11,19 @@ import anyio.to_thread
 from provisioner.certificates import trusted
 from provisioner.errors import ServiceDownError, SettingsError
 from provisioner.records import (
-    Account,
     CreateAnswer,
     Created,
     Failed,
     Gone,
-    Listing,
     Lost,
-    Mailbox,
     OpenTask,
     Pending,
     Refused,
     Request,
     RequestCounts,
-    Resource,
     TaskAnswer,
 )
+from provisioner.resources import Account, Listing, Mailbox, Resource
 from provisioner.service import answers, stops
 from provisioner.service.lists import UNKNOWN_FORM, ListChangedError, ListingUnavailableError, read_pages
 from provisioner.service.rate_limiter import Permit, Priority, RateLimiter

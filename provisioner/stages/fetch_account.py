@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from anyio.to_thread import run_sync
 
 from provisioner.errors import StoppedError
-from provisioner.records import Account, Listing, Resource, Resources
+from provisioner.resources import Account, Listing, Resource, Resources
 from provisioner.service import ListingUnavailableError
 from provisioner.stages.mail_servers import remember_servers
 from provisioner.stages.verify import servers

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from provisioner.messages import NOT_LOGGED_IN, why
-from provisioner.records import Actor, LoginState, Problem, Status
+from provisioner.records import Actor, Problem, Status
+from provisioner.resources import LoginState
 from provisioner.summary import Example, Group, LoginGroup
 
 if TYPE_CHECKING:

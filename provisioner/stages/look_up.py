@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from provisioner.domains import is_same_domain
 from provisioner.journal import Finished
-from provisioner.records import Job, Listing, Mailbox, RowId, Status, Unconfirmed
+from provisioner.records import Job, RowId, Status, Unconfirmed
+from provisioner.resources import Listing, Mailbox
 from provisioner.service import ListChangedError, ListingUnavailableError
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from provisioner.records import MailServer
+from provisioner.resources import MailServer
 
 if TYPE_CHECKING:
     from provisioner.journal import Journal
-    from provisioner.records import Account
+    from provisioner.resources import Account
 
 _FACT = "mail servers"
 

@@ -24,7 +24,8 @@ from provisioner.stages.write import FURTHER_FACT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from provisioner.records import Problem, Resources
+    from provisioner.records import Problem
+    from provisioner.resources import Resources
     from provisioner.run_folder import RunFolder
     from provisioner.schema import MailboxSchema
     from provisioner.secret import Secret

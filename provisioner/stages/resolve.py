@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from provisioner.domains import ascii_domain, is_same_domain
 from provisioner.journal import address_key
-from provisioner.records import Request, Resource, Resources, Row
+from provisioner.records import Request, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from provisioner.resources import Resource, Resources
 
 ID = re.compile(r"[1-9][0-9]{0,17}")
 ADDRESS = re.compile(r"([^@\s<>]+)@([^@\s<>]+)")

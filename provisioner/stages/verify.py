@@ -18,7 +18,8 @@ from provisioner.certificates import trusted
 from provisioner.errors import SettingsError, StoppedError
 from provisioner.journal import Journal, JournalRow, LoginChecked
 from provisioner.mail import imap_login, smtp_login
-from provisioner.records import IMAPS_PORT, SMTPS_PORT, Account, LoginAnswer, LoginState, MailLogin, MailServer, Status
+from provisioner.records import Status
+from provisioner.resources import IMAPS_PORT, SMTPS_PORT, Account, LoginAnswer, LoginState, MailLogin, MailServer
 from provisioner.stages.find_passwords import find_password, given_passwords, passwords
 from provisioner.stages.resolve import Resolver
 from provisioner.summary import LoginCounts

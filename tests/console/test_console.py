@@ -20,7 +20,8 @@ from provisioner.console import progress
 from provisioner.console import terminal as terminals
 from provisioner.errors import JournalError, SettingsError, SheetError
 from provisioner.messages import UNTRUSTED
-from provisioner.records import Actor, Exchange, LoginState, Rate, RequestCounts, Status
+from provisioner.records import Actor, Exchange, Rate, RequestCounts, Status
+from provisioner.resources import LoginState
 from provisioner.summary import Example, Group, LoginCounts, LoginGroup, Summary
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from provisioner.mail import imap_login, smtp_login
-from provisioner.records import LoginState, MailServer
+from provisioner.resources import LoginState, MailServer
 from provisioner.secret import Secret
 
 if TYPE_CHECKING:

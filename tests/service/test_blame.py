@@ -8,7 +8,8 @@ import pytest
 from scripted import reply
 
 from provisioner.errors import PaymentRequiredError, ServiceDownError, StoppedError, WrongServiceError
-from provisioner.records import CreateAnswer, Failed, Job, Listing, Lost, OpenTask, Refused, Request, RowId, TaskId
+from provisioner.records import CreateAnswer, Failed, Job, Lost, OpenTask, Refused, Request, RowId, TaskId
+from provisioner.resources import Listing
 from provisioner.secret import Secret
 from provisioner.service import ListingUnavailableError, Service
 from provisioner.service.rate_limiter import Priority, RateLimiter

@@ -16,26 +16,22 @@ from scripted import CUT, HANG, Dripping, Last, Scripted, reply
 from provisioner.errors import KeyRefusedError, ServiceDownError, StoppedError, WrongServiceError
 from provisioner.records import (
     Accepted,
-    Account,
     CreateAnswer,
     Created,
     Failed,
     Gone,
     Job,
-    Listing,
     Lost,
-    Mailbox,
-    MailServer,
     OpenTask,
     Pending,
     Rate,
     Refused,
     Request,
-    Resource,
     RowId,
     TaskAnswer,
     TaskId,
 )
+from provisioner.resources import Account, Listing, Mailbox, MailServer, Resource
 from provisioner.secret import Secret
 from provisioner.service import ListingUnavailableError, Service, answers, recovery
 from provisioner.service.rate_limiter import LimiterClosedError, Permit, Priority, RateLimiter

@@ -13,13 +13,14 @@ from scripted import Scripted, reply
 
 from provisioner.cli.connection import proxy_for
 from provisioner.errors import ServiceDownError
-from provisioner.records import Account, Rate
+from provisioner.records import Rate
 from provisioner.service import Service
 from provisioner.service.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from provisioner.resources import Account
     from provisioner.settings import Connection
 
 pytestmark = pytest.mark.anyio

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from scripted import reply
 
 from provisioner.errors import ServiceDownError, WrongServiceError
-from provisioner.records import Account, CreateAnswer, Lost, Rate, Request
+from provisioner.records import CreateAnswer, Lost, Rate, Request
+from provisioner.resources import Account
 from provisioner.secret import Secret
 from provisioner.service import Service, transport
 from provisioner.service.rate_limiter import LimiterClosedError, Priority, RateLimiter

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from provisioner.journal import JournalRow
-from provisioner.records import Actor, LoginState, Problem, RowId, Status, TaskId
+from provisioner.records import Actor, Problem, RowId, Status, TaskId
+from provisioner.resources import LoginState
 from provisioner.stages.group import group, group_logins
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import context_of
 
-from provisioner.records import Resource, Resources, Row
+from provisioner.records import Row
+from provisioner.resources import Resource, Resources
 from provisioner.secret import Secret
 from provisioner.stages.fetch_account import FetchedAccount, fetch_account
 from provisioner.stages.resolve import Resolver, duplicates

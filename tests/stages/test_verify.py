@@ -22,7 +22,8 @@ from provisioner.certificates import trusted
 from provisioner.errors import SettingsError
 from provisioner.journal import Journal, JournalRow, Written, password_check
 from provisioner.mail import imap_login, smtp_login
-from provisioner.records import Account, LoginState, MailServer, RowId, Status
+from provisioner.records import RowId, Status
+from provisioner.resources import Account, LoginState, MailServer
 from provisioner.secret import Secret
 from provisioner.settings import RunOptions, SheetOptions, VerifyOptions
 from provisioner.stages import verify as stage

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner import report
-from provisioner.journal import CHOSEN_TAB_FACT, SHEET_FACT
+from provisioner.journal import CHOSEN_TAB_FACT, SERVICE_FACT, SHEET_FACT
 from provisioner.records import Rate, RequestCounts, Status
+from provisioner.settings import PRACTICE
 from provisioner.sheets import read_table
 from provisioner.stages.group import group, group_logins
 from provisioner.summary import Group, LoginCounts, LoginGroup, Summary
@@ -100,6 +101,7 @@ def summarize(
         logins=logins,
         rate=rate,
         existing=tuple(islice((name for value in by_value.values() for name in value.existing), EXAMPLES)),
+        practice=journal.fact(SERVICE_FACT) == PRACTICE,
         by=header,
         counts_by={value: dict(rows.statuses) for value, rows in by_value.items()} if column else {},
         failures_workbook=_failures_workbook(prepared, original),

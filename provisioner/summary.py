@@ -111,6 +111,8 @@ class Summary:
     """Number of rows in the file that was read, which may be a failures file."""
     existing: tuple[str, ...] = ()
     """The addresses of the first mailboxes that existed before, unless their passwords proved right."""
+    practice: bool = False
+    """The run folder's mailboxes are in the sandbox."""
     by: str = ""
     """The header of the column whose values rows are counted by; empty if they are not."""
     counts_by: Mapping[str, Mapping[Status, int]] = field(default_factory=dict)

@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from provisioner.cli.next_command import SANDBOX_STATE
 from provisioner.cli.options import KEY_VARIABLE, rates_of, typed_here
 from provisioner.defaults import API_URL, CREATE_PATH, RATE
 from provisioner.errors import RunFolderError, SettingsError
+
+SANDBOX_STATE = "sandbox.sqlite3"
+"""In a run folder, what --sandbox remembers of it."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 PROGRAM = "provisioner"
 
-SANDBOX_STATE = "sandbox.sqlite3"
-"""In a run folder, what --sandbox remembers of it."""
-
 ONCE = frozenset({"as_json", "quiet", "verbose"})
 """Options that the next command does not repeat."""
 
@@ -94,7 +91,7 @@ def next_command(
     assert isinstance(command, SheetCommand)
     name = context.info_name or ""
     to_fix = any(group.actor is Actor.SHEET for result in run_results for group in result.groups)
-    practice = any((Path(result.summary.run_folder) / SANDBOX_STATE).exists() for result in run_results)
+    practice = any(result.summary.practice for result in run_results)
     if checking and not to_fix:
         name = "run"
     elif checking and STDIN not in options["sheets"]:

@@ -19,11 +19,12 @@ from provisioner.journal.changes import (
     Written,
 )
 from provisioner.journal.rows import JournalRow, address_key, password_check, sent_cells
-from provisioner.journal.store import CHOSEN_TAB_FACT, DELIMITER_FACT, SHEET_FACT, TAB_FACT, Journal
+from provisioner.journal.store import CHOSEN_TAB_FACT, DELIMITER_FACT, SERVICE_FACT, SHEET_FACT, TAB_FACT, Journal
 
 __all__ = [
     "CHOSEN_TAB_FACT",
     "DELIMITER_FACT",
+    "SERVICE_FACT",
     "SHEET_FACT",
     "TAB_FACT",
     "Change",

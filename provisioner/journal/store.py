@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SHEET_FACT, TAB_FACT, CHOSEN_TAB_FACT, DELIMITER_FACT = "sheet", "tab", "chosen tab", "delimiter"
 """Facts: the path of the whole sheet of the latest run, which sheet of a workbook it was, the same if it had to be
 named (both empty otherwise), and the delimiter of its files."""
+SERVICE_FACT = "service"
+"""Which service the mailboxes are at, as `belong_to` was told."""
 
 _IN_RESULTS = "superseded_by IS NULL AND NOT deleted"
 _NOT_CREATED = f"{_IN_RESULTS} AND status NOT IN ('{Status.CREATED}', '{Status.EXISTS}')"
@@ -57,9 +59,9 @@ class Journal:
 
         Raises RunFolderError if it is another: a row that is done there is not done here. Raises JournalError.
         """
-        known = self.fact("service")
+        known = self.fact(SERVICE_FACT)
         if known is None:
-            self.set_fact("service", service)
+            self.set_fact(SERVICE_FACT, service)
         elif known != service:
             raise RunFolderError(
                 f"The run folder {self._path.parent} holds a run against another service ({known}), not {service}.",

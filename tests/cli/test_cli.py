@@ -422,6 +422,17 @@ def test_after_a_good_check_comes_the_run(command: Any, write_sheet: Any) -> Non
     assert words == ["run", str(sheet), "--out", "here", "--set", "project=789", "--generate-passwords"]
 
 
+def test_after_practice_a_check_says_to_go_on_in_the_sandbox(command: Any, write_sheet: Any) -> None:
+    """The journal knows where the mailboxes are, even if the sandbox's own file is gone; a first check names none."""
+    sheet = write_sheet([("ann", "101", "201", PASSWORD, "", "")])
+    assert "--sandbox" not in command("check", sheet).err
+    assert command("run", sheet, "--sandbox", "--rate", "100/s").code == 0
+    (sheet.parent / "acme-run" / "sandbox.sqlite3").unlink()
+    write_sheet([("ann", "101", "201", PASSWORD, "", ""), ("bob", "101", "201", PASSWORD, "", "")])
+    next_command = command("check", sheet).err.partition("Create them with:")[2]
+    assert "--sandbox" in next_command
+
+
 @pytest.mark.parametrize("words", [["run", "acme.csv", "--verify"], ["verify", "acme-run"]])
 def test_practice_has_nothing_to_log_in_to(command: Any, write_sheet: Any, words: list[str]) -> None:
     """It is said before anything is sent, not found out mailbox by mailbox."""

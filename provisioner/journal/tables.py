@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import contextmanager
-from dataclasses import astuple, fields
+from dataclasses import fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,9 @@ FIELDS = tuple(field.name for field in fields(JournalRow))
 COLUMNS = ", ".join(FIELDS)
 """Of the table of rows, in the order of JournalRow's fields."""
 
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
+_problem_values = attrgetter(*(field.name for field in fields(Problem)))
+
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "cells": json.loads,
     "status": Status,
@@ -87,9 +90,9 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "smtp": LoginState,
 }
 _WRITE: Mapping[str, Callable[[Any], Any]] = {
-    "cells": lambda cells: json.dumps(cells, ensure_ascii=False),
+    "cells": _encoded,
     "password": Secret.reveal,
-    "problems": lambda problems: json.dumps([astuple(problem) for problem in problems], ensure_ascii=False),
+    "problems": lambda problems: _encoded(list(map(_problem_values, problems))),
 }
 _values = attrgetter(*FIELDS)
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
@@ -52,7 +52,12 @@ class Fault:
 def _fault(sentence: str, text: str, found: object) -> Fault:
     groups = found.groupdict(default="") if isinstance(found, re.Match) else {}
     named = {name: shown(part) for name, part in {**groups, "value": text}.items()}
-    return Fault(sentence.format_map(named), sentence.format_map(_Anything()))
+    return Fault(sentence.format_map(named), _cause(sentence))
+
+
+@lru_cache
+def _cause(sentence: str) -> str:
+    return sentence.format_map(_Anything())
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from provisioner.sheets import FAILURES_COLUMNS, Sheet, column_letters, replacin
 from provisioner.sheets.failures_workbook import MAX_ROWS, write_failures_workbook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from provisioner.journal import Journal, JournalRow
@@ -33,7 +33,8 @@ def write_failures(journal: Journal, sheet: Sheet, folder: RunFolder, *, final: 
     if not final or not 0 < number < MAX_ROWS:
         folder.failures_workbook.unlink(missing_ok=True)
         return
-    marked = (((*_own_cells(sheet, row), *_added_cells(row)), _faulty(sheet, row)) for row in _rows(journal, sheet))
+    places = {column_letters(place): place for place in range(len(sheet.headers))}
+    marked = (((*_own_cells(sheet, row), *_added_cells(row)), _faulty(places, row)) for row in _rows(journal, sheet))
     _replace(journal, folder.failures_workbook, lambda path: write_failures_workbook(path, header, marked))
 
 
@@ -109,7 +110,7 @@ def _added_cells(row: JournalRow) -> tuple[str, ...]:
     return (place, row.status, *explained, row.task_id or "")
 
 
-def _faulty(sheet: Sheet, row: JournalRow) -> set[int]:
-    """The places of the row's cells that something is wrong with."""
+def _faulty(places: Mapping[str, int], row: JournalRow) -> set[int]:
+    """The places of the row's cells that something is wrong with. `places` is by the letters of a column."""
     letters = {match[1] for problem in row.problems if (match := _CELL.fullmatch(problem.cell or ""))}
-    return {place for place in range(len(sheet.headers)) if column_letters(place) in letters}
+    return {places[column] for column in letters if column in places}

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provisioner.journal import JournalRow, Moved, SheetChange, Written, address_key, password_check, sent_cells
 from provisioner.records import Entry, Job, OpenTask, Request, Status, Unconfirmed
@@ -207,12 +207,11 @@ class _Planner:
 
     def _refuse(self, row: JournalRow, entry: Entry) -> SheetChange:
         self.work.invalid += 1
-        refused = self._as_in_sheet(row, entry)
-        return Written(replace(refused, status=Status.INVALID, error=entry.error, problems=entry.problems))
+        return Written(self._as_in_sheet(row, entry, status=Status.INVALID, error=entry.error, problems=entry.problems))
 
     def _wait(self, row: JournalRow, entry: Entry) -> SheetChange:
         self.work.open += 1
-        return Written(replace(self._as_in_sheet(row, entry), address_key=entry.key))
+        return Written(self._as_in_sheet(row, entry, address_key=entry.key))
 
     def _keep(self, row: JournalRow, _: Entry) -> SheetChange:
         return Moved(row.id, row.sheet_row, row.file_row)
@@ -223,8 +222,9 @@ class _Planner:
         relay_server, project, reply_to = sent_cells(request)
         self.work.to_send.append(Job(row.id, request, row.maybe_sent, keeps_password=own is not None))
         return Written(
-            replace(
-                self._as_in_sheet(row, entry),
+            self._as_in_sheet(
+                row,
+                entry,
                 address_key=address_key(request.email, request.domain),
                 email=request.email,
                 domain=str(request.domain),
@@ -246,24 +246,24 @@ class _Planner:
             since = self._since(row.submitted_at)
             self.work.unconfirmed_rows.append(Unconfirmed(job, since, row.status, reason=row.reason))
 
-    def _as_in_sheet(self, row: JournalRow, entry: Entry) -> JournalRow:
-        """The row with the sheet's own cells, waiting for its turn."""
-        return replace(
-            row,
-            email=entry.email,
-            domain=entry.domain,
-            relay_server=entry.relay_server,
-            project=entry.project,
-            reply_to=entry.reply_to,
-            cells=entry.cells,
-            status=self._waiting,
-            error="",
-            problems=(),
-            task_id=None,
-            superseded_by=None,
-            deleted=False,
-            password_check=row.password_check if self._is_failures else password_check(entry.password, row.id),
-        )
+    def _as_in_sheet(self, row: JournalRow, entry: Entry, **other: Any) -> JournalRow:
+        """The row with the sheet's own cells, waiting for its turn, except for the fields of `other`."""
+        fields = {
+            "email": entry.email,
+            "domain": entry.domain,
+            "relay_server": entry.relay_server,
+            "project": entry.project,
+            "reply_to": entry.reply_to,
+            "cells": entry.cells,
+            "status": self._waiting,
+            "error": "",
+            "problems": (),
+            "task_id": None,
+            "superseded_by": None,
+            "deleted": False,
+            "password_check": row.password_check if self._is_failures else password_check(entry.password, row.id),
+        }
+        return replace(row, **fields | other)
 
     def _in_run(self, row: JournalRow) -> JournalRow:
         """A row that a check found valid waits for its turn as soon as a run begins."""

@@ -127,9 +127,9 @@ class _Rows:
 
 
 def _by_value(journal: Journal, column: str) -> dict[str, _Rows]:
-    """The rows of results.csv by their value under `column`; all under an empty text if that is empty."""
+    """The rows of results.csv by their value under `column`; if that is empty, the mailboxes under an empty text."""
     found: dict[str, _Rows] = defaultdict(_Rows)
-    for row in journal.record_rows():
+    for row in journal.record_rows() if column else journal.done():
         rows = found[row.cells.get(column, "").strip()]
         rows.statuses[row.status] += 1
         if row.status is Status.CREATED:

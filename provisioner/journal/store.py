@@ -29,7 +29,8 @@ SERVICE_FACT = "service"
 """Which service the mailboxes are at, as `belong_to` was told."""
 
 _IN_RESULTS = "superseded_by IS NULL AND NOT deleted"
-_NOT_CREATED = f"{_IN_RESULTS} AND status NOT IN ('{Status.CREATED}', '{Status.EXISTS}')"
+_MAILBOXES = f"('{Status.CREATED}', '{Status.EXISTS}')"
+_NOT_CREATED = f"{_IN_RESULTS} AND status NOT IN {_MAILBOXES}"
 _LEFT = f"{_NOT_CREATED} AND status <> '{Status.VALID}'"
 _IS_CORRECTION = "(corrected OR id IN (SELECT superseded_by FROM rows))"
 _SHEET_ORDER = "ORDER BY sheet_row IS NULL, sheet_row, id"
@@ -84,6 +85,10 @@ class Journal:
     def record_rows(self) -> Iterator[JournalRow]:
         """The rows of results.csv in its order: by sheet row, those that no sheet holds last."""
         return self._rows(f"{_IN_RESULTS} {_SHEET_ORDER}")
+
+    def done(self) -> Iterator[JournalRow]:
+        """The rows of results.csv whose mailboxes exist, in its order."""
+        return self._rows(f"{_IN_RESULTS} AND status IN {_MAILBOXES} {_SHEET_ORDER}")
 
     def left(self) -> Iterator[JournalRow]:
         """The rows of results.csv that are not done, in its order."""

@@ -57,5 +57,8 @@ def write_failures_workbook(
 
 def _shown(text: str) -> tuple[str, bool]:
     """A cell as our reader reads it back, and whether a program would run it if it were typed."""
-    plain, guarded = escape_controls(text), escape_formula(text)
-    return (guarded, False) if text.startswith("'") else (plain, plain != guarded)
+    guarded = escape_formula(text)
+    if guarded == text or text.startswith("'"):
+        return guarded, False
+    plain = escape_controls(text)
+    return plain, plain != guarded

@@ -94,7 +94,7 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
     with replacing(path) as part, part.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
         writer.writerow([escape_formula(cell) for cell in header])
-        writer.writerows([escape_formula(cell) for cell in row] for row in rows)
+        writer.writerows([cell and escape_formula(cell) for cell in row] for row in rows)
         file.flush()
         os.fsync(file.fileno())
 

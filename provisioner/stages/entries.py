@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioner.records import Entry, Problem, Row
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
 """The sheet's columns that results.csv repeats."""
+_SHOWN = len(SHOWN_COLUMNS)
 REQUIRED = ("email", "domain", "relay_server")
 
 
@@ -39,16 +39,15 @@ class RowBuilder:
         """Every row of the sheet in its order."""
         ready = self._checked.ready()
         upcoming = next(ready, None)
-        shown = len(SHOWN_COLUMNS)
         for row, cells in self._sheet.cells(*SHOWN_COLUMNS, "password", *self._columns):
-            password, *own = cells[shown:]
             is_ready = upcoming is not None and upcoming.file_row == row
-            entry = self._entry(row, cells[:shown], own, upcoming if is_ready else None)
-            yield replace(entry, password=Secret(password)) if password else entry
+            yield self._entry(row, cells, upcoming if is_ready else None)
             if is_ready:
                 upcoming = next(ready, None)
 
-    def _entry(self, row: int, cells: Sequence[str], own: Sequence[str], ready: Row | None) -> Entry:
+    def _entry(self, row: int, cells: Sequence[str], ready: Row | None) -> Entry:
+        """`cells`: those of SHOWN_COLUMNS, the password, and all that are not secret."""
+        cells, password, own = cells[:_SHOWN], cells[_SHOWN], cells[_SHOWN + 1 :]
         problems = self._problems(row, cells, ready=ready is not None)
         origin = self._sheet.origins.get(row)
         email, domain, relay_server, project, reply_to = self._shown(row, cells, problems, SHOWN_COLUMNS)
@@ -69,6 +68,7 @@ class RowBuilder:
             earlier_status=origin.status if origin else None,
             earlier_task=origin.task_id if origin else None,
             cells=dict(zip(self._columns, self._shown(row, own, problems, self._columns), strict=True)),
+            password=Secret(password) if password else None,
         )
 
     def _shown(

@@ -159,8 +159,9 @@ class _Planner:
         """What the sheet changes in the journal. Fills `work` on the way."""
         for each in entries:
             row, entry = self._matcher.match(each)
-            moved = row.moved or row.sheet_row not in (None, entry.sheet_row)
-            row = replace(row, sheet_row=entry.sheet_row, file_row=entry.file_row, moved=moved)
+            if (row.sheet_row, row.file_row) != (entry.sheet_row, entry.file_row):
+                moved = row.moved or row.sheet_row not in (None, entry.sheet_row)
+                row = replace(row, sheet_row=entry.sheet_row, file_row=entry.file_row, moved=moved)
             act = self._actions[action(row, entry, is_failures=self._is_failures, checking=self._checking)]
             yield act(row, entry)
         for row in self._matcher.unmatched():

@@ -17,7 +17,6 @@ from anyio.to_thread import run_sync
 from provisioner.concurrency import in_threads
 from provisioner.errors import FilesError, SettingsError, UnavailableError, WrongServiceError
 from provisioner.journal import Journal
-from provisioner.records import Status
 from provisioner.resources import Account, Listing
 from provisioner.service import ListingUnavailableError, Service
 from provisioner.service.rate_limiter import RateLimiter
@@ -196,7 +195,7 @@ def _no_table(reason: str) -> WrongServiceError:
 def _addresses(run: RunFolder) -> frozenset[str]:
     """The addresses that a run made or found, in lower case."""
     with closing(Journal(run.journal)) as journal:
-        there = [line for line in journal.record_rows() if line.status in (Status.CREATED, Status.EXISTS)]
+        there = list(journal.done())
     if any(not line.address for line in there):
         raise SettingsError(
             f"The run in {run.path} does not know the full address of every mailbox.",

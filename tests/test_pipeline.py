@@ -513,6 +513,47 @@ def test_what_a_comma_may_have_cut_off_a_password_is_not_looked_up(
     assert "Pass-77!" not in str(result)
 
 
+def test_in_a_workbook_everything_right_of_a_faulty_password_is_told_and_kept(
+    sandbox: Any, connection: Any, run: Any, tmp_path: Path, read_csv: Any
+) -> None:
+    """No delimiter can have cut a password there: the first run tells all faults, and every row keeps its client."""
+    service, sheet, folder = sandbox(**FAST), tmp_path / "v.xlsx", tmp_path / "v-run"
+    with xlsxwriter.Workbook(sheet) as book:
+        page = book.add_worksheet()
+        header = ("email", "domain", "relay_server", "password", "project", "reply_to", "Client")
+        page.write_row(0, 0, header)
+        page.write_row(1, 0, ("ann", 101, 201, "Sheet-Pass-77!", "", "", "Hartwell"))
+        page.write_row(2, 0, ("bob", 101, 201, "weak", "Nowhere", "n o", "Hartwell"))
+    run(sheet, connection(service))
+    bob = read_csv(folder / "results.csv")[1]
+    assert all(said in bob["error"] for said in ("D3: ", "has no project “Nowhere”", "“n o”"))
+    assert (bob["project"], bob["reply_to"], bob["Client"]) == ("Nowhere", "n o", "Hartwell")
+    failures = folder / "failures.csv"
+    fixed = failures.read_text("utf-8-sig").replace("weak", "Fixed-Pass-1!").replace("Nowhere", "").replace("n o", "")
+    failures.write_text(fixed.replace('"Hartwell"', '"Hartwell West"'), "utf-8")
+    assert run(failures, connection(service)).statuses == {Status.CREATED: 2}
+    assert run(sheet, connection(service)).statuses == {Status.CREATED: 2}
+    assert [line["Client"] for line in read_csv(folder / "results.csv")] == ["Hartwell", "Hartwell West"]
+
+
+def test_a_corrected_row_keeps_its_cells_when_its_text_file_is_run_again(
+    sandbox: Any, connection: Any, run: Any, tmp_path: Path, read_csv: Any
+) -> None:
+    """Neither a faulty password nor a cut row takes the client from a mailbox that exists."""
+    service, sheet, folder = sandbox(**FAST), tmp_path / "v.csv", tmp_path / "v-run"
+    sheet.write_text(
+        "email,domain,relay_server,password,Client\nann,101,201,weak,Moss\nbob,101,201,a,b,Moss\n", "utf-8"
+    )
+    run(sheet, connection(service))
+    assert [line["Client"] for line in read_csv(folder / "results.csv")] == ["", ""]
+    failures = folder / "failures.csv"
+    fixed = failures.read_text("utf-8-sig").replace('"weak"', '"Fixed-Pass-1!"')
+    failures.write_text(fixed.replace('"a","b[unclear]Moss"', '"Fixed-Pass-2!","Moss"'), "utf-8")
+    assert run(failures, connection(service)).statuses == {Status.CREATED: 2}
+    assert run(sheet, connection(service)).statuses == {Status.CREATED: 2}
+    assert [line["Client"] for line in read_csv(folder / "results.csv")] == ["Moss", "Moss"]
+
+
 def test_a_mended_row_that_failed_is_not_undone_by_running_the_sheet(
     sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
 ) -> None:

@@ -112,6 +112,11 @@ class Sheet:
         return bisect_left(self.rows, row)
 
     @property
+    def is_workbook(self) -> bool:
+        """Whether its cells were told apart by the program that saved them, so that no delimiter can cut one."""
+        return bool(self.tab)
+
+    @property
     def named(self) -> list[tuple[str, str]]:
         """The header and the key of each column that has a header."""
         return [(header, key) for header, key in zip(self.headers, self.keys, strict=True) if header.strip(BLANKS)]

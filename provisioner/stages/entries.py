@@ -30,7 +30,8 @@ class RowBuilder:
         self._checked = checked
         self._resolver = resolver
         keys = list(sheet.keys)
-        self._after_password = set(keys[keys.index("password") :]) if "password" in keys else set[str]()
+        can_be_cut = "password" in keys and not sheet.is_workbook
+        self._after_password = set(keys[keys.index("password") :]) if can_be_cut else set[str]()
         # Rows that write one mailbox alike were found when they were validated.
         alike = all(written_plainly(*cells) for _, cells in sheet.cells("email", "domain"))
         self._duplicates = {} if alike else duplicates(sheet.cells("email", "domain"), resolver)
@@ -81,7 +82,7 @@ class RowBuilder:
         return ["" if name in cut else cell for name, cell in zip(columns, cells, strict=True)]
 
     def _is_cut(self, row: int, problems: Sequence[Problem]) -> bool:
-        """Whether something is wrong with the row's password, so that a piece of it may stand to its right."""
+        """Whether something is wrong with the row's password, so that in a text file a piece may stand right of it."""
         if not problems or not self._after_password:
             return False
         password = self._sheet.cell_name(row, "password")

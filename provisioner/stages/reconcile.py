@@ -27,7 +27,7 @@ from provisioner.stages.corrections import FailuresMatcher
 from provisioner.stages.matching import KnownRows, Matcher, SheetMatcher, keys_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from provisioner.journal import Journal
     from provisioner.secret import Secret
@@ -176,7 +176,7 @@ class _Planner:
     def _leave(self, row: JournalRow, entry: Entry) -> SheetChange:
         self.work.done += 1
         self._note_changes(row, entry)
-        left = replace(row, address=row.address or entry.address, cells=entry.cells)
+        left = replace(row, address=row.address or entry.address, cells=_cells_of_sent(row, entry))
         if not self._is_failures and row.password is not None and row.password == entry.password:
             left = replace(left, password=None, corrected=False)
         return Written(left)
@@ -184,7 +184,7 @@ class _Planner:
     def _poll(self, row: JournalRow, entry: Entry) -> SheetChange:
         self._follow(row, entry.request or request_of(row))
         self._note_changes(row, entry)
-        return Written(replace(row, address=row.address or entry.address, cells=entry.cells))
+        return Written(replace(row, address=row.address or entry.address, cells=_cells_of_sent(row, entry)))
 
     def _look_up(self, row: JournalRow, entry: Entry) -> SheetChange:
         if entry.request is None:
@@ -304,6 +304,14 @@ def request_of(row: JournalRow) -> Request:
         project=None,
         reply_to=None,
     )
+
+
+def _cells_of_sent(row: JournalRow, entry: Entry) -> Mapping[str, str]:
+    """The cells of a row that was sent: the sheet's own, but those that were sent if the sheet's row is invalid now.
+
+    Such a row is one that a failures file corrected, or its cells may not be shown.
+    """
+    return row.cells if entry.error and row.cells else entry.cells
 
 
 def _differs(row: JournalRow, entry: Entry) -> bool:

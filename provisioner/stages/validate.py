@@ -64,10 +64,10 @@ class Checked:
         cut = False
         for column in self._columns:
             faults = list(self._faults(column, position))
-            # To the right of a secret cell that is wrong may stand what a delimiter cut off it: it is not named.
+            # In a text file, what a delimiter cut off a wrong secret cell may stand to its right: it is not named.
             shown = [Fault(fault.cause, fault.cause) if cut else fault for fault in faults]
             found += [self._problem(row, column, fault) for fault in shown]
-            cut |= column.secret and bool(faults)
+            cut |= column.secret and bool(faults) and not self._sheet.is_workbook
         return tuple(found)
 
     def ready(self) -> Iterator[Row]:

@@ -214,6 +214,26 @@ def test_a_refused_key_sends_nothing(sandbox: Any, connection: Any, run: Any, wr
     assert len(read_csv(sheet.parent / "acme-run" / "failures.csv")) == 5
 
 
+def test_what_the_account_lacks_is_still_known_when_the_key_is_refused(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """Only the rows that are still as they were: the account may have what a changed one names."""
+    service, cells = sandbox(**FAST), ("Sheet-Pass-77!", "", "")
+    rows = [("ann", "101", "Mailgn", *cells), ("bob", "101", "999", *cells), ("eve", "101", "Mailgn", *cells)]
+    sheet = write_sheet(rows)
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    assert run(sheet, connection(service)).statuses == {Status.INVALID: 3}
+    known = read_csv(failures)
+    write_sheet([*rows[:2], ("eve", "101", "Mailgun", *cells)])
+    result = run(sheet, connection(service, api_key=Secret("wrong-key")))
+    assert isinstance(result.stopped, KeyRefusedError)
+    now = read_csv(failures)
+    assert now[:2] == known[:2]
+    assert [line["status"] for line in now] == ["invalid", "invalid", "unsent"]
+    write_sheet(rows[:2])
+    assert isinstance(run(sheet, connection(service, api_key=Secret("wrong-key"))).stopped, KeyRefusedError)
+
+
 def test_a_port_that_nothing_answers_on_is_told_at_once(connection: Any, run: Any, write_sheet: Any) -> None:
     """A wrong address is not waited for."""
     result = run(write_sheet(3), connection("http://127.0.0.1:9"))

@@ -113,6 +113,7 @@ class PreparedSheet:
             new_password=self._new_password(),
             since=since,
             checking=checking,
+            unreachable=resources is None and not checking,
             is_workbook=self.sheet.path.suffix.lower() != ".csv",
             latest_file=self.sheet.path.resolve() in map(Path.resolve, self.folder.failures_files),
             cell_name=lambda entry, column: self.sheet.cell_name(entry.file_row, column),

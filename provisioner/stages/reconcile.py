@@ -22,7 +22,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from provisioner.journal import JournalRow, Moved, SheetChange, Written, address_key, password_check, sent_cells
-from provisioner.records import Entry, Job, OpenTask, Request, Status, Unconfirmed
+from provisioner.records import Entry, Job, OpenTask, Problem, Request, Status, Unconfirmed
 from provisioner.stages.corrections import FailuresMatcher
 from provisioner.stages.matching import KnownRows, Matcher, SheetMatcher, keys_of
 
@@ -101,6 +101,7 @@ def reconcile(
     new_password: Callable[[], Secret] | None,
     since: Callable[[float | None], float],
     checking: bool = False,
+    unreachable: bool = False,
     latest_file: bool = False,
     is_workbook: bool = False,
     cell_name: Callable[[Entry, str], str] = lambda _, column: column,
@@ -111,8 +112,9 @@ def reconcile(
     `latest_file`: the one that the latest run wrote; `is_workbook`: its cells are of the kind that they were typed as.
     `new_password` generates a password for a row without one; None
     leaves it out of the request. `since` turns the journal's time of a create, None if that is not known, into one on
-    the event loop's clock. `checking`: nothing will be sent, so rows that could be are `valid`. `cell_name` names the
-    cell of an entry in a column. Raises JournalError.
+    the event loop's clock. `checking`: nothing will be sent, so rows that could be are `valid`. `unreachable`: the
+    service could not be asked, so what an earlier run found the account to lack is still so. `cell_name` names the cell
+    of an entry in a column. Raises JournalError.
     """
     known = KnownRows(journal.rows(), latest_file=latest_file)
     if known.corrections:
@@ -121,7 +123,7 @@ def reconcile(
         known.in_sheet = {key for entry in entries for key in keys_of(entry)}
     matcher = FailuresMatcher(known, cell_name, is_workbook=is_workbook) if is_failures else SheetMatcher(known)
     planner = _Planner(matcher, new_password, since, checking=checking)
-    journal.apply_sheet(planner.changes(entries))
+    journal.apply_sheet(planner.changes(entries, cell_name if unreachable else None))
     return planner.work
 
 
@@ -155,10 +157,19 @@ class _Planner:
             Action.SEND: self._send,
         }
 
-    def changes(self, entries: Iterable[Entry]) -> Iterator[SheetChange]:
-        """What the sheet changes in the journal. Fills `work` on the way."""
+    def changes(
+        self, entries: Iterable[Entry], cell_name: Callable[[Entry, str], str] | None = None
+    ) -> Iterator[SheetChange]:
+        """What the sheet changes in the journal. Fills `work` on the way.
+
+        `cell_name` names the cells in which an earlier run found what the account lacks; None if that was looked up
+        again.
+        """
         for each in entries:
             row, entry = self._matcher.match(each)
+            if cell_name and (lacking := _known_lacking(row, entry, cell_name)):
+                self.work.open += 1
+                entry = replace(entry, request=None, error="; ".join(map(str, lacking)), problems=lacking)
             if (row.sheet_row, row.file_row) != (entry.sheet_row, entry.file_row):
                 moved = row.moved or row.sheet_row not in (None, entry.sheet_row)
                 row = replace(row, sheet_row=entry.sheet_row, file_row=entry.file_row, moved=moved)
@@ -304,6 +315,20 @@ def request_of(row: JournalRow) -> Request:
         project=None,
         reply_to=None,
     )
+
+
+def _known_lacking(row: JournalRow, entry: Entry, cell_name: Callable[[Entry, str], str]) -> tuple[Problem, ...]:
+    """What an earlier run found the account to lack for a row whose cells are still the same."""
+    same = (row.email, row.domain, row.relay_server, row.project) == (
+        entry.email,
+        entry.domain,
+        entry.relay_server,
+        entry.project,
+    )
+    if row.status is not Status.INVALID or entry.error or not same:
+        return ()
+    cells = {cell_name(entry, column) for column in ("domain", "relay_server", "project") if entry.cells.get(column)}
+    return tuple(problem for problem in row.problems if problem.cell in cells)
 
 
 def _cells_of_sent(row: JournalRow, entry: Entry) -> Mapping[str, str]:

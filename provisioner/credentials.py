@@ -15,11 +15,12 @@ from anyio.to_thread import run_sync
 from provisioner import run_folder
 from provisioner.concurrency import in_threads
 from provisioner.errors import FilesError, SettingsError
-from provisioner.journal import Journal
+from provisioner.journal import SERVICE_FACT, Journal
 from provisioner.records import Status
 from provisioner.resources import LoginState
 from provisioner.service import Service
 from provisioner.service.rate_limiter import RateLimiter
+from provisioner.settings import PRACTICE
 from provisioner.sheets import escape_controls, escape_formula, replace_file, write_table
 from provisioner.sheets.text_workbook import text_workbook
 from provisioner.stages.by_column import find_column, value_of
@@ -114,6 +115,8 @@ class WrittenCredentials:
     """How many rows of the run have no mailbox, and are in no file."""
     missing_servers: Sequence[str]
     """Which of SMTP and IMAP the service names no server for."""
+    practice: bool
+    """Whether the mailboxes are at a stand-in, and of no use to a client."""
 
 
 async def write_credentials(
@@ -200,6 +203,7 @@ def _write(
         uncertain=[mailbox.name for mailbox in found if mailbox.uncertain],
         not_created=without,
         missing_servers=[name for name, server in (("SMTP", servers.smtp), ("IMAP", servers.imap)) if server is None],
+        practice=journal.fact(SERVICE_FACT) == PRACTICE,
     )
 
 

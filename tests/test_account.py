@@ -113,6 +113,14 @@ def test_a_refused_key_is_told(call: Any, sandbox: Any) -> None:
         said = CliRunner().invoke(main, words, env=environment)
         assert said.exit_code == 3
         assert "rejected the API key" in said.stderr
+        assert "Continue with" not in said.stderr
+
+
+def test_what_can_be_listed_is_told() -> None:
+    """In words, to a reader who did not say it."""
+    said = CliRunner().invoke(main, ["list"])
+    assert said.exit_code == 2
+    assert "Say what to list: mailboxes, domains, relay-servers or projects." in said.stderr
 
 
 def test_a_list_that_repeats_the_key_does_not_show_it(call: Any) -> None:
@@ -137,7 +145,9 @@ def test_an_export_goes_to_stdout_or_a_file(call: Any, sandbox: Any, tmp_path: P
     assert "2 mailboxes" in said.stderr
     assert "sales@acme-mail.example" in said.stdout
     target = tmp_path / "out.csv"
-    assert call("export", service, "-o", target, service=running).exit_code == 0
+    written = call("export", service, "-o", target, service=running)
+    assert written.exit_code == 0
+    assert f"2 mailboxes for {service}: {target}" in written.stderr
     assert target.read_bytes() == said.stdout_bytes
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     target.write_text("mine")

@@ -294,7 +294,7 @@ async def test_practice_is_what_the_connection_says(
     assert isinstance(result.stopped, p.DeclinedError)
     assert [(preview.practice, preview.to_send, preview.service) for preview in told] == [(practice, 2, service.url)]
     assert made(service) == 0
-    with pytest.raises(p.RunFolderError, match="another service"):
+    with pytest.raises(p.RunFolderError, match="needs another folder"):
         await p.run_async(sheet, connection(service, practice=not practice))
 
 

@@ -330,7 +330,7 @@ def test_practice_is_never_taken_for_the_real_thing(sandbox: Any, connection: An
     """A folder of a practice run is refused for a run against the service: what is done there is not done here."""
     sheet = write_sheet(1)
     run(sheet, connection(sandbox(**FAST)))
-    with pytest.raises(RunFolderError, match="another service"):
+    with pytest.raises(RunFolderError, match="needs another folder"):
         run(sheet, connection("https://api.example.org"))
 
 

@@ -124,13 +124,14 @@ def find_login(options: dict[str, Any]) -> Login:
     return kept
 
 
-def read_verify_options(options: dict[str, Any]) -> VerifyOptions:
+def read_verify_options(options: dict[str, Any], *, instead: str) -> VerifyOptions:
+    """How to log in. Raises SettingsError in the sandbox, with what to do `instead`."""
     from provisioner.settings import VerifyOptions
 
     if options["sandbox"] and not (options["imap_host"] and options["smtp_host"]):
         raise SettingsError(
-            "The sandbox has no mail servers to log in to.",
-            remedy="Leave out --verify, or give servers of your own with --imap-host and --smtp-host.",
+            "Practice mailboxes cannot be logged in to: the sandbox has no mail servers.",
+            remedy=f"{instead}, or give servers of your own with --imap-host and --smtp-host.",
         )
     names = ("imap_host", "imap_port", "smtp_host", "smtp_port")
     return VerifyOptions(patience=options["verify_timeout"], **{name: options[name] for name in names})

@@ -41,12 +41,15 @@ def in_plain_words() -> Iterator[None]:
         said = error.format_message()
         if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option) and error.message:
             said = f"{max(error.param.opts, key=len)}: {error.message}"
+        if isinstance(error, click.MissingParameter) and error.param and isinstance(error.param.type, click.Choice):
+            *others, last = map(str, error.param.type.choices)
+            said = f"Say what to {error.ctx.info_name if error.ctx else 'do'}: {', '.join(others)} or {last}."
         raise UnusableCall(said, error.ctx) from None
 
 
 @contextmanager
-def explained(*, verbose: bool = False) -> Iterator[None]:
-    """Turn errors into sentences and exit codes, never tracebacks."""
+def explained(*, verbose: bool = False, only_asks: bool = False) -> Iterator[None]:
+    """Turn errors into sentences and exit codes, never tracebacks. `only_asks`: the command has nothing to continue."""
     from provisioner import console
 
     try:
@@ -67,7 +70,7 @@ def explained(*, verbose: bool = False) -> Iterator[None]:
             raise SystemExit(STOPPED) from None
         _settle_stdout()
         console.show_error(known, verbose=verbose)
-        if isinstance(known, StoppedError):
+        if isinstance(known, StoppedError) and not only_asks:
             console.show_again(same_command())
         raise SystemExit(UNUSABLE if isinstance(known, UnusableError) else stop_code_of(known)) from None
 

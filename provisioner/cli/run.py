@@ -111,7 +111,7 @@ def run(
             workers=workers,
             task_timeout=task_timeout,
             stop_after=stop_after,
-            verify=read_verify_options(options) if verify else None,
+            verify=read_verify_options(options, instead="Leave out --verify") if verify else None,
         )
         connect = connector(options, rate)
         limiter = RateLimiter(rate)

@@ -41,7 +41,7 @@ def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **option
 
         from provisioner import console, run_folder, verification
 
-        how = read_verify_options(options)
+        how = read_verify_options(options, instead="Verify a run that was not for practice")
         run_folder.existing(run)
         connect = None if how.imap_host and how.smtp_host else connector(options)
         work = partial(verification.verify_run, run, sheets, how, connect, listener, schema_file=schema)

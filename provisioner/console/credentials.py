@@ -20,6 +20,8 @@ def show_credentials(written: WrittenCredentials) -> None:
     """Say on stderr what was written."""
     for path, mailboxes in written.files.items():
         say(f"{count(mailboxes, 'mailbox', 'mailboxes')}: {visible(str(path))}")
+    if written.practice:
+        say_wrapped("These are practice mailboxes; do not give them to a client.")
     if written.without_password:
         say_wrapped(
             f"The password of {_named(written.without_password)} is not known: it is neither in the sheet nor "
@@ -27,8 +29,8 @@ def show_credentials(written: WrittenCredentials) -> None:
         )
     if written.uncertain:
         say_wrapped(
-            f"{_named(written.uncertain)} existed before this run, so the password may be another than the sheet's. "
-            "Log in to find out: provisioner verify."
+            f"{_named(written.uncertain)} existed before this run, so the password may be another than the sheet's."
+            + ("" if written.practice else " Log in to find out: provisioner verify.")
         )
     for name in written.missing_servers:
         say_wrapped(f"The service does not name the account's {name} server, so those cells are blank.")

@@ -30,7 +30,9 @@ def _lines(preview: RunPreview) -> Iterator[str]:
     else:
         yield "No new mailboxes to create."
     if preview.beyond_limit:
-        yield f"{count(preview.beyond_limit, 'more row is', 'more rows are')} ready, but left for later by --limit."
+        them = "it" if preview.beyond_limit == 1 else "them"
+        rows = count(preview.beyond_limit, "more row is", "more rows are")
+        yield f"{rows} ready; --limit leaves {them} for a later run."
     if preview.to_look_up:
         rows = count(preview.to_look_up, "row was", "rows were")
         yield f"{rows} sent earlier and got no clear answer: looked up first, and sent again only if not there."

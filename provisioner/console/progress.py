@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm import tqdm
 
-from provisioner.console.terminal import is_terminal, size, write
+from provisioner.console.terminal import is_terminal, size, wrap, write
 from provisioner.events import NullListener
 from provisioner.messages import MINUTE, visible
 from provisioner.records import Status
@@ -116,9 +116,8 @@ class PlainProgress:
         self._next = now + max(PLAIN_INTERVAL, (now - self._began) / PLAIN_SHARE)
         tally = self._tally
         sent = f"{tally.sent_rows:,} of {tally.to_send:,} sent; " if tally.to_send else ""
-        self.note(
-            f"{time.strftime('%H:%M:%S')} {sent}{tally.ended_rows:,} of {tally.to_end:,} finished: {tally.counts()}."
-        )
+        line = f"{time.strftime('%H:%M:%S')} {sent}{tally.ended_rows:,} of {tally.to_end:,} finished: {tally.counts()}."
+        write(self._stream, [line])  # one line, however long, to be found in a log
 
     def paused(self, seconds: float, reason: str) -> None:
         """Printed once for a pause, not again for each request that is refused during it."""
@@ -128,7 +127,7 @@ class PlainProgress:
         self._paused_until = max(self._paused_until, now + seconds + PLAIN_INTERVAL)
 
     def note(self, sentence: str) -> None:
-        write(self._stream, [sentence])
+        write(self._stream, wrap(sentence, size(self._stream)[0]))
 
     def close(self) -> None:
         """There is nothing to remove from the screen."""

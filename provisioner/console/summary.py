@@ -103,7 +103,9 @@ def _existing(summaries: Sequence[Summary], width: int) -> list[Line]:
         return []
     more = number - SHOWN_EXISTING
     named = ", ".join(addresses[:SHOWN_EXISTING]) + (f" and {more:,} more" if more > 0 else "")
-    return ["", *wrap(f"Already existed: {named} (provisioner verify tries the passwords)", width)]
+    practice = all(summary.practice for summary in summaries)
+    hint = "" if practice else " (provisioner verify tries the passwords)"
+    return ["", *wrap(f"Already existed: {named}{hint}", width)]
 
 
 def _counts_by(summary: Summary, width: int) -> list[Line]:

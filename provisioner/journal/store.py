@@ -15,6 +15,7 @@ from provisioner.journal.changes import Change, Event, SheetChange
 from provisioner.journal.tables import COLUMNS, is_locked, locked, open_database, row_from
 from provisioner.journal.writing import write_change, write_sheet_change
 from provisioner.records import RowId, Status
+from provisioner.settings import PRACTICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,9 +65,16 @@ class Journal:
         if known is None:
             self.set_fact(SERVICE_FACT, service)
         elif known != service:
+            folder = self._path.parent
+            if known == PRACTICE:
+                raise RunFolderError(
+                    f"The run folder {folder} was used for practice; a real run needs another folder.",
+                    remedy="Name another folder with --out, or delete this one.",
+                )
+            wanted = "practice" if service == PRACTICE else f"a run at {service}"
             raise RunFolderError(
-                f"The run folder {self._path.parent} holds a run against another service ({known}), not {service}.",
-                remedy="Name another folder with --out; or, if that was only for practice, delete the folder.",
+                f"The run folder {folder} holds a run at {known}; {wanted} needs another folder.",
+                remedy="Name another folder with --out.",
             )
 
     def fact(self, name: str) -> str | None:

@@ -142,7 +142,7 @@ class Column:
     """The sentence where a cell is blank and must not be."""
     together: str = ""
     """The sentence that begins the one fault of a cell that lacks several things; empty if each is a fault of its
-    own."""
+    own. What stands before its colon is the cause that all such cells share."""
     secret: bool = False
     """Whether its cells are never shown, and are sent exactly as they stand."""
     whole_number: bool = False
@@ -165,8 +165,9 @@ class Column:
     def _faults(self, text: str, broken: Sequence[Rule]) -> Iterator[Fault]:
         lacking = [rule for rule in broken if self.together and rule.kind in ("has", "length")]
         if lacking:
-            parts = ", ".join(rule.fault(text).sentence for rule in lacking)
-            yield Fault(f"{self.together} {parts}", self.together)
+            *parts, last = (rule.fault(text).sentence for rule in lacking)
+            needed = f"{', '.join(parts)} and {last}" if parts else last
+            yield Fault(f"{self.together} {needed}", self.together.partition(":")[0])
         for rule in broken:
             if rule not in lacking:
                 parts_of_it = self._parts(text) if rule.kind == "fits" else []

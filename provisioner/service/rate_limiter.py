@@ -75,6 +75,10 @@ class _Window:
             self.permits.remove(permit)
         return counted
 
+    def least(self, requests: int) -> float:
+        """Seconds from an empty window until it has had room for this many requests, at least."""
+        return max(requests - 1, 0) // (self.permits.maxlen or 1) * self._length
+
     def free_at(self) -> float:
         """When the window next has room."""
         full = len(self.permits) == self.permits.maxlen
@@ -121,8 +125,8 @@ class RateLimiter:
         return self._learned.to_remember
 
     def duration(self, requests: int) -> float:
-        """Seconds that this many requests take at the present pace."""
-        return requests * max(self.spacing, *(window.spacing for window in self._windows))
+        """Seconds that this many requests take at least: at the fastest rate, if the service allows it."""
+        return max(requests * self.shortest_spacing, *(window.least(requests) for window in self._windows))
 
     async def acquire(self, priority: Priority) -> Permit:
         """Wait until one request may be sent, and send it then.

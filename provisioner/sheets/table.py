@@ -166,10 +166,11 @@ class Table:
         """Raise SheetError if the sheet has no rows, or is a failures file that was saved in one column."""
         # A failures file without rows is one in which nothing is left.
         if not self._rows and not self._layout.added:
-            only = ", but for the template's example" if self._no_rows.met_example else ""
             raise SheetError(
-                f"There is no row below the header (row {self._layout.header.number}){only}.",
-                remedy="Write a row for each mailbox, and save the sheet.",
+                "The sheet has only the template's example row."
+                if self._no_rows.met_example
+                else f"There is no row below the header (row {self._layout.header.number}).",
+                remedy="Add a row for each mailbox, and save the sheet.",
             )
         if self._layout.added and self._rows and self._misfits == len(self._rows):
             # A program that opened the file in one column and saved it leaves no row that fits.

@@ -25,6 +25,8 @@ ID = re.compile(r"[1-9][0-9]{0,17}")
 ADDRESS = re.compile(r"([^@\s<>]+)@([^@\s<>]+)")
 NAMED = 3
 """This many of the account's own are named beside one that it lacks."""
+SIMILAR = 0.8
+"""How alike two names are, of 1, if one can be a slip for the other; two domains may share but their ending."""
 
 
 class Fault(NamedTuple):
@@ -204,14 +206,17 @@ class _Kind:
 
     def _lacking(self, text: str) -> str:
         said = f"the account has no {self._noun} {text if ID.fullmatch(text) else f'“{text}”'}"
-        by_text = {str(resource.id): resource for resource in self._holdings or ()}
-        by_text |= {self._plain(resource.name): resource for resource in self._holdings or () if resource.name}
-        close = get_close_matches(self._plain(text), by_text, n=NAMED)
-        nearest = list(dict.fromkeys(_shown(by_text[match]) for match in close))
+        by_text = defaultdict[str, list[Resource]](list)
+        for resource in self._holdings or ():
+            for known in filter(None, (str(resource.id), self._plain(resource.name) if resource.name else "")):
+                by_text[known].append(resource)
+        close = get_close_matches(self._plain(text), by_text, n=NAMED, cutoff=SIMILAR)
+        nearest = list(dict.fromkeys(_shown(resource) for match in close for resource in by_text[match]))[:NAMED]
         if nearest:
-            return f"{said}; write the nearest that it has: {', '.join(nearest)}"
+            return f"{said}; the closest {'is' if len(nearest) == 1 else 'are'} {', '.join(nearest)}"
         some = [_shown(resource) for resource in (self._holdings or ())[:NAMED]]
-        more = ", …" if len(self._by_id) > NAMED else ""
+        listing = f"provisioner list {self._plural.replace(' ', '-')}"
+        more = f", … ({listing} shows all)" if len(self._by_id) > NAMED else ""
         if some:
             return f"{said}; write one that it has: {', '.join(some)}{more}"
         return f"{said}, nor any other; add one at Mission Inbox, then run again"

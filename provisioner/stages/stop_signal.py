@@ -49,7 +49,7 @@ class StopSignal:
         if self.interrupted.is_set():
             self.interrupted_again.set()
         self.interrupted.set()
-        self.set(InterruptedRunError("The run was interrupted.", remedy="Run again to go on."))
+        self.set(InterruptedRunError("The run was interrupted.", remedy="Run again to continue."))
         for scope in self._scopes:
             scope.cancel()
 

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from provisioner.schema import Column, MailboxSchema
     from provisioner.sheets import Sheet
 
+
 DELETABLE: Final = "delete the row"
 """What a sentence says if deleting the row is a way to settle it."""
-_DUPLICATE: Final = (
-    "the same username stands with the same domain in another row too; keep one of them and delete the rest"
-)
+_DUPLICATE: Final = "another row has the same username and domain; keep one and delete the rest"
 
 
 class Checked:
@@ -111,9 +110,8 @@ class Checked:
     def _duplicate(self, row: int, same: Sequence[int]) -> Fault:
         """What to say about a row whose mailbox stands in all the rows of `same`."""
         rows = self._sheet.other_rows(row, same)
-        return Fault(
-            f"this username stands with the same domain in {rows} too; keep one of them and delete the rest", _DUPLICATE
-        )
+        have, others = ("has", "other") if rows.startswith("row ") else ("have", "others")
+        return Fault(f"{rows} {have} the same username and domain; keep one and delete the {others}", _DUPLICATE)
 
     def _problem(self, row: int, column: Column, fault: Fault) -> Problem:
         cell = self._sheet.cell_name(row, column.name) if column.name in self._sheet.columns else None

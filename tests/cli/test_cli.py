@@ -439,6 +439,18 @@ def test_practice_has_nothing_to_log_in_to(command: Any, write_sheet: Any, words
     write_sheet(1)
     said = command(*words, "--sandbox")
     assert (said.code, "no mail servers" in said.err) == (2, True)
+    assert ("Leave out --verify" in said.err) == ("--verify" in words)
+
+
+def test_practice_mailboxes_are_not_for_a_client(command: Any, write_sheet: Any) -> None:
+    """Neither the summary nor what is said of their credentials sounds as if they were real."""
+    sheet = write_sheet([("info", "101", "201", PASSWORD, "", "")])
+    said = command("run", sheet, "--sandbox", "--rate", "100/s")
+    assert "Already existed: info@acme-mail.example\n" in said.err
+    assert "provisioner verify" not in (sheet.parent / "acme-run" / "report.html").read_text("utf-8")
+    told = command("credentials", sheet, "--sandbox").err
+    assert "These are practice mailboxes; do not give them to a client." in told
+    assert "provisioner verify" not in told
 
 
 def test_after_practice_a_check_goes_on_in_practice(command: Any, write_sheet: Any, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from provisioner import console
 from provisioner.console import progress
 from provisioner.console import terminal as terminals
+from provisioner.console.terminal import WIDEST
 from provisioner.errors import JournalError, SettingsError, SheetError
 from provisioner.messages import UNTRUSTED
 from provisioner.records import Actor, Exchange, Rate, RequestCounts, Status
@@ -235,6 +236,15 @@ def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[-1] == "x\\u001b[31my"
     assert re.fullmatch(r"\d\d:\d\d:\d\d [\d,]+ of 10,000 sent; [\d,]+ of 10,000 finished: .* left\.", lines[-2])
     assert "".join(lines).isprintable()
+
+
+def test_a_long_note_in_a_pipe_is_broken_between_words() -> None:
+    """As everything else that is said in sentences."""
+    stream = StringIO()
+    console.make_progress(stream=stream).note("Stopping: nothing more is sent. " * 8)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) > 1
+    assert all(len(line) <= WIDEST for line in lines)
 
 
 def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:

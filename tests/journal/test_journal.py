@@ -210,8 +210,17 @@ def test_a_journal_belongs_to_one_service(journal: Journal) -> None:
     """What is done at one service is not done at another, so a run against another is refused."""
     journal.belong_to("practice")
     journal.belong_to("practice")
-    with pytest.raises(RunFolderError, match="another service"):
+    with pytest.raises(RunFolderError, match=r"was used for practice; a real run needs another folder\.$"):
         journal.belong_to("https://api-v2.missioninbox.com")
+
+
+def test_the_folder_of_a_real_run_is_not_for_practice(journal: Journal) -> None:
+    """Nor for another service; that it could be deleted is not said of it."""
+    journal.belong_to("https://one.example")
+    for other, wanted in (("practice", "practice"), ("https://two.example", "a run at https://two.example")):
+        with pytest.raises(RunFolderError, match=f"at https://one.example; {wanted} needs another") as refused:
+            journal.belong_to(other)
+        assert "delete" not in refused.value.remedy
 
 
 @pytest.mark.anyio

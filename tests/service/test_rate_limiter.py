@@ -465,3 +465,12 @@ def test_a_computer_that_slept_does_not_rush(in_virtual_time: Run) -> None:
     times = in_virtual_time(sleep_long)
     assert sum(time - times[0] < 0.001 for time in times) <= 6
     assert busiest(times, 1.0) <= 50
+
+
+def test_an_estimate_is_what_it_takes_at_least() -> None:
+    """A quota that the requests fit into does not slow them down; a service whose limit is not known is taken to allow most."""
+    fast, hourly = Rate(5, 1.0), Rate(1000, 3600.0)
+    assert RateLimiter([fast], clock=lambda: 0.0).duration(100) == pytest.approx(20, rel=0.1)
+    assert RateLimiter([fast, hourly], clock=lambda: 0.0).duration(100) == pytest.approx(20, rel=0.1)
+    assert RateLimiter([fast, hourly], clock=lambda: 0.0).duration(1001) >= 3600
+    assert RateLimiter(AutoRate(), clock=lambda: 0.0).duration(200) == pytest.approx(10, rel=0.1)

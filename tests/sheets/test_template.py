@@ -50,7 +50,7 @@ def test_a_template_passes_validation_once_it_is_filled_in(tmp_path: Path, name:
     path = tmp_path / name
     template(path, MAILBOX)
     path = path.rename(path.with_suffix(path.suffix.lower()))
-    with pytest.raises(SheetError, match="no row below the header"):
+    with pytest.raises(SheetError, match="only the template's example row"):
         read(path, MAILBOX)
     add_row(path)
     checked = validate(read(path, MAILBOX), MAILBOX)

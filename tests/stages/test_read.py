@@ -411,7 +411,7 @@ def test_a_failures_file_without_rows_is_one_of_which_nothing_is_left(sheet: She
 def test_an_untouched_template_is_told_from_a_sheet_without_rows(sheet: Sheets) -> None:
     """There is a row in it, which its user sees: it is said that it is but the example."""
     example = "example.username,101,201,Example-Passw0rd!,789"
-    with pytest.raises(SheetError, match="but for the template's example"):
+    with pytest.raises(SheetError, match="only the template's example row"):
         sheet(f"{HEADER}\n{example}")
     with pytest.raises(SheetError, match=r"no row below the header \(row 1\)\.$"):
         sheet(f"{HEADER}\n")

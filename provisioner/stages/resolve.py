@@ -206,7 +206,7 @@ class _Kind:
 
     def _lacking(self, text: str) -> str:
         said = f"the account has no {self._noun} {text if ID.fullmatch(text) else f'“{text}”'}"
-        by_text = defaultdict[str, list[Resource]](list)
+        by_text: defaultdict[str, list[Resource]] = defaultdict(list)
         for resource in self._holdings or ():
             for known in filter(None, (str(resource.id), self._plain(resource.name) if resource.name else "")):
                 by_text[known].append(resource)

@@ -468,7 +468,7 @@ def test_a_computer_that_slept_does_not_rush(in_virtual_time: Run) -> None:
 
 
 def test_an_estimate_is_what_it_takes_at_least() -> None:
-    """A quota that the requests fit into does not slow them down; a service whose limit is not known is taken to allow most."""
+    """A quota that the requests fit into does not slow them down, and an unknown limit may be the highest."""
     fast, hourly = Rate(5, 1.0), Rate(1000, 3600.0)
     assert RateLimiter([fast], clock=lambda: 0.0).duration(100) == pytest.approx(20, rel=0.1)
     assert RateLimiter([fast, hourly], clock=lambda: 0.0).duration(100) == pytest.approx(20, rel=0.1)

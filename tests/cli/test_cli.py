@@ -457,6 +457,7 @@ def test_after_practice_a_check_goes_on_in_practice(command: Any, write_sheet: A
     """Rows held back by --limit are told so; a check of them prints the run that makes them, still for practice."""
     sheet = write_sheet(3)
     first = command("run", sheet, "--sandbox", "--rate", "100/s", "--limit", "1")
+    assert "2 more rows are ready; --limit leaves them for a later run." in first.err
     assert "left for later by --limit" in first.err.partition("Run again (nothing")[2]
     failures = tmp_path / "acme-run" / "failures.csv"
     assert failures.read_text("utf-8-sig").count("left for later by --limit") == 2

@@ -25,7 +25,7 @@ EXPECTED = {
     ),
     "semicolons.csv": (3, {}),
     "full_addresses.csv": (2, {3: ["write only “ben.okafor” here"]}),
-    "duplicates.csv": (2, {2: ["row 4 too"], 4: ["row 2 too"]}),
+    "duplicates.csv": (2, {2: ["row 4 has the same"], 4: ["row 2 has the same"]}),
     "ragged_rows.csv": (
         2,
         {

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 # How long an example takes says nothing on a shared machine; every test has its time limit all the same.
 hypothesis.settings.register_profile("fast", deadline=None, max_examples=25)
-hypothesis.settings.register_profile("thorough", deadline=None, max_examples=150)
+# The same examples each time: what fails can be looked at again.
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=150, derandomize=True)
 hypothesis.settings.load_profile("fast")
 
 UNLIMITED = (Rate(1_000_000, 1.0),)

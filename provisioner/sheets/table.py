@@ -195,13 +195,17 @@ class Table:
         return [*headers, *list(columns)[len(headers) :]], columns
 
     def _with_own_domains(self, columns: Mapping[str, list[str]]) -> list[str]:
-        """The cells of the column of domains, blank ones of rows that have a full address filled in from that."""
+        """The cells of the column of domains, blank ones filled in from a full address in the same row.
+
+        Not in a row that is not certain, which would be read otherwise when it comes back.
+        """
         absent = [""] * len(self._rows)
         domains, emails = columns.get("domain", absent), columns.get("email", absent)
+        uncertain = self._misaligned | self._unreadable.keys()
         if all(domains):
             return domains
         return [
-            domain or ("" if row in self._misaligned else _domain_of(email))
+            domain or ("" if row in uncertain else _domain_of(email))
             for row, domain, email in zip(self._rows, domains, emails, strict=True)
         ]
 

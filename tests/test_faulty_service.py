@@ -237,7 +237,7 @@ def is_json(answer: bytes) -> bool:
     """Whether the body is data, whatever its type is said to be."""
     try:
         json.loads(answer.partition(b"\r\n\r\n")[2])
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -1,0 +1,48 @@
+"""The one place that makes HTML: templates in which every text is escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import jinja2
+from starlette.responses import HTMLResponse, JSONResponse
+
+from provisioner.messages import count, duration, visible
+
+if TYPE_CHECKING:
+    from provisioner.errors import ProvisionerError
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Its filters: `count` a number with its noun, `duration` of seconds, `visible` a text without hidden signs."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("provisioner.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(count=count, duration=duration, visible=visible)
+    return environment
+
+
+def render(template: str, /, **values: object) -> str:
+    """The HTML that a template makes of values."""
+    return _environment().get_template(template).render(values)
+
+
+def page(template: str, /, *, status: int = 200, practice: bool = False, **values: object) -> HTMLResponse:
+    """A whole page, or a part of one that the script puts in its place."""
+    return HTMLResponse(render(template, practice=practice, **{"trouble": "", **values}), status)
+
+
+def trouble(error: ProvisionerError, status: int = 409) -> HTMLResponse:
+    """What went wrong and what to do now, in the words of the command line."""
+    return HTMLResponse(render("trouble.html", message=error.message, remedy=error.remedy, focus=False), status)
+
+
+def go(path: str) -> JSONResponse:
+    """Let the script open another page."""
+    return JSONResponse({"location": path})

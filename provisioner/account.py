@@ -6,8 +6,9 @@ import csv
 import io
 import os
 import re
+import shutil
 import tempfile
-from contextlib import aclosing, closing, suppress
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from provisioner.journal import Journal
 from provisioner.resources import Account, Listing
 from provisioner.service import ListingUnavailableError, Service
 from provisioner.service.rate_limiter import RateLimiter
+from provisioner.sheets import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -116,30 +118,17 @@ def _put(raw: IO[bytes], into: Path | IO[bytes], wanted: frozenset[str] | None) 
     """Check what was downloaded, and only then write it."""
     raw.seek(0)
     if isinstance(into, Path):
-        return _replace(into, raw, wanted)
-    with tempfile.TemporaryFile() as checked:
-        exported = _copy(raw, checked, wanted)
-        checked.seek(0)
-        while piece := checked.read(1 << 16):
-            into.write(piece)
-        into.flush()
-        return exported
-
-
-def _replace(path: Path, raw: IO[bytes], wanted: frozenset[str] | None) -> Exported:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+        with replacing(into) as part, part.open("wb") as file:
             exported = _copy(raw, file, wanted)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
-    return exported
+        return exported
+    with tempfile.TemporaryFile() as checked:
+        exported = _copy(raw, checked, wanted)
+        checked.seek(0)
+        shutil.copyfileobj(checked, into)
+        into.flush()
+        return exported
 
 
 def _copy(raw: IO[bytes], into: Any, wanted: frozenset[str] | None) -> Exported:

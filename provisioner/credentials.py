@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -16,31 +15,26 @@ from provisioner import run_folder
 from provisioner.concurrency import in_threads
 from provisioner.errors import FilesError, SettingsError
 from provisioner.journal import SERVICE_FACT, Journal
+from provisioner.record import open_journal
 from provisioner.records import Status
 from provisioner.resources import LoginState
-from provisioner.service import Service
-from provisioner.service.rate_limiter import RateLimiter
 from provisioner.settings import PRACTICE
 from provisioner.sheets import escape_controls, escape_formula, replace_file, write_table
 from provisioner.sheets.text_workbook import text_workbook
 from provisioner.stages.by_column import find_column, value_of
+from provisioner.stages.fetch_account import ask_account
 from provisioner.stages.find_passwords import find_password, read_passwords
-from provisioner.stages.mail_servers import remember_servers, remembered_servers
+from provisioner.stages.mail_servers import remembered_servers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from provisioner.events import Listener
     from provisioner.journal import JournalRow
-    from provisioner.resources import MailServer
-    from provisioner.run_folder import RunFolder
+    from provisioner.resources import Account, MailServer
     from provisioner.secret import Secret
-    from provisioner.settings import Connection
-    from provisioner.stages.mail_servers import MailServers
-
-    Connect = Callable[[RunFolder], AbstractContextManager[Connection]]
+    from provisioner.stages.fetch_account import Connect
 
 COLUMNS: Final = (
     "address",
@@ -144,14 +138,14 @@ async def write_credentials(
     if target.suffix.lower() not in KINDS:
         raise SettingsError(f"{target} is neither a .csv nor an .xlsx file.", remedy="End its name with one of them.")
     warnings: list[str] = []
-    async with in_threads(_open(folder, warnings.append)) as journal:
-        servers = await run_sync(remembered_servers, journal)
-        if servers is None:
-            servers = await _ask_servers(folder, journal, connect, listener)
+    async with in_threads(open_journal(folder, warnings)) as journal:
+        account = await run_sync(remembered_servers, journal)
+        if account is None:
+            account = await ask_account(folder, journal, connect, listener)
         known, notes = await run_sync(read_passwords, sheets, journal, schema_file)
         for note in (*warnings, *notes):
             listener.note(note)
-        return await run_sync(partial(_write, journal, known, servers, target, by=by, force=force))
+        return await run_sync(partial(_write, journal, known, account, target, by=by, force=force))
 
 
 def find_credentials(
@@ -167,24 +161,10 @@ def find_credentials(
     return found, without
 
 
-@contextmanager
-def _open(folder: RunFolder, warn: Callable[[str], object]) -> Iterator[Journal]:
-    with run_folder.hold(folder, warn), closing(Journal(folder.journal)) as journal:
-        yield journal
-
-
-async def _ask_servers(folder: RunFolder, journal: Journal, connect: Connect, listener: Listener) -> MailServers:
-    async with in_threads(connect(folder)) as connection:
-        await run_sync(journal.belong_to, connection.service_name)
-        async with Service(connection, RateLimiter(connection.rates), listener) as service:
-            account = await service.account()
-        return await run_sync(remember_servers, journal, account)
-
-
 def _write(
     journal: Journal,
     known: Mapping[str, Sequence[Secret]],
-    servers: MailServers,
+    account: Account,
     target: Path,
     *,
     by: str | None,
@@ -196,13 +176,13 @@ def _write(
     files = {target: found} if column is None else _divided(found, column, target)
     _refuse_existing(files, force=force)
     for path, mailboxes in files.items():
-        _write_file(path, mailboxes, servers)
+        _write_file(path, mailboxes, account)
     return WrittenCredentials(
         files={path: len(mailboxes) for path, mailboxes in files.items()},
         without_password=[mailbox.name for mailbox in found if mailbox.password is None],
         uncertain=[mailbox.name for mailbox in found if mailbox.uncertain],
         not_created=without,
-        missing_servers=[name for name, server in (("SMTP", servers.smtp), ("IMAP", servers.imap)) if server is None],
+        missing_servers=[name for name, server in (("SMTP", account.smtp), ("IMAP", account.imap)) if server is None],
         practice=journal.fact(SERVICE_FACT) == PRACTICE,
     )
 
@@ -239,8 +219,8 @@ def _refuse_existing(paths: Iterable[Path], *, force: bool) -> None:
         raise SettingsError(f"There is a file {there[0]} already.", remedy="Name another, or add --force.")
 
 
-def _write_file(path: Path, mailboxes: Iterable[MailboxCredentials], servers: MailServers) -> None:
-    rows = [_cells(mailbox, servers) for mailbox in mailboxes]
+def _write_file(path: Path, mailboxes: Iterable[MailboxCredentials], account: Account) -> None:
+    rows = [_cells(mailbox, account) for mailbox in mailboxes]
     try:
         if path.suffix.lower() == ".xlsx":
             replace_file(path, text_workbook("Mailboxes", COLUMNS, rows))
@@ -252,10 +232,10 @@ def _write_file(path: Path, mailboxes: Iterable[MailboxCredentials], servers: Ma
         ) from error
 
 
-def _cells(mailbox: MailboxCredentials, servers: MailServers) -> list[str]:
+def _cells(mailbox: MailboxCredentials, account: Account) -> list[str]:
     """What a file says of one mailbox, under COLUMNS."""
     password = mailbox.password.reveal() if mailbox.password else ""
-    settings = (*_settings(servers.smtp), *_settings(servers.imap))
+    settings = (*_settings(account.smtp), *_settings(account.imap))
     return [mailbox.row.address, password, *settings, mailbox.login, mailbox.note]
 
 

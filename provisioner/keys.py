@@ -7,6 +7,7 @@ account is never sent to another service.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,9 @@ from provisioner.errors import SettingsError
 from provisioner.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+    from types import ModuleType
 
 KEYRING_SERVICE = "provisioner"
 DEFAULT_PROFILE = "default"
@@ -33,20 +36,17 @@ def load(profile: str, *, required: bool) -> Login | None:
 
     A computer without a usable keyring has nothing; if the key is `required`, that raises SettingsError.
     """
-    import keyring  # noqa: PLC0415 - it looks for its backends, which takes time
-    from keyring.errors import KeyringError  # noqa: PLC0415 - the same
-
     try:
-        kept = keyring.get_password(KEYRING_SERVICE, profile)
-    except KeyringError as error:
+        kept = _kept(profile)
+    except SettingsError:
         if required:
-            raise _no_keyring(error) from None
+            raise
         return None
     if kept is None:
         return None
     try:
         entry = json.loads(kept)
-        return Login(str(entry["url"]), check(str(entry["key"])))
+        return Login(str(entry["url"]), Secret(str(entry["key"])))
     except (ValueError, TypeError, KeyError):
         raise SettingsError(
             f"The keyring entry for the profile “{profile}” was not written by this program.",
@@ -56,47 +56,31 @@ def load(profile: str, *, required: bool) -> Login | None:
 
 def require_keyring() -> None:
     """Raise SettingsError if this computer has no usable keyring."""
-    import keyring  # noqa: PLC0415 - it looks for its backends, which takes time
-    from keyring.errors import KeyringError  # noqa: PLC0415 - the same
-
-    try:
-        keyring.get_password(KEYRING_SERVICE, DEFAULT_PROFILE)
-    except KeyringError as error:
-        raise _no_keyring(error) from None
+    _kept(DEFAULT_PROFILE)
 
 
 def keep(profile: str, login: Login) -> None:
     """Save a key in the keyring and read it back. Raises SettingsError."""
-    import keyring  # noqa: PLC0415 - it looks for its backends, which takes time
-    from keyring.errors import KeyringError  # noqa: PLC0415 - the same
-
     entry = json.dumps({"url": login.api_url, "key": login.api_key.reveal()})
-    try:
+    with _keyring() as keyring:
         keyring.set_password(KEYRING_SERVICE, profile, entry)
-    except KeyringError as error:
-        raise _no_keyring(error) from None
     if load(profile, required=True) != login:
         raise _no_keyring("it did not keep the key")
 
 
 def forget(profile: str) -> bool:
     """Remove a key from the keyring; False if there was none. Raises SettingsError."""
-    import keyring  # noqa: PLC0415 - it looks for its backends, which takes time
-    from keyring.errors import KeyringError  # noqa: PLC0415 - the same
-
-    try:
-        if keyring.get_password(KEYRING_SERVICE, profile) is None:
-            return False
+    if _kept(profile) is None:
+        return False
+    with _keyring() as keyring:
         keyring.delete_password(KEYRING_SERVICE, profile)
-    except KeyringError as error:
-        raise _no_keyring(error) from None
     return True
 
 
 def read(file: Path) -> Secret:
     """Read the key from a text file that contains nothing else. Raises SettingsError."""
     try:
-        return check(file.read_text(encoding="utf-8-sig").strip())
+        return Secret(file.read_text(encoding="utf-8-sig").strip())
     except (OSError, UnicodeDecodeError):
         raise SettingsError(
             f"The key file {file} cannot be read.",
@@ -104,15 +88,22 @@ def read(file: Path) -> Secret:
         ) from None
 
 
-def check(key: str) -> Secret:
-    """Return the key if it can be sent. Raises SettingsError."""
-    if not key:
-        raise SettingsError("The API key is empty.", remedy="Copy the whole key again.")
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise SettingsError(
-            "The API key contains a blank or another character that no key has.", remedy="Copy the whole key again."
-        )
-    return Secret(key)
+def _kept(profile: str) -> str | None:
+    with _keyring() as keyring:
+        kept: str | None = keyring.get_password(KEYRING_SERVICE, profile)
+        return kept
+
+
+@contextmanager
+def _keyring() -> Iterator[ModuleType]:
+    """The keyring library. Raises SettingsError in place of its errors."""
+    import keyring  # noqa: PLC0415 - it looks for its backends, which takes time
+    from keyring.errors import KeyringError  # noqa: PLC0415 - the same
+
+    try:
+        yield keyring
+    except KeyringError as error:
+        raise _no_keyring(error) from None
 
 
 def _no_keyring(reason: object) -> SettingsError:

@@ -6,7 +6,6 @@ Whatever blocks (reading, validating, SQLite, writing files) happens in worker t
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -36,12 +35,14 @@ if TYPE_CHECKING:
     from provisioner.record import Clock, NextCommand
     from provisioner.run_folder import RunFolder
     from provisioner.settings import Connection, RunOptions, SheetOptions
+    from provisioner.stages.prepare import PreparedSheet
     from provisioner.summary import LoginCounts, RunPreview
 
     Connect = Callable[[RunFolder], AbstractContextManager[Connection]]
     Confirm = Callable[[RunPreview], Awaitable[bool]]
 
 
+@in_own_task
 async def run(
     options: SheetOptions,
     how: RunOptions,
@@ -65,45 +66,7 @@ async def run(
     call is cancelled. Raises UnusableError if the work cannot begin, and FilesError or JournalError if its outcome
     cannot be recorded.
     """
-    work = partial(
-        _run,
-        options,
-        how,
-        connect,
-        listener,
-        confirm=confirm,
-        next_command=next_command,
-        stop_signal=stop_signal or StopSignal(),
-        limiter=limiter,
-        wall_clock=wall_clock,
-    )
-    return await in_own_task(work)
-
-
-async def _run(
-    options: SheetOptions,
-    how: RunOptions,
-    connect: Connect,
-    listener: Listener,
-    *,
-    confirm: Confirm | None,
-    next_command: NextCommand,
-    stop_signal: StopSignal,
-    limiter: RateLimiter | None,
-    wall_clock: Clock,
-) -> RunResult:
-    started = time.perf_counter()
-    asked = 0.0
-
-    async def ask(preview: RunPreview) -> bool:
-        """The time that somebody takes to answer is not the run's."""
-        nonlocal asked
-        began = time.perf_counter()
-        try:
-            return confirm is None or await confirm(preview)
-        finally:
-            asked += time.perf_counter() - began
-
+    watch = _Stopwatch()
     prepared = await run_sync(prepare, options, abandon_on_cancel=True)
     warnings: list[str] = []
     async with (
@@ -118,7 +81,7 @@ async def _run(
             connection=connection,
             limiter=limiter,
             journal=journal,
-            stop_signal=stop_signal,
+            stop_signal=stop_signal or StopSignal(),
             listener=listener,
             options=how,
             wall_clock=wall_clock,
@@ -127,22 +90,46 @@ async def _run(
         await record.begin(warnings, connection.service_name)
         await run_sync(begin_at_remembered_rate, journal, limiter)
         async with context.service:
-            logins = await _use_service(context, record, ask)
-        result = await run_sync(
-            partial(
-                summarize,
-                prepared,
-                journal,
-                seconds=time.perf_counter() - started - asked,
-                requests=context.service.counts,
-                stopped=stop_signal.reason,
-                logins=logins,
-                rate=limiter.learned,
-            )
-        )
+            logins = await _use_service(context, record, watch.without(confirm))
+        result = await run_sync(lambda: _result(context, prepared, watch.seconds, logins))
         log.end(result.summary, result.stopped)
         await record.report(result, next_command, paused=log.pauses, finished_at=wall_clock())
         return result
+
+
+class _Stopwatch:
+    """Measures how long a run takes."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+    def without(self, confirm: Confirm | None) -> Confirm:
+        """`confirm`, or one that goes on: the time that somebody takes to answer does not count."""
+
+        async def ask(preview: RunPreview) -> bool:
+            asked_at = time.perf_counter()
+            try:
+                return confirm is None or await confirm(preview)
+            finally:
+                self._began += time.perf_counter() - asked_at
+
+        return ask
+
+
+def _result(context: RunContext, prepared: PreparedSheet, seconds: float, logins: LoginCounts | None) -> RunResult:
+    return summarize(
+        prepared,
+        context.journal,
+        seconds=seconds,
+        requests=context.service.counts,
+        stopped=context.stop_signal.reason,
+        logins=logins,
+        rate=context.limiter.learned,
+    )
 
 
 async def _use_service(context: RunContext, record: Record, confirm: Confirm) -> LoginCounts | None:

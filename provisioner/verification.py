@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,22 +12,21 @@ from anyio.to_thread import run_sync
 from provisioner import run_folder
 from provisioner.concurrency import in_own_task, in_threads
 from provisioner.journal import DELIMITER_FACT, Journal
-from provisioner.service import Service
-from provisioner.service.rate_limiter import RateLimiter
+from provisioner.record import open_journal
+from provisioner.stages.fetch_account import ask_account
 from provisioner.stages.find_passwords import read_passwords
 from provisioner.stages.group import group_logins
 from provisioner.stages.verify import gather, servers, verify
 from provisioner.stages.write import write_results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Sequence
     from pathlib import Path
 
     from provisioner.events import Listener
-    from provisioner.resources import Account
     from provisioner.run_folder import RunFolder
-    from provisioner.settings import Connection, VerifyOptions
+    from provisioner.settings import VerifyOptions
+    from provisioner.stages.fetch_account import Connect
     from provisioner.summary import LoginCounts, LoginGroup
 
 EXAMPLES = 2
@@ -47,11 +44,12 @@ class Verified:
     """The mailboxes that could not be logged in to, or were not tried, by reason."""
 
 
+@in_own_task
 async def verify_run(
     run: Path,
     sheets: Sequence[Path],
     how: VerifyOptions,
-    connect: Callable[[RunFolder], AbstractContextManager[Connection]] | None,
+    connect: Connect | None,
     listener: Listener,
     *,
     schema_file: Path | None = None,
@@ -62,23 +60,10 @@ async def verify_run(
     names the mail servers; None if `how` names both. results.csv is written in any case, also when the call is
     cancelled. Raises UnusableError and StoppedError.
     """
-    work = partial(_verify_run, run, sheets, how, connect, listener, schema_file=schema_file)
-    return await in_own_task(work)
-
-
-async def _verify_run(
-    run: Path,
-    sheets: Sequence[Path],
-    how: VerifyOptions,
-    connect: Callable[[RunFolder], AbstractContextManager[Connection]] | None,
-    listener: Listener,
-    *,
-    schema_file: Path | None,
-) -> Verified:
     folder = await run_sync(run_folder.existing, run)
     warnings: list[str] = []
-    async with in_threads(_open(folder, warnings)) as journal:
-        account = await _account(folder, journal, connect, listener) if connect is not None else None
+    async with in_threads(open_journal(folder, warnings)) as journal:
+        account = await ask_account(folder, journal, connect, listener) if connect is not None else None
         both = servers(account, how)
         known, notes = await run_sync(read_passwords, sheets, journal, schema_file)
         for note in (*warnings, *notes):
@@ -93,23 +78,5 @@ async def _verify_run(
         return Verified(counts, folder.results, folder.path, bad)
 
 
-@contextmanager
-def _open(folder: RunFolder, warnings: list[str]) -> Iterator[Journal]:
-    with run_folder.hold(folder, warnings.append), closing(Journal(folder.journal)) as journal:
-        yield journal
-
-
 def _write(journal: Journal, folder: RunFolder) -> None:
     write_results(journal, folder, delimiter=journal.fact(DELIMITER_FACT) or ",")
-
-
-async def _account(
-    folder: RunFolder,
-    journal: Journal,
-    connect: Callable[[RunFolder], AbstractContextManager[Connection]],
-    listener: Listener,
-) -> Account:
-    async with in_threads(connect(folder)) as connection:
-        await run_sync(journal.belong_to, connection.service_name)
-        async with Service(connection, RateLimiter(connection.rates), listener) as service:
-            return await service.account()

@@ -64,11 +64,11 @@ async def test_work_in_its_own_task_returns_and_raises_plainly(anyio_backend: st
             group.start_soon(fail)
         return 7
 
-    assert await in_own_task(value) == 7
+    assert await in_own_task(value)() == 7
     with pytest.raises(KeyError, match="plain"):
-        await in_own_task(fail_in_a_group)
+        await in_own_task(fail_in_a_group)()
     with pytest.raises(KeyError, match="plain"):
-        await in_own_task(fail)
+        await in_own_task(fail)()
 
 
 def test_asyncios_cancellation_does_not_break_into_a_shielded_scope() -> None:
@@ -87,7 +87,7 @@ def test_asyncios_cancellation_does_not_break_into_a_shielded_scope() -> None:
         await anyio.sleep_forever()
 
     async def main() -> None:
-        task = asyncio.create_task(in_own_task(work))
+        task = asyncio.create_task(in_own_task(work)())
         await asyncio.to_thread(entered.wait)
         for _ in range(2):
             task.cancel()

@@ -84,12 +84,13 @@ def proxy_for(api_url: str) -> str | None:
 def find_login(options: dict[str, Any]) -> Login:
     """The key and the address that it belongs to. Raises SettingsError if there is none, or more than one."""
     from provisioner import keys
+    from provisioner.secret import Secret
 
     profile, url, file = options["profile"], options["api_url"], options["api_key_file"]
     in_environment = os.environ.get(KEY_VARIABLE, "").strip()
     in_file = keys.read(file) if file is not None else None
     if profile is None and in_environment:
-        key = keys.check(in_environment)
+        key = Secret(in_environment)
         if in_file not in (None, key):
             raise SettingsError(
                 f"{KEY_VARIABLE} and the file {file} hold different API keys, so it is not certain which account is "

@@ -11,7 +11,7 @@ import click
 from provisioner.cli.connection import connector
 from provisioner.cli.errors import explained
 from provisioner.cli.exit_codes import DONE, ROWS_LEFT
-from provisioner.cli.options import ENVIRONMENT, service_options, verbose_option
+from provisioner.cli.options import ENVIRONMENT, passwords_options, service_options, verbose_option
 from provisioner.cli.progress import screen_progress
 from provisioner.errors import SettingsError
 
@@ -34,15 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option("--by", metavar="COLUMN", help="One file for each value of this column of the sheet, such as Client.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
-@click.option(
-    "--sheet",
-    "sheets",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    multiple=True,
-    help="Sheet with the passwords, if not the one that was run; may be repeated.",
-)
-@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file, in place of the built-in.")
+@passwords_options
 @service_options
 @verbose_option
 def credentials(
@@ -60,7 +52,7 @@ def credentials(
     RUN is a run folder, or the sheet beside it. The file holds passwords, so it can be read by you alone. In a CSV file
     an apostrophe stands before a password that a spreadsheet would take for a formula; an .xlsx file needs none.
     """
-    with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
+    with explained(verbose=options["verbose"]), screen_progress() as listener:
         import anyio
 
         from provisioner import console

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.exit_codes import DONE, INTERRUPTED, STOPPED, UNUSABLE, stop_code_of
+from provisioner.cli.exit_codes import DONE, INTERRUPTED, STOPPED, UNUSABLE, stop_code
 from provisioner.cli.next_command import same_command
 from provisioner.errors import ProvisionerError, StoppedError, UnusableError
 
@@ -72,7 +72,7 @@ def explained(*, verbose: bool = False, only_asks: bool = False) -> Iterator[Non
         console.show_error(known, verbose=verbose)
         if isinstance(known, StoppedError) and not only_asks:
             console.show_again(same_command())
-        raise SystemExit(UNUSABLE if isinstance(known, UnusableError) else stop_code_of(known)) from None
+        raise SystemExit(UNUSABLE if isinstance(known, UnusableError) else stop_code(known)) from None
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provisioner.errors import InterruptedRunError, ProvisionerError, StoppedError
+from provisioner.errors import InterruptedRunError, ProvisionerError
 
 if TYPE_CHECKING:
     from provisioner.result import RunResult
@@ -15,15 +15,11 @@ DONE, ROWS_LEFT, UNUSABLE, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 
 def exit_code(result: RunResult) -> int:
     if result.stopped is not None:
-        return _stop_code(result.stopped)
+        return stop_code(result.stopped)
     logins = result.summary.logins
     unproved = logins is not None and (logins.failed or logins.untried)
     return ROWS_LEFT if unproved or not all(status.done for status in result.summary.statuses) else DONE
 
 
-def _stop_code(stopped: StoppedError) -> int:
-    return INTERRUPTED if isinstance(stopped, InterruptedRunError) else STOPPED
-
-
-def stop_code_of(error: ProvisionerError) -> int:
-    return _stop_code(error) if isinstance(error, StoppedError) else STOPPED
+def stop_code(error: ProvisionerError) -> int:
+    return INTERRUPTED if isinstance(error, InterruptedRunError) else STOPPED

@@ -22,11 +22,12 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
 
     The key is asked for, or read from a pipe, and tried before it is saved.
     """
-    with explained(verbose=verbose), screen_progress(quiet=False) as listener:
+    with explained(verbose=verbose), screen_progress() as listener:
         import anyio
 
         from provisioner import account as account_calls
         from provisioner import console, keys
+        from provisioner.secret import Secret
         from provisioner.settings import Connection
 
         keys.require_keyring()
@@ -34,7 +35,7 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
             text = click.prompt("API key (not shown)", hide_input=True, err=True)
         else:
             text = sys.stdin.readline()
-        entry = keys.Login(api_url or API_URL, keys.check(text.strip()))
+        entry = keys.Login(api_url or API_URL, Secret(text.strip()))
         connection = Connection(api_url=entry.api_url, api_key=entry.api_key, proxy=proxy_for(entry.api_url))
         known = anyio.run(account_calls.account, connection, listener)
         keys.keep(profile or keys.DEFAULT_PROFILE, entry)

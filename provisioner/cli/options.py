@@ -95,12 +95,28 @@ class SheetCommand(click.Command):
                         yield str(each)
 
 
+schema_option = click.option(
+    "--schema", type=click.Path(path_type=Path), help="Your own schema file instead of the built-in one."
+)
+
+passwords_options = combined(
+    click.option(
+        "--sheet",
+        "sheets",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        multiple=True,
+        help="Sheet with the passwords, if it is not the one that was run; may be repeated.",
+    ),
+    schema_option,
+)
+
 sheet_options = combined(
     click.argument("sheets", metavar="SHEET...", nargs=-1, required=True, type=click.Path(path_type=Path)),
     click.option(
         "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder; default: SHEET-run, beside it."
     ),
-    click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file instead of the built-in one."),
+    schema_option,
     click.option(
         "--set",
         "fill",

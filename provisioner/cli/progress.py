@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from provisioner.console import Progress
 
 
-@contextmanager
-def screen_progress(*, quiet: bool) -> Iterator[Any]:
+def screen_progress(*, quiet: bool = False) -> closing[Progress]:
     """A listener for the screen, which is left tidy however the command ends."""
     from provisioner import console
 
-    listener = console.make_progress(quiet=quiet)
-    try:
-        yield listener
-    finally:
-        listener.close()
+    return closing(console.make_progress(quiet=quiet))

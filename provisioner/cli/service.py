@@ -30,7 +30,7 @@ LISTINGS = ("mailboxes", "domains", "relay-servers", "projects")
 @verbose_option
 def list_(*, what: str, form: str | None, **options: Any) -> None:
     """List what the account has: mailboxes, domains, relay-servers or projects."""
-    with explained(verbose=options["verbose"], only_asks=True), screen_progress(quiet=False) as listener:
+    with explained(verbose=options["verbose"], only_asks=True), screen_progress() as listener:
         import anyio
 
         from provisioner import account as account_calls
@@ -57,7 +57,7 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
 @verbose_option
 def account(*, as_json: bool, **options: Any) -> None:
     """Show who the key belongs to, and the settings for mail programs."""
-    with explained(verbose=options["verbose"], only_asks=True), screen_progress(quiet=False) as listener:
+    with explained(verbose=options["verbose"], only_asks=True), screen_progress() as listener:
         import anyio
 
         from provisioner import account as account_calls
@@ -82,7 +82,7 @@ def export(*, service: str, output: Path | None, force: bool, only: Path | None,
 
     It contains the mailboxes' passwords, so only you can read the file.
     """
-    with explained(verbose=options["verbose"], only_asks=True), screen_progress(quiet=False) as listener:
+    with explained(verbose=options["verbose"], only_asks=True), screen_progress() as listener:
         import anyio
 
         from provisioner import account as account_calls

@@ -8,11 +8,12 @@ import click
 
 from provisioner.cli.errors import explained
 from provisioner.cli.next_command import program_words
+from provisioner.cli.options import schema_option
 
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file instead of the built-in one.")
+@schema_option
 def template(path: Path, schema: Path | None) -> None:
     """Write an empty sheet to PATH (.csv or .xlsx)."""
     with explained():

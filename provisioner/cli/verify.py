@@ -12,21 +12,13 @@ from provisioner.cli.connection import connector, read_verify_options
 from provisioner.cli.errors import explained
 from provisioner.cli.exit_codes import DONE, ROWS_LEFT
 from provisioner.cli.next_command import same_command
-from provisioner.cli.options import ENVIRONMENT, service_options, verbose_option, verify_options
+from provisioner.cli.options import ENVIRONMENT, passwords_options, service_options, verbose_option, verify_options
 from provisioner.cli.progress import screen_progress
 
 
 @click.command(epilog=ENVIRONMENT)
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--sheet",
-    "sheets",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    multiple=True,
-    help="Sheet with the passwords, if it is not the one that was run; may be repeated.",
-)
-@click.option("--schema", type=click.Path(path_type=Path), help="Your own schema file instead of the built-in one.")
+@passwords_options
 @verify_options
 @service_options
 @verbose_option
@@ -36,7 +28,7 @@ def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **option
     RUN is a run folder, or the sheet beside it. The outcome is written to results.csv. Each password is tried once with
     each server, and only if the mailbox was created with it.
     """
-    with explained(verbose=options["verbose"]), screen_progress(quiet=False) as listener:
+    with explained(verbose=options["verbose"]), screen_progress() as listener:
         import anyio
 
         from provisioner import console, run_folder, verification

@@ -7,16 +7,25 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
+from provisioner.concurrency import in_threads
 from provisioner.errors import StoppedError
 from provisioner.resources import Account, Listing, Resource, Resources
-from provisioner.service import ListingUnavailableError
+from provisioner.service import ListingUnavailableError, Service
+from provisioner.service.rate_limiter import RateLimiter
 from provisioner.stages.mail_servers import remember_servers
 from provisioner.stages.verify import servers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from provisioner.events import Listener
-    from provisioner.service import Service
+    from provisioner.journal import Journal
+    from provisioner.run_folder import RunFolder
+    from provisioner.settings import Connection
     from provisioner.stages.context import RunContext
+
+    Connect = Callable[[RunFolder], AbstractContextManager[Connection]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,16 @@ async def fetch_account(context: RunContext) -> FetchedAccount:
     except StoppedError as error:
         trouble = error
     return FetchedAccount(account, resources, trouble)
+
+
+async def ask_account(folder: RunFolder, journal: Journal, connect: Connect, listener: Listener) -> Account:
+    """Ask who the key of a run that was made earlier belongs to. Raises RunFolderError and StoppedError."""
+    async with in_threads(connect(folder)) as connection:
+        await run_sync(journal.belong_to, connection.service_name)
+        async with Service(connection, RateLimiter(connection.rates), listener) as service:
+            account = await service.account()
+    await run_sync(remember_servers, journal, account)
+    return account
 
 
 async def _resources(service: Service, listener: Listener) -> Resources:

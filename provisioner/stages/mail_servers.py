@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from provisioner.resources import MailServer
+from provisioner.resources import Account, MailServer
 
 if TYPE_CHECKING:
     from provisioner.journal import Journal
-    from provisioner.resources import Account
 
 _FACT = "mail servers"
 
 
-@dataclass(frozen=True, slots=True)
-class MailServers:
-    """Where the mail programs of an account log in; None where the service names no server."""
-
-    smtp: MailServer | None
-    imap: MailServer | None
-
-
-def remember_servers(journal: Journal, account: Account) -> MailServers:
+def remember_servers(journal: Journal, account: Account) -> None:
     """Store the account's mail servers. Raises JournalError."""
-    servers = MailServers(account.smtp, account.imap)
-    journal.set_fact(_FACT, json.dumps(asdict(servers)))
-    return servers
+    servers = {"smtp": account.smtp, "imap": account.imap}
+    journal.set_fact(_FACT, json.dumps({name: server and asdict(server) for name, server in servers.items()}))
 
 
-def remembered_servers(journal: Journal) -> MailServers | None:
-    """What was stored, or None if nothing was. Raises JournalError."""
+def remembered_servers(journal: Journal) -> Account | None:
+    """The account as far as it was stored, its mail servers alone; None if nothing was. Raises JournalError."""
     fact = journal.fact(_FACT)
     if fact is None:
         return None
-    stored = {name: MailServer(**server) if server else None for name, server in json.loads(fact).items()}
-    return MailServers(**stored)
+    stored = {name: server and MailServer(**server) for name, server in json.loads(fact).items()}
+    return Account(facts={}, **stored)

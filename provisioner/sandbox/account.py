@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from provisioner.sandbox.records import Creation
+
 ACCOUNT_NAME = "Sandbox Agency"
 CREATED_AT = 1_767_225_600.0
 """1 January 2026, UTC, in seconds: when everything below was made."""
@@ -36,14 +38,20 @@ class Project:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExistingMailbox:
-    id: int
-    username: str
-    domain: int
-    relay_server: int
-    project: int
-    password: str
+def _existing(mailbox_id: int, username: str, password: str) -> Creation:
+    return Creation(
+        id=mailbox_id,
+        task_id=None,
+        username=username,
+        domain=101,
+        domain_name="acme-mail.example",
+        relay_server=201,
+        project=789,
+        reply_to=None,
+        password=password,
+        created=CREATED_AT,
+        due=CREATED_AT,
+    )
 
 
 DOMAINS = (
@@ -59,6 +67,6 @@ RELAY_SERVERS = (
 )
 PROJECTS = (Project(789, "Spring campaign"), Project(790, "Autumn campaign"))
 EXISTING_MAILBOXES = (
-    ExistingMailbox(1001, "info", 101, 201, 789, "Existing-Info-2026"),
-    ExistingMailbox(1002, "sales", 101, 201, 789, "Existing-Sales-2026"),
+    _existing(1001, "info", "Existing-Info-2026"),
+    _existing(1002, "sales", "Existing-Sales-2026"),
 )

@@ -99,7 +99,7 @@ def state(kept: State) -> Answer:
         "counts": {
             "mailboxes": len(mailboxes),
             "tasks": {name: tasks.count(name) for name in TASK_STATES},
-            "requests": kept.log.by_kind(),
+            "requests": kept.requests_by_kind,
             "throttled": kept.throttled,
         },
         "mailboxes": [mailbox(creation) for creation in mailboxes],

@@ -13,7 +13,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hmac import compare_digest
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -27,6 +27,7 @@ from provisioner.sandbox import answers, refusals
 from provisioner.sandbox.account import ACCOUNT_NAME, PROJECTS, RELAY_SERVERS
 from provisioner.sandbox.exports import COLUMNS, export
 from provisioner.sandbox.forms import CreateForm, DomainForm
+from provisioner.sandbox.records import LoggedRequest
 from provisioner.sandbox.refusals import Lost, Refusal
 from provisioner.sandbox.state import ALREADY_EXISTS
 from provisioner.sandbox.throttle import Throttle
@@ -96,7 +97,8 @@ class Sandbox:
     ) -> None:
         """Log the request, have it handled, and send what comes of it with the faults of an answer."""
         arrived = time.monotonic()
-        place = self.state.log.arrived(arrived, request.method, kind)
+        logged = LoggedRequest(arrived, request.method, kind)
+        self.state.requests.append(logged)
         try:
             body = await request.body()
             response = handler(body, arrived)
@@ -113,7 +115,7 @@ class Sandbox:
         if fate.delay:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), fate.delay)
-        self.state.log.answered(place, response.status_code)
+        logged.status = response.status_code
         await response(request.scope, request.receive, send)
 
     def _paths(self) -> dict[str, dict[str, Action]]:
@@ -147,7 +149,7 @@ class Sandbox:
 
         return [
             watch("/sandbox/state/", lambda: answers.state(self.state)),
-            watch("/sandbox/requests/", lambda: [entry._asdict() for entry in self.state.requests]),
+            watch("/sandbox/requests/", lambda: [asdict(request) for request in self.state.requests]),
         ]
 
     async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:

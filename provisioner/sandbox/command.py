@@ -149,14 +149,13 @@ def sandbox(**options: object) -> None:
 def _welcome(url: str, options: SandboxOptions) -> str:
     from provisioner.sandbox import account  # noqa: PLC0415 - needed when it serves
 
-    names = {domain.id: domain.name for domain in account.DOMAINS}
     lines = [
         ("domain", domain.id, domain.name + ("" if domain.verified else "  (not verified: refused)"))
         for domain in account.DOMAINS
     ]
     lines += [("relay_server", server.id, server.name) for server in account.RELAY_SERVERS]
     lines += [("project", project.id, project.name) for project in account.PROJECTS]
-    taken = ", ".join(f"{known.username}@{names[known.domain]}" for known in account.EXISTING_MAILBOXES)
+    taken = ", ".join(known.address for known in account.EXISTING_MAILBOXES)
     return "\n".join(
         [
             f"The practice service is running at {url}",

@@ -96,7 +96,7 @@ def _cells(mailbox: Creation) -> dict[str, str | int]:
     names = [part.capitalize() for part in mailbox.username.replace("_", ".").replace("-", ".").split(".") if part]
     return {
         "email": mailbox.address,
-        "password": mailbox.password,
+        "password": mailbox.password or "",
         "name": " ".join(names),
         "first_name": names[0] if names else "",
         "last_name": " ".join(names[1:]),

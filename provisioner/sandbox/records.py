@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 Became = Literal["carried_out", "duplicate", "invalid", "error"]
 """What a create came to: done, refused as a duplicate, refused for its fields, or answered 5xx with nothing done."""
@@ -28,8 +28,8 @@ class Wanted:
         return f"{self.username}@{self.domain_name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Creation:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creation(Wanted):
     """A create that was carried out: its task and, once that has succeeded, its mailbox.
 
     What it is at any moment follows from the clock alone; nothing has to wake up when a task is due.
@@ -39,23 +39,12 @@ class Creation:
     """The mailbox's ID."""
     task_id: str | None
     """None: there is no task, the mailbox was there at once."""
-    username: str
-    domain: int
-    domain_name: str
-    relay_server: int
-    project: int | None
-    reply_to: str | None
-    password: str
     created: float
     """Seconds of the wall clock, as `due`."""
     due: float | None
     """When its task ends; None: never."""
     error: str | None = None
     """With what sentence its task fails; None: it succeeds."""
-
-    @property
-    def address(self) -> str:
-        return f"{self.username}@{self.domain_name}"
 
     def state(self, now: float) -> TaskState:
         """Of its task. It counts as started after a quarter of its time."""
@@ -80,7 +69,8 @@ class Received:
         setattr(self, became, getattr(self, became) + 1)
 
 
-class LoggedRequest(NamedTuple):
+@dataclass(slots=True)
+class LoggedRequest:
     """One request as it arrived."""
 
     at: float
@@ -88,5 +78,5 @@ class LoggedRequest(NamedTuple):
     method: str
     kind: str
     """What was asked for: `create`, `task`, `mailboxes` …; `other` for a path that is not there."""
-    status: int
+    status: int = 0
     """Of the answer; 0 while there is none, and for good where the connection was cut."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 import time
-from dataclasses import replace
+from collections import Counter
+from dataclasses import asdict, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from provisioner.sandbox.account import CREATED_AT, DOMAINS, EXISTING_MAILBOXES, Domain
+from provisioner.sandbox.account import DOMAINS, EXISTING_MAILBOXES, Domain
 from provisioner.sandbox.records import Became, Creation, LoggedRequest, Received, TaskState, Wanted
-from provisioner.sandbox.request_log import RequestLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ ALREADY_EXISTS = "Mailbox with this email already exists."
 
 
 class State:
-    """Changed by the server's thread alone. The properties at the end may be read from any thread.
+    """Changed by the server's thread alone. The requests and the properties at the end may be read from any thread.
 
     Addresses are compared without regard to case. A mailbox is listed once its task has succeeded; a failed task frees
     its address, an unfinished one holds it.
@@ -35,7 +36,8 @@ class State:
         `passwords`: whether mailboxes keep theirs; else they are blank once the create is answered.
         """
         self._passwords = passwords
-        self.log = RequestLog()
+        self.requests: list[LoggedRequest] = []
+        """Every request to the API in the order of arrival, this process's only."""
         self.domains = {domain.id: domain for domain in DOMAINS}
         self._storage = storage
         self._clock = clock
@@ -46,7 +48,8 @@ class State:
         self._running: list[tuple[float, int]] = []
         self._listed: list[Creation] = []
         self._received: dict[str, Received] = {}
-        self._add_existing()
+        for existing in EXISTING_MAILBOXES:
+            self._add(existing)
         if storage is not None:
             self._load(storage)
 
@@ -67,15 +70,9 @@ class State:
         duration = fate.duration if with_task else 0.0
         error = ALREADY_EXISTS if taken else fate.failure if with_task else None
         creation = Creation(
+            **asdict(wanted if wanted.password is not None else replace(wanted, password=fate.password)),
             id=self._creations[-1].id + 1,
             task_id=fate.task_id if with_task else None,
-            username=wanted.username,
-            domain=wanted.domain,
-            domain_name=wanted.domain_name,
-            relay_server=wanted.relay_server,
-            project=wanted.project,
-            reply_to=wanted.reply_to,
-            password=wanted.password if wanted.password is not None else fate.password,
             created=now,
             due=None if duration is None else now + duration,
             error=error,
@@ -118,24 +115,6 @@ class State:
             self._listed.append(self._creations[heapq.heappop(self._running)[1]])
         return self._listed
 
-    def _add_existing(self) -> None:
-        for known in EXISTING_MAILBOXES:
-            self._add(
-                Creation(
-                    id=known.id,
-                    task_id=None,
-                    username=known.username,
-                    domain=known.domain,
-                    domain_name=self.domains[known.domain].name,
-                    relay_server=known.relay_server,
-                    project=known.project,
-                    reply_to=None,
-                    password=known.password,
-                    created=CREATED_AT,
-                    due=CREATED_AT,
-                )
-            )
-
     def _add(self, creation: Creation) -> None:
         if creation.due is not None and creation.error is None:
             heapq.heappush(self._running, (creation.due, len(self._creations)))
@@ -175,11 +154,11 @@ class State:
         return dict(self._received)
 
     @property
-    def requests(self) -> list[LoggedRequest]:
-        """Every request to the API in the order of arrival, this process's only."""
-        return self.log.requests()
+    def requests_by_kind(self) -> dict[str, int]:
+        """How many requests of each kind arrived."""
+        return dict(Counter(request.kind for request in list(self.requests)))
 
     @property
     def throttled(self) -> int:
         """How many requests were answered 429."""
-        return self.log.count(429)
+        return sum(request.status == HTTPStatus.TOO_MANY_REQUESTS for request in list(self.requests))

@@ -8,37 +8,56 @@ const OWN_HEADER = { "x-provisioner": "1" };
 async function send(method, path, { body, type, from } = {}) {
   const headers = type ? { ...OWN_HEADER, "content-type": type } : OWN_HEADER;
   from?.setAttribute("aria-busy", "true");
+  const focused = from && document.activeElement === from;
   if (from) from.disabled = true;
   try {
-    take(await fetch(path, { method, headers, body }));
+    const response = await fetch(path, { method, headers, body });
+    take(response, await response.text(), from);
   } catch {
     trouble("The program does not answer. Is it still running? Nothing was changed.");
   } finally {
     if (from) from.disabled = false;
     from?.removeAttribute("aria-busy");
+    if (focused && from.isConnected && document.activeElement === document.body) from.focus();
   }
 }
 
-async function take(response) {
-  const text = await response.text();
+function take(response, text, from) {
   if (response.headers.get("content-type")?.startsWith("application/json")) {
     location.assign(JSON.parse(text).location);
   } else if (response.headers.get("content-type")?.startsWith("text/html")) {
-    apply(text);
+    apply(text, from);
   } else if (!response.ok) {
     trouble(text);
   }
 }
 
+// A field with data-changed is sent only if something was typed into it: what a field shows may be less than what is
+// kept, such as a text without its line breaks, or nothing of a password.
+function typed(field) {
+  return field.dataset.changed === "always" || field.value !== field.defaultValue.replace(/[\r\n]/g, "");
+}
+
+function typedIn(root, except) {
+  return [...root.querySelectorAll("[data-changed]")].some((field) => field.form !== except && typed(field));
+}
+
 function fieldsOf(form) {
   const fields = {};
-  for (const [name, value] of form ? new FormData(form) : []) if (typeof value === "string") fields[name] = value;
+  for (const field of form?.elements ?? []) {
+    if (!field.name || field.matches("button") || (field.dataset.changed !== undefined && !typed(field))) continue;
+    if (field.matches("[type=checkbox], [type=radio]") && !field.checked) continue;
+    if (field.type !== "file") fields[field.name] = field.value;
+  }
   return fields;
 }
 
+// `at` is the name of the field in which Enter was pressed.
 function sendFrom(element, form) {
   const [method, path] = element.dataset.send.split(" ");
-  const fields = { ...fieldsOf(form), ...JSON.parse(element.dataset.value ?? "{}") };
+  const at = form && document.activeElement?.form === form && document.activeElement.matches("input") ? { at: document.activeElement.name } : {};
+  const own = [form, element].map((each) => JSON.parse(each?.dataset.value ?? "{}"));
+  const fields = Object.assign({}, fieldsOf(form), at, ...own);
   send(method, path, { body: JSON.stringify(fields), type: "application/json", from: element.matches("button") ? element : form.querySelector("button:not([type=button])") });
 }
 
@@ -50,7 +69,12 @@ document.addEventListener("submit", (event) => {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  if (button?.dataset.send) {
+  const secret = document.getElementById(button?.dataset.shows);
+  if (secret && (secret.value || !button.dataset.send)) {
+    const hidden = secret.type === "password";
+    secret.type = hidden ? "text" : "password";
+    button.textContent = hidden ? "Hide" : "Show";
+  } else if (button?.dataset.send) {
     event.preventDefault();
     sendFrom(button, button.form);
   } else if (button?.dataset.close !== undefined) {
@@ -58,25 +82,51 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// Answers: each element with an id takes the place of the one that has it.
+// Answers: each element with an id takes the place of the one that has it; rows come in a table without one.
 
-function apply(html) {
+function apply(html, from) {
   const parsed = new DOMParser().parseFromString(html, "text/html");
+  const at = document.activeElement;
+  const form = from?.form ?? null;
+  // Whoever has gone on to another field meanwhile stays there.
+  const mayMove = !from || at === document.body || at === from || (form && at.form === form);
   let focus = null;
-  for (const element of [...parsed.body.children]) {
+  for (const element of [...parsed.body.children].flatMap((each) => (each.matches("table:not([id])") ? [...each.tBodies] : [each]))) {
     const old = document.getElementById(element.id);
     if (element.dataset.gone) document.getElementById(element.dataset.gone)?.remove();
     else if (element.id === "announce") announce(element.textContent);
-    else if (old) old.replaceWith(element);
-    else if (element.dataset.into) document.getElementById(element.dataset.into).append(element);
+    else if (old) replace(old, element, form);
+    else if (element.dataset.into) document.getElementById(element.dataset.into)?.append(element);
     else if (element.matches("dialog")) document.querySelector("main").append(element);
     if (!element.isConnected) continue;
     if (element.matches("dialog:not([open])")) element.showModal();
-    focus ??= element.matches("[data-focus]") ? element : element.querySelector("[data-focus]");
+    focus ??= element.dataset.then ? onward(element) : element.matches("[data-focus]") ? element : element.querySelector("[data-focus]");
     live(element);
   }
-  focus?.focus();
+  if (!mayMove) return;
+  if (focus?.matches("[data-follow]")) focus.click();
+  else focus?.focus();
 }
+
+// What was typed into another form and not sent is not replaced; data-keep keeps what was typed into this one.
+function replace(old, element, form) {
+  if (typedIn(old, form)) return;
+  if (element.dataset.keep !== undefined) {
+    for (const field of old.querySelectorAll("[data-changed]")) {
+      const same = element.querySelector(`#${CSS.escape(field.id)}`);
+      if (same && typed(field)) same.value = field.value;
+    }
+  }
+  old.replaceWith(element);
+}
+
+// The first element after this one that its data-then selects, else the one that its data-else does.
+function onward(element) {
+  const after = (each) => element.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_FOLLOWING;
+  return [...document.querySelectorAll(element.dataset.then)].find(after) ?? document.querySelector(element.dataset.else);
+}
+
+window.addEventListener("beforeunload", (event) => typedIn(document) && event.preventDefault());
 
 function announce(text) {
   const region = document.getElementById("announce");

@@ -19,7 +19,16 @@ from provisioner.journal.changes import (
     Written,
 )
 from provisioner.journal.rows import JournalRow, address_key, password_check, sent_cells
-from provisioner.journal.store import CHOSEN_TAB_FACT, DELIMITER_FACT, SERVICE_FACT, SHEET_FACT, TAB_FACT, Journal
+from provisioner.journal.store import (
+    CHOSEN_TAB_FACT,
+    DELIMITER_FACT,
+    SERVICE_FACT,
+    SHEET_FACT,
+    TAB_FACT,
+    Journal,
+    Overview,
+    overview,
+)
 
 __all__ = [
     "CHOSEN_TAB_FACT",
@@ -35,6 +44,7 @@ __all__ = [
     "JournalRow",
     "LoginChecked",
     "Moved",
+    "Overview",
     "SendCancelled",
     "Sending",
     "SheetChange",
@@ -42,6 +52,7 @@ __all__ = [
     "TaskAccepted",
     "Written",
     "address_key",
+    "overview",
     "password_check",
     "sent_cells",
 ]

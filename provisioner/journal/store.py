@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from provisioner.records import RowId, Status
 from provisioner.settings import PRACTICE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from provisioner.journal.rows import JournalRow
@@ -34,6 +35,7 @@ _MAILBOXES = f"('{Status.CREATED}', '{Status.EXISTS}')"
 _NOT_CREATED = f"{_IN_RESULTS} AND status NOT IN {_MAILBOXES}"
 _LEFT = f"{_NOT_CREATED} AND status <> '{Status.VALID}'"
 _IS_CORRECTION = "(corrected OR id IN (SELECT superseded_by FROM rows))"
+_STATUSES = f"SELECT status, count(*) FROM rows WHERE {_IN_RESULTS} GROUP BY status"  # noqa: S608 - a constant
 _SHEET_ORDER = "ORDER BY sheet_row IS NULL, sheet_row, id"
 
 
@@ -120,8 +122,7 @@ class Journal:
 
     def statuses(self) -> dict[Status, int]:
         """How many rows of results.csv have each status; a status without rows is absent."""
-        query = f"SELECT status, count(*) FROM rows WHERE {_IN_RESULTS} GROUP BY status"  # noqa: S608 - a constant
-        counted = {Status(status): count for status, count in self._read(query)}
+        counted = dict(self._read(_STATUSES))
         return {status: counted[status] for status in Status if status in counted}
 
     def latest_event(self) -> int:
@@ -239,3 +240,33 @@ class _Batch:
         self.changes: list[Change] = []
         self.error: JournalError | None = None
         self.settled = anyio.Event()
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What a journal says at a glance."""
+
+    sheet: str
+    """The path of the whole sheet; empty if it is not known."""
+    tab: str
+    """Which sheet of a workbook, if it had to be named; otherwise empty."""
+    service: str | None
+    """As `Journal.belong_to` was told; None if it never was."""
+    statuses: Mapping[Status, int]
+    """How many rows of results.csv have each status; a status without rows is absent."""
+
+
+def overview(path: Path) -> Overview | None:
+    """Look at a journal without changing it, also while a run writes to it. None if it cannot be read now."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0.2)) as database:
+            facts = dict(database.execute("SELECT name, value FROM facts"))
+            counted = dict(database.execute(_STATUSES))
+    except sqlite3.DatabaseError:
+        return None
+    return Overview(
+        facts.get(SHEET_FACT, ""),
+        facts.get(CHOSEN_TAB_FACT, ""),
+        facts.get(SERVICE_FACT),
+        {status: counted[status] for status in Status if status in counted},
+    )

@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response
+from starlette.routing import Route
 
 from provisioner.errors import ProvisionerError
 from provisioner.web import views
+from provisioner.web.screens import sheets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
 
-STATIC: Final = Path(__file__).parent / "static"
+    from provisioner.web.workspace import Workspace
+
+_KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+"""Not the system's own table of types, which some programs change on Windows."""
+_SCREENS: Final = (sheets,)
 
 
-def build(routes: Sequence[BaseRoute]) -> Starlette:
-    """The application behind the gate."""
-    static = Mount("/static", StaticFiles(directory=STATIC))
-    return Starlette(
-        routes=[*routes, static],
+def build(workspace: Workspace) -> Starlette:
+    """The application behind the gate. Blocks while it reads templates and static files; they are not read later."""
+    views.prepare()
+    app = Starlette(
+        routes=[
+            *(route for screen in _SCREENS for route in screen.ROUTES),
+            *_static(),
+        ],
         exception_handlers={
             ProvisionerError: _unable,
             HTTPException: _refused,
             Exception: _unexpected,
         },
     )
+    app.state.workspace = workspace
+    return app
+
+
+def _static() -> Iterator[Route]:
+    """A route for each file of the page itself: no other name leads to anything."""
+    for file in (resources.files("provisioner.web") / "static").iterdir():
+        content, kind = file.read_bytes(), _KINDS[f".{file.name.rpartition('.')[2]}"]
+
+        async def show(_: Request, content: bytes = content, kind: str = kind) -> Response:
+            return Response(content, media_type=kind)
+
+        yield Route(f"/static/{file.name}", show)
 
 
 async def _unable(request: Request, error: Exception) -> Response:

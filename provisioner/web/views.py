@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import jinja2
@@ -14,11 +15,19 @@ if TYPE_CHECKING:
     from provisioner.errors import ProvisionerError
 
 
+def prepare() -> None:
+    """Read and compile every template; blocks. Nothing is read from the disk afterwards."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
 @cache
 def _environment() -> jinja2.Environment:
     """Its filters: `count` a number with its noun, `duration` of seconds, `visible` a text without hidden signs."""
+    folder = resources.files("provisioner.web") / "templates"
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("provisioner.web"),
+        loader=jinja2.DictLoader({file.name: file.read_text("utf-8") for file in folder.iterdir()}),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

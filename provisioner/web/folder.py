@@ -1,0 +1,121 @@
+"""The sheets and run folders that lie in one folder. Everything here blocks.
+
+A sheet is known to the browser by an ID made of its name, never by a path, so that nothing outside the folder can be
+asked for. Links, pipes and devices are not followed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from provisioner import run_folder
+from provisioner.errors import FilesError
+from provisioner.journal import Overview, overview
+from provisioner.settings import PRACTICE, SheetOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SHEET_KINDS: Final = frozenset({".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls", ".ods"})
+"""How the names of sheets end."""
+RUN: Final = "-run"
+"""How the names of run folders end."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One sheet of the folder, or one run folder whose sheet lies elsewhere."""
+
+    path: Path
+    run: Path
+    """Its run folder, which need not exist."""
+    changed: float
+    """When it was last written to, in seconds since the epoch."""
+
+    @property
+    def id(self) -> str:
+        return id_of(self.path.name)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        name = self.path.name.removesuffix(RUN) if self.path == self.run else self.path.name
+        return os.fsencode(name).decode(errors="replace")
+
+    def overview(self) -> Overview | None:
+        """What its journal says; None if there is none, or it cannot be read."""
+        journal = run_folder.RunFolder(self.run).journal
+        return None if journal.is_symlink() or not journal.is_file() else overview(journal)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """How a sheet is worked on."""
+
+    options: SheetOptions
+    practice: bool
+    """Its run folder was used for practice."""
+
+
+def id_of(name: str) -> str:
+    """The ID of what has this name in the folder: the same after every start."""
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+
+
+def look(folder: Path) -> list[Found]:
+    """What lies in a folder, the latest first. No file is opened. Raises FilesError."""
+    try:
+        return sorted(_look(folder), key=lambda found: found.changed, reverse=True)
+    except OSError as error:
+        raise FilesError(
+            f"The folder {folder} cannot be read: {error.strerror or error}.",
+            remedy="See that it is still there and that you may read it, then open the page again.",
+        ) from error
+
+
+def _look(folder: Path) -> Iterator[Found]:
+    sheets, runs = dict[str, os.DirEntry[str]](), dict[str, os.DirEntry[str]]()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith((".", "~$")):
+                continue
+            if entry.is_dir(follow_symlinks=False) and entry.name.endswith(RUN):
+                runs[entry.name] = entry
+            elif Path(entry.name).suffix.lower() in SHEET_KINDS and entry.is_file(follow_symlinks=False):
+                sheets[entry.name] = entry
+    if (folder / run_folder.JOURNAL_NAME).exists():
+        sheets.pop("results.csv", None)
+    for name, entry in sheets.items():
+        run = run_folder.locate(folder / name, None).path
+        times = [part.stat(follow_symlinks=False).st_mtime for part in (entry, runs.get(run.name)) if part]
+        yield Found(folder / name, run, max(times))
+    taken = {Path(name).stem + RUN for name in sheets}
+    for name, entry in runs.items():
+        if name not in taken and (folder / name / run_folder.JOURNAL_NAME).is_file():
+            yield Found(folder / name, folder / name, entry.stat(follow_symlinks=False).st_mtime)
+
+
+def find(folder: Path, sheet_id: str, keywords: Mapping[str, Any]) -> Opened | None:
+    """What has that ID in the folder, with the keywords that every sheet gets; None if nothing has."""
+    found = next((found for found in look(folder) if found.id == sheet_id), None)
+    if found is None:
+        return None
+    known = found.overview()
+    practice = known is not None and known.service == PRACTICE
+    if found.path != found.run:
+        return Opened(SheetOptions(sheet=found.path, **keywords), practice)
+    return Opened(_of_run(found.run, known, keywords), practice)
+
+
+def _of_run(run: Path, known: Overview | None, keywords: Mapping[str, Any]) -> SheetOptions:
+    """The sheet that a run folder was made for; its failures file if that sheet is gone."""
+    sheet = Path(known.sheet) if known and known.sheet else run / "failures.csv"
+    tab = (known.tab or None) if known else None
+    if not sheet.is_file():
+        return SheetOptions(sheet=run_folder.RunFolder(run).failures, **keywords)
+    is_usual = run_folder.locate(sheet, None, tab).path == run
+    return SheetOptions(sheet=sheet, sheet_name=tab, out=None if is_usual else run, **keywords)

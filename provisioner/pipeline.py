@@ -6,6 +6,7 @@ Whatever blocks (reading, validating, SQLite, writing files) happens in worker t
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -140,10 +141,15 @@ async def _use_service(context: RunContext, record: Record, confirm: Confirm) ->
     if fetched.trouble is not None and not plan.idle:
         context.stop_signal.set(fetched.trouble)
     plan, beyond_limit = within_limit(plan, context.options.limit)
+    by, by_value = await run_sync(record.count_by, plan)
+    about = replace(
+        preview(context, plan, len(beyond_limit), record.prepared.folder),
+        account=fetched.account.name if fetched.account else "",
+        by=by,
+        by_value=by_value,
+    )
     try:
-        if await _may_begin(
-            context.stop_signal, confirm, preview(context, plan, len(beyond_limit), record.prepared.folder)
-        ):
+        if await _may_begin(context.stop_signal, confirm, about):
             await Delivery(context, record.write).deliver(plan, beyond_limit)
         return await verify_created(context, record.prepared.sheet, fetched.account)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from anyio.to_thread import run_sync
 from provisioner import run_folder
 from provisioner.journal import Journal
 from provisioner.result import RunResult, write_report
+from provisioner.stages.by_column import value_of
 from provisioner.stages.write import set_aside_edited, write
 
 if TYPE_CHECKING:
@@ -76,6 +78,17 @@ class Record:
         plan, notes = await run_sync(work)
         self._tell(notes)
         return plan
+
+    def count_by(self, plan: WorkPlan) -> tuple[str, dict[str, int]]:
+        """The header of the column that rows are counted by, and how many rows to be sent have each of its values.
+
+        Both are empty if rows are not counted. Blocks; raises JournalError.
+        """
+        sent = {job.row_id for job in plan.to_send} | {row.job.row_id for row in plan.unconfirmed_rows if row.resend}
+        if self.prepared.by is None or not sent:
+            return "", {}
+        header, column = self.prepared.by
+        return header, Counter(value_of(row, column) for row in self._journal.record_rows() if row.id in sent)
 
     async def write(self, *, final: bool = False) -> None:
         """Replace the files by what the journal says now, cancelled or not. Raises FilesError, JournalError.

@@ -85,6 +85,11 @@ class Account:
     """None where the service does not name it."""
     imap: MailServer | None
 
+    @property
+    def name(self) -> str:
+        """What people call it; empty if the service does not say."""
+        return self.facts.get("name") or self.facts.get("email") or ""
+
 
 class LoginState(StrEnum):
     """What came of logging in to a mailbox."""

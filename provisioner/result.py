@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner import report
-from provisioner.journal import CHOSEN_TAB_FACT, SERVICE_FACT, SHEET_FACT
+from provisioner.journal import CHOSEN_TAB_FACT, SERVICE_FACT, SHEET_FACT, Journal
 from provisioner.records import Rate, RequestCounts, Status
 from provisioner.settings import PRACTICE
 from provisioner.sheets import read_table
+from provisioner.stages.by_column import matching
 from provisioner.stages.group import group, group_logins
+from provisioner.stages.write import FURTHER_FACT
 from provisioner.summary import Group, LoginCounts, LoginGroup, Summary
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from provisioner.errors import StoppedError
-    from provisioner.journal import Journal
+    from provisioner.run_folder import RunFolder
     from provisioner.stages.prepare import PreparedSheet
 
 WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xls", ".ods"})
@@ -100,7 +104,7 @@ def summarize(
         seconds=seconds,
         logins=logins,
         rate=rate,
-        existing=tuple(islice((name for value in by_value.values() for name in value.existing), EXAMPLES)),
+        existing=_existing(by_value),
         practice=journal.fact(SERVICE_FACT) == PRACTICE,
         by=header,
         counts_by={value: dict(rows.statuses) for value, rows in by_value.items()} if column else {},
@@ -114,6 +118,66 @@ def summarize(
         unproved,
         created={value: rows.created for value, rows in by_value.items() if rows.created},
     )
+
+
+def recall(folder: RunFolder, *, by: str | None = None) -> RunResult:
+    """The result of an earlier run or check, as its journal has it now; blocks.
+
+    `by` is the column whose values rows are counted by; None takes one that is called Client. What only the program
+    that ran it knew is missing: the time, the requests, and why it was stopped. Raises RunFolderError, JournalError.
+    """
+    with closing(Journal(folder.journal)) as journal:
+        header, column = _recalled_column(journal, by or "Client")
+        by_value = _by_value(journal, column)
+        statuses, original = journal.statuses(), journal.fact(SHEET_FACT) or ""
+        logins = _logins(journal)
+        workbook = folder.failures_workbook
+        summary = Summary(
+            sheet=original,
+            run_folder=str(folder.path),
+            results=str(folder.results),
+            failures=str(folder.failures),
+            report=str(folder.report),
+            statuses=statuses,
+            to_retry=sum(1 for _ in journal.left()),
+            original=original,
+            tab=journal.fact(CHOSEN_TAB_FACT) or "",
+            read=sum(statuses.values()),
+            requests=RequestCounts(),
+            seconds=0.0,
+            logins=logins,
+            existing=_existing(by_value),
+            practice=journal.fact(SERVICE_FACT) == PRACTICE,
+            by=header,
+            counts_by={value: dict(rows.statuses) for value, rows in by_value.items()} if column else {},
+            failures_workbook=str(workbook) if workbook.exists() else "",
+        )
+        return RunResult(
+            summary,
+            None,
+            group(journal.left(), keep=EXAMPLES),
+            group_logins(journal.record_rows(), keep=EXAMPLES) if logins is not None else (),
+            created={value: rows.created for value, rows in by_value.items() if rows.created},
+        )
+
+
+def _recalled_column(journal: Journal, name: str) -> tuple[str, str]:
+    """The header and the journal's column that rows are counted by; both empty if there is none."""
+    first = next(journal.record_rows(), None)
+    further = {header.strip(): key for header, key in reversed(json.loads(journal.fact(FURTHER_FACT) or "[]"))}
+    keys = {**{key: key for key in (first.cells if first else ())}, **further}
+    found = matching(keys, name)
+    return (found[0], keys[found[0]]) if found else ("", "")
+
+
+def _logins(journal: Journal) -> LoginCounts | None:
+    """What came of the latest log-ins; None if none was tried."""
+    ok = failed = untried = 0
+    for row in journal.done():
+        ok += row.is_proven
+        failed += not row.is_proven and (row.imap or row.smtp) is not None
+        untried += row.imap is None and row.smtp is None and row.login_error is not None
+    return LoginCounts(ok, failed, untried) if ok or failed or untried else None
 
 
 @dataclass(frozen=True)
@@ -137,6 +201,10 @@ def _by_value(journal: Journal, column: str) -> dict[str, _Rows]:
         elif row.status is Status.EXISTS and not row.is_proven:
             rows.existing.append(row.address or row.email)
     return found
+
+
+def _existing(by_value: Mapping[str, _Rows]) -> tuple[str, ...]:
+    return tuple(islice((name for rows in by_value.values() for name in rows.existing), EXAMPLES))
 
 
 def _failures_workbook(prepared: PreparedSheet, original: str) -> str:

@@ -58,6 +58,17 @@ class RunPreview:
     """The least time that creating them and asking about each once takes."""
     results: str
     failures: str
+    account: str = ""
+    """Who the key belongs to; empty if the service did not say."""
+    by: str = ""
+    """The header of the column whose values rows are counted by; empty if they are not."""
+    by_value: Mapping[str, int] = field(default_factory=dict)
+    """How many of the mailboxes each value of that column gets."""
+
+    @property
+    def mailboxes(self) -> int:
+        """How many mailboxes it may create, at most."""
+        return self.to_send + self.to_look_up
 
 
 @dataclass(frozen=True, slots=True)

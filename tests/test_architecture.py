@@ -24,6 +24,7 @@ LEVELS = {
     "settings": 3,
     "messages": 3,
     "events": 3,
+    "wording": 4,
     "certificates": 1,
     "domains": 1,
     "redaction": 1,

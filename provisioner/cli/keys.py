@@ -39,7 +39,7 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
         connection = Connection(api_url=entry.api_url, api_key=entry.api_key, proxy=proxy_for(entry.api_url))
         known = anyio.run(account_calls.account, connection, listener)
         keys.keep(profile or keys.DEFAULT_PROFILE, entry)
-        whose = known.facts.get("name") or known.facts.get("email")
+        whose = known.name
         console.say(f"The key{f' of {whose}' if whose else ''} is saved for {entry.api_url}.")
 
 

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from provisioner.console.terminal import Line, beside, bold, shorten, wrap
-from provisioner.messages import TASKS, count
+from provisioner.messages import count
 from provisioner.records import Actor, Status
 
 if TYPE_CHECKING:
@@ -27,13 +27,6 @@ class Labels:
     headings: Mapping[Actor, str]
     elsewhere: str
     """Where to find the causes that do not fit."""
-
-
-def headings(groups: Sequence[Group], left: int) -> dict[Actor, str]:
-    """The heading over the causes that each must act on; `left` is the total number of rows left."""
-    several = sum(group.rows for group in groups) > left
-    more = " (a row with several errors is listed under each)" if several else ""
-    return {**TASKS, Actor.SHEET: TASKS[Actor.SHEET] + more}
 
 
 def merged(run_results: Sequence[tuple[Summary, Sequence[Group]]]) -> list[Group]:

@@ -14,6 +14,7 @@ from provisioner.console.terminal import is_terminal, size, wrap, write
 from provisioner.events import NullListener
 from provisioner.messages import MINUTE, visible
 from provisioner.records import Status
+from provisioner.wording import paused_until
 
 if TYPE_CHECKING:
     from provisioner.records import Exchange
@@ -123,7 +124,7 @@ class PlainProgress:
         """Printed once for a pause, not again for each request that is refused during it."""
         now = time.monotonic()
         if now >= self._paused_until:
-            self.note(f"{_paused(seconds, reason)}.")
+            self.note(f"{paused_until(seconds, reason)}.")
         self._paused_until = max(self._paused_until, now + seconds + PLAIN_INTERVAL)
 
     def note(self, sentence: str) -> None:
@@ -171,7 +172,7 @@ class BarProgress:
     def paused(self, seconds: float, reason: str) -> None:
         until = time.monotonic() + seconds
         if until > self._paused_until:
-            self._paused_until, self._paused = until, _paused(seconds, reason)
+            self._paused_until, self._paused = until, paused_until(seconds, reason)
         self._draw()
 
     def answered(self, exchange: Exchange) -> None:
@@ -239,11 +240,6 @@ def make_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progr
     if quiet:
         return QuietProgress()
     return BarProgress(stream) if is_terminal(stream) else PlainProgress(stream)
-
-
-def _paused(seconds: float, reason: str) -> str:
-    until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
-    return f"Paused until {until}: {reason}"
 
 
 def _time_left(seconds: float) -> str:

@@ -8,11 +8,12 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from provisioner.console.causes import Labels, cause_lines, headings, merged
+from provisioner.console.causes import Labels, cause_lines, merged
 from provisioner.console.logins import login_counts, login_lines
 from provisioner.console.terminal import Line, beside, bold, coloured, is_terminal, print_out, say, shorten, size, wrap
 from provisioner.messages import WORDS, count, duration, found_rate, visible
 from provisioner.records import Actor, Status
+from provisioner.wording import headings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

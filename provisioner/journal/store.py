@@ -104,6 +104,12 @@ class Journal:
         """The rows of results.csv that are not done, in its order."""
         return self._rows(f"{_LEFT} {_SHEET_ORDER}")
 
+    def failed_since(self, moment: float, most: int) -> list[JournalRow]:
+        """The rows that were refused or failed since a moment, in seconds since 1970: the latest ones, latest first."""
+        failed = f"status IN ('{Status.REJECTED}', '{Status.FAILED}')"
+        condition = f"{_IN_RESULTS} AND {failed} AND finished_at >= ? ORDER BY finished_at DESC LIMIT ?"
+        return list(self._rows(condition, moment, most))
+
     def retriable(self, *, of_failures: bool) -> Iterator[JournalRow]:
         """The rows of failures.csv, in the order of the file of the latest run.
 

@@ -9,6 +9,7 @@ limiter, and so holds back every worker at once.
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 from enum import Enum
 from typing import TYPE_CHECKING, NewType
 
@@ -50,10 +51,11 @@ class LimiterClosedError(Exception):
 
 
 class _Waiter:
-    __slots__ = ("acquired_at", "closed", "priority", "wake")
+    __slots__ = ("acquired_at", "closed", "limiter", "priority", "wake")
 
-    def __init__(self, priority: Priority) -> None:
+    def __init__(self, priority: Priority, limiter: RateLimiter) -> None:
         self.priority = priority
+        self.limiter = limiter
         self.wake = anyio.Event()
         self.acquired_at: float | None = None
         self.closed = False
@@ -85,6 +87,19 @@ class _Window:
         return self.permits[0] + self._length if full else float("-inf")
 
 
+class _Schedule:
+    """When permits were given, and who waits for one: the same for all limiters that share it."""
+
+    __slots__ = ("changed", "creates_in_a_row", "last", "leader", "paused_until", "queues", "slot")
+
+    def __init__(self) -> None:
+        self.slot = self.last = self.paused_until = float("-inf")
+        self.creates_in_a_row = 0
+        self.queues: dict[Priority, deque[_Waiter]] = {priority: deque() for priority in Priority}
+        self.leader: _Waiter | None = None
+        self.changed = anyio.Event()
+
+
 class RateLimiter:
     """Gives permits to send, first come first served within a priority. For one event loop at a time."""
 
@@ -98,16 +113,18 @@ class RateLimiter:
         """Seconds from one permit to the next at the fastest rate."""
         fastest = max(rate.count / rate.seconds for rate in kept)
         self._learned = LearnedRate(fastest, find=isinstance(rates, AutoRate))
-        self._slot = self._last = self._paused_until = float("-inf")
-        self._creates_in_a_row = 0
+        self._schedule = _Schedule()
         self.open()
 
     def open(self) -> None:
-        """Open every priority, in an event loop that is new to it. Earlier permits count on, by the same clock."""
-        self._queues: dict[Priority, deque[_Waiter]] = {priority: deque() for priority in Priority}
+        """Open every priority."""
         self._closed = {priority: anyio.Event() for priority in Priority}
-        self._leader: _Waiter | None = None
-        self._changed = anyio.Event()
+
+    def share(self) -> RateLimiter:
+        """A limiter that keeps the rates together with this one, and is closed by itself: for one of several runs."""
+        shared = copy(self)
+        shared.open()
+        return shared
 
     @property
     def spacing(self) -> float:
@@ -136,16 +153,16 @@ class RateLimiter:
         if self._closed[priority].is_set():
             raise LimiterClosedError
         now = self._clock()
-        if self._leader is None and self._next_at() <= now:
+        if self._schedule.leader is None and self._next_at() <= now:
             self._give(priority, now, slot=now)
             return Permit(now)
-        waiter = _Waiter(priority)
-        self._queues[priority].append(waiter)
+        waiter = _Waiter(priority, self)
+        self._schedule.queues[priority].append(waiter)
         try:
             return await self._wait(waiter)
         finally:
             if waiter.acquired_at is None and not waiter.closed:
-                self._queues[priority].remove(waiter)
+                self._schedule.queues[priority].remove(waiter)
             self._pass_lead_from(waiter)
 
     async def renew(self, permit: Permit, priority: Priority) -> Permit:
@@ -165,10 +182,10 @@ class RateLimiter:
     def pause(self, seconds: float) -> bool:
         """Send nothing for this many seconds. Returns False if that was so already."""
         now = self._clock()
-        if now + seconds <= self._paused_until:
+        if now + seconds <= self._schedule.paused_until:
             return False
-        self._paused_until = now + seconds
-        self._changed.set()
+        self._schedule.paused_until = now + seconds
+        self._schedule.changed.set()
         return True
 
     def answered(self, permit: Permit, priority: Priority) -> Rate | None:
@@ -191,18 +208,19 @@ class RateLimiter:
 
     def begin_at(self, rate: Rate) -> None:
         """Begin at a rate that an earlier run found, if this one is to find a rate and has not begun."""
-        if self._last == float("-inf") and self._learned.finds:
+        if self._schedule.last == float("-inf") and self._learned.finds:
             self._learned.begin_at(rate, self._clock())
 
     def close(self, *priorities: Priority) -> None:
         """Give no more permits of these priorities; a task that waits for one gets LimiterClosedError."""
         for priority in priorities:
             self._closed[priority].set()
-            for waiter in self._queues[priority]:
+            queue = self._schedule.queues[priority]
+            for waiter in [waiter for waiter in queue if waiter.limiter is self]:
                 waiter.closed = True
                 waiter.wake.set()
-            self._queues[priority].clear()
-        self._changed.set()
+                queue.remove(waiter)
+        self._schedule.changed.set()
 
     async def until_closed(self, priority: Priority) -> None:
         """Return when the priority is closed."""
@@ -210,17 +228,17 @@ class RateLimiter:
 
     async def _wait(self, waiter: _Waiter) -> Permit:
         """Wait for a permit. One of the waiters leads: it alone sleeps, and serves the others."""
-        if self._leader is None:
-            self._leader = waiter
+        if self._schedule.leader is None:
+            self._schedule.leader = waiter
         while waiter.acquired_at is None:
-            if self._leader is waiter:
+            if self._schedule.leader is waiter:
                 await self._sleep_until_next()
             else:
                 await waiter.wake.wait()
                 waiter.wake = anyio.Event()
             if waiter.closed:
                 raise LimiterClosedError
-            if self._leader is waiter:
+            if self._schedule.leader is waiter:
                 self._serve_one()
         return Permit(waiter.acquired_at)
 
@@ -235,37 +253,41 @@ class RateLimiter:
         chosen.wake.set()
 
     def _choose(self) -> _Waiter:
-        creates, queries = self._queues[Priority.CREATE], self._queues[Priority.QUERY]
-        turn_of_query = bool(queries) and self._creates_in_a_row >= QUERY_SHARE - 1
+        schedule = self._schedule
+        creates, queries = schedule.queues[Priority.CREATE], schedule.queues[Priority.QUERY]
+        turn_of_query = bool(queries) and schedule.creates_in_a_row >= QUERY_SHARE - 1
         return (creates if creates and not turn_of_query else queries).popleft()
 
     def _pass_lead_from(self, waiter: _Waiter) -> None:
-        if self._leader is not waiter:
+        schedule = self._schedule
+        if schedule.leader is not waiter:
             return
-        self._leader = next((queue[0] for queue in self._queues.values() if queue), None)
-        if self._leader is not None:
-            self._leader.wake.set()
+        schedule.leader = next((queue[0] for queue in schedule.queues.values() if queue), None)
+        if schedule.leader is not None:
+            schedule.leader.wake.set()
 
     async def _sleep_until_next(self) -> None:
         """Sleep until the next permit is due, or something changed that may move it."""
         seconds = self._next_at() - self._clock()
         if seconds > 0:
-            self._changed = anyio.Event()
+            self._schedule.changed = anyio.Event()
             with anyio.move_on_after(seconds):
-                await self._changed.wait()
+                await self._schedule.changed.wait()
 
     def _next_at(self) -> float:
-        gap = self._last + min(SMALLEST_GAP, self.spacing)
+        schedule = self._schedule
+        gap = schedule.last + min(SMALLEST_GAP, self.spacing)
         windows = (window.free_at() for window in self._windows)
-        return max(self._slot + self.spacing, gap, self._paused_until, self._learned.free_at(), *windows)
+        return max(schedule.slot + self.spacing, gap, schedule.paused_until, self._learned.free_at(), *windows)
 
     def _give(self, priority: Priority, now: float, *, slot: float) -> None:
         """Give one permit. `slot` is its place in the even schedule, from which the next one is counted."""
+        schedule = self._schedule
         if self._learned.is_found and self._learned.is_known:
-            slot = max(self._slot + self.spacing, now - CATCH_UP_WHEN_LEARNED)
-        self._slot, self._last = slot, now
+            slot = max(schedule.slot + self.spacing, now - CATCH_UP_WHEN_LEARNED)
+        schedule.slot, schedule.last = slot, now
         self._count(now)
-        self._creates_in_a_row = self._creates_in_a_row + 1 if priority is Priority.CREATE else 0
+        schedule.creates_in_a_row = schedule.creates_in_a_row + 1 if priority is Priority.CREATE else 0
 
     def _count(self, now: float) -> None:
         """A request leaves now: it takes room in every window."""

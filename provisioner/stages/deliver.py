@@ -144,7 +144,7 @@ class Delivery:
         left = duration(max(0.0, self._options.task_timeout - LONG_WAIT))
         self._context.listener.note(
             f"Everything is sent; {count(poller.open, 'mailbox is', 'mailboxes are')} not done yet, and asked about "
-            f"for up to {left} more. Ctrl-C is safe: the next run asks again."
+            f"for up to {left} more. Stopping is safe: the next run asks again."
         )
 
     async def _second_look(self, unconfirmed_rows: Sequence[Unconfirmed]) -> list[Job]:
@@ -181,8 +181,8 @@ class Delivery:
         """After the first, stop polling when the grace is over; after the second, stop at once."""
         await self._stop_signal.interrupted.wait()
         self._context.listener.note(
-            f"Stopping: nothing more is sent; tasks in flight are followed for {self._options.grace:g} seconds. "
-            "Press Ctrl-C again to stop at once."
+            f"Stopping: nothing more is sent; tasks in flight are followed for {duration(self._options.grace)}. "
+            f"{self._stop_signal.how} again to stop at once."
         )
         with anyio.move_on_after(self._options.grace):
             await self._stop_signal.interrupted_again.wait()

@@ -20,7 +20,9 @@ class StopSignal:
     asyncio, `token.run_sync_soon(stop_signal.interrupt)` with Trio.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, how: str = "Press Ctrl-C") -> None:
+        """`how` says what people do to interrupt the run."""
+        self.how = how
         self.reason: StoppedError | None = None
         self.interrupted, self.interrupted_again = anyio.Event(), anyio.Event()
         self._event = anyio.Event()

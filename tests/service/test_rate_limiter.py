@@ -474,3 +474,31 @@ def test_an_estimate_is_what_it_takes_at_least() -> None:
     assert RateLimiter([fast, hourly], clock=lambda: 0.0).duration(100) == pytest.approx(20, rel=0.1)
     assert RateLimiter([fast, hourly], clock=lambda: 0.0).duration(1001) >= 3600
     assert RateLimiter(AutoRate(), clock=lambda: 0.0).duration(200) == pytest.approx(10, rel=0.1)
+
+
+def test_runs_that_share_a_rate_are_stopped_each_alone(in_virtual_time: Run) -> None:
+    """Shares of a limiter keep its rates together; one that is closed gives none, and the others go on."""
+    rate = Rate(10, 1.0)
+
+    async def work() -> None:
+        whole = RateLimiter([rate])
+        one, other = whole.share(), whole.share()
+        ones: list[Any] = []
+        others: list[Any] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(_until_closed, one, ones)
+            group.start_soon(_take, other, Priority.CREATE, 50, others)
+            await anyio.sleep(2.0)
+            one.close(*Priority)
+        both = sorted(moment for moment, _ in ones + others)
+        assert busiest(both, 1.0) <= rate.count
+        assert 9 <= len(ones) <= 11
+        assert len(others) == 50
+        assert (await whole.share().acquire(Priority.QUERY)) > both[-1]
+
+    in_virtual_time(work)
+
+
+async def _until_closed(limiter: RateLimiter, into: list[Any]) -> None:
+    with pytest.raises(LimiterClosedError):
+        await _take(limiter, Priority.CREATE, 1000, into)

@@ -21,6 +21,7 @@ from provisioner.schema import read_schema, shipped
 from provisioner.secret import Secret
 from provisioner.settings import Connection
 from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, read_table
+from provisioner.stages import poll
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -43,6 +44,14 @@ def no_blocking_calls() -> Iterator[None]:
     """Nothing of the program's own may block its event loop; the stand-in, on a thread of its own, may."""
     with blockbuster_ctx("provisioner", excluded_modules=["provisioner.sandbox"]):
         yield
+
+
+@pytest.fixture(autouse=True)
+def swift_practice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the tests' own process a stand-in needs no second for a mailbox, and is asked about it sooner."""
+    defaults: Any = SandboxOptions.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "latency", 0.05)
+    monkeypatch.setattr(poll, "YOUNGEST", 0.05)
 
 
 @pytest.fixture

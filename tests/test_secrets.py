@@ -15,8 +15,10 @@ import anyio
 import httpx
 import pytest
 import running
+from click.testing import CliRunner
 
 from provisioner import pipeline
+from provisioner.cli import main
 from provisioner.cli.connection import connector
 from provisioner.records import Request, Status
 from provisioner.secret import Secret
@@ -155,8 +157,7 @@ def test_a_secret_cannot_be_pickled() -> None:
 def test_practice_leaves_no_password_in_the_run_folder(write_sheet: Any, tmp_path: Path) -> None:
     """What the stand-in of `--sandbox` remembers beside the journal is addresses and tasks, not passwords."""
     sheet = write_sheet([(f"user{n}", "101", "201", f"{PASSWORD}{n}", "", "") for n in range(3)])
-    words = [sys.executable, "-m", "provisioner", "run", str(sheet), "--sandbox", "--rate", "50/s"]
-    assert subprocess.run(words, capture_output=True, timeout=50, check=False).returncode == 0
+    assert CliRunner().invoke(main, ["run", str(sheet), "--sandbox", "--rate", "50/s"]).exit_code == 0
     kept = contents(tmp_path / "acme-run")
     assert "sandbox.sqlite3" in kept
     assert not [name for name, content in kept.items() if PASSWORD.encode() in content]

@@ -545,7 +545,7 @@ def test_quiet_speaks_only_of_what_is_left(command: Any, write_sheet: Any) -> No
 
 @pytest.mark.parametrize(
     "encoding",
-    ["cp437", "utf-8", pytest.param("cp1252", marks=pytest.mark.slow), pytest.param("ascii", marks=pytest.mark.slow)],
+    ["cp437", *(pytest.param(encoding, marks=pytest.mark.slow) for encoding in ("utf-8", "cp1252", "ascii"))],
 )
 def test_any_code_page_is_written_to(process: Any, write_sheet: Any, encoding: str) -> None:
     """Quotation marks that a code page lacks become plain ones, other characters their numbers; no name ends a run."""

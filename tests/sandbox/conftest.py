@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from provisioner.sandbox.state import State
 
 
+@pytest.fixture(autouse=True)
+def swift_practice() -> None:
+    """Here the stand-in is as it is for people."""
+
+
 @dataclass(frozen=True)
 class Practice:
     """A running sandbox and a client with its key."""

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 SPACING = 0.1
 
 
+@pytest.fixture(autouse=True)
+def swift_practice() -> None:
+    """Here tasks are asked about when they are for people."""
+
+
 def followed(number: int, since: float, *, fresh: bool = True) -> Followed:
     job = Job(RowId(number), Request(f"user{number}", 101, 201, None, None, None))
     return Followed(OpenTask(job, TaskId(str(number))), since, fresh)

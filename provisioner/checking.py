@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from provisioner.events import Listener
     from provisioner.record import NextCommand
     from provisioner.settings import SheetOptions
+    from provisioner.stages.prepare import PreparedSheet
 
 
 async def check(options: SheetOptions, listener: Listener, *, next_command: NextCommand = no_command) -> RunResult:
@@ -27,6 +28,13 @@ async def check(options: SheetOptions, listener: Listener, *, next_command: Next
     """
     started = time.perf_counter()
     prepared = await run_sync(prepare, options, abandon_on_cancel=True)
+    return await check_prepared(prepared, listener, next_command=next_command, started=started)
+
+
+async def check_prepared(
+    prepared: PreparedSheet, listener: Listener, *, next_command: NextCommand = no_command, started: float
+) -> RunResult:
+    """The same for a sheet that was read and validated. `started` is when that began, on the performance counter."""
     warnings: list[str] = []
     async with in_threads(open_journal(prepared.folder, warnings)) as journal:
         record = Record(prepared, journal, listener)

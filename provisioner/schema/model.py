@@ -184,6 +184,11 @@ class MailboxSchema:
     path: Path
     columns: Mapping[str, Column]
 
+    @property
+    def secret(self) -> set[str]:
+        """The columns whose cells are never shown."""
+        return {column.name for column in self.columns.values() if column.secret}
+
     def violations(self, column: str, texts: Iterable[str]) -> dict[str, list[Rule]]:
         """The texts that break rules of a column, and the rules that each of them breaks.
 

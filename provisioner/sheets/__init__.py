@@ -8,6 +8,7 @@ from provisioner.sheets.files import (
     read_table,
     replace_file,
     replacing,
+    table_lines,
     unescape_formula,
     write_table,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "read_table",
     "replace_file",
     "replacing",
+    "table_lines",
     "unescape_formula",
     "write_table",
 ]

@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -92,11 +93,23 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
         OSError: It cannot be written, or is open in a program that lets nobody replace it, as Excel does on Windows.
     """
     with replacing(path) as part, part.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
-        writer.writerow([escape_formula(cell) for cell in header])
-        writer.writerows([cell and escape_formula(cell) for cell in row] for row in rows)
+        file.writelines(table_lines(chain((header,), rows), delimiter=delimiter))
         file.flush()
         os.fsync(file.fileno())
+
+
+def table_lines(rows: Iterable[Sequence[str]], *, delimiter: str = ",") -> Iterator[str]:
+    """The lines of such a file, one for each row, as they are asked for."""
+    writer = csv.writer(_Echo(), delimiter=delimiter, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        yield writer.writerow([cell and escape_formula(cell) for cell in row])
+
+
+class _Echo:
+    """A file that gives back what is written: the writer returns it."""
+
+    def write(self, text: str) -> str:
+        return text
 
 
 def replace_file(path: Path, content: bytes) -> None:

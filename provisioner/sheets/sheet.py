@@ -68,6 +68,8 @@ class Sheet:
     """The cells of a column as they stand in the file, if they are understood as something else."""
     tab: str = ""
     """Which sheet of a workbook it is; empty for a text file."""
+    second_table: int | None = None
+    """The row at which a second table begins, whose rows are not certain; None if there is none."""
 
     def cell_name(self, row: int, column: str) -> str:
         """Such as `D17`, as it is called in the original sheet where the row comes from one.

@@ -157,6 +157,7 @@ class Table:
             origins=self._origins,
             is_failures=bool(self._layout.added),
             typed=typed,
+            second_table=self._no_rows.second_header,
         )
         return replace(
             sheet, misaligned={row: self._username(sheet.own_cells(row)) for row in sorted(self._misaligned)}

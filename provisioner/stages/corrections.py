@@ -6,7 +6,9 @@ corrects, and a correction from the mailbox of another row.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from provisioner.journal import Dropped, Superseded, Written, address_key, password_check
@@ -27,16 +29,28 @@ SENT_COLUMNS: Final = ("email", "domain", "relay_server", "project", "reply_to")
 """The columns of which a changed cell changes what is sent; the password's text is not known here."""
 
 
+Typed = Mapping[int, Collection[str]]
+"""By sheet row, the columns whose cells are as somebody typed them: no spreadsheet program has changed those."""
+
+
 class FailuresMatcher:
     """A failures file: it changes the rows that it holds, and leaves the rest of the record alone."""
 
     is_failures = True
 
-    def __init__(self, known: KnownRows, cell_name: Callable[[Entry, str], str], *, is_workbook: bool) -> None:
-        """`cell_name` names the cell of an entry in a column."""
+    def __init__(
+        self,
+        known: KnownRows,
+        cell_name: Callable[[Entry, str], str],
+        *,
+        is_workbook: bool,
+        typed: Typed = MappingProxyType({}),
+    ) -> None:
+        """`cell_name` names the cell of an entry in a column; `typed`: the cells that no program converted."""
         self._known = known
         self._cell_name = cell_name
         self._is_workbook = is_workbook
+        self._typed = typed
         self.unmatched = known.unmatched
         self._places: dict[int, RowId] = {}
         """The row in each place of the original sheet, as far as the file holds it."""
@@ -58,7 +72,7 @@ class FailuresMatcher:
                 self._known.taken.add(base.id)
                 row, entry = base, _with_cells_of(base, entry)
             else:
-                entry = _with_further_cells_of(base, entry)
+                entry = _with_further_cells_of(base, entry, self._typed_in(entry))
         if fault is not None:
             error = "; ".join(filter(None, (entry.error, str(fault))))
             entry = replace(entry, request=None, error=error, problems=(*entry.problems, fault))
@@ -145,12 +159,17 @@ class FailuresMatcher:
             maybe_sent=True,
         )
 
+    def _typed_in(self, entry: Entry) -> Collection[str]:
+        """The columns of the row whose cells no program converted."""
+        return self._typed.get(entry.sheet_row, ()) if entry.sheet_row is not None else ()
+
     def _conversion(self, row: JournalRow, entry: Entry) -> Problem | None:
         """What to say of a cell that a spreadsheet program seems to have changed; None if there is none."""
+        typed = self._typed_in(entry)
         for column in SENT_COLUMNS:
             new = entry.cells.get(column, "")
             old = row.cells.get(column, new)
-            if old.strip() == new.strip() or not is_converted(old, new):
+            if column in typed or old.strip() == new.strip() or not is_converted(old, new):
                 continue
             cell = self._cell_name(entry, column)
             was_faulty = any(problem.cell == cell for problem in row.problems)
@@ -166,7 +185,7 @@ class FailuresMatcher:
                 f"“{new}” was “{old}”: spreadsheet programs change such cells of a CSV file by themselves; {remedy}"
             )
             return Problem(cell, sentence, "a cell that a spreadsheet program may have changed")
-        if entry.password is not None and _has_lost_blank(row, entry.password):
+        if entry.password is not None and "password" not in typed and _has_lost_blank(row, entry.password):
             sentence = "the password lost the blank at its beginning or end; write it again, or write another"
             return Problem(self._cell_name(entry, "password"), sentence)
         return None
@@ -181,12 +200,22 @@ def _has_lost_blank(row: JournalRow, password: Secret) -> bool:
     return any(password_check(Secret(each), row.id) == row.password_check for each in padded)
 
 
-def _with_further_cells_of(row: JournalRow, entry: Entry) -> Entry:
+def may_be_converted(row: JournalRow, column: str, text: str) -> bool:
+    """Whether a spreadsheet program may have made `text` of what the journal has for a cell of the row."""
+    if column == "password":
+        return bool(text) and _has_lost_blank(row, Secret(text))
+    return is_converted(row.cells.get(column, text), text)
+
+
+def _with_further_cells_of(row: JournalRow, entry: Entry, typed: Collection[str]) -> Entry:
     """The entry with the journal's cells for those that a program converted, of the columns that are not sent."""
     kept = {
         column: row.cells[column]
         for column, new in entry.cells.items()
-        if column not in SENT_COLUMNS and column in row.cells and is_converted(row.cells[column], new)
+        if column not in SENT_COLUMNS
+        and column not in typed
+        and column in row.cells
+        and is_converted(row.cells[column], new)
     }
     return replace(entry, cells={**entry.cells, **kept}) if kept else entry
 

@@ -9,7 +9,7 @@ from provisioner.secret import Secret
 from provisioner.stages.resolve import Fault, Resolver, duplicates, written_plainly
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from provisioner.sheets import Sheet
     from provisioner.stages.validate import Checked
@@ -23,8 +23,20 @@ REQUIRED = ("email", "domain", "relay_server")
 class RowBuilder:
     """Builds the entries of one sheet."""
 
-    def __init__(self, sheet: Sheet, checked: Checked, resolver: Resolver, *, secret: Collection[str]) -> None:
-        """`secret`: the columns whose cells are never shown."""
+    def __init__(
+        self,
+        sheet: Sheet,
+        checked: Checked,
+        resolver: Resolver,
+        *,
+        secret: Collection[str],
+        duplicates: Mapping[int, Sequence[int]] | None = None,
+    ) -> None:
+        """`secret`: the columns whose cells are never shown.
+
+        `duplicates`: of each row of a part of a sheet that is not the only one for its mailbox, all that are for it.
+        None finds them, in a whole sheet.
+        """
         self._sheet = sheet
         self._columns = [key for key in sheet.keys if key not in secret]
         self._checked = checked
@@ -32,9 +44,7 @@ class RowBuilder:
         keys = list(sheet.keys)
         can_be_cut = "password" in keys and not sheet.is_workbook
         self._after_password = set(keys[keys.index("password") :]) if can_be_cut else set[str]()
-        # Rows that write one mailbox alike were found when they were validated.
-        alike = all(written_plainly(*cells) for _, cells in sheet.cells("email", "domain"))
-        self._duplicates = {} if alike else duplicates(sheet.cells("email", "domain"), resolver)
+        self._duplicates = self._written_differently() if duplicates is None else duplicates
 
     def entries(self) -> Iterator[Entry]:
         """Every row of the sheet in its order."""
@@ -45,6 +55,20 @@ class RowBuilder:
             yield self._entry(row, cells, upcoming if is_ready else None)
             if is_ready:
                 upcoming = next(ready, None)
+
+    def hidden(self, row: int, problems: Sequence[Problem]) -> Collection[str]:
+        """The columns of whose cells each may be what a delimiter cut off the row's password."""
+        return self._after_password.difference(REQUIRED) if self._is_cut(row, problems) else ()
+
+    def _written_differently(self) -> Mapping[int, Sequence[int]]:
+        """Of each row that is not the only one for its mailbox, all that are; a row that is not certain is for none.
+
+        Rows that write one mailbox alike were found when they were validated.
+        """
+        if all(written_plainly(*cells) for _, cells in self._sheet.cells("email", "domain")):
+            return {}
+        certain = (each for each in self._sheet.cells("email", "domain") if each[0] not in self._sheet.unreadable)
+        return duplicates(certain, self._resolver)
 
     def _entry(self, row: int, cells: Sequence[str], ready: Row | None) -> Entry:
         """`cells`: those of SHOWN_COLUMNS, the password, and all that are not secret."""
@@ -76,10 +100,10 @@ class RowBuilder:
         self, row: int, cells: Sequence[str], problems: Sequence[Problem], columns: Sequence[str]
     ) -> Sequence[str]:
         """The cells of these columns, without those that may be what a delimiter cut off the row's password."""
-        if not self._is_cut(row, problems):
+        hidden = self.hidden(row, problems)
+        if not hidden:
             return cells
-        cut = self._after_password.difference(REQUIRED)
-        return ["" if name in cut else cell for name, cell in zip(columns, cells, strict=True)]
+        return ["" if name in hidden else cell for name, cell in zip(columns, cells, strict=True)]
 
     def _is_cut(self, row: int, problems: Sequence[Problem]) -> bool:
         """Whether something is wrong with the row's password, so that in a text file a piece may stand right of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ from provisioner.sheets import FAILURES_COLUMNS, Sheet, column_letters, replacin
 from provisioner.sheets.failures_workbook import MAX_ROWS, write_failures_workbook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from provisioner.journal import Journal, JournalRow
     from provisioner.run_folder import RunFolder
+    from provisioner.stages.corrections import Typed
 
 _CELL = re.compile(r"([A-Z]+)[0-9]+")
 
@@ -26,16 +28,66 @@ def write_failures(journal: Journal, sheet: Sheet, folder: RunFolder, *, final: 
 
     Before the end there is no workbook: it would be out of date. Raises OSError, JournalError.
     """
-    header = (*sheet.headers, *FAILURES_COLUMNS)
-    cells = ((*_own_cells(sheet, row), *_added_cells(row)) for row in _rows(journal, sheet))
+    header = failures_header(sheet)
+    cells = ((*_own_cells(sheet, row), *added_cells(row)) for row in _rows(journal, sheet))
     _replace(journal, folder.failures, lambda path: write_table(path, header, cells, delimiter=sheet.delimiter))
     number = journal.retriable_count(of_failures=sheet.is_failures)
     if not final or not 0 < number < MAX_ROWS:
         folder.failures_workbook.unlink(missing_ok=True)
         return
     places = {column_letters(place): place for place in range(len(sheet.headers))}
-    marked = (((*_own_cells(sheet, row), *_added_cells(row)), _faulty(places, row)) for row in _rows(journal, sheet))
+    marked = (((*_own_cells(sheet, row), *added_cells(row)), _faulty(places, row)) for row in _rows(journal, sheet))
     _replace(journal, folder.failures_workbook, lambda path: write_failures_workbook(path, header, marked))
+
+
+def failures_header(sheet: Sheet) -> tuple[str, ...]:
+    """The header of a failures file of this sheet."""
+    return (*sheet.headers, *FAILURES_COLUMNS)
+
+
+def unfinished_file(journal: Journal, folder: RunFolder) -> Path | None:
+    """The failures file that says what is to be run; None if that is the sheet.
+
+    That is the one that somebody changed last and did not run. If there is none, it is failures.csv while it holds
+    corrections that are not done. Raises OSError, JournalError.
+    """
+    edited = edited_files(journal, folder)
+    if edited:
+        return edited[-1]
+    return folder.failures if folder.failures.exists() and journal.open_corrections() else None
+
+
+def edited_files(journal: Journal, folder: RunFolder) -> list[Path]:
+    """The failures files that were changed since this program wrote them, the latest last. Raises OSError."""
+    files = [path for path in folder.failures_files if path.exists()]
+    edited = [path for path in files if _digest(path) not in _written(journal, path)]
+    return sorted(edited, key=lambda path: path.stat().st_mtime_ns)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a failures file that is about to be replaced, or is out of date. Returns its new path. Raises OSError."""
+    return path.replace(path.with_name(f"{path.stem}-edited-{path.stat().st_mtime_ns // 10**9}{path.suffix}"))
+
+
+def typed_cells(journal: Journal, path: Path) -> Typed:
+    """The cells of a failures file that are as somebody typed them, although a program might have made the same.
+
+    There are none in a file that was changed since they were remembered. Raises OSError, JournalError.
+    """
+    remembered = journal.fact(_typed_fact(path))
+    if remembered is None or not path.exists():
+        return {}
+    digests, typed = json.loads(remembered)
+    return {int(row): columns for row, columns in typed.items()} if _digest(path) in digests else {}
+
+
+def remember_typed(journal: Journal, path: Path, digests: Iterable[str], typed: Typed) -> None:
+    """Remember the cells of a failures file that somebody typed, for as long as it has one of these digests.
+
+    Raises JournalError.
+    """
+    cells = {str(row): sorted(columns) for row, columns in typed.items()}
+    journal.set_fact(_typed_fact(path), json.dumps([list(digests), cells]))
 
 
 def keep_edits(journal: Journal, folder: RunFolder, *, read: Path | None = None) -> list[Path]:
@@ -56,7 +108,7 @@ def keep_edits(journal: Journal, folder: RunFolder, *, read: Path | None = None)
         journal.set_fact(_fact(run), f"{_digest(run)}")
     elif read is not None and not edited and journal.open_corrections():
         edited = files[:1]
-    return [_renamed(path) for path in edited]
+    return [set_aside(path) for path in edited]
 
 
 def _replace(journal: Journal, path: Path, write: Callable[[Path], None]) -> None:
@@ -66,11 +118,6 @@ def _replace(journal: Journal, path: Path, write: Callable[[Path], None]) -> Non
         # Whichever of the two is there if the program is killed between, nobody changed it.
         known = [*_written(journal, path)[-1:], _digest(part)]
         journal.set_fact(_fact(path), " ".join(known))
-
-
-def _renamed(path: Path) -> Path:
-    kept = path.with_name(f"{path.stem}-edited-{path.stat().st_mtime_ns // 10**9}{path.suffix}")
-    return path.replace(kept)
 
 
 def _older(run: Path, other: Path) -> SheetError:
@@ -94,6 +141,10 @@ def _fact(path: Path) -> str:
     return f"{path.name} as it was written"
 
 
+def _typed_fact(path: Path) -> str:
+    return f"{path.name} as it was typed"
+
+
 def _rows(journal: Journal, sheet: Sheet) -> Iterator[JournalRow]:
     return journal.retriable(of_failures=sheet.is_failures)
 
@@ -103,8 +154,8 @@ def _own_cells(sheet: Sheet, row: JournalRow) -> list[str]:
     return sheet.own_cells(row.file_row)
 
 
-def _added_cells(row: JournalRow) -> tuple[str, ...]:
-    """The cells under FAILURES_COLUMNS."""
+def added_cells(row: JournalRow) -> tuple[str, ...]:
+    """What a failures file has of the row under FAILURES_COLUMNS."""
     place = "" if row.sheet_row is None else str(row.sheet_row)
     explained = why(row.status, row.error), remedy(row.status, row.actor)
     return (place, row.status, *explained, row.task_id or "")

@@ -35,7 +35,7 @@ def group(rows: Iterable[JournalRow], *, keep: int) -> tuple[Group, ...]:
     found: dict[_Key, _Found] = defaultdict(_Found)
     for row in rows:
         own = (row.actor, row.status)
-        problems = {(*own, problem.cause or problem.sentence): problem for problem in _problems(row)}
+        problems = {(*own, problem.cause or problem.sentence): problem for problem in problems_of(row)}
         for key, problem in problems.items():
             found[key].add(row, problem, keep)
     together: dict[object, Group] = {}
@@ -117,7 +117,7 @@ def _joined(known: Group, new: Group) -> Group:
     return replace(known, cause=f"{known.cause}; {new.cause}", examples=tuple(examples))
 
 
-def _problems(row: JournalRow) -> tuple[Problem, ...]:
+def problems_of(row: JournalRow) -> tuple[Problem, ...]:
     """What is wrong with a row; what the service said of it is one problem."""
     said = why(row.status, row.error)
     return row.problems or (Problem(None, said, _without_the_row(said, row)),)

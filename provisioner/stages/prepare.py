@@ -15,6 +15,7 @@ from provisioner.journal import CHOSEN_TAB_FACT, DELIMITER_FACT, SHEET_FACT, TAB
 from provisioner.messages import count
 from provisioner.stages.by_column import find_column, matching
 from provisioner.stages.entries import RowBuilder
+from provisioner.stages.failures_files import typed_cells
 from provisioner.stages.read import read
 from provisioner.stages.reconcile import WorkPlan, reconcile
 from provisioner.stages.resolve import Resolver
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from provisioner.secret import Secret
     from provisioner.settings import SheetOptions
     from provisioner.sheets import Sheet
+    from provisioner.stages.corrections import Typed
 
 EXAMPLES = 2
 """How many rows or cells are named in a note about many."""
@@ -104,10 +106,9 @@ class PreparedSheet:
         `resources` is what the account has, None if the service was not asked; `since` as for the stage `reconcile`.
         Raises JournalError.
         """
-        secret = {column.name for column in self.schema.columns.values() if column.secret}
-        entries = RowBuilder(self.sheet, self.checked, Resolver(resources), secret=secret).entries()
+        entries = RowBuilder(self.sheet, self.checked, Resolver(resources), secret=self.schema.secret)
         plan = reconcile(
-            entries,
+            entries.entries(),
             journal,
             is_failures=self.sheet.is_failures,
             new_password=self._new_password(),
@@ -115,10 +116,19 @@ class PreparedSheet:
             checking=checking,
             unreachable=resources is None and not checking,
             is_workbook=self.sheet.path.suffix.lower() != ".csv",
+            typed=self.typed(journal),
             latest_file=self.sheet.path.resolve() in map(Path.resolve, self.folder.failures_files),
             cell_name=lambda entry, column: self.sheet.cell_name(entry.file_row, column),
         )
-        return plan, [*self._notes(), *_notes_about(plan)]
+        return plan, self.notes(plan)
+
+    def typed(self, journal: Journal) -> Typed:
+        """The cells of a failures file that no spreadsheet program converted. Raises JournalError."""
+        return typed_cells(journal, self.sheet.path) if self.sheet.is_failures else {}
+
+    def notes(self, plan: WorkPlan) -> list[str]:
+        """What the user should know of the sheet, and of what is to be done with it."""
+        return [*self._notes(), *_notes_about(plan)]
 
     def _new_password(self) -> Callable[[], Secret] | None:
         if not self.options.generate_passwords:

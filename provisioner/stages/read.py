@@ -6,10 +6,13 @@ Nothing is guessed. A row that cannot be read with certainty is kept and marked,
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SheetError
-from provisioner.sheets.cleaning import cleaned
+from provisioner.sheets.cleaning import Padding, cleaned
+from provisioner.sheets.delimited import Record
+from provisioner.sheets.files import escape_formula
 from provisioner.sheets.header_checks import (
     refuse_missing_columns,
     refuse_near_misses,
@@ -18,11 +21,11 @@ from provisioner.sheets.header_checks import (
 )
 from provisioner.sheets.headers import lay_out
 from provisioner.sheets.opening import open_source
+from provisioner.sheets.source import Source
 from provisioner.sheets.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
     from provisioner.schema import MailboxSchema
     from provisioner.sheets import Sheet
@@ -69,6 +72,26 @@ def read(
     sheet = replace(table.sheet(path), tab=source.tab)
     refuse_missing_columns(layout.header.number, [name for name in missing if name not in sheet.columns])
     return sheet
+
+
+def read_rows(
+    header: Sequence[str],
+    rows: Iterable[tuple[int, Sequence[str]]],
+    schema: MailboxSchema,
+    *,
+    delimiter: str,
+    fill: Mapping[str, str] | None = None,
+) -> Sheet:
+    """Some rows of a failures file that is about to be written, as they will be read from it.
+
+    `header` and the rows, each with the number that it is to have, hold the file's cells before they are escaped.
+    """
+    record = Record(1, [escape_formula(cell) for cell in header])
+    records = (Record(number, [escape_formula(cell) for cell in cells]) for number, cells in rows)
+    source = Source(record, records, delimiter, certain=True, padding=Padding.of(record.cells))
+    table = Table(source, lay_out(record, schema.column_for), schema, _fill(fill or {}, schema))
+    table.add_all(source.rows)
+    return table.sheet(Path())
 
 
 def _fill(fill: Mapping[str, str], schema: MailboxSchema) -> dict[str, str]:

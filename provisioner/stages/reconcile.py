@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from provisioner.journal import JournalRow, Moved, SheetChange, Written, address_key, password_check, sent_cells
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from provisioner.journal import Journal
     from provisioner.secret import Secret
+    from provisioner.stages.corrections import Typed
 
 
 class Action(Enum):
@@ -104,14 +106,15 @@ def reconcile(
     unreachable: bool = False,
     latest_file: bool = False,
     is_workbook: bool = False,
+    typed: Typed = MappingProxyType({}),
     cell_name: Callable[[Entry, str], str] = lambda _, column: column,
 ) -> WorkPlan:
     """Bring the journal in step with the sheet and say what is to be done.
 
     `is_failures`: the sheet is a failures file, which changes parts of the record instead of replacing it;
-    `latest_file`: the one that the latest run wrote; `is_workbook`: its cells are of the kind that they were typed as.
-    `new_password` generates a password for a row without one; None
-    leaves it out of the request. `since` turns the journal's time of a create, None if that is not known, into one on
+    `latest_file`: the one that the latest run wrote; `is_workbook`: its cells are of the kind that they were typed as;
+    `typed`: so are these cells of it. `new_password` generates a password for a row without one; None leaves
+    it out of the request. `since` turns the journal's time of a create, None if that is not known, into one on
     the event loop's clock. `checking`: nothing will be sent, so rows that could be are `valid`. `unreachable`: the
     service could not be asked, so what an earlier run found the account to lack is still so. `cell_name` names the cell
     of an entry in a column. Raises JournalError.
@@ -121,10 +124,21 @@ def reconcile(
         # A correction stands for the row that it corrects only if the sheet does not hold the correction itself.
         entries = list(entries)
         known.in_sheet = {key for entry in entries for key in keys_of(entry)}
-    matcher = FailuresMatcher(known, cell_name, is_workbook=is_workbook) if is_failures else SheetMatcher(known)
+    matcher = (
+        FailuresMatcher(known, cell_name, is_workbook=is_workbook, typed=typed) if is_failures else SheetMatcher(known)
+    )
     planner = _Planner(matcher, new_password, since, checking=checking)
     journal.apply_sheet(planner.changes(entries, cell_name if unreachable else None))
     return planner.work
+
+
+def verdicts(entries: Iterable[Entry], matcher: Matcher) -> tuple[WorkPlan, Iterator[SheetChange]]:
+    """What a check of these rows would write into the journal, one change for each, then those for rows without one.
+
+    Nothing is written. The plan is filled as the changes are asked for.
+    """
+    planner = _Planner(matcher, None, lambda _: 0.0, checking=True)
+    return planner.work, planner.changes(entries)
 
 
 class _Planner:

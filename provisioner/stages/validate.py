@@ -15,7 +15,7 @@ from provisioner.schema import Fault
 from provisioner.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provisioner.schema import Column, MailboxSchema
     from provisioner.sheets import Sheet
@@ -29,7 +29,14 @@ _DUPLICATE: Final = "another row has the same username and domain; keep one and 
 class Checked:
     """A sheet of which every row is either ready or has its problems. A row is named by its number in the file."""
 
-    def __init__(self, sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool) -> None:
+    def __init__(
+        self,
+        sheet: Sheet,
+        schema: MailboxSchema,
+        *,
+        blank_password_ok: bool,
+        duplicates: Mapping[int, Sequence[int]] | None = None,
+    ) -> None:
         self._sheet = sheet
         known = [name for name in sheet.columns if name in schema.columns]
         self._columns = [schema.columns[name] for name in (*known, *(n for n in schema.columns if n not in known))]
@@ -37,7 +44,7 @@ class Checked:
         self._blank_ok = {column.name for column in self._columns if column.nullable}
         self._blank_ok |= {"password"} if blank_password_ok else set()
         self._violations = {name: schema.violations(name, filter(None, sheet.columns[name])) for name in known}
-        self._duplicates = _duplicates(sheet)
+        self._duplicates = _duplicates(sheet) if duplicates is None else duplicates
         self.invalid: Sequence[int] = sorted({*sheet.unreadable, *self._duplicates, *self._faulty()})
         """The rows with problems, in the sheet's order."""
 
@@ -118,15 +125,23 @@ class Checked:
         return Problem(cell, fault.sentence, fault.cause, deletable=DELETABLE in fault.sentence)
 
 
-def validate(sheet: Sheet, schema: MailboxSchema, *, blank_password_ok: bool = False) -> Checked:
+def validate(
+    sheet: Sheet,
+    schema: MailboxSchema,
+    *,
+    blank_password_ok: bool = False,
+    duplicates: Mapping[int, Sequence[int]] | None = None,
+) -> Checked:
     """Every row of the sheet against every rule of the schema.
 
     Args:
-        sheet: What was read.
+        sheet: What was read, or some of its rows.
         schema: The same that it was read with.
         blank_password_ok: Whether a blank password is no problem, since one will be generated.
+        duplicates: Of each row of a part of a sheet that is not the only one for its mailbox, all that are for it,
+            written alike. None finds them, in a whole sheet.
     """
-    return Checked(sheet, schema, blank_password_ok=blank_password_ok)
+    return Checked(sheet, schema, blank_password_ok=blank_password_ok, duplicates=duplicates)
 
 
 def _cause(sentence: str) -> str:

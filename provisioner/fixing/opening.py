@@ -1,0 +1,129 @@
+"""From a sheet and its run folder to the rows that are to be fixed: which file says what is to be run."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provisioner.errors import SheetError
+from provisioner.fixing.rows import Rows
+from provisioner.journal import SHEET_FACT, Journal
+from provisioner.messages import count
+from provisioner.stages.failures_files import added_cells, failures_header, unfinished_file
+from provisioner.stages.prepare import PreparedSheet, prepare
+from provisioner.stages.read import read_rows
+from provisioner.stages.validate import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from provisioner.journal import JournalRow
+    from provisioner.run_folder import RunFolder
+    from provisioner.settings import SheetOptions
+    from provisioner.sheets import Sheet
+    from provisioner.stages.corrections import Typed
+
+
+@dataclass
+class Opened:
+    """What was found."""
+
+    rows: Rows
+    folder: RunFolder
+    notes: list[str]
+    complete: bool = True
+    """Whether the file holds all that is to be run; False if `rows` were gathered from several files."""
+
+    @property
+    def from_failures(self) -> bool:
+        """Whether a failures file says what is to be run."""
+        return self.rows.sheet.is_failures
+
+
+def find(options: SheetOptions) -> Opened:
+    """Read and validate what is to be run, and compare it with the journal. Writes nothing. Raises UnusableError."""
+    prepared = prepare(options)
+    folder = prepared.folder
+    if not folder.journal.exists():
+        return _opened(prepared, None, {})
+    with closing(Journal(folder.journal)) as journal:
+        known = list(journal.rows())
+        if prepared.sheet.is_failures:
+            return _gathered(prepared, None, journal, known)
+        file = unfinished_file(journal, folder)
+        if file is None:
+            return _opened(prepared, known, {})
+        return _gathered(prepare(failures_options(options, folder, file)), prepared, journal, known)
+
+
+def failures_options(options: SheetOptions, folder: RunFolder, file: Path) -> SheetOptions:
+    """How a failures file of the folder is read."""
+    return replace(options, sheet=file, out=folder.path, sheet_name=None, encoding=None, shown="")
+
+
+def _opened(prepared: PreparedSheet, known: list[JournalRow] | None, typed: Typed) -> Opened:
+    rows = Rows(prepared, known, typed)
+    return Opened(rows, prepared.folder, prepared.notes(rows.plan))
+
+
+def _gathered(
+    prepared: PreparedSheet, original: PreparedSheet | None, journal: Journal, known: list[JournalRow]
+) -> Opened:
+    """The rows of a failures file, together with those that are to be run and stand in the original sheet alone."""
+    found = _opened(prepared, known, prepared.typed(journal))
+    if not found.rows.missing:
+        return found
+    try:
+        original = original or _original(journal, prepared.options)
+    except SheetError as error:
+        some = count(len(found.rows.missing), "row is", "rows are")
+        found.notes.append(f"{some} to be run from the sheet, which cannot be read now: {error.message}")
+        return found
+    if original is None or set(original.sheet.keys) != set(prepared.sheet.keys):
+        return found
+    more = [_as_failure(original.sheet, prepared.sheet, row) for row in _in_sheet(original, known, found.rows.missing)]
+    if not more:
+        return found
+    table = [found.rows.table_row(position) for position in range(len(found.rows.sheet.rows))]
+    rows = from_table(prepared, sorted([*table, *more], key=_place), known, prepared.typed(journal))
+    return Opened(rows, prepared.folder, found.notes, complete=False)
+
+
+def _original(journal: Journal, options: SheetOptions) -> PreparedSheet | None:
+    path = journal.fact(SHEET_FACT)
+    return prepare(replace(options, sheet=Path(path), out=options.sheet.parent)) if path else None
+
+
+def _in_sheet(
+    original: PreparedSheet, known: list[JournalRow], missing: Sequence[JournalRow]
+) -> list[tuple[int, JournalRow]]:
+    """Of the rows of the journal that are missing, those that the sheet holds: their numbers there."""
+    wanted = {row.id: row for row in missing}
+    return [(number, wanted[row_id]) for number, row_id in Rows(original, known, {}).identities() if row_id in wanted]
+
+
+def _as_failure(sheet: Sheet, like: Sheet, found: tuple[int, JournalRow]) -> list[str]:
+    """A row of a sheet as a failures file of these columns has it."""
+    number, row = found
+    cells = dict(zip(sheet.keys, sheet.own_cells(number), strict=True))
+    return [*(cells[key] for key in like.keys), *added_cells(row)]
+
+
+def _place(cells: Sequence[str]) -> int:
+    number = cells[-5]
+    return int(number) if number else 2**31
+
+
+def from_table(
+    prepared: PreparedSheet, table: Sequence[Sequence[str]], known: list[JournalRow], typed: Mapping[int, object]
+) -> Rows:
+    """The rows of a failures file that is about to be written, as they will be read from it."""
+    sheet, schema, options = prepared.sheet, prepared.schema, prepared.options
+    again = read_rows(failures_header(sheet), enumerate(table, 2), schema, delimiter=sheet.delimiter, fill=options.fill)
+    folder = prepared.folder
+    again = replace(again, path=folder.failures)
+    checked = validate(again, schema, blank_password_ok=options.generate_passwords)
+    own = failures_options(options, folder, folder.failures)
+    return Rows(PreparedSheet(schema, again, checked, folder, own), known, typed)  # type: ignore[arg-type]

@@ -1,0 +1,104 @@
+"""What a sheet that is open for fixing shows of itself. No password is in any of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provisioner.errors import UnusableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provisioner.records import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the sheet."""
+
+    key: str
+    """What its cells go by: the schema's name if the schema knows the column, else its header."""
+    header: str
+    """As the sheet writes it, without the blanks around it."""
+    secret: bool
+    required: bool
+    known: bool
+    """Whether the schema knows it; other columns are kept, and not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a row."""
+
+    column: str | None
+    """None: the whole row is meant."""
+    sentence: str
+    cell: str | None
+    """Such as `D17`; None where the whole row is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRow:
+    """A row as it can be shown."""
+
+    key: str
+    """What the row is addressed by: its number in the original sheet, or `+N` if it was added to a failures file."""
+    number: int | None
+    """Its number in the original sheet; None if it was added to a failures file."""
+    version: str
+    """Another one whenever a cell of the row is another. It tells nothing of the cells."""
+    status: Status
+    cells: Mapping[str, str | None]
+    """By column. None: the cell is filled and is not shown."""
+    faults: tuple[Fault, ...]
+    alike: Mapping[str, int]
+    """Of each faulty column, how many rows to fix hold the same text there, this one included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A mistake, and how many rows to fix have it."""
+
+    sentence: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows stand where. Every row is in one of the counts after the first."""
+
+    rows: int
+    ready: int
+    to_fix: int
+    done: int
+    left_out: int
+    other: int
+    """Sent and not known to be done, failed, or still to be sent: to be run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a change has done."""
+
+    row: OpenRow | None
+    """The row that was changed; None if it is left out now."""
+    also: tuple[OpenRow, ...]
+    """Other rows that were changed with it, or are judged differently now; the first of them, if there are many."""
+    counts: Counts
+
+
+class UnknownRowError(LookupError):
+    """No row has this key: it was left out, done meanwhile, or never was there."""
+
+
+class StaleRowError(Exception):
+    """The row was changed elsewhere meanwhile, so that nothing was changed now."""
+
+    def __init__(self, row: OpenRow) -> None:
+        super().__init__("The row was changed elsewhere meanwhile. Nothing was overwritten.")
+        self.row = row
+
+
+class FixRefusedError(UnusableError):
+    """A row cannot be changed so, or not at all. Nothing was changed."""

@@ -29,7 +29,8 @@ NEEDS_NO_REMEDY = {
     "The run was interrupted.",
 }
 CODE = re.compile(
-    r"^\s*import \w+|\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER TABLE|PRAGMA|IS NULL|IS NOT NULL)\b"
+    r"^\s*import \w+|^default-src |"
+    r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER TABLE|PRAGMA|IS NULL|IS NOT NULL)\b"
 )
 SENTENCE = 4
 """A text of so many words is meant for people."""

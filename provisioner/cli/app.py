@@ -17,6 +17,7 @@ from provisioner.cli.run import check, run
 from provisioner.cli.service import account, export, list_
 from provisioner.cli.template import template
 from provisioner.cli.verify import verify
+from provisioner.cli.web import web
 
 COMPLETION = """
 \b
@@ -67,5 +68,5 @@ def main() -> None:
         open_files.allow_enough()
 
 
-for command in (run, check, template, verify, list_, export, credentials, account, login, logout):
+for command in (run, check, web, template, verify, list_, export, credentials, account, login, logout):
     main.add_command(command)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from provisioner.settings import Connection, VerifyOptions
 
 
+class NoKeyError(SettingsError):
+    """No API key was given in any way."""
+
+
 def connector(
     options: dict[str, Any], rate: tuple[Rate, ...] | AutoRate | None = None
 ) -> Callable[[RunFolder | None], AbstractContextManager[Connection]]:
@@ -82,7 +86,10 @@ def proxy_for(api_url: str) -> str | None:
 
 
 def find_login(options: dict[str, Any]) -> Login:
-    """The key and the address that it belongs to. Raises SettingsError if there is none, or more than one."""
+    """The key and the address that it belongs to.
+
+    Raises NoKeyError if there is none, and SettingsError if there is more than one.
+    """
     from provisioner import keys
     from provisioner.secret import Secret
 
@@ -106,7 +113,7 @@ def find_login(options: dict[str, Any]) -> Login:
                 remedy=f"Run provisioner login --profile {profile} first.",
             )
         if in_file is None:
-            raise SettingsError(
+            raise NoKeyError(
                 "There is no API key.",
                 remedy=f"Run provisioner login once, or set {KEY_VARIABLE}, or give a file that contains the key with "
                 "--api-key-file. To practice without a key, add --sandbox.",

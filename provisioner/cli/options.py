@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.defaults import CREATE_PATH
+from provisioner.defaults import CREATE_PATH, RATE, STOP_AFTER, WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -111,21 +111,35 @@ passwords_options = combined(
     schema_option,
 )
 
+schema_option = click.option(
+    "--schema", type=click.Path(path_type=Path), help="Your own schema file instead of the built-in one."
+)
+fill_option = click.option(
+    "--set",
+    "fill",
+    type=fill_of,
+    metavar="COLUMN=VALUE",
+    multiple=True,
+    help="Use VALUE where COLUMN is missing or blank; may be repeated.",
+)
+encoding_option = click.option(
+    "--encoding", metavar="NAME", help="Encoding of a text file, such as cp1250, if it is not detected."
+)
+generate_option = click.option(
+    "--generate-passwords", is_flag=True, help="Generate a password for every row that has none."
+)
+by_option = click.option(
+    "--by", metavar="COLUMN", help="Count the rows by this column too; default: Client, if there is one."
+)
+
 sheet_options = combined(
     click.argument("sheets", metavar="SHEET...", nargs=-1, required=True, type=click.Path(path_type=Path)),
     click.option(
         "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder; default: SHEET-run, beside it."
     ),
     schema_option,
-    click.option(
-        "--set",
-        "fill",
-        type=fill_of,
-        metavar="COLUMN=VALUE",
-        multiple=True,
-        help="Use VALUE where COLUMN is missing or blank; may be repeated.",
-    ),
-    click.option("--encoding", metavar="NAME", help="Encoding of a text file, such as cp1250, if it is not detected."),
+    fill_option,
+    encoding_option,
     click.option(
         "--sheet",
         "sheet_names",
@@ -136,8 +150,8 @@ sheet_options = combined(
     click.option(
         "--all-sheets", is_flag=True, help="Every sheet of a workbook that has a header, one after the other."
     ),
-    click.option("--generate-passwords", is_flag=True, help="Generate a password for every row that has none."),
-    click.option("--by", metavar="COLUMN", help="Count the rows by this column too; default: Client, if there is one."),
+    generate_option,
+    by_option,
     click.option(
         "--json",
         "as_json",
@@ -146,6 +160,45 @@ sheet_options = combined(
     ),
     click.option("-q", "--quiet", is_flag=True, help="Print nothing unless something is left to do."),
     click.option("-v", "--verbose", is_flag=True, help="Also print technical causes and the number of requests."),
+)
+"""Of the commands that work through sheets."""
+
+reading_options = combined(schema_option, fill_option, encoding_option, generate_option, by_option)
+"""How every sheet is read, whichever it is."""
+
+sending_options = combined(
+    click.option(
+        "--rate",
+        type=rates_of,
+        metavar="RATE",
+        default=RATE,
+        show_default=True,
+        help="How fast to send: auto finds the service's own limit, up to 20/s (auto:50/s: up to 50/s). Fixed: 5/s, "
+        "200/min or both.",
+    ),
+    click.option(
+        "--workers",
+        type=WholeNumber(1, 200),
+        default=WORKERS,
+        show_default=True,
+        help="Most requests under way at once.",
+    ),
+    click.option(
+        "--task-timeout",
+        type=duration_of,
+        metavar="TIME",
+        default="15m",
+        show_default=True,
+        help="How long the service may take for one mailbox.",
+    ),
+    click.option(
+        "--stop-after",
+        type=WholeNumber(min=0),
+        metavar="N",
+        default=STOP_AFTER,
+        show_default=True,
+        help="Stop after N failures in a row with the same cause; 0: never.",
+    ),
 )
 
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Also print technical causes.")

@@ -20,15 +20,13 @@ from provisioner.cli.options import (
     SheetCommand,
     WholeNumber,
     create_path_option,
-    duration_of,
-    rates_of,
+    sending_options,
     service_options,
     sheet_options,
     verify_options,
 )
 from provisioner.cli.progress import screen_progress
 from provisioner.cli.signals import answerable, interrupting
-from provisioner.defaults import RATE, STOP_AFTER, WORKERS
 from provisioner.errors import FilesError, OutputError, SettingsError
 
 if TYPE_CHECKING:
@@ -48,38 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--limit", type=WholeNumber(min=1), metavar="N", help="Send only the first N rows that are ready, as a trial."
 )
-@click.option(
-    "--rate",
-    type=rates_of,
-    metavar="RATE",
-    default=RATE,
-    show_default=True,
-    help="How fast to send: auto finds the service's own limit, up to 20/s (auto:50/s: up to 50/s). Fixed: 5/s, "
-    "200/min or both.",
-)
-@click.option(
-    "--workers",
-    type=WholeNumber(1, 200),
-    default=WORKERS,
-    show_default=True,
-    help="Most requests under way at once.",
-)
-@click.option(
-    "--task-timeout",
-    type=duration_of,
-    metavar="TIME",
-    default="15m",
-    show_default=True,
-    help="How long the service may take for one mailbox.",
-)
-@click.option(
-    "--stop-after",
-    type=WholeNumber(min=0),
-    metavar="N",
-    default=STOP_AFTER,
-    show_default=True,
-    help="Stop after N failures in a row with the same cause; 0: never.",
-)
+@sending_options
 @click.option("--verify", is_flag=True, help="Log in to the created mailboxes at the end, over IMAP and SMTP.")
 @verify_options
 @click.option("--yes", is_flag=True, help="Do not ask before anything is sent.")

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a run is under way.
+"""Ctrl-C and SIGTERM while a run is under way, or the page is served.
 
 At any other time they do what they always do. Plain handlers, and not the event loop's: those do not exist on Windows.
 """
@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 @contextmanager
 def interrupting(stop_signal: StopSignal) -> Iterator[None]:
     """Have the first signal stop the run gently, and the second at once. Call it in asyncio's event loop."""
+    with ending(stop_signal.interrupt):
+        yield
+
+
+@contextmanager
+def ending(stop: Callable[[], object]) -> Iterator[None]:
+    """Have each signal call `stop` in asyncio's event loop. Call it there."""
     loop = asyncio.get_running_loop()
-    with _handled(lambda *_: loop.call_soon_threadsafe(stop_signal.interrupt), signal.SIGINT, signal.SIGTERM):
+    with _handled(lambda *_: loop.call_soon_threadsafe(stop), signal.SIGINT, signal.SIGTERM):
         yield
 
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
 from provisioner.errors import ProvisionerError
 from provisioner.web import views
-from provisioner.web.screens import sheets
+from provisioner.web.forms import BodyLimit
+from provisioner.web.screens import service, sheets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 _KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 """Not the system's own table of types, which some programs change on Windows."""
-_SCREENS: Final = (sheets,)
+_SCREENS: Final = (sheets, service)
 
 
 def build(workspace: Workspace) -> Starlette:
@@ -34,6 +36,7 @@ def build(workspace: Workspace) -> Starlette:
             *(route for screen in _SCREENS for route in screen.ROUTES),
             *_static(),
         ],
+        middleware=[Middleware(BodyLimit)],
         exception_handlers={
             ProvisionerError: _unable,
             HTTPException: _refused,
@@ -63,10 +66,12 @@ async def _unable(request: Request, error: Exception) -> Response:
     return views.trouble(error)
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = "There is no such page." if error.status_code == 404 else error.detail  # noqa: PLR2004 - HTTP's own number
-    return views.page("unable.html", status=error.status_code, message=message, remedy="")
+    if request.method == "GET":
+        return views.page("unable.html", status=error.status_code, message=message, remedy="")
+    return views.trouble(ProvisionerError(message), error.status_code)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

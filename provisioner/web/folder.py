@@ -46,10 +46,15 @@ class Found:
         name = self.path.name.removesuffix(RUN) if self.path == self.run else self.path.name
         return os.fsencode(name).decode(errors="replace")
 
+    @property
+    def has_journal(self) -> bool:
+        """Whether a run or a check was ever begun."""
+        journal = run_folder.RunFolder(self.run).journal
+        return journal.is_file() and not journal.is_symlink()
+
     def overview(self) -> Overview | None:
         """What its journal says; None if there is none, or it cannot be read."""
-        journal = run_folder.RunFolder(self.run).journal
-        return None if journal.is_symlink() or not journal.is_file() else overview(journal)
+        return overview(run_folder.RunFolder(self.run).journal) if self.has_journal else None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ class Page:
     def __init__(self, options: PageOptions, listener: socket.socket, announce: Callable[[str], None]) -> None:
         """`announce` is called with each further address to open. Blocks while it reads the templates."""
         self.workspace = Workspace(options)
+        self.port: int = listener.getsockname()[1]
+        self.interrupted = False
+        """Whether a run was under way when the page was told to stop."""
         self._listener = listener
         self._gate = Gate(build(self.workspace), origin_of(listener), announce)
         self._server = PageServer(self._gate, self.workspace.close)
@@ -41,4 +44,5 @@ class Page:
 
     def stop(self) -> None:
         """Let `serve` return within two seconds. Call it in its event loop."""
+        self.interrupted = self.interrupted or self.workspace.is_busy
         self._server.stop()

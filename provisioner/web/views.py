@@ -7,7 +7,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 import jinja2
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from provisioner.messages import count, duration, visible
 
@@ -55,3 +55,9 @@ def trouble(error: ProvisionerError, status: int = 409) -> HTMLResponse:
 def go(path: str) -> JSONResponse:
     """Let the script open another page."""
     return JSONResponse({"location": path})
+
+
+def download(content: bytes, name: str, kind: str) -> Response:
+    """A file for the person's own disk; `name` is one of the program's own."""
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=kind, headers=headers)

@@ -17,3 +17,7 @@ class Work:
         self.options = options
         self.practice = practice
         self.workspace = workspace
+
+    @property
+    def is_busy(self) -> bool:
+        return False

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from provisioner.records import Rate
+    from provisioner.resources import Account
     from provisioner.run_folder import RunFolder
     from provisioner.secret import Secret
     from provisioner.settings import Connection
@@ -83,6 +84,11 @@ class Workspace:
         self.closing.set()
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a run is under way."""
+        return any(work.is_busy for work in self.works.values())
+
+    @property
     def has_key(self) -> bool:
         return self._connect is not None
 
@@ -98,15 +104,14 @@ class Workspace:
         """The one rate that all real runs keep together, or all runs for practice."""
         return self._limiters.setdefault(practice, RateLimiter(self.options.rates))
 
-    def sign_in(self, connection: Connection) -> None:
-        """Use another key from now on; runs that are under way keep theirs."""
+    def sign_in(self, connection: Connection, account: Account) -> None:
+        """Use another key from now on, whose account is known; runs that are under way keep theirs."""
         self._connect = lambda _: nullcontext(connection)
         self._limiters.pop(False, None)
-        self.ask_account()
+        self.account = AccountState(connection, account)
 
     def ask_account(self) -> None:
-        """Ask in the background whose the key is."""
-        self.account = AccountState()
+        """Ask in the background whose the key is, unless it is for practice."""
         if self._connect is not None and not self.options.sandbox:
             self.group.start_soon(self.account.ask, self._connect)
 

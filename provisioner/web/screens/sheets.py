@@ -2,21 +2,159 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import io
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
+from anyio.to_thread import run_sync
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from provisioner.web import views
+from provisioner import account as account_calls
+from provisioner import schema
+from provisioner.concurrency import in_threads
+from provisioner.errors import RunFolderError, SheetError
+from provisioner.events import NullListener
+from provisioner.sheets.template import template
+from provisioner.web import forms, uploads, views
+from provisioner.web.folder import id_of
+from provisioner.web.listing import list_folder
+from provisioner.web.practice import make_sheet
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.requests import Request
-    from starlette.responses import Response
+
+    from provisioner.web.workspace import Workspace
+
+EXPORTS: Final = ("smartlead", "instantly", "reply.io", "woodpecker", "emailbison")
+_WORKBOOK: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_EMPTY_SHEETS: Final = {"csv": "text/csv", "xlsx": _WORKBOOK}
 
 
 async def show(request: Request) -> Response:
-    """The whole screen."""
-    workspace = request.app.state.workspace
-    return views.page("sheets.html", practice=workspace.options.sandbox)
+    """The whole screen. With `q`, only the sheets whose names hold it."""
+    workspace = _workspace(request)
+    busy = {work.id for work in workspace.works.values() if work.is_busy}
+    search = request.query_params.get("q", "")
+    listing = await run_sync(partial(list_folder, workspace.options.folder, busy, search))
+    return views.page(
+        "sheets.html",
+        practice=workspace.options.sandbox,
+        folder=workspace.options.folder.absolute(),
+        listing=listing,
+        search=search,
+        most=forms.LARGEST_SHEET,
+        too_large=forms.too_large(forms.LARGEST_SHEET).detail,
+        exports=EXPORTS if workspace.has_key and not workspace.options.sandbox else (),
+        **_service(workspace),
+    )
 
 
-ROUTES: Final = (Route("/", show),)
+async def receive(request: Request) -> Response:
+    """Save a sheet that was dropped or chosen, and open it; ask if another one has its name."""
+    name = uploads.safe_name(request.query_params.get("name", ""))
+    existing = request.query_params.get("existing", "")
+    return await _save(request, name, request.stream(), existing)
+
+
+async def paste(request: Request) -> Response:
+    """Save pasted rows as a sheet, and open it."""
+    fields = await forms.fields(request)
+    rows = fields.get("rows", "")
+    if not rows.strip():
+        raise SheetError("No rows were pasted.", remedy="Copy them in the spreadsheet program, with their header.")
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield rows.encode(errors="replace")
+
+    return await _save(request, time.strftime("pasted-%Y-%m-%d-%H%M.tsv"), pieces(), "both")
+
+
+async def _save(request: Request, name: str, pieces: AsyncIterator[bytes], existing: str) -> Response:
+    workspace = _workspace(request)
+    known = workspace.works.get(id_of(name))
+    if existing == "replace" and known is not None and known.is_busy:
+        raise RunFolderError(f"{name} is being run now.", remedy="Wait until the run has ended, or keep both sheets.")
+    async with in_threads(uploads.receiving(workspace.options.folder)) as part:
+        async for piece in pieces:
+            await run_sync(part.write, piece)
+        try:
+            path = await run_sync(part.keep, name, existing)
+        except uploads.NameTakenError:
+            return views.page("taken.html", status=409, name=name)
+    if existing == "replace":
+        workspace.works.pop(id_of(path.name), None)
+    return views.go(f"/sheets/{id_of(path.name)}")
+
+
+async def empty_sheet(request: Request) -> Response:
+    """A sheet with the header and one example row, to be filled in."""
+    kind = request.path_params["kind"]
+    if kind not in _EMPTY_SHEETS:
+        raise HTTPException(404)
+    rules = _workspace(request).options.sheet.get("schema")
+    content = await run_sync(_empty_sheet, kind, rules)
+    return views.download(content, f"mailboxes.{kind}", _EMPTY_SHEETS[kind])
+
+
+def _empty_sheet(kind: str, rules: Path | None) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"mailboxes.{kind}"
+        template(path, schema.load(rules))
+        return path.read_bytes()
+
+
+async def practise(request: Request) -> Response:
+    """Make a sheet to practise with, and open it."""
+    options = _workspace(request).options
+    path = await run_sync(make_sheet, options.folder, options.sheet.get("schema"))
+    return views.go(f"/sheets/{id_of(path.name)}")
+
+
+async def export(request: Request) -> Response:
+    """All mailboxes of the account, as a file for a sending service."""
+    service = request.path_params["service"]
+    if service not in EXPORTS:
+        raise HTTPException(404)
+    content = io.BytesIO()
+    async with in_threads(_workspace(request).connect(practice=False)(None)) as connection:
+        await account_calls.export(connection, service, NullListener(), content)
+    return views.download(content.getvalue(), f"{service}.csv", "text/csv")
+
+
+async def stand(request: Request) -> Response:
+    """Go to the screen where a sheet stands."""
+    work = await _workspace(request).find(request.path_params["id"])
+    return RedirectResponse(f"/sheets/{work.id}/check", 303)
+
+
+def _service(workspace: Workspace) -> dict[str, Any]:
+    """What the part of the screen about the service shows."""
+    return {
+        "sandbox": workspace.options.sandbox,
+        "has_key": workspace.has_key,
+        "account": workspace.account,
+        "asking": workspace.has_key and not workspace.options.sandbox and not workspace.account.answered.is_set(),
+    }
+
+
+def _workspace(request: Request) -> Workspace:
+    workspace: Workspace = request.app.state.workspace
+    return workspace
+
+
+ROUTES: Final = (
+    Route("/", show),
+    Route("/sheets", receive, methods=["PUT"]),
+    Route("/pasted", paste, methods=["PUT"]),
+    Route("/template.{kind}", empty_sheet),
+    Route("/practice", practise, methods=["POST"]),
+    Route("/exports/{service}", export),
+    Route("/sheets/{id}", stand),
+)

@@ -174,3 +174,61 @@ document.addEventListener("visibilitychange", () => {
 
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 live(document);
+
+// Sheets: dropped, chosen, or their rows pasted.
+
+let chosen = null;
+
+async function upload(file, existing = "") {
+  const zone = document.querySelector("[data-drop]");
+  if (file.size > Number(zone.dataset.most)) return trouble(zone.dataset.tooLarge);
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    return trouble("That file cannot be read. Is it a folder, or open in another program?");
+  }
+  chosen = file;
+  announce(`Reading ${file.name}…`);
+  const query = new URLSearchParams({ name: file.name, existing });
+  await send("PUT", `/sheets?${query}`, { body: file, type: "application/octet-stream" });
+}
+
+function uploadOne(files) {
+  if (files.length > 1) trouble("Drop one sheet at a time.");
+  else if (files.length) upload(files[0]);
+}
+
+document.addEventListener("change", (event) => {
+  if (!event.target.matches("input[data-upload]")) return;
+  uploadOne(event.target.files);
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-upload]");
+  if (button && chosen) {
+    button.closest("dialog").close();
+    upload(chosen, button.dataset.upload);
+  }
+});
+
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    // Elsewhere the browser would leave the page and show the file.
+    event.preventDefault();
+    const zone = document.querySelector("[data-drop]");
+    zone?.classList.toggle("over", kind === "dragover");
+    if (kind === "drop" && zone) uploadOne(event.dataTransfer.files);
+  });
+}
+
+document.addEventListener("paste", (event) => {
+  const field = document.querySelector("textarea[data-paste]");
+  if (!field || event.target.closest("input, textarea")) return;
+  const text = event.clipboardData.getData("text/plain");
+  if (!text.trim()) return;
+  event.preventDefault();
+  field.closest("details").open = true;
+  field.value = text;
+  field.focus();
+});

@@ -1,0 +1,135 @@
+"""A sheet from the browser becomes a file of the folder, whole or not at all. Everything here blocks."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import re
+import tempfile
+import time
+import unicodedata
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from provisioner.errors import FilesError, SheetError
+from provisioner.web.folder import SHEET_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LONGEST_NAME: Final = 120
+"""Bytes of a file's name; its run folder's and its kept copies' are longer."""
+_FORBIDDEN: Final = re.compile(r'[<>:"/\\|?*]+')
+"""By Windows: https://learn.microsoft.com/windows/win32/fileio/naming-a-file"""
+_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+"""By the same page: names that are devices, whatever their ending."""
+
+
+class NameTakenError(Exception):
+    """There is a file of that name already, and it holds something else."""
+
+
+class Part:
+    """A file that is still being received. Only its owner may read it."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file = file
+        self._path = path
+
+    def write(self, piece: bytes) -> None:
+        """Add to it. Raises OSError."""
+        self._file.write(piece)
+
+    def keep(self, name: str, existing: str) -> Path:
+        """Give it its name in the folder, and return where it is then.
+
+        `existing` says what to do where another file has that name: `both` chooses a free name for the new one,
+        `replace` for the old one, anything else raises NameTakenError. A file of that name with the same content is
+        taken as it is. Raises OSError.
+        """
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        target = self._path.with_name(name)
+        if claim(target):
+            return self._path.replace(target)
+        is_file = target.is_file() and not target.is_symlink()
+        if is_file and filecmp.cmp(target, self._path, shallow=False):
+            return target
+        if existing == "replace" and is_file:
+            when = time.strftime("%Y-%m-%d %H.%M.%S")
+            kept = _free(target.with_stem(f"{target.stem} (until {when}{again})") for again in numbers())
+            target.replace(kept)
+            return self._path.replace(target)
+        if existing == "both" or not is_file:
+            return self._path.replace(_free(target.with_stem(f"{target.stem}{again}") for again in numbers()))
+        raise NameTakenError
+
+
+@contextmanager
+def receiving(folder: Path) -> Iterator[Part]:
+    """A new file in the folder, which is gone at the end unless it was kept. Raises FilesError."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".receiving-", suffix=".part", dir=folder)
+        with _removing(Path(name)), os.fdopen(descriptor, "wb") as file:
+            yield Part(file, Path(name))
+    except OSError as error:
+        raise FilesError(
+            f"The sheet could not be saved in {folder}: {error.strerror or error}.",
+            remedy="Make room on the disk, or start the page for a folder that you may write to.",
+        ) from error
+
+
+def safe_name(name: str) -> str:
+    """A file's name for what the browser calls `name`: without folders, and allowed on every system.
+
+    Raises SheetError if it does not end as the name of a sheet does.
+    """
+    name = re.split(r"[/\\]", name)[-1]
+    readable = "".join(sign for sign in unicodedata.normalize("NFC", name) if unicodedata.category(sign)[0] != "C")
+    stem, dot, ending = readable.rpartition(".")
+    kind = f"{dot}{ending}".strip().lower()
+    if kind not in SHEET_KINDS:
+        raise SheetError(
+            f"“{readable[:80]}” is not a sheet." if readable else "The sheet has no name.",
+            remedy=f"Choose a file that ends in {', '.join(sorted(SHEET_KINDS))}.",
+        )
+    stem = " ".join(_FORBIDDEN.sub("-", stem).split()).strip(". ~") or "sheet"
+    if _DEVICE.fullmatch(stem):
+        stem = f"sheet-{stem}"
+    while len(stem.encode()) > LONGEST_NAME:
+        stem = stem[:-1]
+    return stem.rstrip(". ") + kind
+
+
+def numbers() -> Iterator[str]:
+    """What makes a name another: nothing, then numbers."""
+    yield ""
+    for number in count(2):
+        yield f" {number}"
+
+
+def _free(paths: Iterable[Path]) -> Path:
+    """The first of the paths that nothing has yet. It is taken by an empty file."""
+    return next(filter(claim, paths))
+
+
+def claim(path: Path) -> bool:
+    """Make an empty file, so that nothing else takes its name; False if there is something already."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    return True
+
+
+@contextmanager
+def _removing(path: Path) -> Iterator[None]:
+    """Remove a file at the end, if it is still there."""
+    try:
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            path.unlink()

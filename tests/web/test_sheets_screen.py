@@ -1,0 +1,79 @@
+"""The first screen: how a sheet comes in, and what it says of those that are there."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from provisioner.web.folder import id_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+SHEET = b"email,domain\nann,acme.example\n"
+
+
+def put(client: httpx.Client, name: str, content: bytes = SHEET, **query: str) -> httpx.Response:
+    return client.put("/sheets", params={"name": name, **query}, content=content)
+
+
+def test_a_sheet_is_saved_whole_and_for_its_owner_alone(client: httpx.Client, tmp_path: Path) -> None:
+    """What is dropped lies in the folder under its own name, and its screen is opened."""
+    answer = put(client, "acme.csv")
+    assert answer.json() == {"location": f"/sheets/{id_of('acme.csv')}"}
+    assert (tmp_path / "acme.csv").read_bytes() == SHEET
+    assert stat.S_IMODE((tmp_path / "acme.csv").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["acme.csv"]
+
+
+def test_the_same_sheet_again_is_simply_opened(client: httpx.Client, tmp_path: Path) -> None:
+    """Dropping a sheet that is there already asks nothing and keeps one file."""
+    assert put(client, "acme.csv").json() == put(client, "acme.csv").json()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_another_sheet_of_that_name_is_asked_about(client: httpx.Client, tmp_path: Path) -> None:
+    """Nothing is replaced unasked: the person may replace the old one, which is kept, or keep both."""
+    put(client, "acme.csv")
+    asked = put(client, "acme.csv", b"newer")
+    assert asked.status_code == 409
+    assert all(f">{button}</button>" in asked.text for button in ("Replace it", "Keep both", "Cancel"))
+    assert (tmp_path / "acme.csv").read_bytes() == SHEET
+
+    assert put(client, "acme.csv", b"newer", existing="both").json() == {"location": f"/sheets/{id_of('acme 2.csv')}"}
+    assert (tmp_path / "acme 2.csv").read_bytes() == b"newer"
+
+    assert put(client, "acme.csv", b"newest", existing="replace").json() == {"location": f"/sheets/{id_of('acme.csv')}"}
+    assert (tmp_path / "acme.csv").read_bytes() == b"newest"
+    (kept,) = tmp_path.glob("acme (until *).csv")
+    assert kept.read_bytes() == SHEET
+
+
+def test_pasted_rows_become_a_sheet(client: httpx.Client, tmp_path: Path) -> None:
+    """What a spreadsheet program copies is saved as it is: tabs, and line breaks and quotes in quoted cells."""
+    rows = 'email\tnotes\nann\t"two\nlines, ""quoted"""\n'
+    answer = client.put("/pasted", json={"rows": rows})
+    (saved,) = tmp_path.iterdir()
+    assert answer.json() == {"location": f"/sheets/{id_of(saved.name)}"}
+    assert (saved.suffix, saved.read_bytes()) == (".tsv", rows.encode())
+
+
+def test_pasting_nothing_is_said(client: httpx.Client, tmp_path: Path) -> None:
+    """Blank rows make no file."""
+    answer = client.put("/pasted", json={"rows": " \n\t"})
+    assert answer.status_code == 409
+    assert "No rows were pasted." in answer.text
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_an_empty_sheet_can_be_downloaded_and_dropped(client: httpx.Client, kind: str) -> None:
+    """It comes as an attachment under the program's own name, and is taken back."""
+    empty = client.get(f"/template.{kind}")
+    assert empty.headers["content-disposition"] == f'attachment; filename="mailboxes.{kind}"'
+    assert put(client, f"mailboxes.{kind}", empty.content).status_code == 200
+    assert client.get("/template.html").status_code == 404

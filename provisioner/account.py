@@ -40,6 +40,8 @@ COLUMNS = {
     Listing.PROJECTS: ("id", "name"),
 }
 """What is shown of each list. Never all that the service answers, for that can hold passwords and keys."""
+SERVICES = ("smartlead", "instantly", "reply.io", "woodpecker", "emailbison")
+"""The sending services that there are exports for."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 

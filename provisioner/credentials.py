@@ -101,6 +101,8 @@ class WrittenCredentials:
 
     files: Mapping[Path, int]
     """How many mailboxes each of them holds."""
+    by_value: Mapping[str, Path]
+    """The file for each value of the column that was named; empty if none was."""
     without_password: Sequence[str]
     """The addresses whose password is not known."""
     uncertain: Sequence[str]
@@ -179,6 +181,7 @@ def _write(
         _write_file(path, mailboxes, account)
     return WrittenCredentials(
         files={path: len(mailboxes) for path, mailboxes in files.items()},
+        by_value={value_of(own[0].row, column): path for path, own in files.items()} if column is not None else {},
         without_password=[mailbox.name for mailbox in found if mailbox.password is None],
         uncertain=[mailbox.name for mailbox in found if mailbox.uncertain],
         not_created=without,

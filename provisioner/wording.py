@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LONG: Final = 10.0
 """Seconds from which on it is worth saying how long a run takes."""
 
+NO_PRACTICE_LOGINS: Final = "Practice mailboxes cannot be logged in to: the sandbox has no mail servers."
+
 
 def preview_lines(preview: RunPreview) -> Iterator[str]:
     """What a run is about to do: first the mailboxes to create, then every other row."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
+import httpcore  # noqa: F401 - httpx imports it when it is first used, which would block the page's event loop
 import httpx
 
 from provisioner.web.server import listen, origin_of

@@ -135,10 +135,11 @@ def find_login(options: dict[str, Any]) -> Login:
 def read_verify_options(options: dict[str, Any], *, instead: str) -> VerifyOptions:
     """How to log in. Raises SettingsError in the sandbox, with what to do `instead`."""
     from provisioner.settings import VerifyOptions
+    from provisioner.wording import NO_PRACTICE_LOGINS
 
     if options["sandbox"] and not (options["imap_host"] and options["smtp_host"]):
         raise SettingsError(
-            "Practice mailboxes cannot be logged in to: the sandbox has no mail servers.",
+            NO_PRACTICE_LOGINS,
             remedy=f"{instead}, or give servers of your own with --imap-host and --smtp-host.",
         )
     names = ("imap_host", "imap_port", "smtp_host", "smtp_port")

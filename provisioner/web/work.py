@@ -1,12 +1,31 @@
-"""One sheet at the page."""
+"""One sheet at the page: the sheet as it is fixed, its run, and its log-ins."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from anyio.to_thread import run_sync
+
+from provisioner import run_folder
+from provisioner.fixing import open_sheet
+from provisioner.journal import Journal, overview
+from provisioner.records import Status
+from provisioner.result import recall
+from provisioner.web.logins import Logins
+from provisioner.web.runs import Phase, Run
 
 if TYPE_CHECKING:
+    from provisioner.fixing import OpenSheet
+    from provisioner.result import RunResult
+    from provisioner.run_folder import RunFolder
     from provisioner.settings import SheetOptions
     from provisioner.web.workspace import Workspace
+
+_NEVER_SENT: Final = frozenset({Status.VALID, Status.INVALID, Status.UNSENT})
 
 
 class Work:
@@ -17,7 +36,79 @@ class Work:
         self.options = options
         self.practice = practice
         self.workspace = workspace
+        self.run = Run(workspace, practice=practice)
+        self.logins = Logins(workspace, practice=practice)
+        self._opened: OpenSheet | None = None
+        self._opening = anyio.Lock()
+        self._outcome: tuple[object, RunResult] | None = None
 
     @property
     def is_busy(self) -> bool:
-        return False
+        """Whether something works in its run folder."""
+        return self.run.active or self.logins.running
+
+    @property
+    def path(self) -> str:
+        """Where its screens begin."""
+        return f"/sheets/{self.id}"
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        shown = self.options.shown or self.options.sheet.name
+        return f"{shown}, sheet {self.options.sheet_name}" if self.options.sheet_name else shown
+
+    async def sheet(self) -> OpenSheet:
+        """The sheet as it is now, opened if it was not. Raises UnusableError."""
+        async with self._opening:
+            if self._opened is None:
+                self._opened = await run_sync(open_sheet, self.options)
+            return self._opened
+
+    def reopen(self, **changed: Any) -> None:
+        """Use other SheetOptions from now on."""
+        self.options = replace(self.options, **changed)
+        self._opened = None
+
+    async def begin(self, *, limit: int | None = None, agreed: bool = False) -> None:
+        """Run what is to be run now, as `Run.begin` does. Raises UnusableError."""
+        self.run.begin(self.options, limit=limit, agreed=agreed)
+
+    async def folder(self) -> RunFolder:
+        """Its run folder, which need not exist. Raises UnusableError."""
+        if self._opened is not None:
+            return self._opened.folder
+        options = self.options
+        folder = await run_sync(partial(run_folder.locate, options.sheet, options.out, options.sheet_name))
+        if await run_sync(folder.journal.exists):
+            return folder
+        return (await self.sheet()).folder
+
+    async def standing(self) -> str:
+        """The path of the screen where it stands. Raises UnusableError."""
+        if self.run.phase in (Phase.SENDING, Phase.STOPPING):
+            return f"{self.path}/run"
+        if self.run.phase in (Phase.ASKING, Phase.CONFIRMING):
+            return f"{self.path}/check"
+        options = self.options
+        folder = await run_sync(partial(run_folder.locate, options.sheet, options.out, options.sheet_name))
+        known = await run_sync(overview, folder.journal)
+        return f"{self.path}/done" if known and set(known.statuses) - _NEVER_SENT else f"{self.path}/check"
+
+    async def outcome(self) -> RunResult:
+        """How its latest run or check ended, as the journal has it now. Raises RunFolderError, JournalError."""
+        folder = await self.folder()
+        state = await run_sync(_state, folder)
+        if self._outcome is None or self._outcome[0] != state:
+            self._outcome = state, await run_sync(partial(recall, folder, by=self.options.by))
+        return self._outcome[1]
+
+
+def _state(folder: RunFolder) -> object:
+    """What differs if the journal holds something else than before."""
+    try:
+        results = folder.results.stat()
+    except OSError:
+        results = None
+    with closing(Journal(folder.journal)) as journal:
+        return journal.latest_event(), results and (results.st_mtime_ns, results.st_ino, results.st_size)

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from provisioner.web.workspace import Workspace
 
-EXPORTS: Final = ("smartlead", "instantly", "reply.io", "woodpecker", "emailbison")
 _WORKBOOK: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _EMPTY_SHEETS: Final = {"csv": "text/csv", "xlsx": _WORKBOOK}
 
@@ -51,7 +50,7 @@ async def show(request: Request) -> Response:
         search=search,
         most=forms.LARGEST_SHEET,
         too_large=forms.too_large(forms.LARGEST_SHEET).detail,
-        exports=EXPORTS if workspace.has_key and not workspace.options.sandbox else (),
+        exports=account_calls.SERVICES if workspace.has_key and not workspace.options.sandbox else (),
         **_service(workspace),
     )
 
@@ -120,7 +119,7 @@ async def practise(request: Request) -> Response:
 async def export(request: Request) -> Response:
     """All mailboxes of the account, as a file for a sending service."""
     service = request.path_params["service"]
-    if service not in EXPORTS:
+    if service not in account_calls.SERVICES:
         raise HTTPException(404)
     content = io.BytesIO()
     async with in_threads(_workspace(request).connect(practice=False)(None)) as connection:
@@ -131,7 +130,7 @@ async def export(request: Request) -> Response:
 async def stand(request: Request) -> Response:
     """Go to the screen where a sheet stands."""
     work = await _workspace(request).find(request.path_params["id"])
-    return RedirectResponse(f"/sheets/{work.id}/check", 303)
+    return RedirectResponse(await work.standing(), 303)
 
 
 def _service(workspace: Workspace) -> dict[str, Any]:

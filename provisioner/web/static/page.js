@@ -82,6 +82,18 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// Escape in a dialog does what its button with data-back does.
+document.addEventListener(
+  "cancel",
+  (event) => {
+    const back = event.target.querySelector?.("[data-back]");
+    if (!back) return;
+    event.preventDefault();
+    back.click();
+  },
+  true,
+);
+
 // Answers: each element with an id takes the place of the one that has it; rows come in a table without one.
 
 function apply(html, from) {
@@ -93,7 +105,7 @@ function apply(html, from) {
   let focus = null;
   for (const element of [...parsed.body.children].flatMap((each) => (each.matches("table:not([id])") ? [...each.tBodies] : [each]))) {
     const old = document.getElementById(element.id);
-    if (element.dataset.gone) document.getElementById(element.dataset.gone)?.remove();
+    if (element.dataset.gone) gone(document.getElementById(element.dataset.gone));
     else if (element.id === "announce") announce(element.textContent);
     else if (old) replace(old, element, form);
     else if (element.dataset.into) document.getElementById(element.dataset.into)?.append(element);
@@ -108,9 +120,16 @@ function apply(html, from) {
   else focus?.focus();
 }
 
+// A dialog that is closed gives the focus back.
+function gone(element) {
+  if (element?.matches("dialog")) element.close();
+  element?.remove();
+  if (document.activeElement === document.body) document.getElementById("main").focus();
+}
+
 // What was typed into another form and not sent is not replaced; data-keep keeps what was typed into this one.
 function replace(old, element, form) {
-  if (typedIn(old, form)) return;
+  if (typedIn(old, form) || old.isEqualNode(element)) return;
   if (element.dataset.keep !== undefined) {
     for (const field of old.querySelectorAll("[data-changed]")) {
       const same = element.querySelector(`#${CSS.escape(field.id)}`);
@@ -148,6 +167,15 @@ function open(element) {
   const stream = new EventSource(element.dataset.live);
   stream.addEventListener("message", (event) => apply(event.data));
   stream.addEventListener("go", (event) => location.assign(event.data));
+  let lost = false;
+  stream.addEventListener("error", () => {
+    lost = true;
+    trouble("The program does not answer. If it has ended, start it again: nothing is lost.");
+  });
+  stream.addEventListener("open", () => {
+    if (lost) document.getElementById("trouble").hidden = true;
+    lost = false;
+  });
   streams.set(element, stream);
 }
 
@@ -172,6 +200,7 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
+for (const dialog of document.querySelectorAll("dialog[data-open]")) dialog.showModal();
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 live(document);
 

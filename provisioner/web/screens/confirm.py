@@ -1,0 +1,139 @@
+"""The question before anything is sent, and what leads to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from provisioner.web import forms, live, views
+from provisioner.web.runs import Phase
+from provisioner.wording import LONG, least_time, other_rows, preview_lines
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from provisioner.web.work import Work
+
+TRIAL: Final = 3
+"""How many mailboxes are created first, by who wants to see whether it goes well."""
+PATIENCE: Final = 1.5
+"""Seconds for which the question is waited for, before it is said that the service is being asked."""
+SHOWN_VALUES: Final = 12
+_SETTLED: Final = tuple(phase for phase in Phase if phase is not Phase.ASKING)
+_GONE: Final = '<div data-gone="confirm"></div>'
+_STALE: Final = (
+    "This question was answered elsewhere, or not within 10 minutes, so this answer did nothing. "
+    "See where the sheet stands: open its page again."
+)
+
+
+async def begin(request: Request) -> Response:
+    """Start a run, and answer with its question as soon as there is one."""
+    work = await _work(request)
+    await work.begin()
+    return await _outcome(work)
+
+
+async def answer(request: Request) -> Response:
+    """Take the person's answer: all, some or none."""
+    work = await _work(request)
+    given = await forms.fields(request)
+    create, run = given.get("create"), work.run
+    if create == "none" and run.phase in (Phase.ASKING, Phase.IDLE, Phase.ENDED):
+        run.stop()
+        return HTMLResponse(_GONE)
+    if not run.answer(_number(given.get("question", "")), agreed=create == "all"):
+        return HTMLResponse(_GONE + views.render("trouble.html", message=_STALE, remedy="", focus=True), 409)
+    await run.until(*(phase for phase in Phase if phase is not Phase.CONFIRMING))
+    if create == "some":
+        await run.until(Phase.IDLE, Phase.ENDED)
+        await work.begin(limit=TRIAL, agreed=True)
+        return await _outcome(work)
+    return HTMLResponse(_GONE) if create != "all" else views.go(f"{work.path}/run")
+
+
+async def question(request: Request) -> Response:
+    """Follow what the service is asked, until there is a question or an end."""
+    work = await _work(request)
+
+    async def state() -> str:
+        if work.run.phase is Phase.ASKING:
+            return live.message(views.render("asking.html", work=work, progress=work.run.progress, whole=False))
+        if work.run.phase in (Phase.SENDING, Phase.STOPPING, Phase.ENDED) and not _is_idle(work):
+            return live.go(f"{work.path}/run")
+        return live.message(_settled(work))
+
+    return live.stream(work.run.changes, work.workspace.closing, state)
+
+
+def dialog(work: Work) -> str:
+    """The dialog for a page that is loaded while the service or the person is asked, as HTML; empty if nobody is."""
+    if work.run.phase is Phase.ASKING:
+        return views.render("asking.html", work=work, progress=work.run.progress, whole=True)
+    return _settled(work) if work.run.phase is Phase.CONFIRMING else ""
+
+
+async def _outcome(work: Work) -> Response:
+    """What a run that was begun leads to: a question, another screen, or the reason why it cannot be."""
+    with anyio.move_on_after(PATIENCE):
+        await work.run.until(*_SETTLED)
+    phase = work.run.phase
+    if phase is Phase.ASKING:
+        return HTMLResponse(dialog(work))
+    if _is_idle(work):
+        await work.run.until(Phase.ENDED, Phase.IDLE)
+    elif phase in (Phase.SENDING, Phase.STOPPING, Phase.ENDED):
+        return views.go(f"{work.path}/run")
+    return HTMLResponse(_settled(work), 409 if work.run.error else 200)
+
+
+def _is_idle(work: Work) -> bool:
+    """Whether the run turned out to have nothing to do at all."""
+    preview = work.run.preview
+    return work.run.error is None and preview is not None and not preview.mailboxes and not preview.to_poll
+
+
+def _settled(work: Work) -> str:
+    """The HTML once the service has been asked."""
+    run = work.run
+    if run.error is not None:
+        return _GONE + views.render("trouble.html", message=run.error.message, remedy=run.error.remedy, focus=True)
+    preview = run.preview
+    if preview is None:
+        return _GONE
+    if _is_idle(work):
+        return views.render("nothing.html", lines=list(preview_lines(preview)), work=work)
+    if run.phase is not Phase.CONFIRMING:
+        return _GONE
+    values = sorted(preview.by_value.items(), key=lambda item: -item[1])
+    return views.render(
+        "confirm.html",
+        work=work,
+        preview=preview,
+        question=run.question,
+        trial=TRIAL,
+        host=preview.service.partition("://")[2],
+        values=values[:SHOWN_VALUES],
+        more_values=len(values) - len(values[:SHOWN_VALUES]),
+        takes=least_time(preview) if preview.seconds >= LONG else "",
+        others=list(other_rows(preview)),
+    )
+
+
+async def _work(request: Request) -> Work:
+    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    return work
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+ROUTES: Final = (
+    Route("/sheets/{id}/begin", begin, methods=["POST"]),
+    Route("/sheets/{id}/answer", answer, methods=["POST"]),
+    Route("/sheets/{id}/question", question),
+)

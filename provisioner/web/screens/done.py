@@ -1,0 +1,135 @@
+"""The screen of a run that has ended, in this program, in an earlier one, or on the command line."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from anyio.to_thread import run_sync
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from provisioner.account import SERVICES
+from provisioner.messages import LOGGED_IN, LOGINS, WORDS, found_rate, login_remedy
+from provisioner.records import Status
+from provisioner.web import live, views
+from provisioner.web.runs import Phase
+from provisioner.web.screens.downloads import FILES
+from provisioner.wording import NO_PRACTICE_LOGINS, headings
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from provisioner.result import RunResult
+    from provisioner.run_folder import RunFolder
+    from provisioner.summary import Summary
+    from provisioner.web.work import Work
+
+SHOWN_CAUSES: Final = 50
+SHOWN_EXAMPLES: Final = 3
+SHOWN_EXISTING: Final = 3
+SHOWN_REASONS: Final = 10
+
+
+async def show(request: Request) -> Response:
+    """The whole screen, made from the journal and the files."""
+    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    if work.run.phase in (Phase.SENDING, Phase.STOPPING):
+        return RedirectResponse(f"{work.path}/run", 303)
+    folder = await work.folder()
+    if not await run_sync(folder.journal.exists):
+        return RedirectResponse(f"{work.path}/check", 303)
+    result = await work.outcome()
+    files = await run_sync(_files, folder)
+    return views.page("done.html", practice=work.practice, **_values(work, result, files))
+
+
+async def verify(request: Request) -> Response:
+    """Log in to each mailbox of the run."""
+    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    if work.logins.possible:
+        work.logins.begin(await work.folder(), work.options.schema)
+    return HTMLResponse(await _logins(work))
+
+
+async def follow(request: Request) -> Response:
+    """The log-ins, whenever something changed."""
+    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+
+    async def state() -> str:
+        return live.message(await _logins(work))
+
+    return live.stream(work.logins.changes, work.workspace.closing, state)
+
+
+def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
+    """What the template shows."""
+    summary, statuses = result.summary, result.statuses
+    left = sum(number for status, number in statuses.items() if not status.done)
+    to_fix = statuses.get(Status.INVALID, 0) + statuses.get(Status.REJECTED, 0)
+    groups = result.groups[:SHOWN_CAUSES]
+    existing = summary.existing[:SHOWN_EXISTING]
+    known = work.run.result.summary.rate if work.run.result else None
+    return {
+        "work": work,
+        "error": work.run.error,
+        "created": statuses.get(Status.CREATED, 0),
+        "counts": [(number, status, WORDS[status].meaning) for status, number in statuses.items()],
+        "existing": ", ".join(existing),
+        "more_existing": statuses.get(Status.EXISTS, 0) - len(existing),
+        "headings": headings(result.groups, left),
+        "groups": [(actor, list(own)) for actor, own in groupby(groups, attrgetter("actor"))],
+        "shown_examples": SHOWN_EXAMPLES,
+        "more_causes": len(result.groups) - len(groups),
+        "to_fix": to_fix,
+        "rest": left - to_fix,
+        "again": "Continue" if statuses.get(Status.UNSENT) or work.run.result is None else "Run the rest again",
+        "rate": found_rate(known) if known else "",
+        "files": files,
+        "clients": _clients(summary),
+        "mailboxes": _mailboxes(statuses),
+        "by": summary.by,
+        "exports": SERVICES,
+        **_login_values(work, result),
+    }
+
+
+def _mailboxes(statuses: Any) -> int:
+    return sum(number for status, number in statuses.items() if status.done)
+
+
+def _clients(summary: Summary) -> list[tuple[str, int]]:
+    """The values of the counting column that have mailboxes, and how many each."""
+    found = [(value, _mailboxes(statuses)) for value, statuses in summary.counts_by.items()]
+    return [(value, number) for value, number in found if number]
+
+
+def _files(folder: RunFolder) -> list[str]:
+    return [name for name in FILES if (folder.path / name).is_file()]
+
+
+async def _logins(work: Work) -> str:
+    return views.render("logins.html", work=work, **_login_values(work, await work.outcome()))
+
+
+def _login_values(work: Work, result: RunResult) -> dict[str, Any]:
+    """What is shown of log-ins: those under way, else what came of the latest."""
+    counts = result.summary.logins
+    return {
+        "logins": work.logins,
+        "no_logins": "" if work.logins.possible else NO_PRACTICE_LOGINS,
+        "login_total": _mailboxes(result.statuses),
+        "login_counts": counts,
+        "login_groups": result.logins[:SHOWN_REASONS],
+        "logged_in": LOGGED_IN,
+        "login_words": LOGINS,
+        "login_remedy": login_remedy,
+    }
+
+
+ROUTES: Final = (
+    Route("/sheets/{id}/done", show),
+    Route("/sheets/{id}/verify", verify, methods=["POST"]),
+    Route("/sheets/{id}/logins", follow),
+)

@@ -1,0 +1,128 @@
+"""The files of a run, by name: nothing else can be asked for, and none is shown within the page."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, BinaryIO, Final
+from urllib.parse import quote
+
+from anyio.to_thread import run_sync
+from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from provisioner import account
+from provisioner.concurrency import in_threads
+from provisioner.credentials import KINDS, write_credentials
+from provisioner.errors import RunFolderError, SettingsError
+from provisioner.events import NullListener
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractContextManager
+
+    from starlette.requests import Request
+
+    from provisioner.run_folder import RunFolder
+    from provisioner.settings import Connection
+    from provisioner.web.work import Work
+    from provisioner.web.workspace import Connect
+
+FILES: Final = {
+    "results.csv": "text/csv",
+    "failures.csv": "text/csv",
+    "failures.xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "report.html": "text/html",
+}
+PIECE: Final = 1 << 16
+
+
+async def file(request: Request) -> Response:
+    """One of the run folder's files, as it is now."""
+    name = request.path_params["name"]
+    if name not in FILES:
+        raise HTTPException(404)
+    work = await _work(request)
+    path = (await work.folder()).path / name
+    try:
+        opened = await run_sync(partial(path.open, "rb"))
+    except FileNotFoundError:
+        raise HTTPException(404) from None
+    return StreamingResponse(_pieces(opened), media_type=FILES[name], headers=_attachment(name))
+
+
+async def credentials(request: Request) -> Response:
+    """What a client is to be given; of one client only, if the address names one."""
+    work = await _work(request)
+    client = request.query_params.get("client")
+    kind = f".{request.query_params.get('kind', 'csv')}"
+    if kind not in KINDS:
+        raise HTTPException(404)
+    by = (await work.outcome()).summary.by if client is not None else None
+    folder = await work.folder()
+    with TemporaryDirectory() as temporary:
+        target = Path(temporary) / f"credentials{kind}"
+        written = await write_credentials(
+            folder.path, target, _connect(work), NullListener(), by=by or None, schema_file=work.options.schema
+        )
+        path = written.by_value.get(client or "") if by else target
+        if path is None or path not in written.files:
+            raise HTTPException(404)
+        content = await run_sync(path.read_bytes)
+    media = FILES["failures.xlsx"] if kind == ".xlsx" else "text/csv"
+    return Response(content, media_type=media, headers=_attachment(path.name))
+
+
+async def export(request: Request) -> Response:
+    """The service's own CSV for a sending service, with the mailboxes of this run alone."""
+    work, name = await _work(request), request.path_params["service"]
+    if name not in account.SERVICES:
+        raise HTTPException(404)
+    folder = await work.folder()
+    if work.run.active:
+        raise RunFolderError("A run is under way.", remedy="Wait until it has ended.")
+    into = io.BytesIO()
+    async with in_threads(work.workspace.connect(work.practice)(folder)) as connection:
+        await account.export(connection, name, NullListener(), into, only=folder)
+    return Response(into.getvalue(), media_type="text/csv", headers=_attachment(f"{name}.csv"))
+
+
+async def _work(request: Request) -> Work:
+    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    return work
+
+
+def _connect(work: Work) -> Connect:
+    """A missing key is an error only if the service has to be asked."""
+    try:
+        return work.workspace.connect(work.practice)
+    except SettingsError as error:
+        missing = error
+
+    def refuse(_: RunFolder | None) -> AbstractContextManager[Connection]:
+        raise missing
+
+    return refuse
+
+
+async def _pieces(opened: BinaryIO) -> AsyncIterator[bytes]:
+    """An open file, piece by piece: what takes its place meanwhile is not mixed in."""
+    try:
+        while piece := await run_sync(opened.read, PIECE):
+            yield piece
+    finally:
+        opened.close()
+
+
+def _attachment(name: str) -> dict[str, str]:
+    return {"content-disposition": f"attachment; filename*=utf-8''{quote(name)}"}
+
+
+ROUTES: Final = (
+    Route("/sheets/{id}/files/{name}", file),
+    Route("/sheets/{id}/credentials", credentials),
+    Route("/sheets/{id}/exports/{service}", export),
+)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SHEET_FACT, TAB_FACT, CHOSEN_TAB_FACT, DELIMITER_FACT = "sheet", "tab", "chosen tab", "delimiter"
 """Facts: the path of the whole sheet of the latest run, which sheet of a workbook it was, the same if it had to be
 named (both empty otherwise), and the delimiter of its files."""
+COLUMNS_FACT = "columns"
+"""What unclear headers of the sheet mean, as JSON: `SheetOptions.columns`."""
 SERVICE_FACT = "service"
 """Which service the mailboxes are at, as `belong_to` was told."""
 

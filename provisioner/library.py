@@ -70,7 +70,7 @@ def check(
 
     It may be called anywhere, in a notebook too; it returns when it is done. Raises UnusableError and StoppedError.
     """
-    work = partial(checking.check, _sheet_options(sheet, **options), listener or NullListener())
+    work = partial(checking.check, _sheet_options(sheet, options), listener or NullListener())
     if not _in_event_loop():
         return anyio.run(work)
     with ThreadPoolExecutor(1) as pool:
@@ -126,7 +126,7 @@ async def run_async(
     if rate is not None:
         connection = replace(connection, rates=_rates(rate))
     return await pipeline.run(
-        _sheet_options(sheet, **given),
+        _sheet_options(sheet, given),
         RunOptions(**how),
         lambda _: nullcontext(connection),
         listener or NullListener(),
@@ -168,27 +168,11 @@ def _serving(state: Path | None) -> Iterator[Connection]:
         yield Connection(api_url=running.url, api_key=running.api_key, practice=True)
 
 
-def _sheet_options(
-    path: str | PathLike[str],
-    *,
-    out: str | PathLike[str] | None = None,
-    schema: str | PathLike[str] | None = None,
-    fill: Mapping[str, str] | None = None,
-    generate_passwords: bool = False,
-    encoding: str | None = None,
-    sheet: str | None = None,
-    by: str | None = None,
-) -> SheetOptions:
-    return SheetOptions(
-        sheet=Path(path),
-        out=Path(out) if out is not None else None,
-        schema=Path(schema) if schema is not None else None,
-        fill=fill or {},
-        generate_passwords=generate_passwords,
-        encoding=encoding,
-        sheet_name=sheet,
-        by=by,
-    )
+def _sheet_options(path: str | PathLike[str], keywords: Mapping[str, Any]) -> SheetOptions:
+    given = dict(keywords)
+    for name in {"out", "schema"} & given.keys():
+        given[name] = Path(given[name]) if given[name] is not None else None
+    return SheetOptions(sheet=Path(path), sheet_name=given.pop("sheet", None), **given)
 
 
 def _rates(text: str) -> tuple[Rate, ...] | AutoRate:

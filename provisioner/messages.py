@@ -74,7 +74,7 @@ LOGINS: Final[Mapping[LoginState | None, Words]] = {
         "a mail server could not be reached",
         remedy="Check that your network allows connections to ports 465 and 993, then try again",
     ),
-    None: Words("not tried", remedy="Fix the reason, then try again"),
+    None: Words("no log-in was tried", remedy="Fix the reason, then try again"),
 }
 """The text for created mailboxes whose log-in failed; None: was not tried."""
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from provisioner.events import Listener
     from provisioner.records import AutoRate, Rate
     from provisioner.result import RunResult
-    from provisioner.settings import SheetOptions
+    from provisioner.settings import RunOptions, SheetOptions
     from provisioner.summary import RunPreview
 
 
@@ -68,10 +68,7 @@ def run(
     input.
     """
     with explained(verbose=options["verbose"]):
-        from provisioner import pipeline
-        from provisioner.service.rate_limiter import RateLimiter
         from provisioner.settings import RunOptions
-        from provisioner.stages.stop_signal import StopSignal
 
         how = RunOptions(
             limit=limit,
@@ -80,38 +77,48 @@ def run(
             stop_after=stop_after,
             verify=read_verify_options(options, instead="Leave out --verify") if verify else None,
         )
-        connect = connector(options, rate)
-        limiter = RateLimiter(rate)
         yes = yes or options["sandbox"]
+        work = _creating(options, how, rate, _question(yes=yes, quiet=options["quiet"]))
         if STDIN in options["sheets"] and not yes and sys.stderr.isatty():
             raise SettingsError(
                 "The sheet comes from standard input, so you cannot be asked before anything is sent.",
                 remedy="Check the sheet first and add --yes, or save it as a file and run that.",
             )
-        ask = _question(yes=yes, quiet=options["quiet"])
-
-        async def work(sheet: SheetOptions, listener: Listener) -> RunResult:
-            with ExitStack() as stack:
-                stop_signal = StopSignal()
-
-                async def confirm(preview: RunPreview) -> bool:
-                    agreed = ask(preview)
-                    # Before this, Ctrl-C ends the program: there is nothing to end gently.
-                    stack.enter_context(interrupting(stop_signal))
-                    return agreed
-
-                return await pipeline.run(
-                    sheet,
-                    how,
-                    connect,
-                    listener,
-                    confirm=confirm,
-                    next_command=_command_for(options),
-                    stop_signal=stop_signal,
-                    limiter=limiter,
-                )
-
         _work_through(options, work)
+
+
+def _creating(
+    options: dict[str, Any], how: RunOptions, rate: tuple[Rate, ...] | AutoRate, ask: Callable[[RunPreview], bool]
+) -> Callable[[SheetOptions, Any], Awaitable[RunResult]]:
+    """A function that creates one sheet's mailboxes, all sheets within one rate, once `ask` agrees."""
+    from provisioner import pipeline
+    from provisioner.service.rate_limiter import RateLimiter
+    from provisioner.stages.stop_signal import StopSignal
+
+    connect, limiter = connector(options, rate), RateLimiter(rate)
+
+    async def work(sheet: SheetOptions, listener: Listener) -> RunResult:
+        stop_signal = StopSignal()
+        with ExitStack() as stack:
+
+            async def confirm(preview: RunPreview) -> bool:
+                agreed = ask(preview)
+                # Before this, Ctrl-C ends the program: there is nothing to end gently.
+                stack.enter_context(interrupting(stop_signal))
+                return agreed
+
+            return await pipeline.run(
+                sheet,
+                how,
+                connect,
+                listener,
+                confirm=confirm,
+                next_command=_command_for(options),
+                stop_signal=stop_signal,
+                limiter=limiter,
+            )
+
+    return work
 
 
 @click.command(cls=SheetCommand, epilog=ENVIRONMENT)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LISTINGS = ("mailboxes", "domains", "relay-servers", "projects")
 """The values of `records.Listing`, for a help that does not wait for it."""
+FRESH_SANDBOX = "The sandbox begins anew for each command, so it lacks the mailboxes of your practice runs."
 
 
 @click.command("list", epilog=ENVIRONMENT)
@@ -49,6 +50,8 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
             number = anyio.run(account_calls.listing, connection, listing, listener, table.show)
         table.close()
         console.say(count(number, what.rstrip("s").replace("-", " "), what.replace("-", " ")) + ".")
+        if options["sandbox"] and listing is Listing.MAILBOXES:
+            console.say_wrapped(f"{FRESH_SANDBOX} They are in the results.csv of its run folder.")
 
 
 @click.command(epilog=ENVIRONMENT)
@@ -101,6 +104,8 @@ def export(*, service: str, output: Path | None, force: bool, only: Path | None,
             console.print_file(into.getvalue())
         where = f": {output}" if output is not None else "."
         console.say(f"{count(exported.rows, 'mailbox', 'mailboxes')} for {service}{where}")
+        if options["sandbox"] and only is None:
+            console.say_wrapped(f"{FRESH_SANDBOX} Add --only RUN to export them.")
         if exported.missing:
             missing = count(exported.missing, "mailbox of the run is", "mailboxes of the run are")
             console.say(f"{missing} not in the service's export.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -18,15 +18,6 @@ if TYPE_CHECKING:
 
 SHOWN_GROUPS = 10
 SHOWN_EXAMPLES = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """The text around the causes."""
-
-    headings: Mapping[Actor, str]
-    elsewhere: str
-    """Where to find the causes that do not fit."""
 
 
 def merged(run_results: Sequence[tuple[Summary, Sequence[Group]]]) -> list[Group]:
@@ -50,26 +41,31 @@ def merged(run_results: Sequence[tuple[Summary, Sequence[Group]]]) -> list[Group
     return sorted(together.values(), key=lambda group: (order.index(group.actor), -group.rows, group.cause))
 
 
-def cause_lines(groups: Sequence[Group], labels: Labels, width: int, room: int) -> list[Line]:
-    """The rows left by cause; where `room` lines do not hold all, the causes with the most rows."""
+def cause_lines(
+    groups: Sequence[Group], headings: Mapping[Actor, str], width: int, room: int, elsewhere: str
+) -> list[Line]:
+    """The rows left by cause; where `room` lines do not hold all, the causes with the most rows.
+
+    `elsewhere` says where to find the others.
+    """
     lines: list[Line] = []
     chosen: list[Group] = []
     for group in sorted(groups, key=lambda group: -group.rows)[:SHOWN_GROUPS]:
         more = [each for each in groups if each in (*chosen, group)]
-        longer = _chosen(more, len(groups), labels, width)
+        longer = _chosen(more, headings, width)
+        if unshown := len(groups) - len(more):
+            longer.append(f"{'':11}and {count(unshown, 'more cause', 'more causes')}, in {elsewhere}")
         if lines and len(longer) > room:
             break
         lines, chosen = longer, more
     return lines
 
 
-def _chosen(groups: Sequence[Group], number: int, labels: Labels, width: int) -> list[Line]:
+def _chosen(groups: Sequence[Group], headings: Mapping[Actor, str], width: int) -> list[Line]:
     lines: list[Line] = []
     for actor, own in groupby(groups, key=attrgetter("actor")):
-        lines += ["", *map(bold, wrap(f"{labels.headings[actor]}:", width))]
+        lines += ["", *map(bold, wrap(f"{headings[actor]}:", width))]
         lines += [line for group in own for line in _group(group, width)]
-    if number > len(groups):
-        lines.append(f"{'':11}and {count(number - len(groups), 'more cause', 'more causes')}, in {labels.elsewhere}")
     return lines
 
 

@@ -39,12 +39,13 @@ def login_lines(counts: LoginCounts, groups: Sequence[LoginGroup], again: str, w
     words: dict[LoginState | None, int] = dict.fromkeys(LOGINS, 0)
     for group in groups:
         words[group.state] += group.mailboxes
-    lines: list[Line] = ["", *([f"{counts.ok:>9,}  {'ok':<11}  {LOGGED_IN}"] if counts.ok else [])]
+    lines: list[Line] = ["", bold("Log-ins:")]
+    lines += [f"{counts.ok:>9,}  {'ok':<11}  {LOGGED_IN}"] if counts.ok else []
     for state, number in words.items():
         if number:
-            lines += beside(f"{number:>9,}  {state or '':<11}  ", LOGINS[state].meaning, width, 24)
-    for group in groups[:SHOWN_REASONS]:
-        lines += ["", *_reason(group, width)]
+            lines += beside(f"{number:>9,}  {state or 'not tried':<11}  ", LOGINS[state].meaning, width, 24)
+    for place, group in enumerate(groups[:SHOWN_REASONS]):
+        lines += ["", *([] if place else [bold("Why, and what to do:")]), *_reason(group, width)]
     if len(groups) > SHOWN_REASONS:
         more = count(len(groups) - SHOWN_REASONS, "more reason", "more reasons")
         lines += ["", f"{'':11}and {more}"]
@@ -57,7 +58,7 @@ def _reason(group: LoginGroup, width: int) -> list[Line]:
     more = group.mailboxes - len(group.examples[:SHOWN_EXAMPLES])
     where = ", ".join(group.examples[:SHOWN_EXAMPLES]) + (f" and {more:,} more" if more > 0 else "")
     return [
-        *beside(f"{group.mailboxes:>9,}  ", group.reason, width),
+        *beside(f"{group.mailboxes:>9,}  ", where, width),
+        *beside(" " * 11, group.reason, width),
         *beside(" " * 11, f"{login_remedy(group.state, group.reason)}.", width),
-        *beside(" " * 11, where, width),
     ]

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from provisioner.console.causes import Labels, cause_lines, merged
+from provisioner.console.causes import cause_lines, merged
 from provisioner.console.logins import login_counts, login_lines
 from provisioner.console.terminal import Line, beside, bold, coloured, is_terminal, print_out, say, shorten, size, wrap
 from provisioner.messages import WORDS, count, duration, found_rate, visible
@@ -68,7 +68,7 @@ def show_summary(
         last += [line for text in _requests(summaries) for line in ["", *wrap(text, width)]]
     room = max(height - above - len(first) - len(last) - 2, 0) if is_terminal(sys.stderr) else sys.maxsize
     elsewhere = "report.html" if len(summaries) == 1 else "the report.html of each sheet"
-    say(*first, *cause_lines(groups, Labels(headings(groups, left), elsewhere), width, room), *last)
+    say(*first, *cause_lines(groups, headings(groups, left), width, room, elsewhere), *last)
 
 
 def _heading(summaries: Sequence[Summary], width: int) -> list[Line]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
 class Course:
     """A run over time: when each create was sent, each task accepted, each row finished, and how long tasks took."""
 
-    sent: array[float] = field(default_factory=lambda: array("d"))
-    accepted: array[float] = field(default_factory=lambda: array("d"))
-    finished: array[float] = field(default_factory=lambda: array("d"))
-    durations: array[float] = field(default_factory=lambda: array("d"))
+    sent: list[float] = field(default_factory=list)
+    accepted: list[float] = field(default_factory=list)
+    finished: list[float] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
     """Seconds from accepted to ended, of the tasks for which this run saw both."""
 
 

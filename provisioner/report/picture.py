@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -56,7 +55,7 @@ class Picture:
 def draw(course: Course, paused: Sequence[Pause]) -> Picture | None:
     """The course as curves over a common time; None where nothing was sent and nothing ended."""
     kinds = {"sent": course.sent, "accepted": course.accepted, "finished": course.finished}
-    kinds = {name: array("d", sorted(moments)) for name, moments in kinds.items() if moments}
+    kinds = {name: sorted(moments) for name, moments in kinds.items() if moments}
     if not kinds:
         return None
     start = min(moments[0] for moments in kinds.values())
@@ -70,7 +69,7 @@ def draw(course: Course, paused: Sequence[Pause]) -> Picture | None:
     )
 
 
-def _points(moments: array[float], start: float, span: float, top: int) -> str:
+def _points(moments: Sequence[float], start: float, span: float, top: int) -> str:
     """The cumulated count, as many steps as a screen can show."""
     steps = ((step, bisect_right(moments, start + span * step / POINTS)) for step in range(POINTS + 1))
     return " ".join(f"{1000 * step / POINTS:.1f},{100 - 100 * number / top:.2f}" for step, number in steps)
@@ -101,7 +100,7 @@ def _clock(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes and rest else f"{minutes} min" if minutes else f"{rest} s"
 
 
-def duration_quantiles(durations: array[float]) -> list[tuple[str, str]]:
+def duration_quantiles(durations: Sequence[float]) -> list[tuple[str, str]]:
     if not durations:
         return []
     ordered = sorted(durations)
@@ -109,7 +108,7 @@ def duration_quantiles(durations: array[float]) -> list[tuple[str, str]]:
     return [(words, duration(ordered[round((len(ordered) - 1) * share)])) for words, share in at.items()]
 
 
-def duration_bars(durations: array[float]) -> list[tuple[float, str]]:
+def duration_bars(durations: Sequence[float]) -> list[tuple[float, str]]:
     """How many tasks took how long: the height of each bar in per cent, and what it stands for."""
     if len(set(durations)) < BARS:
         return []

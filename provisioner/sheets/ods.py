@@ -8,7 +8,7 @@ from typing import Final
 from provisioner.sheets.formats import number_text
 from provisioner.sheets.grid import DATE, ERROR, FORMULA, NUMBER, TRUTH, Area, Grid, Page
 from provisioner.sheets.limits import Budget, refuse_sheets
-from provisioner.sheets.package import Package, Texts
+from provisioner.sheets.package import Handler, Package, Texts
 
 _PREFIXES: Final = ("office", "table", "text")
 _NAMESPACE: Final = "urn:oasis:names:tc:opendocument:xmlns:"
@@ -43,10 +43,8 @@ def pages(data: bytes) -> list[Page]:
     return content.pages
 
 
-class _Content:
+class _Content(Handler):
     """Reads the content of a document."""
-
-    done = False
 
     def __init__(self, budget: Budget) -> None:
         self.pages: list[Page] = []

@@ -6,7 +6,7 @@ import io
 import zipfile
 import zlib
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Final, Protocol
+from typing import IO, TYPE_CHECKING, Final
 from xml.parsers import expat
 
 from provisioner.sheets.kinds import damaged
@@ -23,10 +23,10 @@ _LONGEST_TAG: Final = 1 << 20
 _PLAIN: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-class Handler(Protocol):
-    """What is told of the elements of an XML file, in their order."""
+class Handler:
+    """What is told of the elements of an XML file, in their order. This one hears nothing."""
 
-    done: bool
+    done = False
     """Set by the handler when it needs no more."""
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:

@@ -19,7 +19,7 @@ from provisioner.sheets.formats import (
 from provisioner.sheets.grid import DATE, ERROR, FORMULA, NUMBER, TRUTH, Area, Grid, Page
 from provisioner.sheets.kinds import damaged
 from provisioner.sheets.limits import Budget, refuse_sheets
-from provisioner.sheets.package import Package, Texts
+from provisioner.sheets.package import Handler, Package, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,19 +63,7 @@ def _relations(package: Package, part: str) -> dict[str, tuple[str, str]]:
     return relations.found
 
 
-class _Handler:
-    """Hears nothing; what it is derived for hears something."""
-
-    done = False
-
-    def start(self, tag: str, attributes: dict[str, str]) -> None: ...
-
-    def end(self, tag: str) -> None: ...
-
-    def text(self, text: str) -> None: ...
-
-
-class _Relations(_Handler):
+class _Relations(Handler):
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self.found: dict[str, tuple[str, str]] = {}
@@ -86,7 +74,7 @@ class _Relations(_Handler):
             self.found[attributes["Id"]] = (attributes["Type"].rpartition("/")[2], target)
 
 
-class _Book(_Handler):
+class _Book(Handler):
     """Reads the list of sheets."""
 
     def __init__(self) -> None:
@@ -133,7 +121,7 @@ class _SheetReader:
         return texts.found, formats.found
 
 
-class _SharedTexts(_Handler):
+class _SharedTexts(Handler):
     """Reads the texts that cells refer to by number."""
 
     def __init__(self, budget: Budget) -> None:
@@ -162,7 +150,7 @@ class _SharedTexts(_Handler):
             self._texts.add(text)
 
 
-class _Formats(_Handler):
+class _Formats(Handler):
     """Reads of each style of cells how it shows a number: as a date, as a percentage, or otherwise (empty)."""
 
     def __init__(self) -> None:
@@ -191,7 +179,7 @@ def _shown_as(number: int, code: str) -> str:
     return _PERCENT if number in _PERCENT_FORMATS or is_percent(code) else ""
 
 
-class _Sheet(_Handler):
+class _Sheet(Handler):
     """Reads one sheet."""
 
     def __init__(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from provisioner.events import Listener
-    from provisioner.journal import Journal
+    from provisioner.journal import Finished, Journal
     from provisioner.service import Service
     from provisioner.service.rate_limiter import RateLimiter
     from provisioner.settings import Connection, RunOptions
@@ -30,3 +30,9 @@ class RunContext:
     options: RunOptions
     wall_clock: Callable[[], float] = time.time
     """Seconds since 1970, for what is stored; everything that waits uses the event loop's clock."""
+
+    async def finish(self, *rows: Finished) -> None:
+        """Record the statuses that rows keep for this run, then announce them. Raises JournalError."""
+        await self.journal.record(*rows)
+        for row in rows:
+            self.listener.finished(row.status)

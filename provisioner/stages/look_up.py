@@ -43,10 +43,8 @@ async def set_aside_existing(jobs: Sequence[Job], context: RunContext) -> list[J
     there = [(job, found.there[job.row_id]) for job in jobs if job.row_id in found.there]
     uncertain = [job for job in jobs if job.maybe_sent and job.row_id in found.unclear]
     await _finish_found(there, context)
-    for job in uncertain:
-        error = f"{NO_ANSWER}; {NOT_LOOKED_UP}: {found.unclear[job.row_id]}"
-        await context.journal.record(Finished(job.row_id, Status.UNKNOWN, context.wall_clock(), error))
-        context.listener.finished(Status.UNKNOWN)
+    unknown = [(job.row_id, f"{NO_ANSWER}; {NOT_LOOKED_UP}: {found.unclear[job.row_id]}") for job in uncertain]
+    await context.finish(*(Finished(row_id, Status.UNKNOWN, context.wall_clock(), error) for row_id, error in unknown))
     for _ in (*there, *uncertain):
         context.listener.sent()
     left = {job.row_id for job in jobs} - found.there.keys() - {job.row_id for job in uncertain}
@@ -91,8 +89,7 @@ async def settle_absent(unconfirmed_rows: Sequence[Unconfirmed], context: RunCon
         if unconfirmed.if_absent is not None:
             error = unconfirmed.reason if unconfirmed.if_absent is not Status.UNKNOWN else _error(unconfirmed, None)
             changes.append(Finished(unconfirmed.job.row_id, unconfirmed.if_absent, context.wall_clock(), error))
-            context.listener.finished(unconfirmed.if_absent)
-    await context.journal.record(*changes)
+    await context.finish(*changes)
     return [unconfirmed.job for unconfirmed in unconfirmed_rows if unconfirmed.resend]
 
 
@@ -102,8 +99,7 @@ async def _finish_found(found: Sequence[tuple[Job, Mailbox]], context: RunContex
         status = Status.CREATED if job.maybe_sent or job.was_absent else Status.EXISTS
         error = EXISTED if status is Status.EXISTS and job.keeps_password else ""
         changes.append(Finished(job.row_id, status, context.wall_clock(), error, mailbox.id, mailbox.address or ""))
-        context.listener.finished(status)
-    await context.journal.record(*changes)
+    await context.finish(*changes)
 
 
 def _error(unconfirmed: Unconfirmed, unclear: str | None) -> str:

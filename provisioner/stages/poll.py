@@ -166,13 +166,8 @@ class Poller:
 
     def __init__(self, context: RunContext, *, gone_after: float = GONE_AFTER) -> None:
         """A task that the service does not know after `gone_after` seconds is given up, and its row is unknown."""
-        self._service = context.service
-        self._limiter = context.limiter
-        self._journal = context.journal
-        self._stop_signal = context.stop_signal
+        self._context = context
         self._streak = FailureStreak(context.stop_signal, context.options.stop_after)
-        self._listener = context.listener
-        self._now = context.wall_clock
         self._task_timeout = context.options.task_timeout
         self._gone_after = gone_after
         self._agenda = Agenda(self._task_timeout, lambda: context.limiter.spacing)
@@ -221,12 +216,12 @@ class Poller:
         while (turn := await self._next()) is not None:
             followed, permit = turn
             try:
-                await self._take(followed, await self._service.task(followed.task, permit))
+                await self._take(followed, await self._context.service.task(followed.task, permit))
             except LimiterClosedError:
                 self._leave()
             except StoppedError as error:
                 self._leave()
-                self._stop_signal.set(error)
+                self._context.stop_signal.set(error)
 
     async def _next(self) -> tuple[Followed, Permit] | None:
         """Return the task to ask about now, with the permit to ask; None when all is done.
@@ -240,7 +235,7 @@ class Poller:
                     await self._sleep_until(at)
                     continue
                 try:
-                    permit = await self._limiter.acquire(Priority.QUERY)
+                    permit = await self._context.limiter.acquire(Priority.QUERY)
                 except LimiterClosedError:
                     self._give_up()
                     return None
@@ -288,8 +283,8 @@ class Poller:
                 self._wake_if_sooner()
 
     async def _end(self, followed: Followed, status: Status, error: str = "", mailbox_id: str | None = None) -> None:
-        await self._journal.record(Finished(followed.task.job.row_id, status, self._now(), error, mailbox_id))
-        self._listener.finished(status)
+        context, row_id = self._context, followed.task.job.row_id
+        await context.finish(Finished(row_id, status, context.wall_clock(), error, mailbox_id))
         self._close_one()
 
     async def _take_failure(self, followed: Followed, answer: Failed) -> None:
@@ -307,8 +302,8 @@ class Poller:
 
     async def _leave_unconfirmed(self, unconfirmed: Unconfirmed) -> None:
         """The status holds unless the service's list says better; only then may it be sent again, if at all."""
-        row_id, status = unconfirmed.job.row_id, unconfirmed.status
-        await self._journal.record(Finished(row_id, status, self._now(), unconfirmed.reason, reason=unconfirmed.reason))
+        row_id, reason, now = unconfirmed.job.row_id, unconfirmed.reason, self._context.wall_clock()
+        await self._context.journal.record(Finished(row_id, unconfirmed.status, now, reason, reason=reason))
         self.unconfirmed_rows.append(unconfirmed)
         self._close_one()
 
@@ -321,7 +316,7 @@ class Poller:
         self._wake_if_sooner()
 
     async def _give_up_when_closed(self) -> None:
-        await self._limiter.until_closed(Priority.QUERY)
+        await self._context.limiter.until_closed(Priority.QUERY)
         self._give_up()
 
     def _give_up(self) -> None:
@@ -333,7 +328,7 @@ class Poller:
 
     def _leave(self) -> None:
         """Leave a task as it is: the journal already says that it is unfinished."""
-        self._listener.finished(Status.UNFINISHED)
+        self._context.listener.finished(Status.UNFINISHED)
         self._close_one()
 
     def _close_one(self) -> None:

@@ -32,13 +32,8 @@ class Submitter:
 
     def __init__(self, context: RunContext, *, accepted: Callable[[OpenTask], None]) -> None:
         """`accepted` is told of each task as soon as its ID is in the journal."""
-        self._service = context.service
-        self._limiter = context.limiter
-        self._journal = context.journal
-        self._stop_signal = context.stop_signal
+        self._context = context
         self._streak = FailureStreak(context.stop_signal, context.options.stop_after)
-        self._listener = context.listener
-        self._now = context.wall_clock
         self._accepted = accepted
         self._announcing = anyio.Semaphore(1 + math.ceil(LEAD / context.limiter.shortest_spacing), fast_acquire=True)
         self.unconfirmed_rows: list[Unconfirmed] = []
@@ -56,8 +51,8 @@ class Submitter:
                 try:
                     await self._send(job)
                 except StoppedError as error:
-                    self._stop_signal.set(error)
-                if self._stop_signal.reason is not None:
+                    self._context.stop_signal.set(error)
+                if self._context.stop_signal.reason is not None:
                     return
 
         async with anyio.create_task_group() as group:
@@ -67,17 +62,17 @@ class Submitter:
     async def _send(self, job: Job) -> None:
         """Record the intent, send the request and record the answer; does nothing once the run is stopped."""
         async with self._announcing:
-            await self._service.create_allowed()
-            if self._stop_signal.reason is not None:
+            await self._context.service.create_allowed()
+            if self._context.stop_signal.reason is not None:
                 return
-            await self._journal.record(Sending(job, self._now()))
+            await self._context.journal.record(Sending(job, self._now()))
             try:
-                permit = await self._limiter.acquire(Priority.CREATE)
+                permit = await self._context.limiter.acquire(Priority.CREATE)
             except LimiterClosedError:
                 await self._withdraw(job)
                 return
         try:
-            answer = await self._service.create(job.request, permit)
+            answer = await self._context.service.create(job.request, permit)
         except LimiterClosedError:
             await self._withdraw(job)
         except StoppedError:
@@ -85,16 +80,19 @@ class Submitter:
             raise
         else:
             await self._take(job, answer)
-            self._listener.sent()
+            self._context.listener.sent()
+
+    def _now(self) -> float:
+        return self._context.wall_clock()
 
     async def _withdraw(self, job: Job) -> None:
-        await self._journal.record(SendCancelled(job.row_id, self._now()))
+        await self._context.journal.record(SendCancelled(job.row_id, self._now()))
 
     async def _take(self, job: Job, answer: CreateAnswer) -> None:
         """Record what the service answered, before anything else happens to the row."""
         match answer:
             case Accepted(task_id):
-                await self._journal.record(TaskAccepted(job.row_id, task_id, self._now()))
+                await self._context.journal.record(TaskAccepted(job.row_id, task_id, self._now()))
                 self._accepted(OpenTask(job, task_id))
                 self._streak.succeeded()
             case Created(mailbox_id):
@@ -109,7 +107,7 @@ class Submitter:
                 )
                 self._streak.failed(reason)
                 if stop is not None:
-                    self._stop_signal.set(stop)
+                    self._context.stop_signal.set(stop)
 
     async def _take_refusal(self, job: Job, reason: str, *, is_duplicate: bool) -> None:
         if not (is_duplicate or job.maybe_sent):
@@ -127,12 +125,11 @@ class Submitter:
         await self._leave_unconfirmed(Unconfirmed(job, since, status, if_absent=if_absent, reason=reason))
 
     async def _end(self, job: Job, status: Status, error: str = "", mailbox_id: str | None = None) -> None:
-        await self._journal.record(Finished(job.row_id, status, self._now(), error, mailbox_id))
-        self._listener.finished(status)
+        await self._context.finish(Finished(job.row_id, status, self._now(), error, mailbox_id))
 
     async def _leave_unconfirmed(self, unconfirmed: Unconfirmed) -> None:
         """The status holds unless the service's list says better."""
         row_id, status = unconfirmed.job.row_id, unconfirmed.status
         error = f"{unconfirmed.reason.removesuffix('.')}; {NOT_YET_LOOKED_UP}"
-        await self._journal.record(Finished(row_id, status, self._now(), error, reason=unconfirmed.reason))
+        await self._context.journal.record(Finished(row_id, status, self._now(), error, reason=unconfirmed.reason))
         self.unconfirmed_rows.append(unconfirmed)

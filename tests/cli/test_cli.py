@@ -442,6 +442,13 @@ def test_practice_has_nothing_to_log_in_to(command: Any, write_sheet: Any, words
     assert ("Leave out --verify" in said.err) == ("--verify" in words)
 
 
+def test_a_list_in_practice_says_where_a_runs_mailboxes_are(command: Any) -> None:
+    """The sandbox of another command knows nothing of them, which would look as if they were lost."""
+    assert "results.csv of its run folder" in " ".join(command("list", "mailboxes", "--sandbox").err.split())
+    assert "practice" not in command("list", "domains", "--sandbox").err
+    assert "--only RUN" in command("export", "smartlead", "--sandbox").err
+
+
 def test_practice_mailboxes_are_not_for_a_client(command: Any, write_sheet: Any) -> None:
     """Neither the summary nor what is said of their credentials sounds as if they were real."""
     sheet = write_sheet([("info", "101", "201", PASSWORD, "", "")])

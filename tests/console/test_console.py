@@ -534,7 +534,8 @@ def test_log_ins_that_did_not_work_are_told_by_reason(capsys: pytest.CaptureFixt
     assert "2 refused a mail server refused the log-in" in text
     assert "5 unreachable a mail server could not be reached" in text
     assert "a@x, b@x and 2 more" in text
-    assert "ports 465 and 993" in text.partition("a@x")[0]
+    assert "Why, and what to do: 4 a@x" in text
+    assert "ports 465 and 993" in text.partition("a@x")[2].partition("d@x")[0]
     assert "encrypted traffic" in text.partition("d@x")[2]
     assert "Mission Inbox support" in text
     assert shown.endswith("\n  provisioner verify acme-run\n")

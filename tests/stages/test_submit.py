@@ -300,7 +300,7 @@ async def test_workers_follow_the_services_latency(
     to = connection(running, rates=(Rate(20, 1.0),))
     async with working(to, journal, listener) as work:
         await work.submit(await jobs(60), workers=40)
-        connections = work.submitter._service._session.pool.opened
+        connections = work.submitter._context.service._session.pool.opened
     arrived: Sequence[float] = [request.at for request in running.state.requests]
     assert (len(arrived) - 1) / (arrived[-1] - arrived[0]) > 20 * 0.9
     assert 10 <= connections <= 16

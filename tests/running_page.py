@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -17,6 +18,8 @@ from provisioner.web.serving import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from starlette.types import ASGIApp
 
     from provisioner.web.workspace import PageOptions, Workspace
 
@@ -56,6 +59,11 @@ class RunningPage:
         anyio.run(serve)
 
     @property
+    def gate(self) -> ASGIApp:
+        """The application as the server has it."""
+        return self._page.gate
+
+    @property
     def workspace(self) -> Workspace:
         """To look into, from the test's thread."""
         return self._page.workspace
@@ -76,6 +84,20 @@ class RunningPage:
         self._clients.append(client)
         assert client.get(self.new_address()).status_code == 303
         return client
+
+    def send(self, raw: bytes, *, cookie: bool = True) -> bytes:
+        """Send a request byte by byte as it is, with the cookie as its last header, and return the whole answer.
+
+        `{HOST}` stands for the page's host, `raw` ends before the blank line after the headers.
+        """
+        host = self.origin.removeprefix("http://")
+        line = b""
+        if cookie:
+            pairs = "; ".join(f"{name}={value}" for name, value in self.enter().cookies.items())
+            line = f"\r\nCookie: {pairs}".encode()
+        with socket.create_connection(("127.0.0.1", int(host.rpartition(":")[2])), timeout=10) as connection:
+            connection.sendall(raw.replace(b"{HOST}", host.encode()) + line + b"\r\nConnection: close\r\n\r\n")
+            return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
     def stop(self) -> None:
         """End the program, as Ctrl-C does."""

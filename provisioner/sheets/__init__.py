@@ -12,7 +12,6 @@ from provisioner.sheets.files import (
     unescape_formula,
     write_table,
 )
-from provisioner.sheets.questions import ColumnsError, SeveralTabsError
 from provisioner.sheets.sheet import BLANKS, UNCERTAIN, Origin, Sheet, column_letters
 
 __all__ = [
@@ -20,9 +19,7 @@ __all__ = [
     "FAILURES_COLUMNS",
     "RESULTS_COLUMNS",
     "UNCERTAIN",
-    "ColumnsError",
     "Origin",
-    "SeveralTabsError",
     "Sheet",
     "column_letters",
     "escape_controls",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
-
 from provisioner import account as account_calls
 from provisioner.concurrency import in_threads
 from provisioner.errors import ProvisionerError
 from provisioner.events import NullListener
+from provisioner.web.live import Changes
 
 if TYPE_CHECKING:
     from provisioner.resources import Account
@@ -26,21 +25,26 @@ class AccountState:
         self.account = account
         self.trouble: ProvisionerError | None = None
         """Why the account is not known."""
-        self.answered = anyio.Event()
-        """Set once the account or the trouble is known."""
-        if account is not None:
-            self.answered.set()
+        self.asking = False
+        self.changes = Changes()
 
     async def ask(self, connect: Connect) -> None:
-        """Ask the service. Never raises what comes of it."""
+        """Ask the service. What comes of it is never raised."""
+        self.asking = True
         try:
             async with in_threads(connect(None)) as connection:
                 self.host = _host(connection)
                 self.account = await account_calls.account(connection, NullListener())
         except ProvisionerError as error:
             self.trouble = error
+        except Exception as error:  # noqa: BLE001 - the page must go on; what it was may hold anything
+            self.trouble = ProvisionerError(
+                f"Something unexpected happened in the program ({type(error).__name__}).",
+                remedy="The account could not be asked about. Close the page and start it again.",
+            )
         finally:
-            self.answered.set()
+            self.asking = False
+            self.changes.tell()
 
 
 def _host(connection: Connection) -> str:

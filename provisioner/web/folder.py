@@ -31,8 +31,8 @@ class Found:
     """One sheet of the folder, or one run folder whose sheet lies elsewhere."""
 
     path: Path
-    run: Path
-    """Its run folder, which need not exist."""
+    is_run: bool
+    """It is a run folder."""
     changed: float
     """When it was last written to, in seconds since the epoch."""
 
@@ -41,9 +41,14 @@ class Found:
         return id_of(self.path.name)
 
     @property
+    def run(self) -> Path:
+        """Its run folder, which need not exist."""
+        return self.path if self.is_run else run_folder.locate(self.path, None).path
+
+    @property
     def name(self) -> str:
         """What people call it."""
-        name = self.path.name.removesuffix(RUN) if self.path == self.run else self.path.name
+        name = self.path.name.removesuffix(RUN) if self.is_run else self.path.name
         return os.fsencode(name).decode(errors="replace")
 
     @property
@@ -95,13 +100,12 @@ def _look(folder: Path) -> Iterator[Found]:
     if (folder / run_folder.JOURNAL_NAME).exists():
         sheets.pop("results.csv", None)
     for name, entry in sheets.items():
-        run = run_folder.locate(folder / name, None).path
-        times = [part.stat(follow_symlinks=False).st_mtime for part in (entry, runs.get(run.name)) if part]
-        yield Found(folder / name, run, max(times))
-    taken = {Path(name).stem + RUN for name in sheets}
+        run = runs.pop(Path(name).stem + RUN, None)
+        times = [part.stat(follow_symlinks=False).st_mtime for part in (entry, run) if part is not None]
+        yield Found(folder / name, is_run=False, changed=max(times))
     for name, entry in runs.items():
-        if name not in taken and (folder / name / run_folder.JOURNAL_NAME).is_file():
-            yield Found(folder / name, folder / name, entry.stat(follow_symlinks=False).st_mtime)
+        if (folder / name / run_folder.JOURNAL_NAME).is_file():
+            yield Found(folder / name, is_run=True, changed=entry.stat(follow_symlinks=False).st_mtime)
 
 
 def find(folder: Path, sheet_id: str, keywords: Mapping[str, Any]) -> Opened | None:
@@ -111,9 +115,9 @@ def find(folder: Path, sheet_id: str, keywords: Mapping[str, Any]) -> Opened | N
         return None
     known = found.overview()
     practice = known is not None and known.service == PRACTICE
-    if found.path != found.run:
+    if not found.is_run:
         return Opened(SheetOptions(sheet=found.path, **keywords), practice)
-    return Opened(_of_run(found.run, known, keywords), practice)
+    return Opened(_of_run(found.path, known, keywords), practice)
 
 
 def _of_run(run: Path, known: Overview | None, keywords: Mapping[str, Any]) -> SheetOptions:

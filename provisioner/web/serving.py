@@ -26,12 +26,12 @@ class Page:
         self.interrupted = False
         """Whether a run was under way when the page was told to stop."""
         self._listener = listener
-        self._gate = Gate(build(self.workspace), origin_of(listener), announce)
-        self._server = PageServer(self._gate, self.workspace.close)
+        self.gate = Gate(build(self.workspace), origin_of(listener), announce)
+        self._server = PageServer(self.gate, self.workspace.close)
 
     def new_address(self) -> str:
         """An address that lets one browser in, within a minute."""
-        return self._gate.new_address()
+        return self.gate.new_address()
 
     async def serve(self) -> None:
         """Serve until told to stop; a run that is under way is interrupted then, and its files are written."""

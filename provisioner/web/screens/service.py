@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from anyio.to_thread import run_sync
 from starlette.routing import Route
@@ -12,7 +12,7 @@ from provisioner import keys
 from provisioner.errors import SettingsError
 from provisioner.events import NullListener
 from provisioner.secret import Secret
-from provisioner.web import forms, views
+from provisioner.web import forms, live, views
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,4 +41,24 @@ async def enter_key(request: Request) -> Response:
     return views.go("/")
 
 
-ROUTES: Final = (Route("/key", enter_key, methods=["POST"]),)
+async def follow(request: Request) -> Response:
+    """What is known of the account, as soon as it is."""
+    workspace: Workspace = request.app.state.workspace
+
+    async def state() -> str:
+        if workspace.account.asking:
+            return ": the service is being asked\n\n"
+        return live.message(views.render("service.html", **shown(workspace)))
+
+    return live.stream(workspace.account.changes, workspace.closing, state)
+
+
+def shown(workspace: Workspace) -> dict[str, Any]:
+    """What the template shows of the service."""
+    return {"sandbox": workspace.options.sandbox, "has_key": workspace.has_key, "account": workspace.account}
+
+
+ROUTES: Final = (
+    Route("/key", enter_key, methods=["POST"]),
+    Route("/service", follow),
+)

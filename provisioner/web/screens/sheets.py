@@ -7,7 +7,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
@@ -24,6 +24,7 @@ from provisioner.web import forms, uploads, views
 from provisioner.web.folder import id_of
 from provisioner.web.listing import list_folder
 from provisioner.web.practice import make_sheet
+from provisioner.web.screens import service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,7 +52,7 @@ async def show(request: Request) -> Response:
         most=forms.LARGEST_SHEET,
         too_large=forms.too_large(forms.LARGEST_SHEET).detail,
         exports=account_calls.SERVICES if workspace.has_key and not workspace.options.sandbox else (),
-        **_service(workspace),
+        **service.shown(workspace),
     )
 
 
@@ -118,29 +119,19 @@ async def practise(request: Request) -> Response:
 
 async def export(request: Request) -> Response:
     """All mailboxes of the account, as a file for a sending service."""
-    service = request.path_params["service"]
-    if service not in account_calls.SERVICES:
+    name = request.path_params["service"]
+    if name not in account_calls.SERVICES:
         raise HTTPException(404)
     content = io.BytesIO()
     async with in_threads(_workspace(request).connect(practice=False)(None)) as connection:
-        await account_calls.export(connection, service, NullListener(), content)
-    return views.download(content.getvalue(), f"{service}.csv", "text/csv")
+        await account_calls.export(connection, name, NullListener(), content)
+    return views.download(content.getvalue(), f"{name}.csv", "text/csv")
 
 
 async def stand(request: Request) -> Response:
     """Go to the screen where a sheet stands."""
     work = await _workspace(request).find(request.path_params["id"])
     return RedirectResponse(await work.standing(), 303)
-
-
-def _service(workspace: Workspace) -> dict[str, Any]:
-    """What the part of the screen about the service shows."""
-    return {
-        "sandbox": workspace.options.sandbox,
-        "has_key": workspace.has_key,
-        "account": workspace.account,
-        "asking": workspace.has_key and not workspace.options.sandbox and not workspace.account.answered.is_set(),
-    }
 
 
 def _workspace(request: Request) -> Workspace:

@@ -89,6 +89,8 @@ class SheetOptions:
     """Which sheet of a workbook, in a run folder of its own; None takes the only one there is."""
     fill: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Column to value, for columns that are missing or blank."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """What headers of the sheet mean that say it unclearly: each the schema's name of a column, or empty for none."""
     by: str | None = None
     """The column whose values rows are counted by; None takes one that is called Client."""
 

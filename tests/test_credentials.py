@@ -22,6 +22,7 @@ from provisioner.journal import JournalRow, password_check
 from provisioner.records import RowId, Status
 from provisioner.resources import LoginState
 from provisioner.secret import Secret
+from provisioner.settings import SheetOptions
 from provisioner.sheets import read_table
 
 if TYPE_CHECKING:
@@ -253,6 +254,20 @@ def test_each_client_gets_a_file(sandbox: Any, connection: Any, listener: Any, t
     assert not (folder / "for-CON.csv").exists(), "all or none of them"
     assert call(sheet, "--by", "Client", "-o", folder / "for.csv", "--force").exit_code == 0
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_columns_that_were_chosen_are_remembered(
+    sandbox: Any, connection: Any, listener: Any, tmp_path: Path, call: Any
+) -> None:
+    """What was chosen for unclear headers once goes for every later run, check and reading of the sheet."""
+    sheet = tmp_path / "acme.csv"
+    sheet.write_text(f"email,Hosts,relay_server,password,Projct\nann,101,201,{PASSWORD},x y\n", encoding="utf-8")
+    chosen = SheetOptions(sheet=sheet, columns={"Hosts": "domain", "Projct": ""})
+    assert running.run(chosen, connection(sandbox(**FAST)), listener).statuses == {Status.CREATED: 1}
+    assert running.check(sheet, listener).statuses == {Status.CREATED: 1}
+    target = tmp_path / "client.csv"
+    assert call(sheet, "-o", target).exit_code == 0
+    assert [row["password"] for row in table(target)] == [PASSWORD]
 
 
 def test_a_column_that_the_sheet_lacks_is_told(

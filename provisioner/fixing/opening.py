@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
 from provisioner.fixing.rows import Rows
 from provisioner.journal import SHEET_FACT, Journal
 from provisioner.messages import count
+from provisioner.sheets import FAILURES_COLUMNS
 from provisioner.stages.failures_files import added_cells, failures_header, unfinished_file
 from provisioner.stages.prepare import PreparedSheet, prepare
 from provisioner.stages.read import read_rows
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from provisioner.stages.corrections import Typed
 
 
+LAST: Final = 2**31
+"""Above every row's number."""
+
+
 @dataclass
 class Opened:
     """What was found."""
@@ -35,16 +40,36 @@ class Opened:
     notes: list[str]
     complete: bool = True
     """Whether the file holds all that is to be run; False if `rows` were gathered from several files."""
+    seen: dict[Path, object] = field(default_factory=dict)
+    """How the files were when they were read."""
 
-    @property
-    def from_failures(self) -> bool:
-        """Whether a failures file says what is to be run."""
-        return self.rows.sheet.is_failures
+
+def watched(folder: RunFolder) -> tuple[Path, ...]:
+    """The files of which one is replaced whenever something happens to the rows."""
+    return (*folder.failures_files, folder.results)
+
+
+def look_of(path: Path) -> object:
+    """What tells a file that was changed from one that was not, without reading it; None if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def find(options: SheetOptions) -> Opened:
     """Read and validate what is to be run, and compare it with the journal. Writes nothing. Raises UnusableError."""
+    seen = {options.sheet: look_of(options.sheet)}
     prepared = prepare(options)
+    folder = prepared.folder
+    seen |= {path: look_of(path) for path in watched(folder)}
+    opened = _compared(options, prepared)
+    opened.seen = seen
+    return opened
+
+
+def _compared(options: SheetOptions, prepared: PreparedSheet) -> Opened:
     folder = prepared.folder
     if not folder.journal.exists():
         return _opened(prepared, None, {})
@@ -87,7 +112,7 @@ def _gathered(
     if not more:
         return found
     table = [found.rows.table_row(position) for position in range(len(found.rows.sheet.rows))]
-    rows = from_table(prepared, sorted([*table, *more], key=_place), known, prepared.typed(journal))
+    rows = from_table(prepared, sorted([*table, *more], key=place_of), known, prepared.typed(journal))
     return Opened(rows, prepared.folder, found.notes, complete=False)
 
 
@@ -111,9 +136,10 @@ def _as_failure(sheet: Sheet, like: Sheet, found: tuple[int, JournalRow]) -> lis
     return [*(cells[key] for key in like.keys), *added_cells(row)]
 
 
-def _place(cells: Sequence[str]) -> int:
-    number = cells[-5]
-    return int(number) if number else 2**31
+def place_of(cells: Sequence[str]) -> int:
+    """Where a row of a failures file stands among the others: by its sheet row, new ones last."""
+    number = cells[-len(FAILURES_COLUMNS)]
+    return int(number) if number else LAST
 
 
 def from_table(

@@ -17,7 +17,7 @@ from provisioner.journal import Moved, Written
 from provisioner.messages import WORDS
 from provisioner.records import Problem, Status
 from provisioner.sheets import UNCERTAIN, Origin, Sheet, column_letters
-from provisioner.stages.corrections import FailuresMatcher
+from provisioner.stages.corrections import FailuresMatcher, may_be_converted
 from provisioner.stages.entries import RowBuilder
 from provisioner.stages.failures_files import failures_header
 from provisioner.stages.group import problems_of
@@ -155,6 +155,16 @@ class Rows:
             raise UnknownRowError(key)
         return position
 
+    def left_out_at(self, key: str) -> int | None:
+        """The position of a row that was left out here; None if the rows were read again since."""
+        position = self._positions.get(key)
+        return position if position is not None and self._verdicts[position].left_out else None
+
+    def journal_id(self, position: int) -> RowId | None:
+        """What the journal calls the row; None if it does not know it."""
+        known = self.known.at(self.sheet.number(self.sheet.rows[position]))
+        return known.id if known is not None else None
+
     def at_version(self, key: str, version: str) -> int:
         """The same, if the row still has the version. Raises StaleRowError, UnknownRowError."""
         position = self.at(key)
@@ -179,7 +189,7 @@ class Rows:
     def view(self, position: int) -> OpenRow:
         """The row as it can be shown."""
         verdict, row = self._verdicts[position], self.sheet.rows[position]
-        cells = dict(zip(self.sheet.keys, self.own_cells(position), strict=True))
+        cells = self._cells(position)
         hidden = self._hidden(position, cells)
         found = [self._fault(position, problem) for problem in verdict.problems]
         to_fix = verdict.place is Place.TO_FIX
@@ -197,18 +207,19 @@ class Rows:
 
     def _hidden(self, position: int, cells: Mapping[str, str]) -> set[str]:
         """The columns of which nothing is shown: secret ones, and those where a piece of the password may stand."""
+        return self.schema.secret | self._doubtful(position, cells)
+
+    def _doubtful(self, position: int, cells: Mapping[str, str]) -> set[str]:
+        """The columns in whose cells a piece of the row's password may stand."""
         row = self.sheet.rows[position]
-        secret, shown = self.schema.secret, self._shown.get(position, set())
         username = self.sheet.misaligned.get(row)
         if username is None:
-            hidden = set(self._builder.hidden(row, self._verdicts[position].problems))
+            doubtful = set(self._builder.hidden(row, self._verdicts[position].problems))
         else:
-            hidden = {key for key in cells if key != "email" or cells[key] != username}
-        if not hidden - secret:
-            return secret
-        known = self.known.at(self.sheet.number(row))
-        certain = {key for key in hidden if known and known.cells.get(key) == cells.get(key)}
-        return (hidden - certain - shown) | secret
+            doubtful = {key for key in cells if key != "email" or cells[key] != username}
+        doubtful -= self.schema.secret | self._shown.get(position, set())
+        known = self.known.at(self.sheet.number(row)) if doubtful else None
+        return {key for key in doubtful if cells[key] and not (known and known.cells.get(key) == cells[key])}
 
     @cached_property
     def _builder(self) -> RowBuilder:
@@ -220,8 +231,10 @@ class Rows:
             letters = problem.cell.rstrip("0123456789")
             return Fault(self._by_letters.get(letters), problem.sentence, problem.cell)
         if row in self.sheet.unreadable:
-            marked = [key for key, cell in zip(self.sheet.keys, self.own_cells(position), strict=True) if _marked(cell)]
-            if len(marked) == 1:
+            cells = self._cells(position)
+            marked = [key for key, cell in cells.items() if _marked(cell)]
+            # Where other cells may stand under a wrong header, all of them are to be looked at.
+            if len(marked) == 1 and self._doubtful(position, cells) <= set(marked):
                 return Fault(marked[0], problem.sentence, self.sheet.cell_name(row, marked[0]))
         return Fault(None, problem.sentence, None)
 
@@ -234,12 +247,30 @@ class Rows:
         typed, columns = self.sheet.typed, self.sheet.columns
         return [typed.get(key, columns[key])[position] for key in self.sheet.keys]
 
+    def _cells(self, position: int) -> dict[str, str]:
+        return dict(zip(self.sheet.keys, self.own_cells(position), strict=True))
+
     def table_row(self, position: int) -> list[str]:
         """All of its cells in a failures file."""
         origin = self.sheet.origins.get(self.sheet.rows[position]) or Origin(None, None)
         number = "" if origin.sheet_row is None else str(origin.sheet_row)
         remedy = WORDS[origin.status].remedy if origin.status else ""
         return [*self.own_cells(position), number, origin.status or "", origin.error, remedy, origin.task_id or ""]
+
+    def table(self) -> list[list[str]]:
+        """All rows that are not left out, as a failures file has them."""
+        rows = range(len(self.sheet.rows))
+        return [self.table_row(position) for position in rows if not self._verdicts[position].left_out]
+
+    def table_rows_of(self, part: Sheet) -> dict[int, list[str]]:
+        """By position, rows that were read, as the failures file is to have them."""
+        found = {}
+        absent = [""] * len(part.rows)
+        for place, row in enumerate(part.rows):
+            position = self.sheet.position(row)
+            own = [part.typed.get(key, part.columns.get(key, absent))[place] for key in self.sheet.keys]
+            found[position] = [*own, *self.table_row(position)[len(own) :]]
+        return found
 
     def positions(self, *places: Place) -> Iterator[int]:
         """The positions of the rows that are counted at one of these places, in the file's order."""
@@ -253,7 +284,7 @@ class Rows:
         keys = {key for key in self.sheet.keys if key not in secret and text in columns[key][position].casefold()}
         if not keys:
             return False
-        return not keys <= self._hidden(position, dict(zip(self.sheet.keys, self.own_cells(position), strict=True)))
+        return not keys <= self._hidden(position, self._cells(position))
 
     def has_cause(self, position: int, cause: str) -> bool:
         return any(_cause(problem) == cause for problem in self._verdicts[position].problems)
@@ -298,11 +329,30 @@ class Rows:
             )
         return part
 
-    def apply(self, part: Sheet, typed: Mapping[int, Iterable[str]]) -> list[int]:
-        """Take in rows that were read, and judge them. Returns the positions of the rows that are judged otherwise now.
+    def note_typed(self, new: Mapping[int, Sequence[str]]) -> None:
+        """Note what somebody types, so that it is not taken for what a program made of the cell that was there."""
+        for position, cells in new.items():
+            for key, before, text in zip(self.sheet.keys, self.own_cells(position), cells, strict=False):
+                if text != before:
+                    self._shown[position].add(key)
+                    self._note_typed(position, key, text)
 
-        `typed` are, by position, the columns whose cells somebody typed.
-        """
+    def note_workbook(self) -> None:
+        """Note that the cells stand in a workbook, whose cells are as they were typed but for those that are faulty."""
+        for position in range(len(self.sheet.rows)):
+            faulty = {self._fault(position, problem).column for problem in self._verdicts[position].problems}
+            for key, text in zip(self.sheet.keys, self.own_cells(position), strict=True):
+                if key not in faulty:
+                    self._note_typed(position, key, text)
+
+    def _note_typed(self, position: int, column: str, text: str) -> None:
+        number = self.sheet.number(self.sheet.rows[position])
+        known = self.known.at(number)
+        if number is not None and known is not None and may_be_converted(known, column, text):
+            self.typed.setdefault(number, set()).add(column)
+
+    def apply(self, part: Sheet) -> list[int]:
+        """Take in rows that were read. Returns their positions, and those of rows that are judged otherwise now."""
         changed = [self.sheet.position(row) for row in part.rows]
         affected = set(changed)
         for position in changed:
@@ -312,7 +362,6 @@ class Rows:
             self._count(position, -1)
         for place, position in enumerate(changed):
             self._move(position, part, place)
-            self._shown[position].update(typed.get(position, ()))
         new = {other for position in changed for other in self._same_mailbox(position)} - affected
         for position in new:
             before[position] = self._verdicts[position]

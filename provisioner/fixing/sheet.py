@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from provisioner import passwords
-from provisioner.fixing.opening import Opened, find
 from provisioner.fixing.rows import Place
-from provisioner.fixing.views import Cause, Column, Counts, OpenRow
+from provisioner.fixing.views import Cause, Changed, Column, Counts, OpenRow
+from provisioner.fixing.working import WorkingFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from provisioner.fixing.rows import Rows
+    from provisioner.journal import Journal
+    from provisioner.records import RowId
     from provisioner.run_folder import RunFolder
     from provisioner.settings import SheetOptions
+
+MOST_TOLD: Final = 100
+"""How many further rows the answer to a change names at most."""
 
 
 def open_sheet(options: SheetOptions) -> OpenSheet:
@@ -27,6 +34,20 @@ def open_sheet(options: SheetOptions) -> OpenSheet:
     return OpenSheet(options)
 
 
+@dataclass(frozen=True)
+class _Step:
+    """A change that can be undone: the cells that rows had before, and the versions that it gave them."""
+
+    key: str
+    """The row that was changed first."""
+    before: Mapping[str, Sequence[str]]
+    """By key, as a failures file has them."""
+    after: Mapping[str, str]
+    """By key; empty if the row was left out."""
+    row_id: RowId | None = None
+    """What the journal calls a row that was left out; None if it does not know it."""
+
+
 class OpenSheet:
     """One sheet. Its methods block, and may be called from several threads."""
 
@@ -34,11 +55,8 @@ class OpenSheet:
         """As `open_sheet`."""
         self.options = options
         self._lock = Lock()
-        self._open(find(options))
-
-    def _open(self, opened: Opened) -> None:
-        self._opened = opened
-        self._rows = opened.rows
+        self._steps: list[_Step] = []
+        self._file = WorkingFile(options)
 
     # What is shown
 
@@ -49,16 +67,20 @@ class OpenSheet:
 
     @property
     def folder(self) -> RunFolder:
-        return self._opened.folder
-
-    @property
-    def columns(self) -> Sequence[Column]:
-        return self._rows.columns
+        return self._file.folder
 
     @property
     def notes(self) -> Sequence[str]:
         """What a check says of the sheet, such as which columns are ignored."""
-        return self._opened.notes
+        return self._file.notes
+
+    @property
+    def _rows(self) -> Rows:
+        return self._file.rows
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        return self._rows.columns
 
     def counts(self) -> Counts:
         """How many rows stand where."""
@@ -124,3 +146,114 @@ class OpenSheet:
             cells = self._rows.sheet.columns[by[1]]
             found = Counter(cells[position].strip() for position in self._rows.positions(Place.READY))
             return found.most_common()
+
+    # What changes
+
+    def change(self, key: str, version: str, cells: Mapping[str, str], *, alike: str | None = None) -> Changed:
+        """Write other texts into some cells of a row, by column, and store that.
+
+        `alike` is a column of `cells` whose text is for all rows to fix that hold the same there as this one did.
+        Raises StaleRowError if the row has not the version any more, UnknownRowError, FixRefusedError, RunFolderError
+        while a run is under way, FilesError, JournalError; then nothing is changed.
+        """
+        with self._lock, self._file.held() as journal:
+            self._rows.at_version(key, version)
+            self._file.take_over(journal)
+            rows = self._rows
+            position = rows.at(key)
+            wanted: dict[int, Mapping[str, str]] = {}
+            if alike is not None:
+                wanted = {other: {alike: cells[alike]} for other in rows.alike(position, alike)}
+            changed, step = self._write(journal, key, {**wanted, position: cells})
+            self._steps.append(step)
+            return changed
+
+    def leave_out(self, key: str, version: str) -> Changed:
+        """Leave a row out: it is not sent, and nothing is left to do for it. Raises as `change` does."""
+        with self._lock, self._file.held() as journal:
+            self._rows.refuse(self._rows.at_version(key, version), leave_out=True)
+            self._file.take_over(journal)
+            rows = self._rows
+            position = rows.at(key)
+            step = _Step(key, {key: rows.table_row(position)}, {}, rows.journal_id(position))
+            if step.row_id is not None:
+                # If the program is killed now, the row is still in the file, and not left out.
+                journal.leave_out(step.row_id, left_out=True)
+            self._file.write(journal, {position: None})
+            self._steps.append(step)
+            return self._told(None, rows.leave_out(position))
+
+    @property
+    def undoable(self) -> bool:
+        """Whether there is a change to undo."""
+        return bool(self._steps)
+
+    def undo(self) -> Changed | None:
+        """Undo the latest change as a whole; None if there is none. Raises as `change` does."""
+        with self._lock:
+            if not self._steps:
+                return None
+            with self._file.held() as journal:
+                step = self._steps[-1]
+                for key, version in step.after.items():
+                    self._rows.at_version(key, version)
+                self._file.take_over(journal)
+                done = self._change_back(journal, step) if step.after else self._take_back(journal, step)
+                self._steps.pop()
+                return done
+
+    def _change_back(self, journal: Journal, step: _Step) -> Changed:
+        rows = self._rows
+        cells = {key: dict(zip(rows.sheet.keys, before, strict=True)) for key, before in step.before.items()}
+        changed, _ = self._write(journal, step.key, {rows.at(key): texts for key, texts in cells.items()})
+        return changed
+
+    def _take_back(self, journal: Journal, step: _Step) -> Changed:
+        """Put a row that was left out back into its place."""
+        cells = step.before[step.key]
+        position = self._rows.left_out_at(step.key)
+        if position is None:
+            affected: list[int] = []
+            self._file.insert(journal, cells)
+        else:
+            self._file.write(journal, {position: cells})
+            affected = self._rows.take_back(position)
+        if step.row_id is not None:
+            journal.leave_out(step.row_id, left_out=False)
+        return self._told(step.key, affected)
+
+    def _write(self, journal: Journal, key: str, wanted: Mapping[int, Mapping[str, str]]) -> tuple[Changed, _Step]:
+        """Store other cells for rows, and judge them."""
+        rows = self._rows
+        for position in wanted:
+            rows.refuse(position)
+        before = {rows.key(position): rows.own_cells(position) for position in wanted}
+        part = rows.read(wanted)
+        new = rows.table_rows_of(part)
+        rows.note_typed(new)
+        self._file.write(journal, new)
+        affected = rows.apply(part)
+        after = {each: rows.version(rows.at(each)) for each in before}
+        return self._told(key, affected), _Step(key, before, after)
+
+    def _told(self, key: str | None, affected: Sequence[int]) -> Changed:
+        rows = self._rows
+        position = rows.at(key) if key is not None else None
+        others = [rows.view(each) for each in affected[: MOST_TOLD + 1] if each != position][:MOST_TOLD]
+        return Changed(rows.view(position) if position is not None else None, tuple(others), self._counts())
+
+    # The files
+
+    @property
+    def working_file(self) -> SheetOptions:
+        """What is to be run: the sheet, or failures.csv once something was fixed.
+
+        Waits for what is still being written. Raises UnusableError, StoppedError if that failed.
+        """
+        with self._lock:
+            return self._file.to_run()
+
+    def refresh(self) -> bool:
+        """Read everything again if a file was changed on the disk; returns whether one was. Raises UnusableError."""
+        with self._lock:
+            return self._file.refresh()

@@ -21,6 +21,7 @@ from provisioner.journal.changes import (
 from provisioner.journal.rows import JournalRow, address_key, password_check, sent_cells
 from provisioner.journal.store import (
     CHOSEN_TAB_FACT,
+    COLUMNS_FACT,
     DELIMITER_FACT,
     SERVICE_FACT,
     SHEET_FACT,
@@ -32,6 +33,7 @@ from provisioner.journal.store import (
 
 __all__ = [
     "CHOSEN_TAB_FACT",
+    "COLUMNS_FACT",
     "DELIMITER_FACT",
     "SERVICE_FACT",
     "SHEET_FACT",

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SHEET_FACT, TAB_FACT, CHOSEN_TAB_FACT, DELIMITER_FACT = "sheet", "tab", "chosen tab", "delimiter"
 """Facts: the path of the whole sheet of the latest run, which sheet of a workbook it was, the same if it had to be
 named (both empty otherwise), and the delimiter of its files."""
+COLUMNS_FACT = "columns"
+"""What unclear headers of the sheet mean, as JSON: `SheetOptions.columns`."""
 SERVICE_FACT = "service"
 """Which service the mailboxes are at, as `belong_to` was told."""
 
@@ -123,8 +125,8 @@ class Journal:
         return int(self._value(f"SELECT count(*) FROM rows WHERE {condition}"))  # noqa: S608 - made of constants
 
     def open_corrections(self) -> bool:
-        """Whether a row that was fixed in a failures file is not done: no other file holds what is to be sent."""
-        return any(True for _ in self._rows(f"{_LEFT} AND {_IS_CORRECTION} LIMIT 1"))
+        """Whether a row that was fixed in a failures file is not created: no other file holds what is to be sent."""
+        return any(True for _ in self._rows(f"{_NOT_CREATED} AND {_IS_CORRECTION} LIMIT 1"))
 
     def statuses(self) -> dict[Status, int]:
         """How many rows of results.csv have each status; a status without rows is absent."""
@@ -146,6 +148,11 @@ class Journal:
             database.execute("UPDATE rows SET file_row = NULL WHERE file_row IS NOT NULL")
             for change in changes:
                 write_sheet_change(database, change)
+
+    def leave_out(self, row_id: RowId, *, left_out: bool) -> None:
+        """Leave a row out, as if it had been deleted from a failures file, or take it in again. Raises JournalError."""
+        with self._transaction() as database:
+            database.execute("UPDATE rows SET deleted = ? WHERE id = ?", (left_out, row_id))
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Store the changes and their events in one transaction. Raises JournalError."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -183,6 +183,8 @@ class MailboxSchema:
 
     path: Path
     columns: Mapping[str, Column]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What further headers mean, in the sheet at hand alone: each a column, or empty for none."""
 
     @property
     def secret(self) -> set[str]:
@@ -209,11 +211,12 @@ class MailboxSchema:
 
     def column_for(self, header: str) -> str | None:
         """The column that a header means, or None if the schema does not know it."""
-        return self._header_names.column_for(header)
+        chosen = self.headers.get(header.strip())
+        return self._header_names.column_for(header) if chosen is None else chosen or None
 
     def closest_column(self, header: str) -> str | None:
         """The column that an unknown header nearly names, or None."""
-        return self._header_names.closest_column(header)
+        return None if header.strip() in self.headers else self._header_names.closest_column(header)
 
     @cached_property
     def _header_names(self) -> HeaderNames:

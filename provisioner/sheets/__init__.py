@@ -12,6 +12,7 @@ from provisioner.sheets.files import (
     unescape_formula,
     write_table,
 )
+from provisioner.sheets.questions import ColumnsError, SeveralTabsError
 from provisioner.sheets.sheet import BLANKS, UNCERTAIN, Origin, Sheet, column_letters
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "FAILURES_COLUMNS",
     "RESULTS_COLUMNS",
     "UNCERTAIN",
+    "ColumnsError",
     "Origin",
+    "SeveralTabsError",
     "Sheet",
     "column_letters",
     "escape_controls",

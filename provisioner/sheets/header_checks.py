@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 from provisioner.errors import SheetError
 from provisioner.sheets.cleaning import cleaned
 from provisioner.sheets.headers import known_columns
+from provisioner.sheets.questions import ColumnsError
 from provisioner.sheets.sheet import BLANKS, column_letters
 from provisioner.sheets.source import TELLING_NAMES, two_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping, Sequence
 
     from provisioner.schema import MailboxSchema
     from provisioner.sheets.headers import Layout
@@ -29,8 +30,11 @@ _TELLING_ID: Final = re.compile(r"[0-9]+|\S+\.\S+")
 """What of an ID's column no line of a preamble is likely to hold; nearly any word may be a relay server's name."""
 
 
-def refuse_near_misses(layout: Layout, schema: MailboxSchema) -> None:
-    """A misspelt header must not pass for an unknown column: what stands under it would silently not be sent."""
+def refuse_near_misses(layout: Layout, schema: MailboxSchema, missing: Sequence[str]) -> None:
+    """A misspelt header must not pass for an unknown column: what stands under it would silently not be sent.
+
+    `missing` are the columns that the header lacks.
+    """
     misses = [
         (header.strip(BLANKS), position, closest)
         for position, header in enumerate(layout.headers)
@@ -44,10 +48,13 @@ def refuse_near_misses(layout: Layout, schema: MailboxSchema) -> None:
     ]
     told += [f"There are {len(misses) - _NAMED:,} more."] if len(misses) > _NAMED else []
     header, _, closest = misses[0]
-    raise SheetError(
+    raise ColumnsError(
         " ".join(told),
         remedy=f"If so, rename “{header}” to “{schema.columns[closest].title}”. If not, rename the column, "
         f"for example to {_other_name(header, schema)}.",
+        headers=_stripped(layout),
+        missing=missing,
+        alike={layout.headers[place].strip(): closest for _, place, closest in misses},
     )
 
 
@@ -57,7 +64,11 @@ def _other_name(header: str, schema: MailboxSchema) -> str:
     return next((name for name in names if not (schema.closest_column(name) or schema.column_for(name))), "Notes")
 
 
-def refuse_missing_columns(header_row: int, missing: Collection[str]) -> None:
+def _stripped(layout: Layout) -> list[str]:
+    return [header.strip() for header in layout.headers]
+
+
+def refuse_missing_columns(layout: Layout, missing: Sequence[str]) -> None:
     """Say which columns the header lacks, and what to do about each kind of them."""
     if not missing:
         return
@@ -67,9 +78,11 @@ def refuse_missing_columns(header_row: int, missing: Collection[str]) -> None:
         f"fill a column that is the same for all rows with --set {name}=VALUE" for name in missing if name in SAME
     ][:1]
     ways += ["have passwords generated with --generate-passwords"] if "password" in missing else []
-    raise SheetError(
-        f"The header (row {header_row}) lacks the column{'' if one else 's'} {', '.join(missing)}.",
+    raise ColumnsError(
+        f"The header (row {layout.header.number}) lacks the column{'' if one else 's'} {', '.join(missing)}.",
         remedy=", or ".join(ways) + ".",
+        headers=_stripped(layout),
+        missing=missing,
     )
 
 

@@ -13,6 +13,7 @@ from provisioner.errors import SheetError
 from provisioner.sheets import ods, xls, xlsx
 from provisioner.sheets.kinds import Kind
 from provisioner.sheets.limits import LAST_ROW
+from provisioner.sheets.questions import SeveralTabsError
 from provisioner.sheets.sheet import column_letters
 from provisioner.sheets.source import SEARCHED_ROWS, TELLING_NAMES, Found, Source, find_header, no_header
 
@@ -96,9 +97,10 @@ def _choose(pages: Sequence[Page], named: str | None, column_for: Meaning, enoug
         return candidates[0]
     if candidates:
         names = [page.name for page in candidates]
-        raise SheetError(
+        raise SeveralTabsError(
             f"The workbook has several sheets that could be meant: {_listed(names)}.",
             remedy=f'Name one with --sheet, such as --sheet "{names[0]}".',
+            tabs=names,
         )
     if with_header:
         raise SheetError(

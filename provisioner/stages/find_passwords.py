@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from provisioner.errors import SheetError
 from provisioner.journal import SHEET_FACT, TAB_FACT, Journal, JournalRow, password_check
 from provisioner.records import Status
 from provisioner.secret import Secret
-from provisioner.stages.read import read
+from provisioner.stages.read import chosen_columns, read
 from provisioner.stages.resolve import Resolver
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def read_passwords(
     A mailbox whose username or domain was corrected in a failures file is known by what the sheet says, too. Without
     `sheets`, the sheet of the latest run is read, if it still can be. Raises SheetError for any other.
     """
-    rules = schema.load(schema_file)
+    rules = replace(schema.load(schema_file), headers=chosen_columns(journal))
     resolver = Resolver(None)
     known = defaultdict[str, list[Secret]](list)
     notes = []

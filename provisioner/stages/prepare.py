@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner import passwords, run_folder, schema
 from provisioner.errors import RunFolderError
-from provisioner.journal import CHOSEN_TAB_FACT, DELIMITER_FACT, SHEET_FACT, TAB_FACT, Journal
+from provisioner.journal import CHOSEN_TAB_FACT, COLUMNS_FACT, DELIMITER_FACT, SHEET_FACT, TAB_FACT, Journal
 from provisioner.messages import count
 from provisioner.stages.by_column import find_column, matching
 from provisioner.stages.entries import RowBuilder
 from provisioner.stages.failures_files import typed_cells
-from provisioner.stages.read import read
+from provisioner.stages.read import chosen_columns, read
 from provisioner.stages.reconcile import WorkPlan, reconcile
 from provisioner.stages.resolve import Resolver
 from provisioner.stages.validate import Checked, validate
@@ -74,6 +74,8 @@ class PreparedSheet:
         further = [(header, key) for header, key in self.sheet.named if key not in self.schema.columns]
         if not self.sheet.is_failures or journal.fact(FURTHER_FACT) is None:
             journal.set_fact(FURTHER_FACT, json.dumps(further))
+        if self.options.columns:
+            journal.set_fact(COLUMNS_FACT, json.dumps(dict(self.options.columns)))
         if not self.sheet.is_failures:
             journal.set_fact(DELIMITER_FACT, self.sheet.delimiter)
             journal.set_fact(TAB_FACT, self.sheet.tab)
@@ -150,7 +152,7 @@ class PreparedSheet:
 
 def prepare(options: SheetOptions) -> PreparedSheet:
     """Read and validate a sheet; blocks, and writes nothing. Raises UnusableError."""
-    rules = schema.load(options.schema)
+    rules = replace(schema.load(options.schema), headers=options.columns or _remembered_columns(options))
     sheet = read(
         options.sheet,
         rules,
@@ -164,6 +166,17 @@ def prepare(options: SheetOptions) -> PreparedSheet:
     if options.by is not None:
         find_column((header.strip() for header, _ in sheet.named), options.by)
     return prepared
+
+
+def _remembered_columns(options: SheetOptions) -> dict[str, str]:
+    """What was chosen earlier for the unclear headers of a sheet."""
+    folder = run_folder.locate(options.sheet, options.out)
+    if options.sheet_name is not None and not folder.journal.exists():
+        folder = run_folder.locate(options.sheet, None, options.sheet_name)
+    if not folder.journal.exists():
+        return {}
+    with closing(Journal(folder.journal)) as journal:
+        return chosen_columns(journal)
 
 
 def _folder(options: SheetOptions, tab: str) -> RunFolder:

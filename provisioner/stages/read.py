@@ -5,11 +5,13 @@ Nothing is guessed. A row that cannot be read with certainty is kept and marked,
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SheetError
+from provisioner.journal import COLUMNS_FACT
 from provisioner.sheets.cleaning import Padding, cleaned
 from provisioner.sheets.delimited import Record
 from provisioner.sheets.files import escape_formula
@@ -27,6 +29,7 @@ from provisioner.sheets.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from provisioner.journal import Journal
     from provisioner.schema import MailboxSchema
     from provisioner.sheets import Sheet
 
@@ -59,18 +62,18 @@ def read(
         required.remove("password")
     source = open_source(path, schema, encoding=encoding, sheet_name=sheet_name, required=required)
     layout = lay_out(source.header, schema.column_for)
-    refuse_near_misses(layout, schema)
     missing = [name for name in required if name not in layout.keys]
     # Full addresses say their domain themselves.
     addresses_may_do = missing == ["domain"] and "email" in layout.keys
-    if not addresses_may_do:
-        refuse_missing_columns(layout.header.number, missing)
+    lacking = [] if addresses_may_do else missing
+    refuse_near_misses(layout, schema, lacking)
+    refuse_missing_columns(layout, lacking)
     refuse_tables_above(source, schema)
     refuse_rows_above(source, layout, schema)
     table = Table(source, layout, schema, filled)
     table.add_all(source.rows)
     sheet = replace(table.sheet(path), tab=source.tab)
-    refuse_missing_columns(layout.header.number, [name for name in missing if name not in sheet.columns])
+    refuse_missing_columns(layout, [name for name in missing if name not in sheet.columns])
     return sheet
 
 
@@ -92,6 +95,12 @@ def read_rows(
     table = Table(source, lay_out(record, schema.column_for), schema, _fill(fill or {}, schema))
     table.add_all(source.rows)
     return table.sheet(Path())
+
+
+def chosen_columns(journal: Journal) -> dict[str, str]:
+    """What was chosen for the unclear headers of a run's sheet, for `MailboxSchema.headers`."""
+    columns: dict[str, str] = json.loads(journal.fact(COLUMNS_FACT) or "{}")
+    return columns
 
 
 def _fill(fill: Mapping[str, str], schema: MailboxSchema) -> dict[str, str]:

@@ -5,7 +5,7 @@
 | `created`, `exists` | whatever it is | leaves it alone |
 | `unfinished`, with a task ID | whatever it is | asks about the task; nothing is sent |
 | `unknown` | whatever it is | looks it up; if it is not there and is ready, sends it |
-| deleted from a failures file | still invalid | leaves it out |
+| deleted from a failures file | still invalid, or as it was | leaves it out |
 | fixed in a failures file | as it was, in the whole sheet | leaves it to that file |
 | anything else, or not at all | invalid | keeps the reason |
 | anything else, or not at all | not to be understood without the service | keeps it waiting |
@@ -58,7 +58,7 @@ def action(row: JournalRow, entry: Entry, *, is_failures: bool, checking: bool) 
             return Action.POLL
         case Status.UNKNOWN:
             return Action.LOOK_UP
-    if row.deleted and entry.error and not is_failures:
+    if row.deleted and not is_failures and (entry.error or _is_as_known(row, entry)):
         return Action.OMIT
     if row.address_key not in (None, *keys_of(entry)) or (row.corrected and entry.error and not is_failures):
         return Action.DEFER
@@ -191,6 +191,8 @@ class _Planner:
             yield act(row, entry)
         for row in self._matcher.unmatched():
             change = self._matcher.absent(row)
+            if row.deleted and self._is_failures:
+                self.work.deleted.append(row.sheet_row)
             if change is None or isinstance(change, Moved):
                 self._follow(row, request_of(row))
             if change is None and row.status is Status.VALID:
@@ -351,6 +353,11 @@ def _cells_of_sent(row: JournalRow, entry: Entry) -> Mapping[str, str]:
     Such a row is one that a failures file corrected, or its cells may not be shown.
     """
     return row.cells if entry.error and row.cells else entry.cells
+
+
+def _is_as_known(row: JournalRow, entry: Entry) -> bool:
+    """Whether the sheet still says what the journal has of a row."""
+    return entry.cells == row.cells and password_check(entry.password, row.id) == row.password_check
 
 
 def _differs(row: JournalRow, entry: Entry) -> bool:

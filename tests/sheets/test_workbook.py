@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from provisioner import schema
 from provisioner.errors import SheetError
-from provisioner.sheets import UNCERTAIN, Sheet
+from provisioner.sheets import UNCERTAIN, SeveralTabsError, Sheet
 from provisioner.stages.read import read
 
 MAILBOX = schema.load()
@@ -220,8 +220,9 @@ def test_the_only_sheet_with_mailboxes_is_taken(save: Save) -> None:
 def test_of_several_sheets_one_must_be_named(save: Save) -> None:
     """Which is meant is not guessed, and --sheet tells it."""
     path = save(March=table(HEADER, GOOD), April=table(HEADER, ["anna", *GOOD[1:]]))
-    with pytest.raises(SheetError, match="“March”, “April”") as refusal:
+    with pytest.raises(SeveralTabsError, match="“March”, “April”") as refusal:
         read(path, MAILBOX)
+    assert refusal.value.tabs == ["March", "April"]
     assert "--sheet" in refusal.value.remedy
     assert cells(read(path, MAILBOX, sheet_name="April"), 2)[0] == "anna"
     with pytest.raises(SheetError, match="no sheet “May”"):

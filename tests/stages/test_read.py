@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from provisioner import schema
 from provisioner.errors import SheetError
-from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, UNCERTAIN, Origin, Sheet, column_letters
+from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, UNCERTAIN, ColumnsError, Origin, Sheet, column_letters
 from provisioner.stages.read import read
 from provisioner.stages.validate import validate
 
@@ -163,6 +164,35 @@ def test_a_header_that_is_not_certain_is_refused(sheet: Sheets, header: str, com
         sheet(f"{header}\n1,2,3,4,5")
     assert complaint in refusal.value.message
     assert refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("header", "missing", "alike"),
+    [
+        ("email,Hosts,Route,password", ["domain", "relay_server"], {}),
+        (" Realy Server ,email,domain,password", ["relay_server"], {"Realy Server": "relay_server"}),
+        ("Realy Server,email,password", ["domain", "relay_server"], {"Realy Server": "relay_server"}),
+        ("email,domain,relay_server,password,Projct", [], {"Projct": "project"}),
+    ],
+)
+def test_what_a_header_leaves_open_can_be_asked(
+    sheet: Sheets, header: str, missing: list[str], alike: dict[str, str]
+) -> None:
+    """The refusal holds what a page needs to ask which column is which."""
+    with pytest.raises(ColumnsError) as refusal:
+        sheet(f"{header}\njohn,101,201,Abcdef1!,789")
+    assert (refusal.value.missing, refusal.value.alike) == (missing, alike)
+    assert refusal.value.headers == [cell.strip() for cell in header.split(",")]
+
+
+def test_a_header_means_what_was_chosen_for_it(tmp_path: Path) -> None:
+    """It is read by the schema's name; one that means nothing is an ignored column, however like a name it is."""
+    path = tmp_path / "sheet.csv"
+    path.write_text("Projct,email, Hosts ,relay_server,password\nx y,john,101,201,Abcdef1!\n", encoding="utf-8")
+    read_sheet = read(path, replace(MAILBOX, headers={"Projct": "", "Hosts": "domain"}))
+    assert read_sheet.keys == ("Projct", "email", "domain", "relay_server", "password")
+    assert read_sheet.headers[2] == " Hosts "
+    assert ready(read_sheet) == [(2, "john")]
 
 
 def test_a_column_can_be_filled_from_outside(sheet: Sheets) -> None:

@@ -1,0 +1,79 @@
+"""failures.csv while it is being fixed: its lines in memory, and the file replaced as a whole with each change."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from provisioner.errors import FilesError
+from provisioner.sheets import replace_file, table_lines
+from provisioner.stages.failures_files import failures_header, remember_typed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from provisioner.fixing.rows import Rows
+    from provisioner.journal import Journal
+    from provisioner.run_folder import RunFolder
+
+
+class FailuresFile:
+    """The file, as far as it was written here."""
+
+    def __init__(self, folder: RunFolder, rows: Rows) -> None:
+        """The lines of `rows`, which are not written yet."""
+        sheet = rows.sheet
+        self._folder = folder
+        self._delimiter = sheet.delimiter
+        (header,) = self._encoded([failures_header(sheet)])
+        self._lines = ["\ufeff".encode() + header]
+        """The header's, then each row's by its position; empty where a row was left out."""
+        self._lines += self._encoded(rows.table_row(position) for position in range(len(sheet.rows)))
+        self.digest = ""
+        """SHA-256 of the file as it was written last; empty if it was not written yet."""
+
+    def _encoded(self, rows: Iterator[Sequence[str]] | list[Sequence[str]]) -> list[bytes]:
+        return [line.encode() for line in table_lines(rows, delimiter=self._delimiter)]
+
+    def write(self, journal: Journal, changes: Mapping[int, Sequence[str] | None], rows: Rows) -> None:
+        """Replace the file, with other cells in the rows at some positions. None leaves a row out.
+
+        Raises FilesError, JournalError; then nothing is changed.
+        """
+        lines = self._lines.copy()
+        for position, cells in changes.items():
+            lines[position + 1] = b"" if cells is None else self._encoded([cells])[0]
+        content = b"".join(lines)
+        digest = hashlib.sha256(content).hexdigest()
+        with storing(self._folder):
+            # Whichever of the two is there if the program is killed between, it holds what was typed.
+            remember_typed(journal, self._folder.failures, filter(None, (self.digest, digest)), rows.typed)
+            replace_file(self._folder.failures, content)
+        self._lines, self.digest = lines, digest
+
+    def is_on_disk(self) -> bool:
+        """Whether the file is as it was written last."""
+        return file_digest(self._folder.failures) == self.digest
+
+
+def file_digest(path: Path) -> str | None:
+    """SHA-256 of a file; None if there is none. Raises OSError."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def storing(folder: RunFolder) -> Iterator[None]:
+    """Turns OSError into FilesError."""
+    try:
+        yield
+    except OSError as error:
+        raise FilesError(
+            f"The change could not be stored in {folder.path}: {error.strerror or error}.",
+            remedy="Close failures.csv in other programs or make room on the disk, then try again. Nothing changed.",
+        ) from error

@@ -1,0 +1,186 @@
+"""The file that is being fixed: the sheet, or failures.csv once something was changed; kept in step with the disk."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing, contextmanager
+from functools import partial
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import anyio
+
+from provisioner import run_folder
+from provisioner.checking import check_prepared
+from provisioner.events import NullListener
+from provisioner.fixing.opening import failures_options, find, from_table, look_of, place_of, watched
+from provisioner.fixing.storing import FailuresFile, storing
+from provisioner.journal import Journal
+from provisioner.stages.failures_files import added_cells, edited_files, set_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from provisioner.fixing.rows import Rows
+    from provisioner.run_folder import RunFolder
+    from provisioner.settings import SheetOptions
+
+
+class WorkingFile:
+    """What is to be run, with its rows in memory. Not for several threads at once."""
+
+    def __init__(self, options: SheetOptions) -> None:
+        """Read and validate it. What a check writes follows in a thread. Raises UnusableError."""
+        self._options = options
+        self._open()
+
+    def _open(self) -> None:
+        opened = find(self._options)
+        self.folder: RunFolder = opened.folder
+        self.notes: list[str] = opened.notes
+        self.rows: Rows = opened.rows
+        self._complete = opened.complete
+        """Whether the rows stand in one file."""
+        self._source = self.rows.sheet.path
+        """The file that says what is to be run."""
+        self._checked = False
+        """Whether the journal has each row of the sheet as it was read."""
+        self._file: FailuresFile | None = None
+        """failures.csv, once its lines are in memory."""
+        self._trouble: Exception | None = None
+        """What went wrong in the thread."""
+        self._seen = opened.seen
+        self._thread = Thread(target=self._write_first, name="check", daemon=True)
+        # What a run has left stays as it is until something is fixed.
+        if not self._complete or not (self.rows.sheet.is_failures or self.folder.log.exists()):
+            self._thread.start()
+
+    def _write_first(self) -> None:
+        """Write what can be written without waiting for a change."""
+        try:
+            if self._complete:
+                self._check()
+            else:
+                with run_folder.hold(self.folder, self.notes.append), closing(Journal(self.folder.journal)) as journal:
+                    self.take_over(journal)
+                    self.write(journal, {})
+        except Exception as error:  # noqa: BLE001 - raised as soon as somebody asks for what was to be written
+            self._trouble = error
+
+    def _check(self) -> None:
+        """Write what a check writes. Raises UnusableError and StoppedError."""
+        anyio.run(partial(check_prepared, self.rows.prepared, NullListener(), started=time.perf_counter()))
+        self._checked = True
+        self._look()
+
+    def _settle(self) -> None:
+        """Wait for the thread. Raises what went wrong in it, unless a second try goes well."""
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._trouble is not None:
+            self._trouble = None
+            self._write_first()
+        if self._trouble is not None:
+            raise self._trouble
+
+    # The disk
+
+    @contextmanager
+    def held(self) -> Iterator[Journal]:
+        """Keep runs out of the folder, and read again what was changed in it. The context is the journal.
+
+        Raises RunFolderError while a run is under way, UnusableError, StoppedError.
+        """
+        while True:
+            self._settle()
+            if self._differs():
+                self._open()
+                continue
+            if not (self.rows.sheet.is_failures or self._checked):
+                self._check()
+                continue
+            with run_folder.hold(self.folder, self.notes.append):
+                if not self._differs():
+                    with closing(Journal(self.folder.journal)) as journal:
+                        yield journal
+                    return
+
+    def refresh(self) -> bool:
+        """Read everything again if a file was changed; returns whether one was. Raises UnusableError."""
+        if self._thread.is_alive() or not self._differs():
+            return False
+        self._open()
+        return True
+
+    def _differs(self) -> bool:
+        """Whether a file is not as it was read, or written here. Raises FilesError."""
+        with storing(self.folder):
+            changed = [path for path, seen in self._seen.items() if look_of(path) != seen]
+            if changed == [self.folder.failures] and self._file is not None and self._file.is_on_disk():
+                self._look()
+                return False
+        return bool(changed)
+
+    def _look(self) -> None:
+        """Note how the files of the folder are now, since it was written to."""
+        self._seen |= {path: look_of(path) for path in watched(self.folder)}
+
+    def to_run(self) -> SheetOptions:
+        """How the file is read that is to be run, once everything is written. Raises UnusableError, StoppedError."""
+        self._settle()
+        if not self._source_is_failures:
+            return self._options
+        return failures_options(self._options, self.folder, self._source)
+
+    @property
+    def _source_is_failures(self) -> bool:
+        return self._source != self._options.sheet
+
+    # Writing
+
+    def take_over(self, journal: Journal) -> None:
+        """Have all rows that are not done in memory as failures.csv is to hold them. Raises JournalError."""
+        if self._file is not None:
+            return
+        rows = self.rows
+        if not rows.sheet.is_failures:
+            sheet = rows.sheet
+            left = journal.retriable(of_failures=True)
+            table = [[*sheet.own_cells(row.file_row or 0), *added_cells(row)] for row in left]
+            rows = from_table(rows.prepared, table, list(journal.rows()), {})
+        elif self._source != self.folder.failures:
+            rows.note_workbook()
+            rows = from_table(rows.prepared, rows.table(), list(journal.rows()), rows.typed)
+        self.rows = rows
+        self._file = FailuresFile(self.folder, rows)
+
+    def write(self, journal: Journal, changes: Mapping[int, Sequence[str] | None]) -> None:
+        """Replace failures.csv, with other cells in the rows at some positions; None leaves a row out.
+
+        Other failures files that somebody changed are kept under another name. Raises FilesError, JournalError; then
+        no row is changed.
+        """
+        assert self._file is not None
+        if not self._file.digest:
+            with storing(self.folder):
+                self._set_aside(path for path in edited_files(journal, self.folder) if path != self._source)
+        self._file.write(journal, changes, self.rows)
+        if self._source in self.folder.failures_files and self._source != self.folder.failures:
+            with storing(self.folder):
+                self._set_aside([self._source])
+        self._source = self.folder.failures
+        self._look()
+
+    def insert(self, journal: Journal, cells: Sequence[str]) -> None:
+        """Put a row into failures.csv, as it was there before. Raises FilesError, JournalError."""
+        table = sorted([*self.rows.table(), cells], key=place_of)
+        rows = from_table(self.rows.prepared, table, list(journal.rows()), self.rows.typed)
+        self._file = FailuresFile(self.folder, rows)
+        self._file.write(journal, {}, rows)
+        self.rows = rows
+        self._look()
+
+    def _set_aside(self, paths: Iterable[Path]) -> None:
+        for path in list(paths):
+            self.notes.append(f"{path.name} was changed by hand; it is kept as {set_aside(path)}.")

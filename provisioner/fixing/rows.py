@@ -272,6 +272,10 @@ class Rows:
             found[position] = [*own, *self.table_row(position)[len(own) :]]
         return found
 
+    def behind(self, key: str) -> int:
+        """The position behind a row, left or not; the first one if no row has the key."""
+        return self._positions.get(key, -1) + 1
+
     def positions(self, *places: Place) -> Iterator[int]:
         """The positions of the rows that are counted at one of these places, in the file's order."""
         return (position for position, verdict in enumerate(self._verdicts) if verdict.place in places)

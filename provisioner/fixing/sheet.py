@@ -104,20 +104,24 @@ class OpenSheet:
             return [Cause(sentence, rows) for sentence, rows in self._rows.causes.most_common()]
 
     def rows(
-        self, *, to_fix: bool = True, search: str = "", cause: str = "", start: int = 0, size: int = 50
+        self, *, to_fix: bool = True, search: str = "", cause: str = "", after: str = "", start: int = 0, size: int = 50
     ) -> tuple[list[OpenRow], int]:
         """A page of the rows that are to be fixed, or of all that are left, and how many there are.
 
         `search` is a text that a shown cell holds, or a row's key; `cause` the sentence of one of `causes`.
+        `after` is the key of a row behind which the page begins, whatever became of that row.
         """
         with self._lock:
             rows = self._rows
             places = (Place.TO_FIX,) if to_fix else (Place.TO_FIX, Place.READY, Place.OTHER)
             text = search.strip().casefold()
+            beyond = rows.behind(after)
             found = [
                 position
                 for position in rows.positions(*places)
-                if (not cause or rows.has_cause(position, cause)) and (not text or rows.found(position, text))
+                if position >= beyond
+                and (not cause or rows.has_cause(position, cause))
+                and (not text or rows.found(position, text))
             ]
             return [rows.view(position) for position in islice(found, start, start + size)], len(found)
 

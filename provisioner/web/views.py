@@ -10,6 +10,7 @@ import jinja2
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from provisioner.messages import count, duration, visible
+from provisioner.web import phrases
 
 if TYPE_CHECKING:
     from provisioner.errors import ProvisionerError
@@ -24,7 +25,7 @@ def prepare() -> None:
 
 @cache
 def _environment() -> jinja2.Environment:
-    """Its filters: `count` a number with its noun, `duration` of seconds, `visible` a text without hidden signs."""
+    """Its filters are functions by their own names."""
     folder = resources.files("provisioner.web") / "templates"
     environment = jinja2.Environment(
         loader=jinja2.DictLoader({file.name: file.read_text("utf-8") for file in folder.iterdir()}),
@@ -33,7 +34,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(count=count, duration=duration, visible=visible)
+    filters = (count, duration, visible, phrases.counted, phrases.name_of, phrases.shorten, phrases.short_hash)
+    for phrase in (*filters, phrases.is_to_fix, phrases.state_of, phrases.told_of):
+        environment.filters[phrase.__name__] = phrase
     return environment
 
 

@@ -112,10 +112,11 @@ function apply(html, from) {
     else if (element.matches("dialog")) document.querySelector("main").append(element);
     if (!element.isConnected) continue;
     if (element.matches("dialog:not([open])")) element.showModal();
-    focus ??= element.dataset.then ? onward(element) : element.matches("[data-focus]") ? element : element.querySelector("[data-focus]");
+    focus ??= element.matches("[data-focus], [data-then]") ? element : element.querySelector("[data-focus]");
     live(element);
   }
   if (!mayMove) return;
+  if (focus?.dataset.then) focus = onward(focus);
   if (focus?.matches("[data-follow]")) focus.click();
   else focus?.focus();
 }

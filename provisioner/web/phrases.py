@@ -1,0 +1,61 @@
+"""What the page calls rows, and how it counts them."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from provisioner.messages import WORDS, count
+from provisioner.records import Status
+
+if TYPE_CHECKING:
+    from provisioner.fixing import Counts, OpenRow
+
+LONGEST_CELL: Final = 80
+"""Characters of a cell that is only shown."""
+_TO_FIX: Final = (Status.INVALID, Status.REJECTED)
+_DONE: Final = (Status.CREATED, Status.EXISTS)
+
+
+def name_of(row: OpenRow) -> str:
+    """What a row is called; one that was added to a failures file has no number in the sheet."""
+    return f"row {row.number}" if row.number is not None else f"added row {row.key.removeprefix('+')}"
+
+
+def is_to_fix(row: OpenRow) -> bool:
+    """Whether it takes a change of the row before it can be created."""
+    return row.status in _TO_FIX
+
+
+def told_of(row: OpenRow) -> str:
+    """What is said of a row in which nothing is to be fixed."""
+    return f"{name_of(row).capitalize()} is {'done' if row.status in _DONE else 'ready'}"
+
+
+def state_of(row: OpenRow) -> str:
+    """Where a row stands in which nothing is to be fixed."""
+    return f"{row.status}: {WORDS[row.status].meaning}" if row.status is not Status.VALID else "ready"
+
+
+def counted(counts: Counts) -> str:
+    """Such as `412 rows: 400 ready, 12 to fix`."""
+    parts = {
+        "ready": counts.ready,
+        "to fix": counts.to_fix,
+        "done": counts.done,
+        "to run again": counts.other,
+        "left out": counts.left_out,
+    }
+    return f"{count(counts.rows, 'row', 'rows')}: " + (
+        ", ".join(f"{number:,} {what}" for what, number in parts.items() if number) or "none ready"
+    )
+
+
+def shorten(text: str, most: int = LONGEST_CELL) -> str:
+    """A text with no more characters than there is room for."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def short_hash(text: str) -> str:
+    """Stands for a sentence in an address."""
+    return sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,149 @@
+"""What the table of rows to fix shows of each row: which cells are inputs, and what is said beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from provisioner.web.phrases import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from provisioner.fixing import Column, Fault, OpenRow
+
+MOST_ELEMENTS: Final = 4000
+"""Of the HTML of one page's rows. What stands around them has another thousand at most."""
+FURTHER_COLUMNS: Final = 6
+"""How many columns that the schema does not know are shown, to tell rows apart."""
+MOST_ROWS_TO_FIX: Final = 50
+"""On one page."""
+MOST_ROWS: Final = 100
+"""On one page, where rows are only looked at."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a row to fix."""
+
+    id: str
+    """The HTML ID of its input."""
+    position: int
+    """Of its column, among those shown."""
+    column: Column
+    text: str | None
+    """None: there is a text, and it is masked."""
+    faults: Sequence[Fault] = ()
+    alike: int = 0
+    """How many rows to fix hold the same text here, this one included; 0 where nothing is wrong."""
+    stale: bool = False
+    """Something was typed here while it was changed elsewhere."""
+    revealed: bool = False
+    described: Sequence[str] = ()
+    """The HTML IDs of what is wrong with it; empty: nothing."""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether nothing of its text may be in the page."""
+        return not self.revealed and (self.column.secret or self.text is None)
+
+    @property
+    def elements(self) -> int:
+        """How many HTML elements it makes at most."""
+        return 3 + len(self.faults) + (self.alike > 1) + 3 * self.hidden
+
+
+@dataclass(frozen=True)
+class RowToFix:
+    """A row with an input for every column that the schema knows."""
+
+    key: str
+    name: str
+    """Such as `row 12`."""
+    version: str
+    whole: Sequence[Fault]
+    """What is wrong with the row as a whole."""
+    cells: Sequence[Cell]
+    stale: bool = False
+    """It was changed elsewhere while something was typed here."""
+    focus: int | None = None
+    """The position of the cell to go to once the row is in its place; None: none."""
+    onward: bool = False
+    """Whether to go to the next row's fault then."""
+    start: int | None = None
+    """The position of the cell in which a page begins; None: none."""
+
+    @property
+    def elements(self) -> int:
+        """How many HTML elements it makes at most."""
+        return 11 + len(self.whole) + sum(cell.elements for cell in self.cells)
+
+    @property
+    def faulty(self) -> list[int]:
+        """The positions of the cells that are marked."""
+        return [cell.position for cell in self.cells if cell.described]
+
+    def cell(self, column: str) -> Cell | None:
+        """The cell of a column; None if it has no input."""
+        return next((cell for cell in self.cells if cell.column.key == column and cell.column.known), None)
+
+
+@dataclass(frozen=True)
+class ShownColumns:
+    """Which columns of a sheet a page shows."""
+
+    columns: Sequence[Column]
+    hidden: int
+    """How many further columns the sheet has."""
+
+    @classmethod
+    def of(cls, columns: Iterable[Column]) -> ShownColumns:
+        """All columns that the schema knows, and the first of the others."""
+        everything = list(columns)
+        others = [column.key for column in everything if not column.known][:FURTHER_COLUMNS]
+        chosen = [column for column in everything if column.known or column.key in others]
+        return cls(chosen, len(everything) - len(chosen))
+
+    @property
+    def page_size(self) -> int:
+        """How many rows a page has at most where rows are only looked at."""
+        return max(1, min(MOST_ROWS, MOST_ELEMENTS // (len(self.columns) + 4)))
+
+    def row_to_fix(self, row: OpenRow, typed: Collection[str] | None = None) -> RowToFix:
+        """A row for the table; `typed` are the columns into which something was typed that is stale now."""
+        known = {column.key for column in self.columns if column.known}
+        whole = [fault for fault in row.faults if fault.column not in known]
+        cells = [self._cell(row, position, column, typed or ()) for position, column in enumerate(self.columns)]
+        if whole and not any(cell.faults for cell in cells):
+            # It is fixed in some cell, most often the first.
+            first = next(cell.position for cell in cells if cell.column.known)
+            ids = [f"fault-{row.key}-{number}" for number in range(1, len(whole) + 1)]
+            cells[first] = replace(cells[first], described=[*ids, *cells[first].described])
+        return RowToFix(row.key, name_of(row), row.version, whole, cells, stale=typed is not None)
+
+    def _cell(self, row: OpenRow, position: int, column: Column, typed: Collection[str]) -> Cell:
+        faults = [fault for fault in row.faults if fault.column == column.key] if column.known else []
+        own, stale = f"cell-{row.key}-{position}", column.key in typed
+        described = [f"fault-{own}-{number}" for number in range(1, len(faults) + 1)]
+        return Cell(
+            own,
+            position,
+            column,
+            row.cells.get(column.key, ""),
+            faults,
+            row.alike.get(column.key, 0) if faults else 0,
+            stale,
+            described=[*described, *([f"now-{own}"] if stale else [])],
+        )
+
+
+def as_many_as_fit(rows: Iterable[RowToFix]) -> list[RowToFix]:
+    """The first of the rows, so that no page has too many elements; at least one."""
+    chosen: list[RowToFix] = []
+    elements = 0
+    for row in rows:
+        elements += row.elements
+        if chosen and elements > MOST_ELEMENTS:
+            break
+        chosen.append(row)
+    return chosen

@@ -1,0 +1,119 @@
+"""A sheet that cannot be checked before a question is answered: which column, which sheet of a workbook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from starlette.routing import Route
+
+from provisioner.errors import SheetError, UnusableError
+from provisioner.sheets import ColumnsError, SeveralTabsError
+from provisioner.sheets.header_checks import SAME
+from provisioner.web import forms, views
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from provisioner.web.work import Work
+
+ALL_ALIKE: Final = "all alike"
+"""The column is not in the sheet: one value is used for all rows."""
+GENERATED: Final = "generated"
+"""It is not in the sheet: passwords are generated."""
+NONE: Final = "none"
+"""It is not in the sheet, and need not be."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which column of the sheet holds what a column of the schema stands for."""
+
+    column: str
+    headers: Mapping[str, str]
+    """What can be chosen, by what is sent for it."""
+    likely: str
+    """What is chosen at first."""
+    others: Sequence[str]
+    """What else can be chosen."""
+
+
+def unusable(work: Work, error: UnusableError) -> Response:
+    """What is shown instead of the rows of a sheet that cannot be checked: a question, or what is wrong with it."""
+    template, more = "check_unable.html", dict[str, object]()
+    if isinstance(error, ColumnsError):
+        template, more = "check_columns.html", {"questions": list(_questions(error))}
+    elif isinstance(error, SeveralTabsError):
+        template, more = "check_tabs.html", {"tabs": error.tabs}
+    return views.page(
+        template,
+        status=409,
+        practice=work.practice,
+        work=work.id,
+        name=work.options.shown or work.options.sheet.name,
+        message=error.message,
+        remedy=error.remedy,
+        **more,
+    )
+
+
+def _questions(error: ColumnsError) -> Iterator[Question]:
+    headers = {f"header {position}": header for position, header in enumerate(error.headers) if header}
+    likely: dict[str, str] = {}
+    for header, column in error.alike.items():
+        likely.setdefault(column, next(sent for sent, each in headers.items() if each == header))
+    for column in dict.fromkeys((*error.missing, *likely)):
+        others = {ALL_ALIKE: column in SAME, GENERATED: column == "password", NONE: column not in error.missing}
+        yield Question(column, headers, likely.get(column, ""), [other for other, fits in others.items() if fits])
+
+
+async def choose_columns(request: Request) -> Response:
+    """Read the sheet with the columns that were chosen."""
+    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    sent = await forms.fields(request)
+    try:
+        await work.sheet()
+    except ColumnsError as error:
+        work.reopen(**_chosen(work, error, sent))
+    return views.go(f"/sheets/{work.id}/check")
+
+
+def _chosen(work: Work, error: ColumnsError, sent: Mapping[str, str]) -> dict[str, object]:
+    """The options with which the sheet is read again. Raises SheetError if an answer is missing, or two clash."""
+    columns = dict.fromkeys(error.alike, "")
+    fill = dict(work.options.fill)
+    generate = work.options.generate_passwords
+    for question in _questions(error):
+        answer, column = sent.get(f"column:{question.column}", ""), question.column
+        if answer in question.headers:
+            header = question.headers[answer]
+            if columns.get(header):
+                raise SheetError(f"The column “{header}” was chosen twice.", remedy="Choose another one.")
+            columns[header] = column
+        elif answer == ALL_ALIKE and (value := sent.get(f"value:{column}", "").strip()):
+            fill[column] = value
+        elif answer == GENERATED:
+            generate = True
+        elif answer != NONE or column in error.missing:
+            raise SheetError(f"It is not said yet where the {_spoken(column)} is.", remedy="Choose it in the list.")
+    return {"columns": {**work.options.columns, **columns}, "fill": fill, "generate_passwords": generate}
+
+
+def _spoken(column: str) -> str:
+    return column.replace("_", " ")
+
+
+async def choose_tab(request: Request) -> Response:
+    """Read one of a workbook's sheets."""
+    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    work.reopen(sheet_name=(await forms.fields(request)).get("tab", ""))
+    return views.go(f"/sheets/{work.id}/check")
+
+
+ROUTES: Final = (
+    Route("/sheets/{id}/columns", choose_columns, methods=["POST"]),
+    Route("/sheets/{id}/tab", choose_tab, methods=["POST"]),
+)

@@ -1,0 +1,417 @@
+"""The check screen, as its requests are answered: what is shown, and what a change does to the files."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import running
+
+from provisioner.records import Status
+from provisioner.run_folder import hold, locate
+from provisioner.sheets import UNCERTAIN
+from provisioner.web.folder import id_of
+from provisioner.web.rows import MOST_ROWS_TO_FIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import httpx
+
+GOOD = ("ann", "101", "201", "Sound-Passw0rd!", "", "")
+BLANK_IN_NAME = ("b ob", "101", "201", "Sound-Passw0rd!", "", "")
+WEAK = ("carl", "101", "201", "feeble-secret", "", "")
+Row = tuple[str, ...]
+
+
+class Screen:
+    """The check screen of one sheet."""
+
+    def __init__(self, client: httpx.Client, sheet: Path) -> None:
+        self.client = client
+        self.path = f"/sheets/{id_of(sheet.name)}"
+
+    def show(self, **query: str) -> str:
+        """The page. It must be there."""
+        answer = self.client.get(f"{self.path}/check", params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def sent_by(self, key: str, page: str | None = None) -> dict[str, str]:
+        """What the page sends along with whatever is typed into a row."""
+        form = re.search(rf"""<form id="form-{re.escape(key)}" .*? data-value='(.*?)'>""", page or self.show())
+        assert form is not None
+        fields: dict[str, str] = json.loads(html.unescape(form[1]))
+        return fields
+
+    def type(self, key: str, page: str | None = None, alike: str | None = None, **cells: str) -> httpx.Response:
+        """Type into cells of a row and press Enter, or the button for all alike."""
+        typed = {f"cell:{column}": text for column, text in cells.items()}
+        return self.client.put(
+            f"{self.path}/rows/{key}",
+            json={**typed, **self.sent_by(key, page), **({"alike": alike} if alike else {})},
+        )
+
+    def press(self, key: str, what: str, page: str | None = None, **value: str) -> httpx.Response:
+        """Press a button of a row."""
+        return self.client.post(f"{self.path}/rows/{key}/{what}", json={**self.sent_by(key, page), **value})
+
+    def undo(self) -> httpx.Response:
+        return self.client.post(f"{self.path}/undo")
+
+
+@pytest.fixture
+def screen(client: httpx.Client, write_sheet: Callable[..., Path]) -> Callable[[Sequence[Row]], Screen]:
+    """The screen of a sheet of these rows."""
+    return lambda rows: Screen(client, write_sheet(list(rows)))
+
+
+def heading(text: str) -> str:
+    (found,) = re.findall(r'<h1 id="heading">(.*?)</h1>', text)
+    return html.unescape(found)
+
+
+def labels(text: str) -> list[str]:
+    """The names of the cells that can be typed into."""
+    return re.findall(r'aria-label="(.*?, .*?row \d+)"', text)
+
+
+def test_only_what_is_to_be_fixed_is_shown(screen: Any) -> None:
+    """The counts agree with the sheet, a good row is not there, and every cell of a faulty one is named."""
+    page = screen([GOOD, BLANK_IN_NAME, WEAK]).show()
+    assert heading(page) == "3 rows: 1 ready, 2 to fix"
+    assert "<caption>Rows to fix</caption>" in page
+    columns = ("email", "domain", "relay_server", "password", "project", "reply_to")
+    assert labels(page) == [f"{column}, row {row}" for row in (3, 4) for column in columns]
+    assert page.count('aria-invalid="true"') == 2
+
+
+def test_a_sentence_stands_beside_its_cell(screen: Any) -> None:
+    """A screen reader is led from the faulty cell to every sentence about it, and to nothing else."""
+    page = screen([("b ob", "1.5", "201", "weak", "", "")]).show()
+    for cell in re.findall(r'<input [^>]*aria-invalid="true"[^>]*>', page):
+        (described,) = re.findall(r'aria-describedby="(.*?)"', cell)
+        sentences = [re.findall(rf'id="{each}">(.*?)<', page) for each in described.split()]
+        assert [len(found) for found in sentences] == [1]
+    assert "“b ob” holds a blank" in page
+    assert page.count("autofocus") == 1
+    assert re.search(r'<input [^>]*aria-label="email, row 2"[^>]* autofocus>', page)
+
+
+def test_a_fault_of_the_whole_row_is_shown_with_it(screen: Any) -> None:
+    """Two rows for one mailbox have no faulty cell; the first cell leads to what is wrong."""
+    page = screen([GOOD, GOOD]).show()
+    assert heading(page) == "2 rows: 2 to fix" or heading(page) == "2 rows: 1 ready, 1 to fix"
+    (cell, *_) = re.findall(r'<input [^>]*aria-invalid="true"[^>]*>', page)
+    assert 'name="cell:email"' in cell
+    (described, *_) = re.findall(r'aria-describedby="(.*?)"', cell)
+    assert re.search(rf'id="{described.split()[0]}">[^<]*row', page)
+
+
+def test_causes_are_counted_and_can_be_chosen(screen: Any) -> None:
+    """The most frequent cause comes first; its link shows its rows alone."""
+    shown = screen([BLANK_IN_NAME, WEAK, ("dora", "101", "201", "weak", "", "")])
+    links = re.findall(r'href="\S*\?(cause=\w+)"[^>]*><b>(\d+ rows?)</b>', shown.show())
+    assert [rows for _, rows in links] == ["2 rows", "1 row"]
+    name, value = links[1][0].split("=")
+    assert set(labels(shown.show(**{name: value}))) == {
+        f"{column}, row 2" for column in ("email", "domain", "relay_server", "password", "project", "reply_to")
+    }
+    assert len(set(labels(shown.show(cause="unknown")))) == 18, "of an unknown cause, everything is shown"
+
+
+def test_a_fix_is_judged_and_stored_at_once(screen: Any, tmp_path: Path, read_csv: Any) -> None:
+    """The answer says that the row is ready, and failures.csv holds it: a run of either file creates it."""
+    shown = screen([GOOD, BLANK_IN_NAME, WEAK])
+    answer = shown.type("3", email="bob")
+    assert answer.status_code == 200
+    assert heading(answer.text) == "3 rows: 2 ready, 1 to fix"
+    assert "Row 3 is ready" in answer.text
+    assert answer.text.count(">Undo</button>") == 1
+    kept = {row["sheet_row"]: row for row in read_csv(tmp_path / "acme-run" / "failures.csv")}
+    assert kept["3"]["email"] == "bob"
+    assert heading(shown.show()) == "3 rows: 2 ready, 1 to fix"
+
+
+def test_a_fix_that_is_none_says_what_is_still_wrong(screen: Any) -> None:
+    """It is saved, the row stays, and the cell that was typed into is gone to again."""
+    answer = screen([BLANK_IN_NAME]).type("2", email="b/ob")
+    assert heading(answer.text) == "1 row: 1 to fix"
+    assert "“b/ob” holds “/”" in answer.text
+    assert re.search(r'<input [^>]*name="cell:email"[^>]* data-focus>', answer.text)
+
+
+@pytest.mark.parametrize(
+    ("typed", "at", "goal"),
+    [
+        ({"email": "bob"}, "email", "domain"),
+        ({"domain": "101"}, "domain", "reply_to"),
+        ({"reply_to": ""}, "reply_to", "email"),
+        ({}, "email", "domain"),
+        ({}, "reply_to", None),
+        ({"domain": "x"}, "domain", "domain"),
+    ],
+)
+def test_enter_goes_to_the_next_fault(screen: Any, typed: dict[str, str], at: str, goal: str | None) -> None:
+    """Within the row first; a cell that is still wrong is not left unless nothing was typed."""
+    shown = screen([("b ob", "1.5", "201", "Sound-Passw0rd!", "", "nobody")])
+    fields = {f"cell:{column}": text for column, text in typed.items()}
+    answer = shown.client.put(f"{shown.path}/rows/2", json={**fields, **shown.sent_by("2"), "at": f"cell:{at}"}).text
+    focused = re.findall(r'name="cell:(\w+)"[^>]* data-focus>', answer)
+    assert focused == ([goal] if goal else [])
+    assert ("data-then" in answer) == (goal is None)
+
+
+def test_one_fix_can_be_used_for_all_rows_like_it(screen: Any) -> None:
+    """All rows with the same wrong text are fixed by one request, and come back with one."""
+    shown = screen([(f"user{n}", "1.5", "201", "Sound-Passw0rd!", "", "") for n in range(7)])
+    assert shown.show().count("Use for all 7 like it") == 7
+    refused = shown.type("2", alike="domain")
+    assert refused.status_code == 409
+    assert "Type the right text" in refused.text
+    answer = shown.type("2", alike="domain", domain="101")
+    assert heading(answer.text) == "7 rows: 7 ready"
+    assert all(f'<tbody id="row-{row}"' in answer.text for row in range(2, 9))
+    assert heading(shown.undo().text) == "7 rows: 7 to fix"
+
+
+def test_a_row_can_be_left_out_and_taken_back(screen: Any, tmp_path: Path, read_csv: Any) -> None:
+    """It is counted, it is in no file to be run, and Undo brings it back."""
+    shown = screen([GOOD, BLANK_IN_NAME])
+    answer = shown.press("3", "leave-out")
+    assert heading(answer.text) == "2 rows: 1 ready, 1 left out"
+    assert "Row 3 is left out" in answer.text
+    assert [row["sheet_row"] for row in read_csv(tmp_path / "acme-run" / "failures.csv")] == ["2"]
+    back = shown.undo()
+    assert heading(back.text) == "2 rows: 1 ready, 1 to fix"
+    assert '<tbody id="row-3" data-into="rows">' in back.text
+    assert "Nothing is left to undo" in shown.undo().text
+
+
+def test_what_was_changed_elsewhere_is_not_overwritten(screen: Any, tmp_path: Path, read_csv: Any) -> None:
+    """The later of two edits of one cell is told, with what the cell holds now; the earlier one stands."""
+    shown = screen([BLANK_IN_NAME, WEAK])
+    page = shown.show()
+    assert shown.type("2", page, email="b?ob").status_code == 200
+    answer = shown.type("2", page, email="bob")
+    assert answer.status_code == 409
+    assert "Somebody else changed this row" in answer.text
+    assert "It holds “b?ob” now." in answer.text
+    assert "data-keep" in answer.text
+    kept = {row["sheet_row"]: row for row in read_csv(tmp_path / "acme-run" / "failures.csv")}
+    assert kept["2"]["email"] == "b?ob"
+    again = shown.type("2", answer.text, email="bob")
+    assert "Row 2 is ready" in again.text
+
+
+def test_a_row_that_was_left_out_elsewhere_is_told(screen: Any) -> None:
+    """The cells that somebody typed into stay; beside them it says why nothing was saved."""
+    shown = screen([BLANK_IN_NAME, WEAK])
+    page = shown.show()
+    shown.press("2", "leave-out", page)
+    answer = shown.type("2", page, email="bob")
+    assert answer.status_code == 409
+    assert answer.text.startswith('<span id="said-2"')
+    assert "no longer to be fixed" in answer.text
+
+
+def test_while_a_run_works_in_the_folder_nothing_is_changed(screen: Any, tmp_path: Path) -> None:
+    """The sentence of the command line stands beside the row, and the row's cells are not replaced."""
+    shown = screen([BLANK_IN_NAME])
+    with hold(locate(tmp_path / "acme.csv", None), print):
+        page = shown.show()
+        answer = shown.type("2", page, email="bob")
+        assert answer.status_code == 409
+        assert answer.text.startswith('<span id="said-2"')
+        assert "Another run is working" in answer.text
+        assert "<tbody" not in answer.text
+    assert "Row 2 is ready" in shown.type("2", page, email="bob").text
+
+
+def test_no_password_is_in_the_page(screen: Any) -> None:
+    """Neither a weak one nor one in a row with another fault; it comes only when it is asked for."""
+    shown = screen([WEAK, ("d/ora", "101", "201", "Hidden-Passw0rd!", "", "")])
+    for page in (shown.show(), shown.show(show="all"), shown.type("3", email="d?ora").text):
+        assert "feeble-secret" not in page
+        assert "Hidden-Passw0rd!" not in page
+    assert re.search(r'<input [^>]*name="cell:password"[^>]* type="password"', shown.show())
+    revealed = shown.press("2", "reveal", column="password")
+    assert 'value="feeble-secret"' in revealed.text
+    assert ">Hide</button>" in revealed.text
+    assert shown.press("2", "reveal", column="email").status_code == 409
+
+
+def test_a_cell_that_may_hold_a_piece_of_a_password_is_masked_too(screen: Any) -> None:
+    """A password with a delimiter in it may have spilt into the cells right of it."""
+    shown = screen([("ann", "101", "201", "weak", "spilt", "nobody")])
+    page = shown.show()
+    assert "spilt" not in page
+    assert re.search(r'<input [^>]*name="cell:project"[^>]* type="password"', page)
+    assert 'value="spilt"' in shown.press("2", "reveal", column="project").text
+
+
+def test_a_password_can_be_generated(screen: Any) -> None:
+    """It fills the cell and is not stored before Enter; then the row is ready."""
+    shown = screen([WEAK])
+    answer = shown.press("2", "generate", column="password")
+    (password,) = re.findall(r' data-changed="always" value="(.*?)"', answer.text)
+    assert heading(shown.show()) == "1 row: 1 to fix"
+    assert heading(shown.type("2", password=html.unescape(password)).text) == "1 row: 1 ready"
+
+
+def test_all_rows_can_be_looked_at_and_searched(screen: Any) -> None:
+    """By any text that is shown and by the row's number; passwords are not searched."""
+    shown = screen([GOOD, ("eve", "101", "201", "Sound-Passw0rd!", "789", "x@y.example"), WEAK])
+    page = shown.show(show="all")
+    assert "<caption>All rows</caption>" in page
+    assert page.count('<th scope="row">') == 3
+    assert not labels(page)
+    for search, rows in {"EVE": ["3"], "789": ["3"], "y.example": ["3"], "4": ["4"], "feeble": [], "Sound": []}.items():
+        assert re.findall(r'<th scope="row">Row (\d+)', shown.show(show="all", q=search)) == rows
+
+
+def test_pages_do_not_slip_while_rows_are_fixed(screen: Any) -> None:
+    """The next page begins after the last row of this one, however many were fixed here."""
+    shown = screen([(f"us er{n}", "101", "201", "Sound-Passw0rd!", "", "") for n in range(MOST_ROWS_TO_FIX + 3)])
+    page = shown.show()
+    (after,) = re.findall(r'id="next"[^>]*href="\S*\?after=(\d+)"', page)
+    for row in ("2", "3", "4"):
+        shown.type(row, page, email=f"user{row}")
+    assert sorted({int(label.rpartition(" ")[2]) for label in labels(shown.show(after=after))}) == [52, 53, 54]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "' onfocus='alert(1)' x='",
+        "{{ 7*7 }}{% raw %}",
+        "</tbody></table><form action=//evil.example>",
+        "a\u202ecilbup",
+        "\u200f\u2066x",
+        "😀" * 40,
+        "x" * 32_000,
+    ],
+)
+def test_hostile_cells_are_shown_harmlessly(screen: Any, text: str) -> None:
+    """In a cell that is typed into, in one that is shown and in a sentence: as text, whole in the input."""
+    shown = screen([(text, text, text, "Sound-Passw0rd!", text, text)])
+    page = shown.show()
+    inputs = re.findall(r' value="(.*?)"', page)
+    assert sum(html.unescape(value).removeprefix(UNCERTAIN) == text for value in inputs) == 5
+    outside = re.sub(r' value=".*?"', "", page)
+    assert html.unescape(outside).count("alert(1)") == html.unescape(outside).count(f"“{text}”") * text.count(
+        "alert(1)"
+    )
+    assert not re.search("[\u200f\u202e\u2066]|<script>|<img|<form action", outside)
+    assert "49" not in outside
+    assert len(outside) < 20_000
+
+
+def test_what_is_no_request_of_the_page_changes_nothing(screen: Any) -> None:
+    """A body that is no form, an unknown row and an unknown sheet are refused in words."""
+    shown = screen([BLANK_IN_NAME])
+    assert shown.client.put(f"{shown.path}/rows/2", content=b"[1").status_code == 400
+    assert shown.client.put(f"{shown.path}/rows/99", json={"version": "x"}).status_code == 409
+    assert shown.client.put(f"{shown.path}/rows/2", json={"cell:email": "bob"}).status_code == 409
+    assert shown.client.get("/sheets/unknown/check").status_code == 404
+    assert heading(shown.show()) == "1 row: 1 to fix"
+
+
+def test_with_nothing_to_fix_one_press_leads_on(screen: Any) -> None:
+    """A clean sheet has no table; the keyboard is on the button that creates its mailboxes."""
+    page = screen([GOOD]).show()
+    assert heading(page) == "1 row: 1 ready"
+    assert "<table" not in page
+    assert re.search(r'<button id="create"[^>]* autofocus>Create 1 mailbox…</button>', page)
+
+
+def test_what_is_done_is_counted_and_not_offered(
+    screen: Any, sandbox: Any, connection: Any, listener: Any, tmp_path: Path
+) -> None:
+    """After a run at the command line the created row is done, and the faulty one still to fix."""
+    shown = screen([GOOD, BLANK_IN_NAME])
+    running.run(tmp_path / "acme.csv", connection(sandbox(latency=0.0)), listener)
+    page = shown.show()
+    assert heading(page) == "2 rows: 1 to fix, 1 done"
+    assert "failures.csv</a>" in page
+    assert Status.CREATED
+
+
+def send(client: httpx.Client, sheet: Path, what: str, **fields: str) -> httpx.Response:
+    return client.post(f"/sheets/{id_of(sheet.name)}/{what}", json=fields)
+
+
+def test_a_column_that_was_not_found_is_asked_for(client: httpx.Client, tmp_path: Path) -> None:
+    """The sheet's own headers can be chosen; then its rows are shown."""
+    sheet = tmp_path / "acme.csv"
+    sheet.write_text("email,Hosts,relay_server,password\nann,101,201,Sound-Passw0rd!\n", encoding="utf-8")
+    asked = client.get(f"/sheets/{id_of(sheet.name)}/check")
+    assert "Which column holds the domain?" in html.unescape(asked.text)
+    (value,) = re.findall(r'<option value="([^"]*)">Hosts</option>', asked.text)
+    assert send(client, sheet, "columns").status_code == 409, "nothing was chosen"
+    assert send(client, sheet, "columns", **{"column:domain": value}).json()["location"].endswith("/check")
+    assert heading(Screen(client, sheet).show()) == "1 row: 1 ready"
+
+
+def test_a_header_that_nearly_names_a_column_is_proposed(client: httpx.Client, tmp_path: Path) -> None:
+    """What it is most like is chosen at first; it may also be none of the columns."""
+    sheet = tmp_path / "acme.csv"
+    sheet.write_text("email,domain,relay_server,password,Projct\nann,101,201,Sound-Passw0rd!,x y\n", encoding="utf-8")
+    asked = client.get(f"/sheets/{id_of(sheet.name)}/check")
+    assert re.search(r'<option value="[^"]*" selected>Projct</option>', asked.text)
+    send(client, sheet, "columns", **{"column:project": "none"})
+    assert heading(Screen(client, sheet).show()) == "1 row: 1 ready"
+
+
+def test_what_no_column_holds_can_be_the_same_for_all_rows(client: httpx.Client, tmp_path: Path) -> None:
+    """A relay server for all, and generated passwords; a user name must be in the sheet."""
+    sheet = tmp_path / "acme.csv"
+    sheet.write_text("email,domain\nann,101\n", encoding="utf-8")
+    chosen = {"column:relay_server": "all alike", "column:password": "generated"}
+    assert send(client, sheet, "columns", **chosen).status_code == 409, "the value is missing"
+    send(client, sheet, "columns", **chosen, **{"value:relay_server": "201"})
+    assert heading(Screen(client, sheet).show()) == "1 row: 1 ready"
+
+
+def test_one_header_is_not_two_columns(client: httpx.Client, tmp_path: Path) -> None:
+    """Choosing one header twice is told, and the question stands."""
+    sheet = tmp_path / "acme.csv"
+    sheet.write_text("email,Hosts,Route,password\nann,101,201,Sound-Passw0rd!\n", encoding="utf-8")
+    asked = client.get(f"/sheets/{id_of(sheet.name)}/check")
+    value = re.findall(r'<option value="([^"]*)">Hosts</option>', asked.text)[0]
+    refused = send(client, sheet, "columns", **{"column:domain": value, "column:relay_server": value})
+    assert refused.status_code == 409
+    assert "chosen twice" in refused.text
+
+
+def test_one_of_several_tabs_is_chosen(client: httpx.Client, tmp_path: Path) -> None:
+    """Each sheet of the workbook that could be meant is a button."""
+    import xlsxwriter  # noqa: PLC0415 - only this test writes a workbook
+
+    sheet = tmp_path / "acme.xlsx"
+    with xlsxwriter.Workbook(str(sheet)) as book:
+        for tab, names in {"March": ["ann"], "April": ["bob", "carl"]}.items():
+            page = book.add_worksheet(tab)
+            page.write_row(0, 0, ["email", "domain", "relay_server", "password"])
+            for number, name in enumerate(names, 1):
+                page.write_row(number, 0, [name, "101", "201", "Sound-Passw0rd!"])
+    asked = client.get(f"/sheets/{id_of(sheet.name)}/check")
+    assert re.findall(r">(March|April)</button>", asked.text) == ["March", "April"]
+    send(client, sheet, "tab", tab="April")
+    assert heading(Screen(client, sheet).show()) == "2 rows: 2 ready"
+
+
+def test_a_sheet_that_cannot_be_read_says_why(client: httpx.Client, tmp_path: Path) -> None:
+    """The sentence and the remedy of the command line, and a way on."""
+    sheet = tmp_path / "acme.csv"
+    sheet.write_text("a,b,c\n1,2,3\n", encoding="utf-8")
+    refused = client.get(f"/sheets/{id_of(sheet.name)}/check")
+    assert refused.status_code == 409
+    assert "No header was found" in refused.text
+    assert ">Choose another sheet</a>" in refused.text

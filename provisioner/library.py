@@ -42,6 +42,8 @@ class SheetKeywords(TypedDict, total=False):
     """Of a text file, such as `cp1250`; None finds it."""
     sheet: str | None
     """Which sheet of a workbook; None takes the only one there is."""
+    columns: Mapping[str, str]
+    """What headers mean that say it unclearly, each a column, or empty for none: the command line's `--column`."""
     by: str | None
     """The column by whose values rows are counted, such as the client; None takes a column Client if there is one."""
 

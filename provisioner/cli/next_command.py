@@ -21,7 +21,7 @@ PROGRAM = "provisioner"
 ONCE = frozenset({"as_json", "quiet", "verbose"})
 """Options that the next command does not repeat."""
 
-OF_THE_SHEET = frozenset({"out", "limit", "fill", "encoding", "sheet_names", "all_sheets"})
+OF_THE_SHEET = frozenset({"out", "limit", "fill", "columns", "encoding", "sheet_names", "all_sheets"})
 """Options that a failures file does not need: it is in its run folder, and this program wrote it, filled in."""
 
 OF_THE_LOGINS = frozenset(

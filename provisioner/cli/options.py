@@ -66,6 +66,13 @@ def fill_of(text: str) -> tuple[str, str]:
     return column.strip(), value.strip()
 
 
+def column_of(text: str) -> tuple[str, str]:
+    header, equals, column = text.rpartition("=")
+    if not equals or not header.strip():
+        raise click.BadParameter(f"“{text}” is not of the form HEADER=COLUMN, such as Postfach=email.")
+    return header.strip(), column.strip()
+
+
 def combined(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def decorate(command: Any) -> Any:
         for decorator in reversed(decorators):
@@ -139,6 +146,14 @@ sheet_options = combined(
     ),
     schema_option,
     fill_option,
+    click.option(
+        "--column",
+        "columns",
+        type=column_of,
+        metavar="HEADER=COLUMN",
+        multiple=True,
+        help="Which column an unclear header means; HEADER= for none. It is remembered; may be repeated.",
+    ),
     encoding_option,
     click.option(
         "--sheet",

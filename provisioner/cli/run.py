@@ -261,6 +261,7 @@ def _read_sheet_options(options: dict[str, Any], sheet: Path, tab: str | None) -
         encoding=options["encoding"],
         sheet_name=tab,
         fill=dict(options["fill"]),
+        columns=dict(options["columns"]),
         by=options["by"],
     )
 

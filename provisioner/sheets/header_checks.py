@@ -68,7 +68,7 @@ def _stripped(layout: Layout) -> list[str]:
     return [header.strip() for header in layout.headers]
 
 
-def refuse_missing_columns(layout: Layout, missing: Sequence[str]) -> None:
+def refuse_missing_columns(layout: Layout, schema: MailboxSchema, missing: Sequence[str]) -> None:
     """Say which columns the header lacks, and what to do about each kind of them."""
     if not missing:
         return
@@ -78,6 +78,8 @@ def refuse_missing_columns(layout: Layout, missing: Sequence[str]) -> None:
         f"fill a column that is the same for all rows with --set {name}=VALUE" for name in missing if name in SAME
     ][:1]
     ways += ["have passwords generated with --generate-passwords"] if "password" in missing else []
+    if any(schema.column_for(header) is None for header in _stripped(layout)):
+        ways.append(f"say which header it is with --column HEADER={missing[0]}")
     raise ColumnsError(
         f"The header (row {layout.header.number}) lacks the column{'' if one else 's'} {', '.join(missing)}.",
         remedy=", or ".join(ways) + ".",

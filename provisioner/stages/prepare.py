@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner import passwords, run_folder, schema
-from provisioner.errors import RunFolderError
+from provisioner.errors import RunFolderError, SheetError
 from provisioner.journal import CHOSEN_TAB_FACT, COLUMNS_FACT, DELIMITER_FACT, SHEET_FACT, TAB_FACT, Journal
 from provisioner.messages import count
 from provisioner.stages.by_column import find_column, matching
@@ -23,7 +23,7 @@ from provisioner.stages.validate import Checked, validate
 from provisioner.stages.write import FURTHER_FACT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from provisioner.records import Problem
     from provisioner.resources import Resources
@@ -75,7 +75,7 @@ class PreparedSheet:
         if not self.sheet.is_failures or journal.fact(FURTHER_FACT) is None:
             journal.set_fact(FURTHER_FACT, json.dumps(further))
         if self.options.columns:
-            journal.set_fact(COLUMNS_FACT, json.dumps(dict(self.options.columns)))
+            journal.set_fact(COLUMNS_FACT, json.dumps(dict(self.schema.headers)))
         if not self.sheet.is_failures:
             journal.set_fact(DELIMITER_FACT, self.sheet.delimiter)
             journal.set_fact(TAB_FACT, self.sheet.tab)
@@ -152,7 +152,9 @@ class PreparedSheet:
 
 def prepare(options: SheetOptions) -> PreparedSheet:
     """Read and validate a sheet; blocks, and writes nothing. Raises UnusableError."""
-    rules = replace(schema.load(options.schema), headers=options.columns or _remembered_columns(options))
+    rules = schema.load(options.schema)
+    chosen = _chosen_columns(options.columns, rules)
+    rules = replace(rules, headers=chosen or _remembered_columns(options))
     sheet = read(
         options.sheet,
         rules,
@@ -161,11 +163,37 @@ def prepare(options: SheetOptions) -> PreparedSheet:
         fill=options.fill,
         blank_password_ok=options.generate_passwords,
     )
+    _refuse_unknown_headers(chosen, sheet)
     checked = validate(sheet, rules, blank_password_ok=options.generate_passwords)
     prepared = PreparedSheet(rules, sheet, checked, _folder(options, sheet.tab), options)
     if options.by is not None:
         find_column((header.strip() for header, _ in sheet.named), options.by)
     return prepared
+
+
+def _chosen_columns(columns: Mapping[str, str], rules: MailboxSchema) -> dict[str, str]:
+    """What was chosen for unclear headers, by the schema's names of the columns. Raises SheetError."""
+    chosen: dict[str, str] = {}
+    for header, column in columns.items():
+        name = rules.column_for(column) if column else ""
+        if name is None:
+            raise SheetError(
+                f"There is no column “{column}” that “{header}” could mean.",
+                remedy=f"The columns are {', '.join(rules.columns)}.",
+            )
+        chosen[header] = name
+    return chosen
+
+
+def _refuse_unknown_headers(chosen: Mapping[str, str], sheet: Sheet) -> None:
+    """See that what was chosen for a header is of use: a slip in it would go unnoticed. Raises SheetError."""
+    headers = [header.strip() for header in sheet.headers]
+    for header, name in chosen.items():
+        if header not in headers and name and name not in sheet.columns:
+            raise SheetError(
+                f"The sheet has no header “{header}” that could mean {name}.",
+                remedy=f"Its headers are {', '.join(filter(None, headers))}.",
+            )
 
 
 def _remembered_columns(options: SheetOptions) -> dict[str, str]:

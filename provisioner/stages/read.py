@@ -67,13 +67,13 @@ def read(
     addresses_may_do = missing == ["domain"] and "email" in layout.keys
     lacking = [] if addresses_may_do else missing
     refuse_near_misses(layout, schema, lacking)
-    refuse_missing_columns(layout, lacking)
+    refuse_missing_columns(layout, schema, lacking)
     refuse_tables_above(source, schema)
     refuse_rows_above(source, layout, schema)
     table = Table(source, layout, schema, filled)
     table.add_all(source.rows)
     sheet = replace(table.sheet(path), tab=source.tab)
-    refuse_missing_columns(layout, [name for name in missing if name not in sheet.columns])
+    refuse_missing_columns(layout, schema, [name for name in missing if name not in sheet.columns])
     return sheet
 
 

@@ -17,7 +17,6 @@ from provisioner.errors import FilesError, SettingsError
 from provisioner.journal import SERVICE_FACT, Journal
 from provisioner.record import open_journal
 from provisioner.records import Status
-from provisioner.resources import LoginState
 from provisioner.settings import PRACTICE
 from provisioner.sheets import escape_controls, escape_formula, replace_file, write_table
 from provisioner.sheets.text_workbook import text_workbook
@@ -72,17 +71,9 @@ class MailboxCredentials:
         return self.row.address or self.row.email
 
     @property
-    def login(self) -> str:
-        """The state of the latest log-in; empty if none was tried."""
-        states = {self.row.imap, self.row.smtp}
-        if states == {LoginState.OK}:
-            return LoginState.OK
-        return next((state for state in (LoginState.REFUSED, LoginState.UNREACHABLE) if state in states), "")
-
-    @property
     def uncertain(self) -> bool:
         """Whether the mailbox existed before, so that its password may be another, and no log-in proved it."""
-        return self.row.status is Status.EXISTS and self.login != LoginState.OK
+        return self.row.status is Status.EXISTS and not self.row.is_proven
 
     @property
     def note(self) -> str:
@@ -239,7 +230,7 @@ def _cells(mailbox: MailboxCredentials, account: Account) -> list[str]:
     """What a file says of one mailbox, under COLUMNS."""
     password = mailbox.password.reveal() if mailbox.password else ""
     settings = (*_settings(account.smtp), *_settings(account.imap))
-    return [mailbox.row.address, password, *settings, mailbox.login, mailbox.note]
+    return [mailbox.row.address, password, *settings, mailbox.row.login_state or "", mailbox.note]
 
 
 def _apostrophe_noted(cells: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from provisioner.messages import visible
 from provisioner.private_files import open_private
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from provisioner.errors import StoppedError
@@ -36,8 +36,7 @@ LAG = 0.2
 class RunLog:
     """A listener that writes down what it hears, on a thread of its own, so that nothing waits for the disk."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._waiting: deque[tuple[float, str]] = deque()
         self.pauses: list[tuple[float, float, str]] = []
         """When nothing was sent: from and until, in seconds since 1970, and why."""
@@ -52,7 +51,7 @@ class RunLog:
         self.note(f"a row is {status}")
 
     def paused(self, seconds: float, reason: str) -> None:
-        now = self._clock()
+        now = time.time()
         self.pauses.append((now, now + seconds, reason))
         self.note(f"paused for {seconds:.1f} s: {reason}")
 
@@ -61,7 +60,7 @@ class RunLog:
         self.note(f"{exchange.method} {exchange.path} {outcome} {exchange.seconds:.3f} s")
 
     def note(self, sentence: str) -> None:
-        self._waiting.append((self._clock(), sentence))
+        self._waiting.append((time.time(), sentence))
 
     def end(self, summary: Summary, stopped: StoppedError | None) -> None:
         """Log how the run ended."""

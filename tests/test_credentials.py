@@ -223,7 +223,7 @@ def test_the_state_of_the_log_in_is_the_worse_of_both() -> None:
     ]
     cases = [row(Status.CREATED, imap=imap, smtp=smtp) for imap, smtp in states]
     found, _ = find_credentials([*cases, row(Status.CREATED)], {})
-    assert [each.login for each in found] == ["ok", "refused", "unreachable", ""]
+    assert [each.row.login_state for each in found] == ["ok", "refused", "unreachable", None]
 
 
 def test_each_client_gets_a_file(sandbox: Any, connection: Any, listener: Any, tmp_path: Path, call: Any) -> None:

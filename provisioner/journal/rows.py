@@ -89,6 +89,13 @@ class JournalRow:
         return self.imap is LoginState.OK and self.smtp is LoginState.OK
 
     @property
+    def login_state(self) -> LoginState | None:
+        """The worse of its two log-ins; None if they were not tried."""
+        tried = (self.imap, self.smtp)
+        failed = next((state for state in (LoginState.REFUSED, LoginState.UNREACHABLE) if state in tried), None)
+        return failed or (LoginState.OK if self.is_proven else None)
+
+    @property
     def was_sent(self) -> bool:
         """Whether a create was sent for it."""
         return self.sends > 0

@@ -115,8 +115,8 @@ def _environment() -> Environment:
         "hash": _hash,
         "count": count,
         "visible": visible,
+        "duration": duration,
     }
-    environment.filters["duration"] = duration
     return environment
 
 

@@ -79,8 +79,6 @@ def page(request: Request, items: Sequence[T], shown: Callable[[T], Answer], siz
     """
     pages = max(1, -(-len(items) // size))
     asked = request.query_params.get("page", "1")
-    if asked == "last":
-        asked = str(pages)
     number = int(asked) if asked.isdecimal() and len(asked) <= MOST_PAGE_DIGITS else 0
     if not 1 <= number <= pages:
         raise not_found("Invalid page.")

@@ -118,7 +118,7 @@ class Service:
 
     async def create_allowed(self) -> None:
         """Wait while creates are refused and questions are not. Ends early if no create may be sent any more."""
-        await self._session.create_allowed()
+        await self._session.recovery.create_allowed()
 
     async def create(self, request: Request, permit: Permit) -> CreateAnswer:
         """Ask for one mailbox, once, with a permit for a create.

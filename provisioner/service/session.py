@@ -49,7 +49,7 @@ class Session:
         """Whether the service has answered as it does, and accepted the key."""
         self._limiter = limiter
         self._listener = listener
-        self._recovery = Recovery(connection, limiter, listener)
+        self.recovery = Recovery(connection, limiter, listener)
         self._counts = dict.fromkeys(asdict(RequestCounts()), 0)
 
     @property
@@ -75,10 +75,6 @@ class Session:
         """Count a request that is sent in another way."""
         self._counts[purpose] += 1
 
-    async def create_allowed(self) -> None:
-        """Wait while creates are refused and questions are not. Ends early if no create may be sent any more."""
-        await self._recovery.create_allowed()
-
     def must_wait(self, reply: Reply, permit: Permit, priority: Priority) -> bool:
         """Pause what is sent if the reply asks for that, and return whether it does.
 
@@ -91,28 +87,28 @@ class Session:
             reason = "the service asked us to slow down"
             self._counts["throttled"] += 1
             self._limiter.refused(permit, reply.retry_after)
-        self._recovery.throttled(reply.retry_after, permit, priority, reason, self.said(reply))
+        self.recovery.throttled(reply.retry_after, permit, priority, reason, self.said(reply))
         return True
 
     async def _send(self, request: _Outgoing, permit: Permit | None) -> Reply | NoAnswer:
         attempt = 0
         while True:
             if attempt and request.priority is Priority.CREATE:
-                await self.create_allowed()
+                await self.recovery.create_allowed()
             if permit is None or attempt:
                 permit = await self._limiter.acquire(request.priority)
             reply = await self._send_once(request, permit, is_repeated=attempt > 0)
             attempt += 1
             if isinstance(reply, NeverConnected):
-                self._recovery.unreached(reply, permit, met=self.met)
+                self.recovery.unreached(reply, permit, met=self.met)
             elif isinstance(reply, NoAnswer):
                 return reply
             elif reply.status == 421:
-                self._recovery.misdirected(permit, attempt)
+                self.recovery.misdirected(permit, attempt)
             elif reply.status == 429 or (request.body is None and _is_unavailable(reply)):
                 self.must_wait(reply, permit, request.priority)
             else:
-                self._recovery.answered(request.priority)
+                self.recovery.answered(request.priority)
                 return reply
 
     async def _send_once(

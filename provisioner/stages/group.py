@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from provisioner.messages import NOT_LOGGED_IN, why
 from provisioner.records import Actor, Problem, Status
-from provisioner.resources import LoginState
 from provisioner.summary import Example, Group, LoginGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from provisioner.journal import JournalRow
+    from provisioner.resources import LoginState
 
 
 _Key = tuple[Actor, Status, str]
@@ -55,11 +55,10 @@ def group_logins(rows: Iterable[JournalRow], *, keep: int) -> tuple[LoginGroup, 
     """
     found: dict[tuple[LoginState | None, str], list[str]] = defaultdict(list)
     for row in rows:
-        states = {row.imap, row.smtp}
-        tried = states != {None} or row.login_error is not None
+        state = row.login_state
+        tried = state is not None or row.login_error is not None
         wanted = row.status is Status.CREATED or (row.status is Status.EXISTS and tried)
-        if wanted and states != {LoginState.OK}:
-            state = next((each for each in (LoginState.REFUSED, LoginState.UNREACHABLE) if each in states), None)
+        if wanted and not row.is_proven:
             address = row.address or row.email
             found[state, (row.login_error or NOT_LOGGED_IN).replace(address, "…")].append(address)
     groups = (

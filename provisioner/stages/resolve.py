@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from provisioner.domains import ascii_domain, is_same_domain
 from provisioner.journal import address_key
 from provisioner.records import Request, Row
+from provisioner.resources import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from provisioner.resources import Resource, Resources
+    from provisioner.resources import Resource
 
 ID = re.compile(r"[1-9][0-9]{0,17}")
 ADDRESS = re.compile(r"([^@\s<>]+)@([^@\s<>]+)")
@@ -65,14 +66,11 @@ class Resolver:
 
     def __init__(self, resources: Resources | None) -> None:
         """None: the service was not asked."""
-        domains, relay_servers, projects = (
-            (resources.domains, resources.relay_servers, resources.projects) if resources else (None, None, None)
-        )
-        asked = resources is not None
-        self._asked = asked
-        self._domains = _Kind("domain", "domains", domains, asked=asked, plain=ascii_domain)
-        self._relay_servers = _Kind("relay server", "relay servers", relay_servers, asked=asked, plain=_plain)
-        self._projects = _Kind("project", "projects", projects, asked=asked, plain=_plain)
+        self._asked = asked = resources is not None
+        known = resources or Resources(None, None, None)
+        self._domains = _Kind("domain", "domains", known.domains, asked=asked, plain=ascii_domain)
+        self._relay_servers = _Kind("relay server", "relay servers", known.relay_servers, asked=asked, plain=_plain)
+        self._projects = _Kind("project", "projects", known.projects, asked=asked, plain=_plain)
 
     def identity(self, email: str, domain: str) -> Identity:
         """Which mailbox the cells mean; those that mean none are known by what they say."""

@@ -18,7 +18,7 @@ from provisioner.certificates import trusted
 from provisioner.errors import SettingsError, StoppedError
 from provisioner.journal import Journal, JournalRow, LoginChecked
 from provisioner.mail import imap_login, smtp_login
-from provisioner.records import Status
+from provisioner.records import RowId, Status
 from provisioner.resources import IMAPS_PORT, SMTPS_PORT, Account, LoginAnswer, LoginState, MailLogin, MailServer
 from provisioner.stages.find_passwords import find_password, given_passwords, passwords
 from provisioner.stages.resolve import Resolver
@@ -26,7 +26,7 @@ from provisioner.summary import LoginCounts
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from provisioner.events import Listener
     from provisioner.mail import Attempt
@@ -51,19 +51,12 @@ OTHER_PASSWORD = f"not tried: the sheet's password is not that of the mailbox's 
 
 
 @dataclass(frozen=True, slots=True)
-class Untried:
-    """A mailbox that cannot be logged in to, and why."""
-
-    row: JournalRow
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Gathered:
     """The created mailboxes of a run."""
 
     ready: Sequence[MailLogin]
-    untried: Sequence[Untried]
+    untried: Mapping[RowId, str]
+    """Why each of the others cannot be logged in to."""
 
 
 def gather(
@@ -75,27 +68,21 @@ def gather(
     mailbox was created with is ever tried; with `existing`, also the sheet's one password of a mailbox that existed
     before. `now`: seconds since 1970.
     """
-    ready, untried = [], []
+    ready: list[MailLogin] = []
+    untried: dict[RowId, str] = {}
     for row in rows:
-        if row.status is not Status.CREATED and not (existing and row.status is Status.EXISTS):
+        is_new = row.status is Status.CREATED
+        if not is_new and not (existing and row.status is Status.EXISTS):
             continue
-        password, reason = _password(row, passwords)
+        password = find_password(row, passwords)
         if not row.address:
-            untried.append(Untried(row, UNKNOWN_ADDRESS))
+            untried[row.id] = UNKNOWN_ADDRESS
         elif password is None:
-            untried.append(Untried(row, reason))
+            untried[row.id] = OTHER_PASSWORD if given_passwords(row, passwords) else UNKNOWN_PASSWORD
         else:
-            new = row.status is Status.CREATED and row.finished_at is not None
-            fresh = new and abs(now - (row.finished_at or 0.0)) < FRESH
+            fresh = is_new and row.finished_at is not None and abs(now - row.finished_at) < FRESH
             ready.append(MailLogin(row.id, row.address, password, fresh))
     return Gathered(ready, untried)
-
-
-def _password(row: JournalRow, passwords: Mapping[str, Sequence[Secret]]) -> tuple[Secret | None, str]:
-    password = find_password(row, passwords)
-    if password is not None:
-        return password, ""
-    return None, OTHER_PASSWORD if given_passwords(row, passwords) else UNKNOWN_PASSWORD
 
 
 async def verify(
@@ -105,18 +92,17 @@ async def verify(
     listener: Listener,
     *,
     patience: float,
-    wall_clock: Callable[[], float] = time.time,
 ) -> LoginCounts:
     """Try all of them, and again what may be better a little later, for `patience` seconds. Raises JournalError.
 
     `servers`: IMAP's and SMTP's.
     """
-    for each in mailboxes.untried:
-        await journal.record(LoginChecked(each.row.id, wall_clock(), None, None, each.reason))
+    for row_id, reason in mailboxes.untried.items():
+        await journal.record(LoginChecked(row_id, time.time(), None, None, reason))
     context = await anyio.to_thread.run_sync(trusted)
     imap, smtp = servers
     both = (_Server(imap, imap_login, context), _Server(smtp, smtp_login, context))
-    work = _Verifying(both, journal, wall_clock)
+    work = _Verifying(both, journal)
     deadline = anyio.current_time() + patience
     pause, waiting = FIRST_PAUSE, list(mailboxes.ready)
     while waiting:
@@ -152,7 +138,7 @@ async def verify_created(context: RunContext, sheet: Sheet, account: Account | N
 
 
 def _created(journal: Journal, sheet: Sheet, now: float) -> Gathered:
-    rows = (row for row in journal.record_rows() if {row.imap, row.smtp} != {LoginState.OK})
+    rows = (row for row in journal.record_rows() if not row.is_proven)
     resolver = Resolver(None)
     known = passwords(sheet, lambda email, domain: resolver.identity(email, domain).key)
     return gather(rows, known, now)
@@ -172,6 +158,11 @@ class _Server:
     def begin_round(self) -> None:
         self._misses = []
 
+    def state(self, login: MailLogin) -> LoginState | None:
+        """Of the latest log-in; None before the first."""
+        answer = self.answers.get(login.row_id)
+        return answer.state if answer else None
+
     async def log_in(self, login: MailLogin) -> None:
         """One attempt, or none where the server is known to be out of reach."""
         if len(self._misses) >= GIVE_UP:
@@ -186,10 +177,9 @@ class _Server:
 class _Verifying:
     """Logs in to mailboxes round by round; its workers share it."""
 
-    def __init__(self, servers: Sequence[_Server], journal: Journal, wall_clock: Callable[[], float]) -> None:
+    def __init__(self, servers: Sequence[_Server], journal: Journal) -> None:
         self._servers = servers
         self._journal = journal
-        self._now = wall_clock
 
     async def round(self, logins: Sequence[MailLogin]) -> None:
         """Each of them once with each server that has not accepted it yet."""
@@ -200,7 +190,7 @@ class _Verifying:
         async def work() -> None:
             for login in waiting:
                 for server in self._servers:
-                    if not _is(LoginState.OK, server, login):
+                    if server.state(login) is not LoginState.OK:
                         await server.log_in(login)
                 await self._journal.record(self._change(login))
 
@@ -209,23 +199,18 @@ class _Verifying:
                 group.start_soon(work)
 
     def is_good(self, login: MailLogin) -> bool:
-        return all(_is(LoginState.OK, server, login) for server in self._servers)
+        return all(server.state(login) is LoginState.OK for server in self._servers)
 
     def may_improve(self, login: MailLogin) -> bool:
         """Whether another attempt makes sense, and can lock nothing that would not be locked anyway."""
-        refused = any(_is(LoginState.REFUSED, server, login) for server in self._servers)
+        refused = any(server.state(login) is LoginState.REFUSED for server in self._servers)
         return not self.is_good(login) and (login.fresh or not refused)
 
     def _change(self, login: MailLogin) -> LoginChecked:
         imap, smtp = (server.answers[login.row_id] for server in self._servers)
         named = zip(("IMAP", "SMTP"), (imap, smtp), strict=True)
         error = "; ".join(f"{name}: {answer.sentence}" for name, answer in named if answer.sentence)
-        return LoginChecked(login.row_id, self._now(), imap.state, smtp.state, error or None)
-
-
-def _is(state: LoginState, server: _Server, login: MailLogin) -> bool:
-    answer = server.answers.get(login.row_id)
-    return answer is not None and answer.state is state
+        return LoginChecked(login.row_id, time.time(), imap.state, smtp.state, error or None)
 
 
 def servers(account: Account | None, how: VerifyOptions) -> tuple[MailServer, MailServer]:

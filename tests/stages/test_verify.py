@@ -241,11 +241,7 @@ def test_only_the_password_of_the_creation_is_tried() -> None:
         (5, Secret("Made-Up-1!"), True),
         (7, Secret(PASSWORD), True),
     ]
-    assert [(each.row.id, each.reason) for each in gathered.untried] == [
-        (2, OTHER_PASSWORD),
-        (3, UNKNOWN_PASSWORD),
-        (4, UNKNOWN_ADDRESS),
-    ]
+    assert gathered.untried == {2: OTHER_PASSWORD, 3: UNKNOWN_PASSWORD, 4: UNKNOWN_ADDRESS}
     also = gather([journal_row(6, status=Status.EXISTS)], {"user6@101": [Secret(PASSWORD)]}, 1_000_100.0, existing=True)
     assert [(login.row_id, login.fresh) for login in also.ready] == [(6, False)], "tried once"
 

@@ -63,7 +63,14 @@ class Work:
         async with self._opening:
             if self._opened is None:
                 self._opened = await run_sync(open_sheet, self.options)
+            else:
+                await run_sync(self._opened.refresh)
             return self._opened
+
+    async def settle(self) -> None:
+        """Wait for the files that are written after the sheet was opened. Raises UnusableError, StoppedError."""
+        if (sheet := self._opened) is not None:
+            await run_sync(lambda: sheet.working_file)
 
     def reopen(self, **changed: Any) -> None:
         """Use other SheetOptions from now on."""
@@ -72,7 +79,9 @@ class Work:
 
     async def begin(self, *, limit: int | None = None, agreed: bool = False) -> None:
         """Run what is to be run now, as `Run.begin` does. Raises UnusableError."""
-        self.run.begin(self.options, limit=limit, agreed=agreed)
+        sheet = await self.sheet()
+        options = await run_sync(lambda: sheet.working_file)
+        self.run.begin(options, limit=limit, agreed=agreed)
 
     async def folder(self) -> RunFolder:
         """Its run folder, which need not exist. Raises UnusableError."""

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 CELL: Final = "cell:"
 """Begins the name of a field that holds a cell; its column follows."""
+GONE: Final = "This row is no longer to be fixed: it was left out, or done, elsewhere."
 MOST_OTHERS: Final = 100
-"""How many rows that changed along with one are shown again."""
+"""From how many rows on that changed along with one, the whole page is loaded again."""
 
 
 async def check(request: Request) -> Response:
@@ -68,7 +69,7 @@ def _rows_to_fix(work: Work, sheet: OpenSheet, query: QueryParams, question: str
         next=urlencode({"after": rows[-1].key, **({"cause": short_hash(cause)} if cause else {})}) if beyond else "",
         part=_part(found[: len(rows)]),
         dialog=question,
-        files=[file.name for file in sheet.folder.failures_files if file.exists()],
+        files=[file.name for file in sheet.folder.failures_files],
     )
 
 
@@ -194,15 +195,18 @@ async def _changed(request: Request, sent: SentRow, act: Callable[[OpenSheet], C
         row = _focused(ShownColumns.of(sheet.columns).row_to_fix(error.row, sent.typed), sent)
         return views.page("check_stale.html", status=409, work=work.id, row=row, part=sent.part)
     except UnknownRowError:
-        return _said(sent.key, "This row is no longer to be fixed: it was left out, or done, elsewhere.")
+        return _said(sent.key, GONE)
     except ProvisionerError as error:
         return _said(sent.key, error.message, error.remedy)
     return await run_sync(partial(_after, work, sheet, sent, changed, beside=beside))
 
 
 def _after(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed, *, beside: bool) -> Response:
+    if len(changed.also) >= MOST_OTHERS:
+        # Not all of them are told.
+        return views.go(f"{work.path}/check")
     shown = ShownColumns.of(sheet.columns)
-    others = [row for row in changed.also if sent.is_shown(row)][:MOST_OTHERS]
+    others = [row for row in changed.also if sent.is_shown(row)]
     rows = [shown.row_to_fix(row) for row in others if is_to_fix(row)]
     is_fixed = changed.row is None or not is_to_fix(changed.row)
     if changed.row and not is_fixed:
@@ -236,6 +240,9 @@ async def undo(request: Request) -> Response:
     sheet = await work.sheet()
     try:
         changed = await run_sync(sheet.undo)
+    except (StaleRowError, UnknownRowError):
+        sentence = "The latest change cannot be undone: the row was changed elsewhere meanwhile."
+        return views.trouble(ProvisionerError(sentence))
     except ProvisionerError as error:
         return views.trouble(error)
     return await run_sync(_undone, work, sheet, changed)
@@ -243,7 +250,9 @@ async def undo(request: Request) -> Response:
 
 def _undone(work: Work, sheet: OpenSheet, changed: Changed | None) -> Response:
     shown = ShownColumns.of(sheet.columns)
-    again = [row for row in (changed.row, *changed.also[:MOST_OTHERS]) if row] if changed else []
+    if changed and len(changed.also) >= MOST_OTHERS:
+        return views.go(f"{work.path}/check")
+    again = [row for row in (changed.row, *changed.also) if row] if changed else []
     rows = [shown.row_to_fix(row) for row in again if is_to_fix(row)]
     if rows:
         rows[0] = replace(rows[0], focus=rows[0].faulty[0])
@@ -294,6 +303,8 @@ async def _password(request: Request, sent: SentRow, text: Callable[[OpenSheet],
         if cell is None or not cell.hidden:
             return _said(sent.key, "There is no such password.")
         shown = replace(cell, text=await run_sync(text, sheet), revealed=True)
+    except UnknownRowError:
+        return _said(sent.key, GONE)
     except ProvisionerError as error:
         return _said(sent.key, error.message, error.remedy)
     row = replace(row, focus=cell.position if generated else None)

@@ -43,14 +43,14 @@ class Question:
 
 def unusable(work: Work, error: UnusableError) -> Response:
     """What is shown instead of the rows of a sheet that cannot be checked: a question, or what is wrong with it."""
-    template, more = "check_unable.html", dict[str, object]()
+    template, status, more = "check_unable.html", 409, dict[str, object]()
     if isinstance(error, ColumnsError):
-        template, more = "check_columns.html", {"questions": list(_questions(error))}
+        template, status, more = "check_columns.html", 200, {"questions": list(_questions(error))}
     elif isinstance(error, SeveralTabsError):
-        template, more = "check_tabs.html", {"tabs": error.tabs}
+        template, status, more = "check_tabs.html", 200, {"tabs": error.tabs}
     return views.page(
         template,
-        status=409,
+        status=status,
         practice=work.practice,
         work=work.id,
         name=work.options.shown or work.options.sheet.name,

@@ -47,6 +47,7 @@ async def file(request: Request) -> Response:
         raise HTTPException(404)
     work = await _work(request)
     path = (await work.folder()).path / name
+    await work.settle()
     try:
         opened = await run_sync(partial(path.open, "rb"))
     except FileNotFoundError:

@@ -17,10 +17,12 @@ def ascii_domain(name: str) -> str:
 
     One that cannot be written so stays as it is, in small letters.
     """
+    name = name.strip().rstrip(".")
     try:
-        return idna.encode(name.strip().rstrip("."), uts46=True).decode()
+        # Of a name without further letters only its capitals can change.
+        return name.lower() if name.isascii() else idna.encode(name, uts46=True).decode()
     except UnicodeError:
-        return name.strip().rstrip(".").casefold()
+        return name.casefold()
 
 
 def is_same_domain(one: str, other: str) -> bool | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, NewType, Self
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, Final, NamedTuple, NewType, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,18 +53,41 @@ class Status(StrEnum):
         return self in (Status.CREATED, Status.EXISTS, Status.REJECTED, Status.FAILED)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+GAP: Final = "…"
+"""In a cause, where each row has a text of its own."""
+
+
+class Fault(NamedTuple):
+    """What is wrong, in plain words: the fault, then what to write. Never the content of a secret cell."""
+
+    cause: str
+    """The same for every row with this fault, with an ellipsis where a row has a text of its own."""
+    details: tuple[str, ...] = ()
+    """Those texts, for the first ellipses of the cause; the others are meant as they stand."""
+
+    @property
+    def sentence(self) -> str:
+        """The cause with the details in their places."""
+        pieces = self.cause.split(GAP, len(self.details))
+        return "".join(chain.from_iterable(zip_longest(pieces, self.details, fillvalue="")))
+
+
+class Problem(NamedTuple):
     """One reason why a row cannot be sent, or one thing worth a warning."""
 
     cell: str | None
     """Such as `D17`, as the spreadsheet program names it; None where the whole row is meant."""
-    sentence: str
-    """Plain words: the fault, then what to write. Never the content of a secret cell."""
-    cause: str = ""
-    """The sentence without what belongs to this row alone: the same for every row with this fault."""
-    deletable: bool = False
-    """Whether deleting the row is a way to settle it, as the sentence says."""
+    fault: Fault
+
+    @property
+    def cause(self) -> str:
+        """The same for every row with this problem."""
+        return self.fault.cause
+
+    @property
+    def sentence(self) -> str:
+        """In the words for this row."""
+        return self.fault.sentence
 
     def __str__(self) -> str:
         return f"{self.cell}: {self.sentence}" if self.cell else self.sentence
@@ -124,10 +148,8 @@ class Entry:
     reply_to: str
     request: Request | None
     """None where the row is invalid, or where only the service could tell what it means and was not asked."""
-    error: str = ""
-    """Why the row is invalid; empty where it is not."""
     problems: tuple[Problem, ...] = ()
-    """What `error` says, one by one."""
+    """Why the row is invalid; empty where it is not."""
     address: str = ""
     """The full address; empty where the domain's name is not known."""
     earlier_status: Status | None = None

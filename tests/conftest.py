@@ -198,8 +198,8 @@ def breaches(name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
         cells = dict(zip(header, row, strict=True))
         for column in rules.columns.values():
             if text := cells[column.name]:
-                broken = rules.violations(column.name, [text]).get(text, [])
-                found += [f"line {number}, {column.name}: {fault.sentence}" for fault in column.faults(text, broken)]
+                faults = rules.faults(column.name, [text]).get(text, [])
+                found += [f"line {number}, {column.name}: {fault.sentence}" for fault in faults]
             elif not column.nullable:
                 found.append(f"line {number}: {column.blank}")
     return found

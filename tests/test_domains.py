@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import idna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +35,16 @@ def test_names_of_one_domain_are_the_same(one: str, other: str, *, same: bool | 
 def test_whatever_is_written_has_one_form(text: str) -> None:
     """No text raises, and a form is its own form."""
     assert ascii_domain(ascii_domain(text)) == ascii_domain(text)
+
+
+@given(st.from_regex(r"[ -~]{0,70}|(?:[A-Za-z0-9-]{1,8}\.){1,3}[A-Za-z]{2,5}", fullmatch=True))
+def test_a_name_in_plain_letters_is_what_the_rules_make_of_it(text: str) -> None:
+    """Only capitals change, so the rules for other scripts need not be asked."""
+    name = text.strip().rstrip(".")
+    try:
+        assert ascii_domain(text) == idna.encode(name, uts46=True).decode()
+    except UnicodeError:
+        assert ascii_domain(text) == name.lower()
 
 
 @pytest.mark.parametrize("text", ["https://api.example/domains/101/", "101", "", "user@acme.example", "a b.example"])

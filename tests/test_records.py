@@ -8,8 +8,10 @@ import pickle
 import traceback
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from provisioner.records import AutoRate, Rate, Request, Status, parse_rates
+from provisioner.records import GAP, AutoRate, Fault, Rate, Request, Status, parse_rates
 from provisioner.resources import Mailbox
 from provisioner.secret import MASK, Secret
 
@@ -119,3 +121,13 @@ def test_each_status_is_either_done_or_to_be_retried() -> None:
         Status.REJECTED,
         Status.FAILED,
     }
+
+
+@given(st.lists(st.text(), min_size=1), st.data())
+def test_a_fault_says_what_belongs_to_a_row_in_its_place(pieces: list[str], data: st.DataObject) -> None:
+    """Whatever the details are, ellipses among them, and whether or not the cause has more ellipses of its own."""
+    pieces = [piece.replace(GAP, "") for piece in pieces]
+    details = data.draw(st.lists(st.text(), max_size=len(pieces) - 1))
+    sentence = Fault(GAP.join(pieces), tuple(details)).sentence
+    filled = [*details, *[GAP] * (len(pieces) - 1 - len(details)), ""]
+    assert sentence == "".join(piece + detail for piece, detail in zip(pieces, filled, strict=True))

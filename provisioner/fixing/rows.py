@@ -291,7 +291,7 @@ class Rows:
         return not keys <= self._hidden(position, self._cells(position))
 
     def has_cause(self, position: int, cause: str) -> bool:
-        return any(_cause(problem) == cause for problem in self._verdicts[position].problems)
+        return any(problem.cause == cause for problem in self._verdicts[position].problems)
 
     def alike(self, position: int, column: str) -> list[int]:
         """The rows to fix that hold the same text in a column in which it is a fault, this one included."""
@@ -580,7 +580,7 @@ class Rows:
         verdict = self._verdicts[position]
         self._places[verdict.place] += number
         if verdict.place is Place.TO_FIX:
-            for cause in set(map(_cause, verdict.problems)):
+            for cause in {problem.cause for problem in verdict.problems}:
                 self._causes[cause] += number
             for column in {self._fault(position, problem).column for problem in verdict.problems}:
                 if column is not None:
@@ -600,7 +600,3 @@ def _changeable(sheet: Sheet) -> Sheet:
 
 def _marked(cell: str) -> bool:
     return UNCERTAIN in cell
-
-
-def _cause(problem: Problem) -> str:
-    return problem.cause or problem.sentence

@@ -37,8 +37,8 @@ class JournalRow:
     address: str = ""
     """The full address; empty if the domain's name is not known."""
     status: Status = Status.UNSENT
-    error: str = ""
-    """Why the row has its status; empty if the status says it all."""
+    explanation: str = ""
+    """Why the row has its status; empty if the status or `problems` say it all."""
     reason: str = ""
     """What the service said of its latest create, where that is to be looked up."""
     task_id: TaskId | None = None
@@ -58,7 +58,7 @@ class JournalRow:
     finished_at: float | None = None
     """When its status became final."""
     problems: tuple[Problem, ...] = ()
-    """Of an invalid row: what `error` says, one by one."""
+    """Why the row is invalid; empty if it is not."""
     imap: LoginState | None = None
     """The result of the latest log-in; None if none was tried."""
     smtp: LoginState | None = None
@@ -82,6 +82,11 @@ class JournalRow:
             self.status is Status.UNFINISHED and self.timeouts > 1
         )
         return Actor.SUPPORT if again else Actor.NEXT_RUN
+
+    @property
+    def error(self) -> str:
+        """Why the row has its status; empty if the status says it all."""
+        return "; ".join(map(str, self.problems)) or self.explanation
 
     @property
     def is_proven(self) -> bool:

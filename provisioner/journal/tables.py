@@ -7,12 +7,13 @@ import sqlite3
 from contextlib import contextmanager
 from dataclasses import fields
 from operator import attrgetter
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import RunFolderError
 from provisioner.journal.rows import JournalRow
 from provisioner.private_files import claim_database
-from provisioner.records import Problem, Status
+from provisioner.records import Fault, Problem, Status
 from provisioner.resources import LoginState
 from provisioner.secret import Secret
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-VERSION = 5
+VERSION = 6
 """Of the tables; SQLite's user_version. A journal of another version is refused."""
 
 TABLES = """
@@ -37,7 +38,7 @@ CREATE TABLE rows (                       -- JournalRow explains each column
     cells          TEXT NOT NULL,         -- JSON: {column: cell, …}
     address        TEXT NOT NULL,
     status         TEXT NOT NULL,
-    error          TEXT NOT NULL,
+    explanation    TEXT NOT NULL,
     reason         TEXT NOT NULL,
     task_id        TEXT,
     mailbox_id     TEXT,
@@ -48,7 +49,7 @@ CREATE TABLE rows (                       -- JournalRow explains each column
     superseded_by  INTEGER REFERENCES rows (id),
     submitted_at   REAL,
     finished_at    REAL,
-    problems       TEXT NOT NULL,         -- JSON: [[cell, sentence, …], …], as in Problem
+    problems       TEXT NOT NULL,         -- JSON: [[cell, [cause, [detail, …]]], …], as in Problem
     imap           TEXT,
     smtp           TEXT,
     login_error    TEXT,
@@ -75,7 +76,11 @@ COLUMNS = ", ".join(FIELDS)
 """Of the table of rows, in the order of JournalRow's fields."""
 
 _encoded = json.JSONEncoder(ensure_ascii=False).encode
-_problem_values = attrgetter(*(field.name for field in fields(Problem)))
+
+
+def _problems(text: str) -> tuple[Problem, ...]:
+    return tuple(Problem(cell, Fault(intern(cause), tuple(details))) for cell, (cause, details) in json.loads(text))
+
 
 _READ: Mapping[str, Callable[[Any], Any]] = {
     "cells": json.loads,
@@ -85,14 +90,14 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "moved": bool,
     "deleted": bool,
     "password": Secret,
-    "problems": lambda text: tuple(Problem(*problem) for problem in json.loads(text)),
+    "problems": _problems,
     "imap": LoginState,
     "smtp": LoginState,
 }
 _WRITE: Mapping[str, Callable[[Any], Any]] = {
     "cells": _encoded,
     "password": Secret.reveal,
-    "problems": lambda problems: _encoded(list(map(_problem_values, problems))),
+    "problems": _encoded,
 }
 _values = attrgetter(*FIELDS)
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})

@@ -35,7 +35,7 @@ _INSERT = (
 _FINISH = """
     UPDATE rows SET
         status = :status,
-        error = :error,
+        explanation = :error,
         reason = coalesce(nullif(:reason, ''), reason),
         finished_at = :finished_at,
         maybe_sent = maybe_sent OR :status = 'unknown',
@@ -73,13 +73,13 @@ def write_change(database: sqlite3.Connection, change: Change) -> None:
         case SendCancelled(row_id, at):
             # An earlier create of a maybe_sent row may have been carried out: it is looked up again before it is sent.
             query = (
-                "UPDATE rows SET status = iif(maybe_sent, ?, ?), error = iif(maybe_sent, ?, ''), sends = sends - 1,"
-                " submitted_at = iif(sends > 1, submitted_at, NULL) WHERE id = ?"
+                "UPDATE rows SET status = iif(maybe_sent, ?, ?), explanation = iif(maybe_sent, ?, ''),"
+                " sends = sends - 1, submitted_at = iif(sends > 1, submitted_at, NULL) WHERE id = ?"
             )
             database.execute(query, (Status.UNKNOWN, Status.UNSENT, STILL_UNCONFIRMED, row_id))
             event = (row_id, at, "cancelled", "")
         case TaskAccepted(row_id, task_id, at):
-            query = "UPDATE rows SET status = ?, error = '', task_id = ?, timeouts = 0 WHERE id = ?"
+            query = "UPDATE rows SET status = ?, explanation = '', task_id = ?, timeouts = 0 WHERE id = ?"
             database.execute(query, (Status.UNFINISHED, task_id, row_id))
             event = (row_id, at, "accepted", task_id)
         case Finished(row_id, status, at, error):
@@ -108,9 +108,9 @@ def _sending(database: sqlite3.Connection, job: Job, at: float) -> None:
     """The row holds what this create says, and that nothing is known of its answer."""
     request = job.request
     database.execute(
-        "UPDATE rows SET status = ?, error = ?, reason = '', task_id = NULL, finished_at = NULL, submitted_at = ?,"
-        " sends = sends + 1, maybe_sent = maybe_sent OR ?, relay_server = ?, project = ?, reply_to = ?,"
-        " password_check = ?, password = ? WHERE id = ?",
+        "UPDATE rows SET status = ?, explanation = ?, reason = '', task_id = NULL, finished_at = NULL,"
+        " submitted_at = ?, sends = sends + 1, maybe_sent = maybe_sent OR ?, relay_server = ?, project = ?,"
+        " reply_to = ?, password_check = ?, password = ? WHERE id = ?",
         (
             Status.UNKNOWN,
             "sent, and no answer was seen",

@@ -2,14 +2,13 @@
 
 from provisioner.schema.headers import LONGEST_HEADER, normalize
 from provisioner.schema.loader import MANDATORY, load, read_schema, shipped
-from provisioner.schema.model import Column, Explanation, Fault, MailboxSchema, Rule, shown
+from provisioner.schema.model import Column, Explanation, MailboxSchema, Rule, shown
 
 __all__ = [
     "LONGEST_HEADER",
     "MANDATORY",
     "Column",
     "Explanation",
-    "Fault",
     "MailboxSchema",
     "Rule",
     "load",

@@ -9,11 +9,13 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from string import Formatter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
 import pandera.pandas as pa
 
+from provisioner.records import GAP, Fault
 from provisioner.schema.headers import HeaderNames
 
 if TYPE_CHECKING:
@@ -32,32 +34,21 @@ def shown(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
-class _Anything(dict[str, str]):
-    """Has an ellipsis for every placeholder of a sentence."""
-
-    def __missing__(self, name: str) -> str:
-        return "…"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a cell."""
-
-    sentence: str
-    """With its placeholders filled in from the cell. The sentence about a secret column has none."""
-    cause: str
-    """The same for every cell with this fault."""
-
-
 def _fault(sentence: str, text: str, found: object) -> Fault:
+    cause, names = _parsed(sentence)
     groups = found.groupdict(default="") if isinstance(found, re.Match) else {}
-    named = {name: shown(part) for name, part in {**groups, "value": text}.items()}
-    return Fault(sentence.format_map(named), _cause(sentence))
+    named = {**groups, "value": text}
+    return Fault(cause, tuple(GAP if name is None else shown(named[name]) for name in names))
 
 
 @lru_cache
-def _cause(sentence: str) -> str:
-    return sentence.format_map(_Anything())
+def _parsed(sentence: str) -> tuple[str, Sequence[str | None]]:
+    """The sentence with a gap for each placeholder, and their names; None for a gap that it had before."""
+    cause, names = "", list[str | None]()
+    for literal, name, _, _ in Formatter().parse(sentence):
+        cause += literal if name is None else literal + GAP
+        names += [None] * literal.count(GAP) + ([name] if name is not None else [])
+    return cause, names
 
 
 @dataclass(frozen=True)
@@ -167,7 +158,8 @@ class Column:
         if lacking:
             *parts, last = (rule.fault(text).sentence for rule in lacking)
             needed = f"{', '.join(parts)} and {last}" if parts else last
-            yield Fault(f"{self.together} {needed}", self.together.partition(":")[0])
+            cause, colon, rest = self.together.partition(":")
+            yield Fault(f"{cause}{GAP}", (f"{colon}{rest} {needed}",))
         for rule in broken:
             if rule not in lacking:
                 parts_of_it = self._parts(text) if rule.kind == "fits" else []
@@ -191,8 +183,8 @@ class MailboxSchema:
         """The columns whose cells are never shown."""
         return {column.name for column in self.columns.values() if column.secret}
 
-    def violations(self, column: str, texts: Iterable[str]) -> dict[str, list[Rule]]:
-        """The texts that break rules of a column, and the rules that each of them breaks.
+    def faults(self, column: str, texts: Iterable[str]) -> dict[str, list[Fault]]:
+        """The texts that break rules of a column, and what is wrong with each of them.
 
         Blank cells are no text: whether a cell may be blank is not asked here. Each different text is asked about once.
         The checks are asked one after the other, since pandera's own reports gather the cells, passwords among them.
@@ -203,7 +195,7 @@ class MailboxSchema:
             kept: Any = rule.check(cells).check_output
             for text in cells[~kept]:
                 broken[text].append(rule)
-        return dict(broken)
+        return {text: self.columns[column].faults(text, rules) for text, rules in broken.items()}
 
     def accepts(self, column: str, text: str) -> bool:
         """Whether one text breaks no rule of a column: the checks' own functions, asked without a series around it."""

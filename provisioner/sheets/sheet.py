@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -76,8 +77,13 @@ class Sheet:
 
         A domain without a column of its own is a part of the address.
         """
-        place = self.keys.index(column if column in self.keys else "email")
-        return f"{column_letters(place)}{self.number(row) or row}"
+        letters = self._letters
+        return f"{letters[column if column in letters else 'email']}{self.number(row) or row}"
+
+    @cached_property
+    def _letters(self) -> Mapping[str, str]:
+        """Of each column, as a spreadsheet program names it."""
+        return {key: column_letters(place) for place, key in enumerate(self.keys)}
 
     def number(self, row: int) -> int | None:
         """The row's number in the original sheet, or None if it was added to a failures file by hand."""

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from provisioner.journal import Dropped, Superseded, Written, address_key, password_check
-from provisioner.records import Problem, Status
+from provisioner.records import GAP, Fault, Problem, Status
 from provisioner.secret import Secret
 from provisioner.stages.conversions import is_converted
 from provisioner.stages.matching import FORGETTABLE
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 SENT_COLUMNS: Final = ("email", "domain", "relay_server", "project", "reply_to")
 """The columns of which a changed cell changes what is sent; the password's text is not known here."""
+_DELETABLE: Final = "delete the row"
+"""What a sentence says if deleting the row is a way to settle it."""
+_OTHERS_MAILBOX: Final = f"this is the same mailbox as in row {GAP}; write another username, or {_DELETABLE}"
+_CONVERTED: Final = f"“{GAP}” was “{GAP}”: spreadsheet programs change such cells of a CSV file by themselves"
+_FIX_ELSEWHERE: Final = f"write “{GAP}” in failures.xlsx or in the sheet, and run that"
+_WRITE_AGAIN: Final = f"write “{GAP}” again, or “{GAP}” in the sheet if that is meant"
+_LOST_BLANK: Final = "the password lost the blank at its beginning or end; write it again, or write another"
 
 
 Typed = Mapping[int, Collection[str]]
@@ -74,8 +81,7 @@ class FailuresMatcher:
             else:
                 entry = _with_further_cells_of(base, entry, self._typed_in(entry))
         if fault is not None:
-            error = "; ".join(filter(None, (entry.error, str(fault))))
-            entry = replace(entry, request=None, error=error, problems=(*entry.problems, fault))
+            entry = replace(entry, request=None, problems=(*entry.problems, fault))
         new = row is None
         row = row or self._begun_elsewhere(self._known.new_row(entry), entry)
         entry = replace(entry, sheet_row=self._place(entry, row, is_new=new))
@@ -112,22 +118,21 @@ class FailuresMatcher:
         row = known.take(entry)
         if row is None or row.address_key is None or row.sheet_row in (None, entry.sheet_row):
             return row, None
-        if entry.error and entry.sheet_row is None:
+        if entry.problems and entry.sheet_row is None:
             # What it says of its place cannot be relied on; its mailbox can.
             return row, None
         sorted_since = row.moved and not known.latest_file and entry.sheet_row is not None
         if sorted_since and known.corrected_by(entry) is None:
             return row, None
         known.taken.discard(row.id)
-        sentence = f"this is the same mailbox as in row {row.sheet_row}; write another username, or delete the row"
-        return None, Problem(None, sentence, "the same mailbox as in another row of the sheet", deletable=True)
+        return None, Problem(None, Fault(_OTHERS_MAILBOX, (str(row.sheet_row),)))
 
     def _is_settled(self, row: JournalRow) -> bool:
         """Whether deleting an invalid row settled it: its fault says so, or another row has the same mailbox."""
         key = address_key(row.email, row.domain)
         other = self._known.by_key.get(key)
         has_twin = key in self._ready or (other is not None and other.id != row.id)
-        return has_twin or any(problem.deletable for problem in row.problems)
+        return has_twin or any(_DELETABLE in problem.cause for problem in row.problems)
 
     def _place(self, entry: Entry, row: JournalRow, *, is_new: bool) -> int | None:
         """Which row of the original sheet a row of the file is; None if it is a new one, or cannot be told."""
@@ -176,18 +181,11 @@ class FailuresMatcher:
             if was_faulty and self._is_workbook:
                 # It had to be fixed, and a workbook's cells stay as they are typed.
                 continue
-            remedy = (
-                f"write “{new}” in failures.xlsx or in the sheet, and run that"
-                if was_faulty
-                else f"write “{old}” again, or “{new}” in the sheet if that is meant"
-            )
-            sentence = (
-                f"“{new}” was “{old}”: spreadsheet programs change such cells of a CSV file by themselves; {remedy}"
-            )
-            return Problem(cell, sentence, "a cell that a spreadsheet program may have changed")
+            if was_faulty:
+                return Problem(cell, Fault(f"{_CONVERTED}; {_FIX_ELSEWHERE}", (new, old, new)))
+            return Problem(cell, Fault(f"{_CONVERTED}; {_WRITE_AGAIN}", (new, old, old, new)))
         if entry.password is not None and "password" not in typed and _has_lost_blank(row, entry.password):
-            sentence = "the password lost the blank at its beginning or end; write it again, or write another"
-            return Problem(self._cell_name(entry, "password"), sentence)
+            return Problem(self._cell_name(entry, "password"), Fault(_LOST_BLANK))
         return None
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provisioner.records import Entry, Problem, Row
+from provisioner.records import GAP, Entry, Fault, Problem, Row
 from provisioner.secret import Secret
-from provisioner.stages.resolve import Fault, Resolver, duplicates, written_plainly
+from provisioner.stages.resolve import Resolver, duplicates, written_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,6 +18,7 @@ SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
 """The sheet's columns that results.csv repeats."""
 _SHOWN = len(SHOWN_COLUMNS)
 REQUIRED = ("email", "domain", "relay_server")
+_WRITTEN_DIFFERENTLY = f"this is the same mailbox as in {GAP}; keep one of them and delete the rest"
 
 
 class RowBuilder:
@@ -87,7 +88,6 @@ class RowBuilder:
             project=project,
             reply_to=reply_to,
             request=self._resolver.request(ready) if ready and not problems else None,
-            error="; ".join(map(str, problems)),
             problems=tuple(problems),
             address=identity.address,
             earlier_status=origin.status if origin else None,
@@ -120,10 +120,9 @@ class RowBuilder:
             return problems
         faults = self._resolver.faults(*cells[:4])
         if self._is_cut(row, problems):
-            faults = [fault for fault in faults if fault.column not in self._after_password]
+            faults = [(column, fault) for column, fault in faults if column not in self._after_password]
         if row in self._duplicates:
             rows = self._sheet.other_rows(row, self._duplicates[row])
-            sentence = f"this is the same mailbox as in {rows}; keep one of them and delete the rest"
-            faults.append(Fault("email", sentence, "the same mailbox in several rows, written differently"))
-        found = [Problem(self._sheet.cell_name(row, fault.column), fault.sentence, fault.cause) for fault in faults]
+            faults.append(("email", Fault(_WRITTEN_DIFFERENTLY, (rows,))))
+        found = [Problem(self._sheet.cell_name(row, column), fault) for column, fault in faults]
         return problems + [problem for problem in found if problem.cell not in told]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from provisioner.messages import NOT_LOGGED_IN, why
-from provisioner.records import Actor, Problem, Status
+from provisioner.records import GAP, Actor, Fault, Problem, Status
 from provisioner.summary import Example, Group, LoginGroup
 
 if TYPE_CHECKING:
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
 
 
 _Key = tuple[Actor, Status, str]
-GAP = "…"
-"""In a cause, where each row has a text of its own."""
-FILLED = 3
-"""A cause with more gaps is left as it is: finding what stands in them could take long."""
 
 
 def group(rows: Iterable[JournalRow], *, keep: int) -> tuple[Group, ...]:
@@ -32,16 +27,18 @@ def group(rows: Iterable[JournalRow], *, keep: int) -> tuple[Group, ...]:
     A row with several problems is in the group of each of them; problems that always come together make one group.
     Each group holds its first `keep` examples.
     """
-    found: dict[_Key, _Found] = defaultdict(_Found)
+    found: dict[_Key, _Found] = {}
     for row in rows:
         own = (row.actor, row.status)
-        problems = {(*own, problem.cause or problem.sentence): problem for problem in problems_of(row)}
+        problems = {(*own, problem.cause): problem for problem in problems_of(row)}
         for key, problem in problems.items():
+            if key not in found:
+                found[key] = _Found(problem.fault)
             found[key].add(row, problem, keep)
     together: dict[object, Group] = {}
     for (who, status, _), each in found.items():
         known = together.get((who, status, each.same))
-        new = Group(who, status, each.common, each.rows, tuple(each.examples))
+        new = Group(who, status, each.common.sentence, each.rows, tuple(each.examples))
         together[who, status, each.same] = _joined(known, new) if known else new
     order = {each: number for number, each in enumerate(Actor)}
     return tuple(sorted(together.values(), key=lambda group: (order[group.actor], -group.rows)))
@@ -71,9 +68,9 @@ def group_logins(rows: Iterable[JournalRow], *, keep: int) -> tuple[LoginGroup, 
 class _Found:
     """The rows with one cause."""
 
-    def __init__(self) -> None:
+    def __init__(self, fault: Fault) -> None:
         self.rows = 0
-        self.common = ""
+        self.common = fault
         """What is said of all of them, with an ellipsis where it differs."""
         self.examples: list[Example] = []
         self.same = 0
@@ -81,30 +78,17 @@ class _Found:
 
     def add(self, row: JournalRow, problem: Problem, keep: int) -> None:
         self.rows += 1
-        if not self.common:
-            self.common = problem.sentence
-        elif self.common not in (problem.sentence, problem.cause):
-            self.common = _common(problem.cause, self.common, problem.sentence)
+        if self.common.details != problem.fault.details:
+            self.common = _common(self.common, problem.fault)
         self.same = hash((self.same, row.id, problem.cell))
         if len(self.examples) < keep:
             self.examples.append(_example(row, problem))
 
 
-def _common(cause: str, known: str, sentence: str) -> str:
-    """The cause of two sentences, filled in with what both of them say."""
-    if cause.count(GAP) > FILLED:
-        return cause
-    form = _form(cause)
-    one, other = form.fullmatch(known), form.fullmatch(sentence)
-    if one is None or other is None:
-        return cause
-    said = iter(value if value == its else GAP for value, its in zip(one.groups(), other.groups(), strict=True))
-    return re.sub(GAP, lambda _: next(said), cause)
-
-
-@lru_cache
-def _form(cause: str) -> re.Pattern[str]:
-    return re.compile("(.*?)".join(map(re.escape, cause.split(GAP))), re.DOTALL)
+def _common(known: Fault, other: Fault) -> Fault:
+    """Two faults of one cause, with the details that both of them have."""
+    pairs = zip(known.details, other.details, strict=True)
+    return Fault(known.cause, tuple(one if one == its else GAP for one, its in pairs))
 
 
 def _joined(known: Group, new: Group) -> Group:
@@ -118,14 +102,16 @@ def _joined(known: Group, new: Group) -> Group:
 
 def problems_of(row: JournalRow) -> tuple[Problem, ...]:
     """What is wrong with a row; what the service said of it is one problem."""
-    said = why(row.status, row.error)
-    return row.problems or (Problem(None, said, _without_the_row(said, row)),)
+    return row.problems or (Problem(None, _said(why(row.status, row.explanation), row)),)
 
 
-def _without_the_row(text: str, row: JournalRow) -> str:
-    for own in (row.email, row.reply_to):
-        text = text.replace(own, GAP) if own else text
-    return text
+def _said(text: str, row: JournalRow) -> Fault:
+    """What was said of a row, its own texts apart."""
+    own = [each for each in (row.email, row.reply_to, GAP) if each and each in text]
+    if not own:
+        return Fault(text)
+    found = re.compile("|".join(map(re.escape, own)))
+    return Fault(found.sub(GAP, text), tuple(found.findall(text)))
 
 
 def _example(row: JournalRow, problem: Problem) -> Example:

@@ -58,11 +58,11 @@ def action(row: JournalRow, entry: Entry, *, is_failures: bool, checking: bool) 
             return Action.POLL
         case Status.UNKNOWN:
             return Action.LOOK_UP
-    if row.deleted and not is_failures and (entry.error or _is_as_known(row, entry)):
+    if row.deleted and not is_failures and (entry.problems or _is_as_known(row, entry)):
         return Action.OMIT
-    if row.address_key not in (None, *keys_of(entry)) or (row.corrected and entry.error and not is_failures):
+    if row.address_key not in (None, *keys_of(entry)) or (row.corrected and entry.problems and not is_failures):
         return Action.DEFER
-    if entry.error:
+    if entry.problems:
         return Action.REFUSE
     if checking and row.status in (Status.FAILED, Status.REJECTED) and not _differs(row, entry):
         return Action.KEEP
@@ -183,7 +183,7 @@ class _Planner:
             row, entry = self._matcher.match(each)
             if cell_name and (lacking := _known_lacking(row, entry, cell_name)):
                 self.work.open += 1
-                entry = replace(entry, request=None, error="; ".join(map(str, lacking)), problems=lacking)
+                entry = replace(entry, request=None, problems=lacking)
             if (row.sheet_row, row.file_row) != (entry.sheet_row, entry.file_row):
                 moved = row.moved or row.sheet_row not in (None, entry.sheet_row)
                 row = replace(row, sheet_row=entry.sheet_row, file_row=entry.file_row, moved=moved)
@@ -235,7 +235,7 @@ class _Planner:
 
     def _refuse(self, row: JournalRow, entry: Entry) -> SheetChange:
         self.work.invalid += 1
-        return Written(self._as_in_sheet(row, entry, status=Status.INVALID, error=entry.error, problems=entry.problems))
+        return Written(self._as_in_sheet(row, entry, status=Status.INVALID, problems=entry.problems))
 
     def _wait(self, row: JournalRow, entry: Entry) -> SheetChange:
         self.work.open += 1
@@ -284,7 +284,7 @@ class _Planner:
             "reply_to": entry.reply_to,
             "cells": entry.cells,
             "status": self._waiting,
-            "error": "",
+            "explanation": "",
             "problems": (),
             "task_id": None,
             "superseded_by": None,
@@ -341,7 +341,7 @@ def _known_lacking(row: JournalRow, entry: Entry, cell_name: Callable[[Entry, st
         entry.relay_server,
         entry.project,
     )
-    if row.status is not Status.INVALID or entry.error or not same:
+    if row.status is not Status.INVALID or entry.problems or not same:
         return ()
     cells = {cell_name(entry, column) for column in ("domain", "relay_server", "project") if entry.cells.get(column)}
     return tuple(problem for problem in row.problems if problem.cell in cells)
@@ -352,7 +352,7 @@ def _cells_of_sent(row: JournalRow, entry: Entry) -> Mapping[str, str]:
 
     Such a row is one that a failures file corrected, or its cells may not be shown.
     """
-    return row.cells if entry.error and row.cells else entry.cells
+    return row.cells if entry.problems and row.cells else entry.cells
 
 
 def _is_as_known(row: JournalRow, entry: Entry) -> bool:

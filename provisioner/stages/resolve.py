@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from provisioner.domains import ascii_domain, is_same_domain
 from provisioner.journal import address_key
-from provisioner.records import Request, Row
+from provisioner.records import GAP, Fault, Request, Row
 from provisioner.resources import Resources
 
 if TYPE_CHECKING:
@@ -28,15 +28,6 @@ NAMED = 3
 """This many of the account's own are named beside one that it lacks."""
 SIMILAR = 0.8
 """How alike two names are, of 1, if one can be a slip for the other; two domains may share but their ending."""
-
-
-class Fault(NamedTuple):
-    """Why a cell cannot be resolved."""
-
-    column: str
-    sentence: str
-    cause: str = ""
-    """The sentence without what belongs to this row alone; empty where that is all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +50,8 @@ class _Match:
     name: str = ""
     """Empty where it is not known."""
     fault: str = ""
+    plain: str = ""
+    """The cell without what does not matter in a name."""
 
 
 class Resolver:
@@ -80,13 +73,13 @@ class Resolver:
         address = ADDRESS.fullmatch(email)
         if address and (is_same_domain(address[2], name) if name else not self._asked):
             username = address[1]
-        key = address_key(username, match.id if match.id is not None else ascii_domain(domain))
+        key = address_key(username, match.id if match.id is not None else match.plain)
         return Identity(username, key, f"{username}@{match.name}" if match.name and "@" not in username else "")
 
-    def faults(self, email: str, domain: str, relay_server: str, project: str) -> list[Fault]:
-        """Why these cells, as far as they are filled in, cannot be sent; empty where nothing is against it."""
+    def faults(self, email: str, domain: str, relay_server: str, project: str) -> list[tuple[str, Fault]]:
+        """Why these cells, as far as they are filled in, cannot be sent; each with its column. Empty if they can."""
         found = [
-            Fault(column, match.fault)
+            (column, Fault(match.fault))
             for column, kind, text in (
                 ("domain", self._domains, domain),
                 ("relay_server", self._relay_servers, relay_server),
@@ -96,8 +89,7 @@ class Resolver:
         ]
         address = ADDRESS.fullmatch(email)
         if address and domain and self.identity(email, domain).username == email:
-            cause = "a full address whose domain is not certainly that of its row"
-            found.insert(0, Fault("email", self._foreign(email, address[1], self._domains.find(domain)), cause))
+            found.insert(0, ("email", _foreign(email, address[1], self._domains.find(domain))))
         return found
 
     def request(self, row: Row) -> Request | None:
@@ -117,14 +109,14 @@ class Resolver:
             reply_to=row.reply_to or None,
         )
 
-    def _foreign(self, email: str, username: str, domain: _Match) -> str:
-        """About a full address that is not certainly one of the row's own domain."""
-        if domain.name:
-            own = f"{domain.id} ({domain.name})"
-            return f"“{email}” is no address of the row's domain {own}; write only “{username}” here, or fix the domain"
-        return (
-            f"“{email}” is a full address; write only “{username}” here, and the ID of its domain in the domain column"
-        )
+
+def _foreign(email: str, username: str, domain: _Match) -> Fault:
+    """About a full address that is not certainly one of the row's own domain."""
+    if domain.name:
+        cause = f"“{GAP}” is no address of the row's domain {GAP}; write only “{GAP}” here, or fix the domain"
+        return Fault(cause, (email, f"{domain.id} ({domain.name})", username))
+    cause = f"“{GAP}” is a full address; write only “{GAP}” here, and the ID of its domain in the domain column"
+    return Fault(cause, (email, username))
 
 
 def duplicates(cells: Iterable[tuple[int, tuple[str, ...]]], resolver: Resolver) -> dict[int, list[int]]:
@@ -168,7 +160,7 @@ class _Kind:
     def find(self, text: str) -> _Match:
         """What a cell means: an ID, or a name that is looked up whatever its case."""
         if text not in self._found:
-            self._found[text] = self._look_up(text)
+            self._found[text] = replace(self._look_up(text), plain=self._plain(text))
         return self._found[text]
 
     def _look_up(self, text: str) -> _Match:

@@ -1,7 +1,7 @@
 """The second stage: every row against every rule of the schema, all its problems in one pass.
 
-pandera judges the cells, each different text of a column once. What it found wrong is put into sentences when a row's
-problems are asked for, and no cell leaves the sheet but for the sentence that may name it.
+pandera judges the cells, each different text of a column once, and no cell leaves the sheet but for the sentence that
+may name it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
-from provisioner.records import Problem, Row
-from provisioner.schema import Fault
+from provisioner.records import GAP, Fault, Problem, Row
 from provisioner.secret import Secret
 
 if TYPE_CHECKING:
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
     from provisioner.sheets import Sheet
 
 
-DELETABLE: Final = "delete the row"
-"""What a sentence says if deleting the row is a way to settle it."""
-_DUPLICATE: Final = "another row has the same username and domain; keep one and delete the rest"
+_DUPLICATE: Final = f"the same username and domain as in {GAP}; keep one of them and delete the rest"
+_OWN_TO_THE_ROW: Final = re.compile(rf"(?<![\w-])[A-Z]{{0,3}}[0-9]+\b(?: cells?\b)?|{GAP}")
+"""In a sentence about a row that could not be read with certainty: its cells and numbers."""
 
 
 class Checked:
@@ -39,11 +38,15 @@ class Checked:
     ) -> None:
         self._sheet = sheet
         known = [name for name in sheet.columns if name in schema.columns]
-        self._columns = [schema.columns[name] for name in (*known, *(n for n in schema.columns if n not in known))]
-        """In the sheet's order, those that it lacks last."""
-        self._blank_ok = {column.name for column in self._columns if column.nullable}
-        self._blank_ok |= {"password"} if blank_password_ok else set()
-        self._violations = {name: schema.violations(name, filter(None, sheet.columns[name])) for name in known}
+        absent = [""] * len(sheet.rows)
+        self._columns = []
+        """In the sheet's order, those that it lacks last: the column, its cells, and the faults of each faulty text."""
+        for column in (schema.columns[name] for name in (*known, *(n for n in schema.columns if n not in known))):
+            faults = schema.faults(column.name, filter(None, sheet.columns.get(column.name, ())))
+            may_be_blank = column.nullable or (column.name == "password" and blank_password_ok)
+            if not may_be_blank and (column.required or column.name in known):
+                faults[""] = [Fault(column.blank)]
+            self._columns.append((column, sheet.columns.get(column.name, absent), faults))
         self._duplicates = _duplicates(sheet) if duplicates is None else duplicates
         self.invalid: Sequence[int] = sorted({*sheet.unreadable, *self._duplicates, *self._faulty()})
         """The rows with problems, in the sheet's order."""
@@ -52,10 +55,10 @@ class Checked:
     def warnings(self) -> Iterator[Problem]:
         """What is worth knowing of rows that are sent all the same."""
         invalid = set(self.invalid)
-        for column in self._columns:
-            if not column.warnings or column.name not in self._sheet.columns:
+        for column, cells, _ in self._columns:
+            if not column.warnings:
                 continue
-            for row, text in zip(self._sheet.rows, self._sheet.columns[column.name], strict=True):
+            for row, text in zip(self._sheet.rows, cells, strict=True):
                 for each in column.warnings:
                     if text and row not in invalid and (fault := each.fault(text)):
                         yield self._problem(row, column, fault)
@@ -63,17 +66,18 @@ class Checked:
     def problems(self, row: int) -> tuple[Problem, ...]:
         """All that is wrong with the row, in the order of the columns; empty if it is ready."""
         if row in self._sheet.unreadable:
-            sentence = self._sheet.unreadable[row]
-            return (Problem(None, sentence, _cause(sentence)),)
+            return (Problem(None, _unreadable(self._sheet.unreadable[row])),)
         position = self._sheet.position(row)
         found: list[Problem] = []
         cut = False
-        for column in self._columns:
-            faults = list(self._faults(column, position))
-            # In a text file, what a delimiter cut off a wrong secret cell may stand to its right: it is not named.
-            shown = [Fault(fault.cause, fault.cause) if cut else fault for fault in faults]
-            found += [self._problem(row, column, fault) for fault in shown]
-            cut |= column.secret and bool(faults) and not self._sheet.is_workbook
+        for column, cells, faulty in self._columns:
+            faults = faulty.get(cells[position], ())
+            if column.name == "email" and row in self._duplicates:
+                faults = [*faults, self._duplicate(row)]
+            if faults:
+                # In a text file, what a delimiter cut off a wrong secret cell may stand to its right: it is not named.
+                found += [self._problem(row, column, Fault(fault.cause) if cut else fault) for fault in faults]
+                cut |= column.secret and not self._sheet.is_workbook
         return tuple(found)
 
     def ready(self) -> Iterator[Row]:
@@ -90,39 +94,16 @@ class Checked:
 
     def _faulty(self) -> Iterator[int]:
         """The rows that have a faulty cell, some of them more than once."""
-        rows, absent = self._sheet.rows, [""] * len(self._sheet.rows)
-        for column in self._columns:
-            cells = self._sheet.columns.get(column.name, absent)
-            faulty = {*self._violations.get(column.name, ()), *([""] if self._is_missing(column) else [])}
-            if not faulty.isdisjoint(cells):
-                yield from (row for row, text in zip(rows, cells, strict=True) if text in faulty)
+        for _, cells, faulty in self._columns:
+            if not faulty.keys().isdisjoint(cells):
+                yield from (row for row, text in zip(self._sheet.rows, cells, strict=True) if text in faulty)
 
-    def _is_missing(self, column: Column) -> bool:
-        """Whether a blank cell of the column is a fault."""
-        return column.name not in self._blank_ok and (column.required or column.name in self._sheet.columns)
-
-    def _text(self, column: Column, position: int) -> str:
-        cells = self._sheet.columns.get(column.name)
-        return cells[position] if cells is not None else ""
-
-    def _faults(self, column: Column, position: int) -> Iterator[Fault]:
-        text = self._text(column, position)
-        if text:
-            yield from column.faults(text, self._violations[column.name].get(text, ()))
-        elif self._is_missing(column):
-            yield Fault(column.blank, column.blank)
-        if column.name == "email" and (others := self._duplicates.get(self._sheet.rows[position])):
-            yield self._duplicate(self._sheet.rows[position], others)
-
-    def _duplicate(self, row: int, same: Sequence[int]) -> Fault:
-        """What to say about a row whose mailbox stands in all the rows of `same`."""
-        rows = self._sheet.other_rows(row, same)
-        have, others = ("has", "other") if rows.startswith("row ") else ("have", "others")
-        return Fault(f"{rows} {have} the same username and domain; keep one and delete the {others}", _DUPLICATE)
+    def _duplicate(self, row: int) -> Fault:
+        """What to say about a row whose mailbox stands in others too."""
+        return Fault(_DUPLICATE, (self._sheet.other_rows(row, self._duplicates[row]),))
 
     def _problem(self, row: int, column: Column, fault: Fault) -> Problem:
-        cell = self._sheet.cell_name(row, column.name) if column.name in self._sheet.columns else None
-        return Problem(cell, fault.sentence, fault.cause, deletable=DELETABLE in fault.sentence)
+        return Problem(self._sheet.cell_name(row, column.name) if column.name in self._sheet.columns else None, fault)
 
 
 def validate(
@@ -144,9 +125,9 @@ def validate(
     return Checked(sheet, schema, blank_password_ok=blank_password_ok, duplicates=duplicates)
 
 
-def _cause(sentence: str) -> str:
-    """Why a row could not be read with certainty, without its cells and numbers."""
-    return re.sub(r"(?<![\w-])[A-Z]{0,3}[0-9]+\b", "…", sentence).replace("… cell ", "… cells ")
+def _unreadable(sentence: str) -> Fault:
+    """Why a row could not be read with certainty; the same cause for all rows of which the same is said."""
+    return Fault(_OWN_TO_THE_ROW.sub(GAP, sentence), tuple(_OWN_TO_THE_ROW.findall(sentence)))
 
 
 def _duplicates(sheet: Sheet) -> dict[int, list[int]]:

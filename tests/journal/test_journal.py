@@ -30,7 +30,7 @@ from provisioner.journal import (
     password_check,
 )
 from provisioner.journal.tables import VERSION
-from provisioner.records import Job, Problem, Request, RowId, Status, TaskId
+from provisioner.records import Fault, Job, Problem, Request, RowId, Status, TaskId
 from provisioner.secret import Secret
 
 PASSWORD = "Sheet-Secret-77!"
@@ -309,9 +309,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_the_problems_of_an_invalid_row_are_kept(journal: Journal) -> None:
     """What is wrong with a row is remembered cell by cell, so that rows can be told by cause in a later run too."""
     problems = (
-        Problem("D2", "the password needs a digit (0-9)"),
-        Problem("B2", "“x” is not an ID", "“…” is not an ID"),
-        Problem(None, "the row has 4 cells"),
+        Problem("D2", Fault("the password needs a digit (0-9)")),
+        Problem("B2", Fault("“…” is not an ID", ("x",))),
+        Problem(None, Fault("the row has 4 cells")),
     )
     journal.apply_sheet([Written(new_row(1, "ann", status=Status.INVALID, problems=problems))])
     assert {row.email: row.problems for row in journal.rows()} == {"ann": problems, "bob": ()}

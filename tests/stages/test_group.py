@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from provisioner.journal import JournalRow
-from provisioner.records import Actor, Problem, RowId, Status, TaskId
+from provisioner.records import Actor, Fault, Problem, RowId, Status, TaskId
 from provisioner.resources import LoginState
 from provisioner.stages.group import group, group_logins
 
@@ -22,7 +22,7 @@ def journal_row(number: int, status: Status, error: str = "", **known: Any) -> J
         "project": "",
         "reply_to": "",
         "status": status,
-        "error": error,
+        "explanation": error,
         "sends": 1,
     }
     return JournalRow(**fields | known)
@@ -30,7 +30,7 @@ def journal_row(number: int, status: Status, error: str = "", **known: Any) -> J
 
 def test_one_mistake_made_often_is_one_group() -> None:
     """Rows whose sentences differ in the cell's own value alone are told together, with their cells."""
-    problems = [Problem(f"B{n}", f"“x{n}” is not an ID", "“…” is not an ID") for n in range(2, 9)]
+    problems = [Problem(f"B{n}", Fault("“…” is not an ID", (f"x{n}",))) for n in range(2, 9)]
     (found,) = group([journal_row(n, Status.INVALID, problems=(p,)) for n, p in enumerate(problems, 2)], keep=3)
     assert (found.cause, found.rows, found.actor) == ("“…” is not an ID", 7, Actor.SHEET)
     assert [(example.place, example.sentence) for example in found.examples] == [
@@ -44,7 +44,7 @@ def test_what_all_rows_of_a_cause_say_is_filled_in() -> None:
     """Numbers that are the same everywhere are told; only what differs is left open."""
     cause = "the row has … cells where the header has …"
     for counts, told in (((7, 7, 7), "7"), ((7, 8, 7), "…")):
-        problems = [Problem(None, f"the row has {n} cells where the header has 6", cause) for n in counts]
+        problems = [Problem(None, Fault(cause, (str(n), "6"))) for n in counts]
         (found,) = group([journal_row(n, Status.INVALID, problems=(p,)) for n, p in enumerate(problems, 2)], keep=2)
         assert found.cause == f"the row has {told} cells where the header has 6"
 
@@ -60,10 +60,10 @@ def test_what_the_service_said_is_told_without_what_is_the_rows_own() -> None:
 
 def test_problems_that_always_come_together_are_one_group() -> None:
     """Four faults of one password are told once; a fault that another row has too stands alone."""
-    short, digit = Problem("D2", "too short"), Problem("D2", "no digit")
+    short, digit = Problem("D2", Fault("too short")), Problem("D2", Fault("no digit"))
     rows = [journal_row(2, Status.INVALID, problems=(short, digit))]
     assert [each.cause for each in group(rows, keep=2)] == ["too short; no digit"]
-    rows.append(journal_row(3, Status.INVALID, problems=(Problem("D3", "too short"),)))
+    rows.append(journal_row(3, Status.INVALID, problems=(Problem("D3", Fault("too short")),)))
     assert [(each.cause, each.rows) for each in group(rows, keep=2)] == [("too short", 2), ("no digit", 1)]
 
 

@@ -39,7 +39,7 @@ def journal_row(number: int, email: str, status: Status, *, sends: int = 1) -> J
         "",
         "",
         status=status,
-        error="as it was",
+        explanation="as it was",
         sends=sends,
         password=Secret("generated"),
     )

@@ -287,7 +287,7 @@ async def test_every_task_is_followed_to_its_end(
     assert statuses(stored).count(Status.CREATED) == states.count("success")
     assert statuses(stored).count(Status.FAILED) == states.count("failure") > 0
     assert all(line["mailbox_id"] for line in stored() if line["status"] == Status.CREATED)
-    assert all(line["error"] for line in stored() if line["status"] == Status.FAILED)
+    assert all(line["explanation"] for line in stored() if line["status"] == Status.FAILED)
     assert len(listener.all("finished")) == 30
 
 
@@ -351,7 +351,7 @@ async def test_a_stuck_task_is_left_unfinished_in_time(
     assert 0 < len(stuck) < 10
     assert {unconfirmed.job.row_id for unconfirmed in work.poller.unconfirmed_rows} == {line["id"] for line in stuck}
     assert not any(unconfirmed.resend for unconfirmed in work.poller.unconfirmed_rows)
-    assert stuck[0]["error"] == "accepted, and not done after 1.5 seconds"
+    assert stuck[0]["explanation"] == "accepted, and not done after 1.5 seconds"
 
 
 @pytest.mark.anyio
@@ -391,7 +391,7 @@ async def test_a_task_that_is_gone_for_good_may_be_sent_again_after_a_look(
         True,
     )
     assert statuses(stored) == [Status.UNKNOWN]
-    assert stored()[0]["error"] == "the service no longer knows its task"
+    assert stored()[0]["explanation"] == "the service no longer knows its task"
     assert sum(request.kind == "task" for request in running.state.requests) >= 2
 
 

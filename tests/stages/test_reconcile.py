@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from provisioner.journal import Finished, Journal, JournalRow, SendCancelled, Sending, TaskAccepted, address_key
-from provisioner.records import Actor, Entry, Job, Problem, Request, RowId, Status, TaskId
+from provisioner.records import Actor, Entry, Fault, Job, Problem, Request, RowId, Status, TaskId
 from provisioner.secret import Secret
 from provisioner.stages.reconcile import Action, WorkPlan, action, reconcile
+
+BROKEN = Problem("B2", Fault("broken"))
 
 
 def entry(row: int, email: str, *, domain: str = "101", ready: bool = True, **more: object) -> Entry:
@@ -27,7 +29,7 @@ def entry(row: int, email: str, *, domain: str = "101", ready: bool = True, **mo
         "project": "",
         "reply_to": "",
         "request": request,
-        "error": "" if ready else "B2: broken",
+        "problems": () if ready else (BROKEN,),
         "cells": {"email": email, "domain": domain, "relay_server": "201"},
         "password": password,
     }
@@ -383,7 +385,7 @@ def test_a_row_that_the_file_does_not_hold_has_no_place_in_it(journal: Journal) 
 
 
 JOURNAL_ROW = JournalRow(RowId(1), 2, 2, "ann@101", "ann", "101", "201", "", "", password_check=1)
-READY, INVALID, OPEN = entry(2, "ann"), entry(2, "ann", ready=False), entry(2, "ann", request=None, error="")
+READY, INVALID, OPEN = entry(2, "ann"), entry(2, "ann", ready=False), entry(2, "ann", request=None, problems=())
 
 
 @pytest.mark.parametrize(
@@ -425,7 +427,7 @@ def test_a_converted_cell_is_not_taken_for_a_correction(journal: Journal) -> Non
 
 def test_what_had_to_be_fixed_is_fixed_in_a_workbook(journal: Journal) -> None:
     """789.000 is refused in the sheet; a program may make 789 of it in a CSV file, but not in a workbook."""
-    fault = Problem("project", "uncertain")
+    fault = Problem("project", Fault("uncertain"))
     apply_sheet(journal, entry(2, "ann", ready=False, cells={"project": "789.000"}, problems=(fault,)))
     fixed = as_told(journal, entry(2, "ann", cells={"project": "789"}))
     assert not apply_sheet(journal, fixed, failures=True).to_send
@@ -516,8 +518,8 @@ def test_a_retried_row_is_no_correction(journal: Journal) -> None:
 
 def test_a_row_deleted_as_its_fault_says_is_settled(journal: Journal) -> None:
     """A line of totals that is deleted from the failures file is left out from then on; another row is not."""
-    totals = Problem("A3", "a line of totals; delete the row", deletable=True)
-    weak = Problem("D4", "weak")
+    totals = Problem("A3", Fault("a line of totals; delete the row"))
+    weak = Problem("D4", Fault("weak"))
     sheet = (
         entry(2, "a b", ready=False),
         entry(3, "Total", ready=False, problems=(totals,)),
@@ -580,8 +582,9 @@ def test_what_the_service_said_of_a_row_is_known_in_the_next_run(journal: Journa
 def test_a_row_whose_place_was_changed_makes_no_second_one(journal: Journal) -> None:
     """What stands in sheet_row is no number any more: the row is refused, and is still its mailbox's."""
     apply_sheet(journal, entry(2, "ann", ready=False), entry(3, "bob"), checking=True)
-    apply_sheet(journal, entry(2, "ann", ready=False, sheet_row=None, error="its sheet_row is not"), failures=True)
-    apply_sheet(journal, entry(2, "bob", ready=False, sheet_row=None, error="its sheet_row is not"), failures=True)
+    lost = Problem(None, Fault("its sheet_row is not"))
+    apply_sheet(journal, entry(2, "ann", ready=False, sheet_row=None, problems=(lost,)), failures=True)
+    apply_sheet(journal, entry(2, "bob", ready=False, sheet_row=None, problems=(lost,)), failures=True)
     assert [(row.sheet_row, row.email, row.error) for row in journal.record_rows()] == [
         (2, "ann", "its sheet_row is not"),
         (3, "bob", "its sheet_row is not"),

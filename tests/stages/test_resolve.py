@@ -42,7 +42,7 @@ def row(email: str = "ann", domain: str = "101", relay_server: str = "201", proj
 
 def faults(resolver: Resolver, of: Row) -> list[str]:
     found = resolver.faults(of.email, of.domain, of.relay_server, of.project or "")
-    return [f"{fault.column}: {fault.sentence}" for fault in found]
+    return [f"{column}: {fault.sentence}" for column, fault in found]
 
 
 def test_ids_and_names_mean_the_same() -> None:

@@ -157,7 +157,7 @@ async def test_refused_rows_are_rejected_and_the_rest_goes_on(
     async with working(connection(sandbox()), journal, listener) as work:
         await work.submit(todo, workers=3)
     assert statuses(stored) == [*[Status.UNFINISHED] * 2, *[Status.REJECTED] * 2, *[Status.UNFINISHED] * 2]
-    assert stored()[2]["error"].startswith("domain: ")
+    assert stored()[2]["explanation"].startswith("domain: ")
     assert listener.all("finished") == [(Status.REJECTED,)] * 2
 
 
@@ -197,7 +197,7 @@ async def test_lost_creates_are_in_doubt_and_sent_once(
     assert 10 <= len(lost) <= 30
     assert {unconfirmed.job.row_id for unconfirmed in work.submitter.unconfirmed_rows} == {line["id"] for line in lost}
     assert all(unconfirmed.resend and unconfirmed.job.maybe_sent for unconfirmed in work.submitter.unconfirmed_rows)
-    assert all(line["error"].startswith("sent, but no clear answer: ") for line in lost)
+    assert all(line["explanation"].startswith("sent, but no clear answer: ") for line in lost)
     assert {received.received for received in running.state.creates.values()} == {1}
 
 
@@ -247,7 +247,7 @@ async def test_a_refusal_after_an_unclear_create_is_looked_up_whatever_its_words
     (unconfirmed,) = work.submitter.unconfirmed_rows
     assert (unconfirmed.status, unconfirmed.if_absent, unconfirmed.resend) == (status, if_absent, False)
     assert statuses(stored) == [status]
-    assert ("Conflict" in stored()[0]["error"]) or ("Too weak" in stored()[0]["error"])
+    assert ("Conflict" in stored()[0]["explanation"]) or ("Too weak" in stored()[0]["explanation"])
 
 
 async def test_a_service_that_asks_to_wait_for_hours_stops_the_run_after_its_answer_is_stored(
@@ -259,7 +259,7 @@ async def test_a_service_that_asks_to_wait_for_hours_stops_the_run_after_its_ans
             await work.submit(await jobs(5), workers=1)
     assert isinstance(work.stop_signal.reason, ServiceDownError)
     assert statuses(stored) == [Status.UNKNOWN, *[Status.UNSENT] * 4]
-    assert "Maintenance" in stored()[0]["error"]
+    assert "Maintenance" in stored()[0]["explanation"]
 
 
 async def test_a_journal_that_cannot_be_written_sends_nothing(

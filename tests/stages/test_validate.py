@@ -87,22 +87,22 @@ def test_rows_that_mean_one_mailbox_name_each_other(check: Check) -> None:
         "john,101,201,Abcdef1!,,", "JOHN,101,202,Abcdef1!,,", "john,102,201,Abcdef1!,,", "john,101,201,Abcdef1!,,"
     )
     assert list(checked.invalid) == [2, 3, 5]
-    assert "rows 3, 5 have the same username and domain; keep one and delete the others" in said(checked, 2)[0]
-    assert "rows 2, 5 have" in said(checked, 3)[0]
-    assert "rows 2, 3 have" in said(checked, 5)[0]
+    assert "the same username and domain as in rows 3, 5; keep one of them and delete the rest" in said(checked, 2)[0]
+    assert "as in rows 2, 5;" in said(checked, 3)[0]
+    assert "as in rows 2, 3;" in said(checked, 5)[0]
 
 
 def test_passwords_weak_in_different_ways_have_a_whole_cause(check: Check) -> None:
     """What they are told together as ends where what differs begins."""
     checked = check("a,101,201,weak,,", "b,101,201,Weakpass1,,", "c,101,201,weakpass!,,")
     causes = {problem.cause for row in checked.invalid for problem in checked.problems(row)}
-    assert causes == {"the password is too weak"}
+    assert causes == {"the password is too weak…"}
 
 
 def test_many_rows_that_mean_one_mailbox_are_not_all_named(check: Check) -> None:
     """A message stays readable however often a row was pasted."""
     checked = check(*["john,101,201,Abcdef1!,,"] * 50)
-    assert "rows 2, 3, 4, 5, 6 and 44 more have" in said(checked, 20)[0]
+    assert "as in rows 2, 3, 4, 5, 6 and 44 more;" in said(checked, 20)[0]
 
 
 def test_a_duplicate_that_is_bad_otherwise_still_counts(check: Check) -> None:
@@ -115,7 +115,7 @@ def test_two_rows_that_differ_in_case_alone_mean_one_mailbox(check: Check) -> No
     """Also where no two usernames of the sheet are written alike."""
     checked = check("john,101,201,Abcdef1!,,", "jane,101,201,Abcdef1!,,", "John,101,201,Abcdef1!,,")
     assert list(checked.invalid) == [2, 4]
-    assert "row 4 has the same username and domain; keep one and delete the other" in said(checked, 2)[0]
+    assert "the same username and domain as in row 4; keep one of them and delete the rest" in said(checked, 2)[0]
 
 
 def test_a_row_that_could_not_be_read_has_that_problem_alone(check: Check) -> None:

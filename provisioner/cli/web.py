@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,24 +61,31 @@ def web(*, folder: Path, no_browser: bool, port: int, **options: Any) -> None:
     on this computer, until Ctrl-C. The other options are what run would be given.
     """
     with explained(verbose=options["verbose"], only_asks=True):
-        import anyio
-
-        from provisioner import console
-        from provisioner.web.serving import Page
-
         if not folder.is_dir():
             raise SettingsError(f"There is no folder {folder}.", remedy="Name the folder that your sheets are in.")
-        page = Page(_page_options(folder, options), _listen(port), _announce)
-        console.print_out(page.new_address())
-        _explain(folder, page, no_browser=no_browser)
-
-        async def serve() -> None:
-            with ending(page.stop):
-                await page.serve()
-
-        anyio.run(serve)
-        console.say("The page is closed. What was sent and fixed is kept.")
+        with closing(_listen(port)) as listener:
+            page = _serve(folder, listener, no_browser=no_browser, options=options)
         raise SystemExit(INTERRUPTED if page.interrupted else DONE)
+
+
+def _serve(folder: Path, listener: socket.socket, *, no_browser: bool, options: dict[str, Any]) -> Page:
+    """Serve the page until a signal ends it. Raises SettingsError if it cannot begin."""
+    import anyio
+
+    from provisioner import console
+    from provisioner.web.serving import Page
+
+    page = Page(_page_options(folder, options), listener, _announce)
+    console.print_out(page.new_address())
+    _explain(folder, page, no_browser=no_browser)
+
+    async def serve() -> None:
+        with ending(page.stop):
+            await page.serve()
+
+    anyio.run(serve)
+    console.say("The page is closed. What was sent and fixed is kept.")
+    return page
 
 
 def _page_options(folder: Path, options: dict[str, Any]) -> PageOptions:

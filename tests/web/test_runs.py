@@ -2,81 +2,28 @@
 
 from __future__ import annotations
 
-import re
-import time
-from contextlib import closing, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from scripted import CUT, Scripted, reply
+from sites import SHEET, Site, question_in, until
 
-from provisioner.journal import Journal
-from provisioner.records import Status
-from provisioner.run_folder import RunFolder
+from provisioner.records import Rate, Status
+from provisioner.run_folder import hold
+from provisioner.secret import Secret
 from provisioner.settings import RunOptions
-from provisioner.web.folder import id_of
+from provisioner.web import runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    import httpx
     from running_page import RunningPage
 
     from provisioner.settings import Connection
 
-SHEET = f"/sheets/{id_of('acme.csv')}"
 FAST = {"latency": 0.02, "latency_spread": 0.0}
-
-
-class Site:
-    """The page with the sheet acme.csv, before a stand-in for the service."""
-
-    def __init__(self, running: RunningPage) -> None:
-        self.running = running
-        self.client = running.enter()
-        self.folder = RunFolder(running.folder / "acme-run")
-
-    def post(self, action: str, **given: str) -> httpx.Response:
-        return self.client.post(f"{SHEET}/{action}", json=given)
-
-    def get(self, screen: str, **options: Any) -> httpx.Response:
-        return self.client.get(f"{SHEET}/{screen}", **options)
-
-    def ask(self) -> str:
-        """Press Create, and return the number of the question."""
-        response = self.post("begin")
-        assert response.status_code == 200, response.text
-        return question_in(response.text)
-
-    def create(self, what: str = "all") -> None:
-        """Press Create, and answer the question."""
-        response = self.post("answer", create=what, question=self.ask())
-        assert response.json() == {"location": f"{SHEET}/run"}
-
-    def wait(self, *phases: str) -> None:
-        """Return when the run is in one of these phases."""
-        until(lambda: self.phase in phases)
-
-    @property
-    def phase(self) -> str:
-        return str(self.running.workspace.works[id_of("acme.csv")].run.phase.value)
-
-    def statuses(self) -> dict[Status, int]:
-        with closing(Journal(self.folder.journal)) as journal:
-            return journal.statuses()
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Return when something is so."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to be so"
-        time.sleep(0.01)
-
-
-def question_in(html: str) -> str:
-    found = re.search(r"&#34;question&#34;: &#34;(\d+)&#34;|\"question\": \"(\d+)\"", html)
-    assert found is not None, html
-    return found[1] or found[2]
 
 
 @pytest.fixture
@@ -87,33 +34,363 @@ def site(page_server: Callable[..., RunningPage], write_sheet: Any, connection: 
         if rows is not None:
             write_sheet(rows)
         to: Connection = connection(service, **options)
-        return Site(
-            page_server(
-                sandbox=False,
-                connect=lambda _: nullcontext(to),
-                rates=to.rates,
-                run=RunOptions(**{"look_up_after": 0.2, "task_timeout": 20.0, **(how or {})}),
-            )
-        )
+        in_a_hurry = RunOptions(**{"look_up_after": 0.2, "task_timeout": 20.0, "stop_after": 0, **(how or {})})
+        connect = lambda _: nullcontext(to)  # noqa: E731 - one line
+        return Site(page_server(sandbox=False, connect=connect, practise=connect, rates=to.rates, run=in_a_hurry))
 
     return start
 
 
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., Scripted]]:
+    """A service whose creates are answered by a function, and which has everything that the sheet needs."""
+    running: list[Scripted] = []
+
+    def start(create: Callable[[str], bytes], account: bytes | None = None) -> Scripted:
+        def answer(said: str) -> bytes:
+            method, path = said.split()[:2]
+            if method == "POST":
+                return create(said)
+            known = {"/api/userinfo/": account or reply(200, {"name": "Agency"})}
+            lists = {"domains": [{"id": 101, "name": "acme.example"}], "relay-servers": [{"id": 201}]}
+            lists["projects"] = [{"id": 789, "name": "Spring"}]
+            return known.get(path) or reply(200, lists.get(path.split("/")[2], []))
+
+        running.append(Scripted(answer))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.close()
+
+
+def carried_out(service: Any) -> list[int]:
+    """How often each create was carried out."""
+    return [received.carried_out for received in service.state.creates.values()]
+
+
+@pytest.mark.smoke
 def test_a_sheet_is_created_from_the_question_to_the_result(sandbox: Any, site: Any, read_csv: Any) -> None:
     """The question names everything that is at stake; agreeing creates each mailbox once, and the result says so."""
     service = sandbox(**FAST)
     page = site(service, 10)
     asked = page.post("begin").text
-    assert "Create 10 mailboxes" in asked
-    assert "Create 3 first" in asked
-    assert "Sandbox Agency" in asked
+    for said in ("Create 10 mailboxes", "Create 3 first", "Back", "Sandbox Agency", "This is practice"):
+        assert said in asked
     assert service.state.creates == {}
     response = page.post("answer", create="all", question=question_in(asked))
     assert response.json() == {"location": f"{SHEET}/run"}
     page.wait("ended")
-    done = page.get("done").text
-    assert "<h1>10 created</h1>" in done
+    assert "<h1>10 created</h1>" in page.get("done").text
     assert len(service.state.mailboxes) == 12
     assert page.statuses() == {Status.CREATED: 10}
     assert len(read_csv(page.folder.results)) == 10
     assert page.get("run").headers["location"] == f"{SHEET}/done"
+    assert page.get("").headers["location"] == f"{SHEET}/done"
+
+
+def test_the_question_names_the_cost_the_clients_and_who_stays_behind(
+    sandbox: Any, site: Any, connection: Any, tmp_path: Any
+) -> None:
+    """Where it is no practice, it says that creating costs money; clients have their numbers, errors are counted."""
+    lines = ["email,domain,relay_server,password,Client"]
+    lines += [f"user{n},101,201,Sheet-Pass-77!,{'Hartwell' if n < 5 else '<b>Brook</b>'}" for n in range(7)]
+    (tmp_path / "acme.csv").write_text("\n".join([*lines, "b@d,101,201,Sheet-Pass-77!,Hartwell"]), "utf-8")
+    service = sandbox(**FAST)
+    page = site(service, None, practice=False, rates=(Rate(1, 1.0),))
+    asked = page.asked()
+    assert "cannot be undone, and each mailbox costs money" in asked
+    assert "<dt>Client</dt><dd>Hartwell: 5, &lt;b&gt;Brook&lt;/b&gt;: 2</dd>" in asked
+    assert f"<dt>At</dt><dd>{service.url.partition('://')[2]}</dd>" in asked
+    assert "at least 14 seconds" in asked
+    assert "1 row has errors and will be skipped" in asked
+    page.post("answer", create="none", question=question_in(asked))
+
+
+def test_pressing_twice_starts_one_run(sandbox: Any, site: Any) -> None:
+    """However often Create and the answer are pressed at once, each mailbox is created once."""
+    service = sandbox(**FAST)
+    page = site(service, 10)
+    with ThreadPoolExecutor(6) as pool:
+        asked = {question_in(each.text) for each in pool.map(lambda _: page.post("begin"), range(6))}
+        assert asked == {"1"}
+        answers = list(pool.map(lambda _: page.post("answer", create="all", question="1"), range(6)))
+    assert sorted(answer.status_code for answer in answers) == [200, *[409] * 5]
+    page.wait("ended")
+    assert carried_out(service) == [1] * 10
+
+
+def test_back_sends_nothing_and_gives_the_folder_free(sandbox: Any, site: Any) -> None:
+    """After Back the sheet stands as before: another run may use its folder, and the page asks again."""
+    service = sandbox(**FAST)
+    page = site(service, 5)
+    response = page.post("answer", create="none", question=page.ask())
+    assert (response.status_code, response.text) == (200, '<div data-gone="confirm"></div>')
+    page.wait("idle")
+    with hold(page.folder, lambda _: None):
+        pass
+    assert service.state.creates == {}
+    assert page.get("").headers["location"] == f"{SHEET}/check"
+    page.create()
+    page.wait("ended")
+    assert carried_out(service) == [1] * 5
+
+
+def test_the_first_of_two_answers_counts(sandbox: Any, site: Any) -> None:
+    """Two tabs show the question; one says Back, the other agrees a moment later: nothing is created."""
+    service = sandbox(**FAST)
+    page = site(service, 5)
+    question = page.ask()
+    assert question_in(page.post("begin").text) == question, "a second tab is shown the same question"
+    page.post("answer", create="none", question=question)
+    late = page.post("answer", create="all", question=question)
+    assert late.status_code == 409
+    assert "this answer did nothing" in late.text
+    page.wait("idle")
+    new = page.ask()
+    assert page.post("answer", create="all", question=question).status_code == 409, "it is about another question"
+    assert service.state.creates == {}
+    page.post("answer", create="none", question=new)
+
+
+def test_a_question_that_nobody_answers_is_withdrawn(sandbox: Any, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tab that was left alone cannot create anything hours later."""
+    monkeypatch.setattr(runs, "ANSWER_WITHIN", 0.2)
+    service = sandbox(**FAST)
+    page = site(service, 3)
+    question = page.ask()
+    page.wait("idle")
+    assert page.post("answer", create="all", question=question).status_code == 409
+    assert service.state.creates == {}
+
+
+def test_three_first_and_then_the_rest(sandbox: Any, site: Any) -> None:
+    """The trial creates three, and “Continue” the others; none twice."""
+    service = sandbox(**FAST)
+    page = site(service, 10)
+    page.create("some")
+    page.wait("ended")
+    assert page.statuses() == {Status.CREATED: 3, Status.UNSENT: 7}
+    done = page.get("done").text
+    assert "<h1>3 created</h1>" in done
+    assert ">Continue</button>" in done
+    asked = page.asked()
+    assert "Create 7 mailboxes" in asked
+    page.post("answer", create="all", question=question_in(asked))
+    page.wait("ended")
+    assert page.statuses() == {Status.CREATED: 10}
+    assert carried_out(service) == [1] * 10
+
+
+def test_nothing_to_create_is_said_and_not_asked(sandbox: Any, site: Any) -> None:
+    """A sheet that is done, pressed again."""
+    page = site(sandbox(**FAST), 3)
+    page.create()
+    page.wait("ended")
+    again = page.post("begin")
+    assert again.status_code == 200
+    assert "Nothing to create" in again.text
+    assert "3 rows are done already" in again.text
+    page.wait("ended")
+    assert page.statuses() == {Status.CREATED: 3}
+
+
+def test_tasks_of_an_earlier_run_are_followed_without_a_question(sandbox: Any, site: Any) -> None:
+    """What was sent and paid for before is not asked about again."""
+    service = sandbox(latency=1.0, latency_spread=0.0)
+    page = site(service, 3, how={"task_timeout": 0.1})
+    page.create()
+    page.wait("ended")
+    assert page.statuses() == {Status.UNFINISHED: 3}
+    later = Site(page.running)
+    assert later.post("begin").json() == {"location": f"{SHEET}/run"}
+    later.wait("ended")
+    assert carried_out(service) == [1] * 3
+
+
+def test_stop_follows_what_is_in_flight_to_its_end(sandbox: Any, site: Any) -> None:
+    """Nothing more is sent after Stop, and no row is left without its outcome: created, or never sent."""
+    service = sandbox(latency=0.5, latency_spread=0.0)
+    page = site(service, 60, rates=(Rate(20, 1.0),))
+    page.create()
+    until(lambda: page.run.progress.sent_rows >= 5)
+    stopping = page.post("stop", at_once="").text
+    assert "in flight, followed to their end" in stopping
+    assert ">Stop at once</button>" in stopping
+    assert ">Stop</button>" not in stopping
+    page.wait("ended")
+    statuses = page.statuses()
+    assert set(statuses) == {Status.CREATED, Status.UNSENT}
+    assert statuses[Status.CREATED] == len(service.state.creates)
+    done = page.get("done").text
+    assert "The run was interrupted." in done
+    assert f"<h1>{statuses[Status.CREATED]} created</h1>" in done
+    page.create()
+    page.wait("ended")
+    assert page.statuses() == {Status.CREATED: 60}
+    assert carried_out(service) == [1] * 60
+
+
+def test_stop_twice_stops_gently_and_stop_at_once_at_once(sandbox: Any, site: Any) -> None:
+    """A double press on Stop is not yet “at once”; that leaves tasks to the next run, which creates none twice."""
+    service = sandbox(latency=30.0, latency_spread=0.0)
+    page = site(service, 10)
+    page.create()
+    until(lambda: page.run.progress.sent_rows == 10)
+    for _ in range(2):
+        assert "Stopping: 10 in flight" in page.post("stop", at_once="").text
+    assert page.run.phase is runs.Phase.STOPPING
+    page.post("stop", at_once="1")
+    page.wait("ended")
+    assert page.statuses() == {Status.UNFINISHED: 10}
+    assert page.post("stop", at_once="1").json() == {"location": f"{SHEET}/done"}
+    assert carried_out(service) == [1] * 10
+
+
+def test_a_run_goes_on_when_every_tab_is_closed(sandbox: Any, site: Any) -> None:
+    """The work is the program's, not the browser's; who comes back sees where it stands."""
+    service = sandbox(**FAST)
+    page = site(service, 30, rates=(Rate(60, 1.0),))
+    page.create()
+    events = page.events()
+    assert "run-state" in next(message for message in events if "data:" in message)
+    events.close()  # type: ignore[attr-defined] # it is a generator
+    page.client.close()
+    until(lambda: page.run.phase is runs.Phase.ENDED)
+    assert "<h1>30 created</h1>" in Site(page.running).get("done").text
+
+
+def test_ending_the_program_writes_the_files_and_the_page_goes_on_later(
+    sandbox: Any, site: Any, check_outputs: Any, read_csv: Any
+) -> None:
+    """Ctrl-C in the middle: both files are whole, the sheet stands there with “Continue”, and none is made twice."""
+    service = sandbox(latency=0.3, latency_spread=0.0)
+    first = site(service, 40, rates=(Rate(40, 1.0),))
+    first.create()
+    until(lambda: first.run.progress.ended[Status.CREATED] >= 2)
+    first.running.stop()
+    check_outputs(first.folder.path)
+    statuses = first.statuses()
+    assert sum(statuses.values()) == 40
+    second = site(service, None)
+    assert second.get("").headers["location"] == f"{SHEET}/done"
+    done = second.get("done").text
+    assert f"<h1>{statuses[Status.CREATED]} created</h1>" in done
+    assert ">Continue</button>" in done
+    second.create()
+    second.wait("ended")
+    assert second.statuses() == {Status.CREATED: 40}
+    assert carried_out(service) == [1] * 40
+    assert len(read_csv(second.folder.results)) == 40
+
+
+def test_a_folder_that_the_command_line_works_in_is_left_alone(sandbox: Any, site: Any) -> None:
+    """The second is told so in the command line's words, and works as soon as the first has ended."""
+    page = site(sandbox(**FAST), 3)
+    with hold(page.folder, lambda _: None):
+        refused = page.post("begin")
+        assert refused.status_code == 409
+        assert "Another run is working in" in refused.text
+    page.create()
+    page.wait("ended")
+    assert page.statuses() == {Status.CREATED: 3}
+
+
+def test_a_refused_key_sends_nothing_and_says_so(sandbox: Any, site: Any) -> None:
+    """In the words of the command line, with what to do now; the sheet is ready to be tried again."""
+    service = sandbox(**FAST)
+    page = site(service, 3, api_key=Secret("wrong-key"))
+    refused = page.post("begin")
+    assert refused.status_code == 409
+    assert "rejected the API key" in refused.text
+    assert "Ask the manager of your account" in refused.text
+    assert page.statuses() == {Status.UNSENT: 3}
+    assert page.get("").headers["location"] == f"{SHEET}/check"
+    assert service.state.creates == {}
+
+
+def test_what_the_service_is_waited_for_is_said(site: Any, scripted: Any) -> None:
+    """While a busy service is asked, the dialog says why and until when; Back ends the waiting."""
+    busy = scripted(lambda _: reply(503), account=reply(503, b"", Retry_After="30"))
+    page = site(busy.url, 3)
+    asking = page.post("begin").text
+    assert "Asking the service what the account has" in asking
+    events = page.events("question")
+    assert "Paused until" in next(message for message in events if 'id="asking"' in message)
+    assert page.post("answer", create="none").text == '<div data-gone="confirm"></div>'
+    assert next(message for message in events if "data:" in message) == 'data: <div data-gone="confirm"></div>'
+    page.wait("idle")
+    assert page.run.error is None
+    assert page.statuses() == {Status.UNSENT: 3}
+
+
+def test_a_service_that_is_down_is_told(site: Any) -> None:
+    """Nobody listens at the address: nothing is sent, and the page says what to do."""
+    gone = Scripted(CUT)
+    gone.close()
+    page = site(gone.url, 3)
+    refused = page.post("begin")
+    assert refused.status_code == 409
+    assert "Nothing answers at" in refused.text
+    assert "then run again" in refused.text
+    assert page.statuses() == {Status.UNSENT: 3}
+
+
+def test_another_service_at_the_address_is_told(site: Any) -> None:
+    """What answers with a web page is not the service."""
+    other = Scripted(reply(200, b"<html>Welcome</html>", Content_Type="text/html"))
+    try:
+        page = site(other.url, 3)
+        refused = page.post("begin")
+        assert refused.status_code == 409
+        assert "MISSION_INBOX_URL. If the address is right" in refused.text
+        assert page.statuses() == {Status.UNSENT: 3}
+    finally:
+        other.close()
+
+
+def test_a_payment_that_is_wanted_ends_the_run_with_its_reason(site: Any, scripted: Any) -> None:
+    """The rows that were not sent are kept, and the reason stands on the result."""
+    service = scripted(lambda _: reply(402, {"detail": "Top up your balance."}))
+    page = site(service.url, 5)
+    page.create()
+    page.wait("ended")
+    done = page.get("done").text
+    assert 'id="ended"' in done
+    assert "payment" in done.lower()
+    assert page.statuses() == {Status.UNSENT: 5}
+    assert ">Continue</button>" in done
+
+
+def test_lost_answers_and_errors_create_nothing_twice(sandbox: Any, site: Any) -> None:
+    """Connections cut, 5xx and 429 while the page runs the sheet, and runs it again until all is done."""
+    service = sandbox(**FAST, lost_share=0.2, error_share=0.2, seed=3, throttle="80/s")
+    page = site(service, 40)
+    page.create()
+    page.wait("ended")
+    while set(page.statuses()) != {Status.CREATED}:
+        response = page.post("begin")
+        if "location" not in response.text:
+            page.post("answer", create="all", question=question_in(response.text))
+        page.wait("ended")
+    assert page.statuses() == {Status.CREATED: 40}
+    assert len(service.state.mailboxes) == 42
+    assert all(times <= 1 for times in carried_out(service))
+
+
+def test_two_sheets_keep_one_rate_and_are_stopped_each_alone(sandbox: Any, site: Any, write_sheet: Any) -> None:
+    """Their requests together keep the rate that was given, and stopping one lets the other go on."""
+    service = sandbox(**FAST)
+    write_sheet([(f"other{n}", "101", "201", "Sheet-Pass-77!", "", "") for n in range(20)], name="brook.csv")
+    page = site(service, 200, rates=(Rate(30, 1.0),))
+    page.create()
+    brook = Site(page.running, "brook.csv")
+    brook.create()
+    until(lambda: page.run.progress.sent_rows > 3)
+    page.post("stop", at_once="1")
+    page.wait("ended")
+    brook.wait("ended")
+    assert brook.run.error is None
+    assert brook.statuses() == {Status.CREATED: 20}
+    times = sorted(received.at for received in service.state.requests)
+    assert max(sum(first <= at < first + 1.0 for at in times) for first in times) <= 31

@@ -12,7 +12,7 @@ from provisioner.run_folder import RunFolder
 from provisioner.web.folder import id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     import httpx
     from running_page import RunningPage
@@ -73,7 +73,7 @@ class Site:
         with closing(Journal(self.folder.journal)) as journal:
             return journal.statuses()
 
-    def events(self, path: str = "events") -> Iterator[str]:
+    def events(self, path: str = "events") -> Generator[str]:
         """What the event stream says, message by message."""
         with self.client.stream("GET", f"{self.path}/{path}") as response:
             assert response.headers["content-type"].startswith("text/event-stream")

@@ -78,10 +78,13 @@ class Work:
         self._opened = None
 
     async def begin(self, *, limit: int | None = None, agreed: bool = False) -> None:
-        """Run what is to be run now, as `Run.begin` does. Raises UnusableError."""
-        sheet = await self.sheet()
-        options = await run_sync(lambda: sheet.working_file)
-        self.run.begin(options, limit=limit, agreed=agreed)
+        """Run the sheet or its fixed rows, as `Run.begin` does, unless a run is under way.
+
+        Raises UnusableError, and StoppedError if a fix could not be stored.
+        """
+        if not self.run.active:
+            sheet = await self.sheet()
+            self.run.begin(await run_sync(lambda: sheet.working_file), limit=limit, agreed=agreed)
 
     async def folder(self) -> RunFolder:
         """Its run folder, which need not exist. Raises UnusableError."""

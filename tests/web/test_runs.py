@@ -211,7 +211,7 @@ def test_tasks_of_an_earlier_run_are_followed_without_a_question(sandbox: Any, s
 def test_stop_follows_what_is_in_flight_to_its_end(sandbox: Any, site: Any) -> None:
     """Nothing more is sent after Stop, and no row is left without its outcome: created, or never sent."""
     service = sandbox(latency=0.5, latency_spread=0.0)
-    page = site(service, 60, rates=(Rate(20, 1.0),))
+    page = site(service, 30, rates=(Rate(20, 1.0),))
     page.create()
     until(lambda: page.run.progress.sent_rows >= 5)
     stopping = page.post("stop", at_once="").text
@@ -227,8 +227,8 @@ def test_stop_follows_what_is_in_flight_to_its_end(sandbox: Any, site: Any) -> N
     assert f"<h1>{statuses[Status.CREATED]} created</h1>" in done
     page.create()
     page.wait("ended")
-    assert page.statuses() == {Status.CREATED: 60}
-    assert carried_out(service) == [1] * 60
+    assert page.statuses() == {Status.CREATED: 30}
+    assert carried_out(service) == [1] * 30
 
 
 def test_stop_twice_stops_gently_and_stop_at_once_at_once(sandbox: Any, site: Any) -> None:
@@ -254,7 +254,7 @@ def test_a_run_goes_on_when_every_tab_is_closed(sandbox: Any, site: Any) -> None
     page.create()
     events = page.events()
     assert "run-state" in next(message for message in events if "data:" in message)
-    events.close()  # type: ignore[attr-defined] # it is a generator
+    events.close()
     page.client.close()
     until(lambda: page.run.phase is runs.Phase.ENDED)
     assert "<h1>30 created</h1>" in Site(page.running).get("done").text

@@ -34,7 +34,7 @@ class Program:
 
     def __init__(self, folder: Path) -> None:
         self.began = time.monotonic()
-        words = [sys.executable, "-m", "provisioner", "web", str(folder), "--sandbox", "--no-browser", "--rate", "40/s"]
+        words = [sys.executable, "-m", "provisioner", "web", str(folder), "--sandbox", "--no-browser", "--rate", "20/s"]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self.process.stdout is not None
         address = self.process.stdout.readline().strip()
@@ -69,6 +69,7 @@ def statuses(folder: RunFolder) -> dict[Status, int]:
         return journal.statuses()
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_the_page_goes_on_where_it_stood(
     write_sheet: Any, tmp_path: Path, read_csv: Any, check_outputs: Any
 ) -> None:

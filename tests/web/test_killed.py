@@ -70,6 +70,7 @@ def statuses(folder: RunFolder) -> dict[Status, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(150)
 def test_killed_in_the_middle_the_page_goes_on_where_it_stood(
     write_sheet: Any, tmp_path: Path, read_csv: Any, check_outputs: Any
 ) -> None:
@@ -88,12 +89,15 @@ def test_killed_in_the_middle_the_page_goes_on_where_it_stood(
     with program(tmp_path) as second:
         standing = second.client.get(SHEET)
         done = second.client.get(standing.headers["location"]).text
-        assert time.monotonic() - second.began < SAID_WITHIN
+        # A machine that has more to do than it can takes longer by that much.
+        busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        assert time.monotonic() - second.began < SAID_WITHIN * busy
         assert standing.headers["location"] == f"{SHEET}/done"
         assert f"<h1>{killed[Status.CREATED]} created</h1>" in done
         assert ">Continue</button>" in done
         second.create()
-        until(lambda: "<h1>60 created</h1>" in second.client.get(f"{SHEET}/done").text)
+        # A create whose answer nobody saw is sent again only when it is a minute old.
+        until(lambda: "<h1>60 created</h1>" in second.client.get(f"{SHEET}/done").text, seconds=100.0)
     assert statuses(folder) == {Status.CREATED: 60}
     check_outputs(folder.path)
     mailboxes = [line["mailbox_id"] for line in read_csv(folder.results)]

@@ -9,7 +9,7 @@ from provisioner.records import Actor, Status
 from provisioner.resources import LoginState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from provisioner.records import Rate
 
@@ -109,6 +109,12 @@ def found_rate(rate: Rate) -> str:
 def count(number: int, one: str, many: str) -> str:
     """A number with its noun in the singular or plural."""
     return f"{number:,} {one if number == 1 else many}"
+
+
+def listed(names: Sequence[str], most: int, total: int | None = None) -> str:
+    """The first `most` of several names, and how many more there are: of `total`, or of these names if that is None."""
+    more = (len(names) if total is None else total) - len(names[:most])
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def duration(seconds: float) -> str:

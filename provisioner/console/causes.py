@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from provisioner.console.terminal import Line, beside, bold, shorten, wrap
-from provisioner.messages import count
+from provisioner.messages import count, listed
 from provisioner.records import Actor, Status
 
 if TYPE_CHECKING:
@@ -72,10 +72,8 @@ def _chosen(groups: Sequence[Group], headings: Mapping[Actor, str], width: int) 
 def _group(group: Group, width: int) -> list[Line]:
     status = "" if group.status in (Status.INVALID, Status.UNSENT) else f"{group.status}: "
     cause = group.examples[0].sentence if group.rows == 1 else group.cause
-    examples = ", ".join(_example(example) for example in group.examples[:SHOWN_EXAMPLES])
-    more = group.rows - min(SHOWN_EXAMPLES, len(group.examples))
-    where = f"in {examples}" + (f" and {more:,} more" if more > 0 else "")
-    return [*beside(f"{group.rows:>9,}  ", status + cause, width), *beside(" " * 11, where, width)]
+    where = listed([_example(example) for example in group.examples[:SHOWN_EXAMPLES]], SHOWN_EXAMPLES, group.rows)
+    return [*beside(f"{group.rows:>9,}  ", status + cause, width), *beside(" " * 11, f"in {where}", width)]
 
 
 def _example(example: Example) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from provisioner.console.terminal import say, say_wrapped
-from provisioner.messages import count, visible
+from provisioner.messages import count, listed, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,4 @@ def show_credentials(written: WrittenCredentials) -> None:
 
 def _named(addresses: Sequence[str]) -> str:
     """The addresses as a sentence begins with them, the first few of many."""
-    more = len(addresses) - NAMED
-    named = ", ".join(addresses[:NAMED])
-    return f"{count(len(addresses), 'mailbox', 'mailboxes')} ({named}{f' and {more:,} more' if more > 0 else ''})"
+    return f"{count(len(addresses), 'mailbox', 'mailboxes')} ({listed(addresses, NAMED)})"

@@ -7,7 +7,7 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from provisioner.console.terminal import Line, beside, bold, say, size
-from provisioner.messages import LOGGED_IN, LOGINS, count, login_remedy
+from provisioner.messages import LOGGED_IN, LOGINS, count, listed, login_remedy
 from provisioner.summary import LoginCounts
 
 if TYPE_CHECKING:
@@ -55,10 +55,8 @@ def login_lines(counts: LoginCounts, groups: Sequence[LoginGroup], again: str, w
 
 
 def _reason(group: LoginGroup, width: int) -> list[Line]:
-    more = group.mailboxes - len(group.examples[:SHOWN_EXAMPLES])
-    where = ", ".join(group.examples[:SHOWN_EXAMPLES]) + (f" and {more:,} more" if more > 0 else "")
     return [
-        *beside(f"{group.mailboxes:>9,}  ", where, width),
+        *beside(f"{group.mailboxes:>9,}  ", listed(group.examples, SHOWN_EXAMPLES, group.mailboxes), width),
         *beside(" " * 11, group.reason, width),
         *beside(" " * 11, f"{login_remedy(group.state, group.reason)}.", width),
     ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from provisioner.console.causes import cause_lines, merged
 from provisioner.console.logins import login_counts, login_lines
 from provisioner.console.terminal import Line, beside, bold, coloured, is_terminal, print_out, say, shorten, size, wrap
-from provisioner.messages import WORDS, count, duration, found_rate, visible
+from provisioner.messages import WORDS, count, duration, found_rate, listed, visible
 from provisioner.records import Actor, Status
 from provisioner.wording import headings
 
@@ -102,11 +102,9 @@ def _existing(summaries: Sequence[Summary], width: int) -> list[Line]:
     number = sum(summary.statuses.get(Status.EXISTS, 0) for summary in summaries)
     if not addresses:
         return []
-    more = number - SHOWN_EXISTING
-    named = ", ".join(addresses[:SHOWN_EXISTING]) + (f" and {more:,} more" if more > 0 else "")
     practice = all(summary.practice for summary in summaries)
     hint = "" if practice else " (provisioner verify tries the passwords)"
-    return ["", *wrap(f"Already existed: {named}{hint}", width)]
+    return ["", *wrap(f"Already existed: {listed(addresses, SHOWN_EXISTING, number)}{hint}", width)]
 
 
 def _counts_by(summary: Summary, width: int) -> list[Line]:

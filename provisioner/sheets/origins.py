@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from provisioner.messages import listed
 from provisioner.records import Status, TaskId
 from provisioner.sheets.files import unescape_formula
 from provisioner.sheets.sheet import BLANKS, UNCERTAIN, Origin
@@ -62,10 +63,8 @@ def shared_origins(origins: Mapping[int, Origin]) -> Iterator[tuple[int, str]]:
             by_origin.setdefault(origin.sheet_row, []).append(row)
     for sheet_row, rows in by_origin.items():
         if len(rows) > 1:
-            named = ", ".join(map(str, rows[:_NAMED]))
-            more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
             sentence = (
-                f"the rows {named}{more} of this file all have the sheet_row {sheet_row}; "
+                f"the rows {listed(list(map(str, rows)), _NAMED)} of this file all have the sheet_row {sheet_row}; "
                 "clear sheet_row in each one that is new"
             )
             yield from ((row, sentence) for row in rows)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from provisioner.messages import listed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
@@ -92,9 +94,8 @@ class Sheet:
     def other_rows(self, row: int, rows: Sequence[int]) -> str:
         """The numbers of the other rows among `rows`, for a sentence, such as `rows 3, 5 and 44 more`."""
         others = [other for other in rows[: _NAMED + 1] if other != row][:_NAMED]
-        named = ", ".join(str(self.number(other) or other) for other in others)
-        more = len(rows) - 1 - len(others)
-        return f"{'row' if len(others) == 1 else 'rows'} {named}" + (f" and {more} more" if more else "")
+        named = listed([str(self.number(other) or other) for other in others], _NAMED, len(rows) - 1)
+        return f"{'row' if len(others) == 1 else 'rows'} {named}"
 
     def own_cells(self, row: int) -> list[str]:
         """The row's cells under `headers` as failures.csv is to have them, blank ones empty."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from provisioner import passwords, run_folder, schema
 from provisioner.errors import RunFolderError, SheetError
 from provisioner.journal import CHOSEN_TAB_FACT, COLUMNS_FACT, DELIMITER_FACT, SHEET_FACT, TAB_FACT, Journal
-from provisioner.messages import count
+from provisioner.messages import count, listed
 from provisioner.stages.by_column import find_column, matching
 from provisioner.stages.entries import RowBuilder
 from provisioner.stages.failures_files import typed_cells
@@ -145,9 +145,8 @@ class PreparedSheet:
         for problem in self.checked.warnings:
             alike[problem.cause].append(problem)
         for cause, problems in alike.items():
-            cells = ", ".join(str(problem.cell) for problem in problems[:EXAMPLES])
-            more = f" and {len(problems) - EXAMPLES:,} more" if len(problems) > EXAMPLES else ""
-            yield f"{cells}{more}: {problems[0].sentence if len(problems) == 1 else cause}"
+            cells = listed([str(problem.cell) for problem in problems], EXAMPLES)
+            yield f"{cells}: {problems[0].sentence if len(problems) == 1 else cause}"
 
 
 def prepare(options: SheetOptions) -> PreparedSheet:

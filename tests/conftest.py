@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ import anyio
 import hypothesis
 import pytest
 from blockbuster import blockbuster_ctx
+from click.testing import CliRunner, Result
 from trio.testing import MockClock
 from virtual_time import VirtualLoop
 
+from provisioner.cli import main
 from provisioner.records import Rate, Status
 from provisioner.sandbox.options import SandboxOptions
 from provisioner.sandbox.server import serve
@@ -84,6 +87,23 @@ def connection() -> Callable[..., Connection]:
         return Connection(**{**known, **options})
 
     return build
+
+
+@pytest.fixture
+def invoke() -> Callable[..., Result]:
+    """Call the program in the test's own process: for a stand-in, with a key and an address, or without any."""
+
+    def call(
+        *words: object, service: Any = None, key: str | None = None, url: str | None = None, stdin: str = ""
+    ) -> Result:
+        environment: dict[str, str | None] = {name: None for name in os.environ if name.startswith("MISSION_INBOX")}
+        environment["MISSION_INBOX_API_KEY"] = service.api_key if service else key
+        environment["MISSION_INBOX_URL"] = service.url if service else url
+        return CliRunner().invoke(
+            main, [*map(str, words)], input=stdin, env=environment, prog_name="provisioner", catch_exceptions=False
+        )
+
+    return call
 
 
 class Recorder:

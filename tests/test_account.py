@@ -28,45 +28,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from click.testing import Result
 
 FAST = {"latency": 0.02, "latency_spread": 0.0}
 PASSWORD = "Sheet-Pass-77!"
 
 
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Call the command with the key of a stand-in."""
-    for name in ("MISSION_INBOX_URL", "MISSION_INBOX_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-
-    def start(*words: object, service: Any = None) -> Result:
-        environment = {"MISSION_INBOX_API_KEY": service.api_key, "MISSION_INBOX_URL": service.url} if service else {}
-        return CliRunner().invoke(main, [*map(str, words)], env=environment, prog_name="provisioner")
-
-    return start
-
-
 @pytest.mark.parametrize("what", list(Listing))
-def test_each_list_comes_in_every_form(call: Any, sandbox: Any, what: Listing) -> None:
+def test_each_list_comes_in_every_form(invoke: Any, sandbox: Any, what: Listing) -> None:
     """As a table, as CSV and as JSON: the same entries, every page of them, on stdout alone."""
     service = sandbox(paginated=True, page_size=1)
-    table = call("list", what, service=service)
+    table = invoke("list", what, service=service)
     assert table.exit_code == 0, table.output
     lines = table.stdout.splitlines()
     assert lines[0].split() == list(account_calls.COLUMNS[what])
-    from_csv = list(csv.DictReader(io.StringIO(call("list", what, "--csv", service=service).stdout)))
-    from_json = json.loads(call("list", what, "--json", service=service).stdout)
+    from_csv = list(csv.DictReader(io.StringIO(invoke("list", what, "--csv", service=service).stdout)))
+    from_json = json.loads(invoke("list", what, "--json", service=service).stdout)
     assert len(lines) - 1 == len(from_csv) == len(from_json) > 1
     assert [row["id"] for row in from_csv] == [str(entry["id"]) for entry in from_json]
     assert str(len(from_json)) in table.stderr
 
 
-def test_no_list_shows_a_password(call: Any, sandbox: Any) -> None:
+def test_no_list_shows_a_password(invoke: Any, sandbox: Any) -> None:
     """The service answers mailboxes with their passwords; none of the forms repeats one."""
     service = sandbox()
     for form in ((), ("--csv",), ("--json",)):
-        assert "Existing-" not in call("list", "mailboxes", *form, service=service).output
+        assert "Existing-" not in invoke("list", "mailboxes", *form, service=service).output
 
 
 def test_each_page_is_shown_before_the_next_is_asked_for(sandbox: Any, connection: Any, listener: Any) -> None:
@@ -81,19 +67,19 @@ def test_each_page_is_shown_before_the_next_is_asked_for(sandbox: Any, connectio
     assert asked == [(1, 1), (1, 2), (1, 3), (1, 4)]
 
 
-def test_a_list_that_the_service_lacks_is_told(call: Any, sandbox: Any) -> None:
+def test_a_list_that_the_service_lacks_is_told(invoke: Any, sandbox: Any) -> None:
     """No traceback, no empty list: a sentence and what to do."""
-    said = call("list", "projects", service=sandbox(no_projects=True))
+    said = invoke("list", "projects", service=sandbox(no_projects=True))
     assert said.exit_code == 3
     assert said.stdout == ""
     assert "projects cannot be listed" in said.stderr
-    assert call("list", "projects", "--json", service=sandbox()).stdout.startswith("[")
+    assert invoke("list", "projects", "--json", service=sandbox()).stdout.startswith("[")
 
 
-def test_the_account_names_its_mail_servers(call: Any, sandbox: Any) -> None:
+def test_the_account_names_its_mail_servers(invoke: Any, sandbox: Any) -> None:
     """Who the key belongs to, and what a mail program has to be told."""
     service = sandbox(smtp_host="smtp.acme.example", imap_host="imap.acme.example")
-    said = call("account", service=service).stdout
+    said = invoke("account", service=service).stdout
     for part in (
         "Sandbox Agency",
         "smtp.acme.example, port 465, SSL/TLS",
@@ -101,11 +87,11 @@ def test_the_account_names_its_mail_servers(call: Any, sandbox: Any) -> None:
         "full address",
     ):
         assert part in said
-    known = json.loads(call("account", "--json", service=service).stdout)
+    known = json.loads(invoke("account", "--json", service=service).stdout)
     assert known["imap"] == {"host": "imap.acme.example", "port": 993}
 
 
-def test_a_refused_key_is_told(call: Any, sandbox: Any) -> None:
+def test_a_refused_key_is_told(invoke: Any, sandbox: Any) -> None:
     """Each of these commands stops with the reason."""
     service = sandbox(api_key="another")
     for words in (("account",), ("list", "domains"), ("export", "instantly")):
@@ -123,7 +109,7 @@ def test_what_can_be_listed_is_told() -> None:
     assert "Say what to list: mailboxes, domains, relay-servers or projects." in said.stderr
 
 
-def test_a_list_that_repeats_the_key_does_not_show_it(call: Any) -> None:
+def test_a_list_that_repeats_the_key_does_not_show_it(invoke: Any) -> None:
     """A service that puts the key into a name finds it hidden, on the screen and for a program."""
     key = "a-key-that-nobody-may-see"
     domains = [{"id": 101, "name": f"{key}.example"}, {"id": 102, "name": {"name": quote(key)}}]
@@ -138,29 +124,29 @@ def test_a_list_that_repeats_the_key_does_not_show_it(call: Any) -> None:
 
 
 @pytest.mark.parametrize("service", ["smartlead", "instantly", "reply.io", "woodpecker", "emailbison"])
-def test_an_export_goes_to_stdout_or_a_file(call: Any, sandbox: Any, tmp_path: Path, service: str) -> None:
+def test_an_export_goes_to_stdout_or_a_file(invoke: Any, sandbox: Any, tmp_path: Path, service: str) -> None:
     """The same content; the file is its owner's alone, and never replaced unasked."""
     running = sandbox()
-    said = call("export", service, service=running)
+    said = invoke("export", service, service=running)
     assert "2 mailboxes" in said.stderr
     assert "sales@acme-mail.example" in said.stdout
     target = tmp_path / "out.csv"
-    written = call("export", service, "-o", target, service=running)
+    written = invoke("export", service, "-o", target, service=running)
     assert written.exit_code == 0
     assert f"2 mailboxes for {service}: {target}" in written.stderr
     assert target.read_bytes() == said.stdout_bytes
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     target.write_text("mine")
-    refused = call("export", service, "-o", target, service=running)
+    refused = invoke("export", service, "-o", target, service=running)
     assert (refused.exit_code, target.read_text()) == (2, "mine")
     assert "--force" in refused.stderr
-    assert call("export", service, "-o", target, "--force", service=running).exit_code == 0
+    assert invoke("export", service, "-o", target, "--force", service=running).exit_code == 0
     assert target.read_bytes() == said.stdout_bytes
 
 
-def test_an_unknown_export_is_told(call: Any, sandbox: Any, tmp_path: Path) -> None:
+def test_an_unknown_export_is_told(invoke: Any, sandbox: Any, tmp_path: Path) -> None:
     """Any name is tried; one that the service does not know leaves no file behind."""
-    said = call("export", "no/such one", "-o", tmp_path / "out.csv", service=sandbox())
+    said = invoke("export", "no/such one", "-o", tmp_path / "out.csv", service=sandbox())
     assert said.exit_code == 2
     assert "no export “no/such one”" in said.stderr
     assert list(tmp_path.iterdir()) == []
@@ -214,48 +200,45 @@ def answering() -> Iterator[Callable[..., str]]:
     ],
 )
 def test_what_is_no_csv_is_never_put_anywhere(
-    call: Any, answering: Any, tmp_path: Path, monkeypatch: Any, kind: str, body: bytes
+    invoke: Any, answering: Any, tmp_path: Path, kind: str, body: bytes
 ) -> None:
     """A web page, data, nothing, half of a file, or a control character is an error; the file that was there stays."""
-    monkeypatch.setenv("MISSION_INBOX_API_KEY", "any")
     target = tmp_path / "out.csv"
     target.write_text("mine")
-    said = call("export", "instantly", "--api-url", answering(kind, body), "-o", target, "--force")
+    said = invoke("export", "instantly", "--api-url", answering(kind, body), "-o", target, "--force", key="any")
     assert said.exit_code == 3, said.output
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
     assert target.read_text() == "mine"
 
 
-def test_a_download_that_breaks_off_is_told(call: Any, answering: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_download_that_breaks_off_is_told(invoke: Any, answering: Any, tmp_path: Path) -> None:
     """Fewer bytes than were promised are not taken for the whole."""
-    monkeypatch.setenv("MISSION_INBOX_API_KEY", "any")
     url = answering("text/csv", b"a,b\r\n1,2\r\n", missing=10)
-    said = call("export", "instantly", "--api-url", url, "-o", tmp_path / "out.csv")
+    said = invoke("export", "instantly", "--api-url", url, "-o", tmp_path / "out.csv", key="any")
     assert said.exit_code == 3
     assert "broke off" in said.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_cells_stay_as_they_are(call: Any, answering: Any, monkeypatch: Any) -> None:
+def test_cells_stay_as_they_are(invoke: Any, answering: Any) -> None:
     """A password that begins like a formula is another program's to read, so nothing is put before it."""
-    monkeypatch.setenv("MISSION_INBOX_API_KEY", "any")
     body = '\ufeffemail,password\r\na@b.example,"=1+1,""x"\r\n'.encode()
-    said = call("export", "instantly", "--api-url", answering("text/csv", body))
+    said = invoke("export", "instantly", "--api-url", answering("text/csv", body), key="any")
     assert list(csv.reader(io.StringIO(said.stdout, newline="")))[1] == ["a@b.example", '=1+1,"x']
 
 
 def test_only_the_mailboxes_of_one_run(
-    call: Any, sandbox: Any, connection: Any, write_sheet: Any, listener: Any, tmp_path: Path
+    invoke: Any, sandbox: Any, connection: Any, write_sheet: Any, listener: Any, tmp_path: Path
 ) -> None:
     """`--only` keeps those that the run made or found; the header stays, and what is missing is told."""
     service = sandbox(**FAST)
     sheet = write_sheet([(name, "101", "201", PASSWORD, "", "") for name in ("ann", "info", "b d")])
     running.run(sheet, connection(service), listener)
-    said = call("export", "smartlead", "--only", tmp_path / "acme-run", service=service)
+    said = invoke("export", "smartlead", "--only", tmp_path / "acme-run", service=service)
     rows = list(csv.DictReader(io.StringIO(said.stdout)))
     assert [row["from_email"] for row in rows] == ["info@acme-mail.example", "ann@acme-mail.example"]
     assert "2 mailboxes for smartlead" in said.stderr
-    nowhere = call("export", "smartlead", "--only", tmp_path, service=service)
+    nowhere = invoke("export", "smartlead", "--only", tmp_path, service=service)
     assert (nowhere.exit_code, "no run in" in nowhere.stderr) == (2, True)
 
 

@@ -7,16 +7,15 @@ import os
 import re
 import stat
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import running
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from provisioner.cli import main
 from provisioner.credentials import EXISTED, UNKNOWN_ADDRESS, UNKNOWN_PASSWORD, find_credentials, safe_name
 from provisioner.journal import JournalRow, password_check
 from provisioner.records import RowId, Status
@@ -36,16 +35,9 @@ PASSWORD = "Sheet-Pass-77!"
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def call(invoke: Callable[..., Result]) -> Callable[..., Result]:
     """Call the command; with the key of a stand-in, or without any."""
-    for name in ("MISSION_INBOX_URL", "MISSION_INBOX_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-
-    def start(*words: object, service: Any = None) -> Result:
-        environment = {"MISSION_INBOX_API_KEY": service.api_key, "MISSION_INBOX_URL": service.url} if service else {}
-        return CliRunner().invoke(main, ["credentials", *map(str, words)], env=environment, prog_name="provisioner")
-
-    return start
+    return partial(invoke, "credentials")
 
 
 def table(path: Path) -> list[dict[str, str]]:

@@ -46,16 +46,12 @@ class Said:
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+def command(invoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
     """Call the program in the test's own process and folder."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: object, key: str | None = None, url: str | None = None, stdin: str = "") -> Said:
-        environment: dict[str, str | None] = {name: None for name in os.environ if name.startswith("MISSION_INBOX")}
-        environment |= {"MISSION_INBOX_API_KEY": key, "MISSION_INBOX_URL": url}
-        done = CliRunner().invoke(
-            main, [*map(str, arguments)], input=stdin, env=environment, prog_name="provisioner", catch_exceptions=False
-        )
+    def call(*arguments: object, **more: Any) -> Said:
+        done = invoke(*arguments, **more)
         return Said(done.exit_code, done.stdout, done.stderr)
 
     return call
@@ -569,13 +565,13 @@ def test_the_environment_in_the_help_fits_a_narrow_terminal() -> None:
 
 
 def test_the_help_names_the_environment_variables() -> None:
-    """A reader of the help learns of each variable that the program reads."""
+    """A reader of the help learns of each variable that the program reads, but for those that a terminal sets."""
     text = CliRunner().invoke(main, ["run", "--help"]).output
     source = "".join(
         path.read_text("utf-8") for name in ("cli", "console") for path in PACKAGE.joinpath(name).glob("*.py")
     )
     read = set(re.findall(r"environ\.get\(\"([A-Z_]+)\"", source)) | {KEY_VARIABLE, URL_VARIABLE}
-    assert read - {"TERM"} == {name for name in read if name in text}
+    assert read - {"TERM", "SSH_CONNECTION"} == {name for name in read if name in text}
 
 
 def test_the_tab_key_completes() -> None:

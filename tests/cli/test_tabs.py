@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import xlsxwriter
-from click.testing import CliRunner, Result
 
-from provisioner.cli import main
 from provisioner.errors import RunFolderError
 from provisioner.run_folder import existing, locate
 
@@ -18,21 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from click.testing import Result
+
 HEADER = ["email", "domain", "relay_server", "password", "project"]
 PASSWORD = "Sheet-Pass-77!"
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Call the program in the test's own folder, without a key."""
+def command(invoke: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Call the program in the test's own folder."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str, key: str | None = None) -> Result:
-        environment: dict[str, str | None] = {name: None for name in os.environ if name.startswith("MISSION_INBOX")}
-        environment["MISSION_INBOX_API_KEY"] = key
-        return CliRunner().invoke(main, arguments, env=environment, prog_name="provisioner", catch_exceptions=False)
-
-    return call
+    return invoke
 
 
 def workbook(path: Path, **tabs: list[str] | None) -> None:

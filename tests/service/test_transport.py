@@ -22,7 +22,7 @@ from provisioner.service import Service, transport
 from provisioner.service.rate_limiter import LimiterClosedError, Priority, RateLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from provisioner.settings import Connection
 
@@ -60,67 +60,57 @@ def encrypted(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
+@pytest.fixture
+def trusted(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine trusts the authority."""
+    with authority.cert_pem.tempfile() as path:
+        monkeypatch.setenv("SSL_CERT_FILE", path)
+        yield
+
+
+@pytest.mark.usefixtures("trusted")
 async def test_certificates_that_the_machine_trusts_are_trusted(
-    server: Any,
-    connection: Any,
-    listener: Any,
-    authority: trustme.CA,
-    encrypted: ssl.SSLContext,
-    monkeypatch: pytest.MonkeyPatch,
+    server: Any, connection: Any, listener: Any, encrypted: ssl.SSLContext
 ) -> None:
     """An office's own authority counts, and one shared context serves every connection."""
-    with authority.cert_pem.tempfile() as path:
-        monkeypatch.setenv("SSL_CERT_FILE", path)
-        running = server(reply(200, ACCOUNT), context=encrypted)
-        assert await account(connection(running.url), listener) == KNOWN
+    running = server(reply(200, ACCOUNT), context=encrypted)
+    assert await account(connection(running.url), listener) == KNOWN
 
 
+@pytest.mark.usefixtures("trusted")
 async def test_a_slow_handshake_does_not_bunch_requests(
-    server: Any,
-    connection: Any,
-    listener: Any,
-    authority: trustme.CA,
-    encrypted: ssl.SSLContext,
-    monkeypatch: pytest.MonkeyPatch,
+    server: Any, connection: Any, listener: Any, encrypted: ssl.SSLContext
 ) -> None:
     """Requests that waited for their connections count from when they left: no window is overfull at the door."""
-    with authority.cert_pem.tempfile() as path:
-        monkeypatch.setenv("SSL_CERT_FILE", path)
-        running = server(reply(200, ACCOUNT), context=encrypted, handshake=0.4)
-        to = connection(running.url, rates=(Rate(5, 1.0),))
-        async with Service(to, RateLimiter(to.rates), listener) as service, anyio.create_task_group() as group:
-            for _ in range(9):
-                group.start_soon(service.account)
+    running = server(reply(200, ACCOUNT), context=encrypted, handshake=0.4)
+    to = connection(running.url, rates=(Rate(5, 1.0),))
+    async with Service(to, RateLimiter(to.rates), listener) as service, anyio.create_task_group() as group:
+        for _ in range(9):
+            group.start_soon(service.account)
     arrived = sorted(running.arrived)
     assert len(arrived) == 9
     assert min(later - sooner for sooner, later in zip(arrived, arrived[5:], strict=False)) >= 1.0
 
 
+@pytest.mark.usefixtures("trusted")
 async def test_a_create_whose_connection_came_too_late_is_not_sent(
-    server: Any,
-    connection: Any,
-    listener: Any,
-    authority: trustme.CA,
-    encrypted: ssl.SSLContext,
-    monkeypatch: pytest.MonkeyPatch,
+    server: Any, connection: Any, listener: Any, encrypted: ssl.SSLContext
 ) -> None:
     """Its room at the pace went to another while it connected, and then the lane closed: not a byte of it leaves."""
-    with authority.cert_pem.tempfile() as path:
-        monkeypatch.setenv("SSL_CERT_FILE", path)
-        running = server(reply(202, {"task_id": "t"}), context=encrypted, handshake=0.5)
-        to = connection(running.url, rates=(Rate(1, 0.1),))
-        limiter = RateLimiter(to.rates)
-        async with Service(to, limiter, listener) as service, anyio.create_task_group() as group:
+    running = server(reply(202, {"task_id": "t"}), context=encrypted, handshake=0.5)
+    to = connection(running.url, rates=(Rate(1, 0.1),))
+    limiter = RateLimiter(to.rates)
+    async with Service(to, limiter, listener) as service, anyio.create_task_group() as group:
 
-            async def use_up_and_close() -> None:
-                await limiter.acquire(Priority.CREATE)
-                limiter.close(Priority.CREATE)
+        async def use_up_and_close() -> None:
+            await limiter.acquire(Priority.CREATE)
+            limiter.close(Priority.CREATE)
 
-            permit = await limiter.acquire(Priority.CREATE)
-            group.start_soon(use_up_and_close)
-            with pytest.raises(LimiterClosedError):
-                await service.create(JANE, permit)
-            assert service.counts.create == 0
+        permit = await limiter.acquire(Priority.CREATE)
+        group.start_soon(use_up_and_close)
+        with pytest.raises(LimiterClosedError):
+            await service.create(JANE, permit)
+        assert service.counts.create == 0
     assert running.requests == []
 
 
@@ -178,26 +168,18 @@ def _make(kind: type[Exception]) -> Exception:
     ("not_before", "not_after", "words"),
     [(-20, -10, "has expired"), (10, 20, "is not valid yet")],
 )
+@pytest.mark.usefixtures("trusted")
 async def test_a_certificate_that_is_not_valid_by_the_clock_names_the_clock(
-    server: Any,
-    connection: Any,
-    listener: Any,
-    authority: trustme.CA,
-    monkeypatch: pytest.MonkeyPatch,
-    not_before: int,
-    not_after: int,
-    words: str,
+    server: Any, connection: Any, listener: Any, authority: trustme.CA, not_before: int, not_after: int, words: str
 ) -> None:
     """The clock of this computer is what is most often wrong: the message says what it says."""
     now = datetime.now(tz=UTC)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     since, until = now + timedelta(days=not_before), now + timedelta(days=not_after)
     authority.issue_cert("localhost", not_before=since, not_after=until).configure_cert(context)
-    with authority.cert_pem.tempfile() as path:
-        monkeypatch.setenv("SSL_CERT_FILE", path)
-        running = server(reply(200, ACCOUNT), context=context)
-        with pytest.raises(WrongServiceError, match=words) as caught:
-            await account(connection(running.url), listener)
+    running = server(reply(200, ACCOUNT), context=context)
+    with pytest.raises(WrongServiceError, match=words) as caught:
+        await account(connection(running.url), listener)
     assert f"{now.astimezone():%Y-%m-%d}" in caught.value.message
     assert "clock" in caught.value.remedy
     assert running.requests == []

@@ -11,10 +11,9 @@ async function send(method, path, { body, type, from } = {}) {
   const focused = from && document.activeElement === from;
   if (from) from.disabled = true;
   try {
-    const response = await fetch(path, { method, headers, body });
-    take(response, await response.text(), from);
-  } catch {
-    trouble("The program does not answer. Is it still running? Nothing was changed.");
+    const answer = await fetch(path, { method, headers, body }).then(async (response) => [response, await response.text()]).catch(() => null);
+    if (answer) take(...answer, from);
+    else trouble("The program does not answer. Is it still running? Nothing was changed.");
   } finally {
     if (from) from.disabled = false;
     from?.removeAttribute("aria-busy");
@@ -110,7 +109,7 @@ function apply(html, from) {
     else if (old) replace(old, element, form);
     else if (element.dataset.into) document.getElementById(element.dataset.into)?.append(element);
     else if (element.matches("dialog")) document.querySelector("main").append(element);
-    if (!element.isConnected) continue;
+    if (element.ownerDocument !== document || !element.isConnected) continue;
     if (element.matches("dialog:not([open])")) element.showModal();
     focus ??= element.matches("[data-focus], [data-then]") ? element : element.querySelector("[data-focus]");
     live(element);
@@ -130,7 +129,7 @@ function gone(element) {
 
 // What was typed into another form and not sent is not replaced; data-keep keeps what was typed into this one.
 function replace(old, element, form) {
-  if (typedIn(old, form) || old.isEqualNode(element)) return;
+  if (typedIn(old, form) || (old.isEqualNode(element) && !old.matches("dialog"))) return;
   if (element.dataset.keep !== undefined) {
     for (const field of old.querySelectorAll("[data-changed]")) {
       const same = element.querySelector(`#${CSS.escape(field.id)}`);

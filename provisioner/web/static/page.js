@@ -7,18 +7,21 @@ const OWN_HEADER = { "x-provisioner": "1" };
 
 async function send(method, path, { body, type, from } = {}) {
   const headers = type ? { ...OWN_HEADER, "content-type": type } : OWN_HEADER;
-  from?.setAttribute("aria-busy", "true");
   const focused = from && document.activeElement === from;
-  if (from) from.disabled = true;
-  try {
-    const answer = await fetch(path, { method, headers, body }).then(async (response) => [response, await response.text()]).catch(() => null);
-    if (answer) take(...answer, from);
-    else trouble("The program does not answer. Is it still running? Nothing was changed.");
-  } finally {
-    if (from) from.disabled = false;
-    from?.removeAttribute("aria-busy");
-    if (focused && from.isConnected && document.activeElement === document.body) from.focus();
-  }
+  busy(from, true);
+  const answer = await fetch(path, { method, headers, body }).then(async (response) => [response, await response.text()]).catch(() => null);
+  busy(from, false);
+  if (answer) take(...answer, from);
+  else trouble("The program does not answer. Is it still running? Nothing was changed.");
+  if (focused && from.isConnected && document.activeElement === document.body) from.focus();
+}
+
+// While something is under way it is not sent again, and nothing is typed into fields that the answer may replace.
+function busy(button, is) {
+  if (!button) return;
+  button.disabled = is;
+  button.setAttribute("aria-busy", is);
+  for (const field of button.form?.elements ?? []) if (field.matches("[data-changed]")) field.readOnly = is;
 }
 
 function take(response, text, from) {
@@ -141,7 +144,7 @@ function replace(old, element, form) {
 
 // The first element after this one that its data-then selects, else the one that its data-else does.
 function onward(element) {
-  const after = (each) => element.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_FOLLOWING;
+  const after = (each) => !element.contains(each) && element.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_FOLLOWING;
   return [...document.querySelectorAll(element.dataset.then)].find(after) ?? document.querySelector(element.dataset.else);
 }
 

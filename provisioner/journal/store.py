@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SHEET_FACT, TAB_FACT, CHOSEN_TAB_FACT, DELIMITER_FACT = "sheet", "tab", "chosen tab", "delimiter"
 """Facts: the path of the whole sheet of the latest run, which sheet of a workbook it was, the same if it had to be
 named (both empty otherwise), and the delimiter of its files."""
+OF_FAILURES_FACT = "of a failures file"
+"""Whether the latest file that was read was a failures file: `yes` or empty."""
 COLUMNS_FACT = "columns"
 """What unclear headers of the sheet mean, as JSON: `SheetOptions.columns`."""
 SERVICE_FACT = "service"

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SheetError
+from provisioner.journal import OF_FAILURES_FACT
 from provisioner.messages import remedy, why
 from provisioner.sheets import FAILURES_COLUMNS, Sheet, column_letters, replacing, write_table
 from provisioner.sheets.failures_workbook import MAX_ROWS, write_failures_workbook
@@ -49,12 +50,14 @@ def unfinished_file(journal: Journal, folder: RunFolder) -> Path | None:
     """The failures file that says what is to be run; None if that is the sheet.
 
     That is the one that somebody changed last and did not run. If there is none, it is failures.csv while it holds
-    corrections that are not done. Raises OSError, JournalError.
+    corrections that are not done, or rows of the failures file that was read last: they may be corrected in part.
+    Raises OSError, JournalError.
     """
     edited = edited_files(journal, folder)
     if edited:
         return edited[-1]
-    return folder.failures if folder.failures.exists() and journal.open_corrections() else None
+    of_failures = bool(journal.fact(OF_FAILURES_FACT)) and journal.retriable_count(of_failures=True) > 0
+    return folder.failures if folder.failures.exists() and (of_failures or journal.open_corrections()) else None
 
 
 def edited_files(journal: Journal, folder: RunFolder) -> list[Path]:

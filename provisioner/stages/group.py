@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from provisioner.messages import NOT_LOGGED_IN, why
@@ -86,8 +87,8 @@ class _Found:
 
 
 def _common(known: Fault, other: Fault) -> Fault:
-    """Two faults of one cause, with the details that both of them have."""
-    pairs = zip(known.details, other.details, strict=True)
+    """Two faults of one cause, with the details that both of them have; in a row that is cut off they are left out."""
+    pairs = zip_longest(known.details, other.details)
     return Fault(known.cause, tuple(one if one == its else GAP for one, its in pairs))
 
 

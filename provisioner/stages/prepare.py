@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from provisioner import passwords, run_folder, schema
 from provisioner.errors import RunFolderError, SheetError
-from provisioner.journal import CHOSEN_TAB_FACT, COLUMNS_FACT, DELIMITER_FACT, SHEET_FACT, TAB_FACT, Journal
+from provisioner.journal import (
+    CHOSEN_TAB_FACT,
+    COLUMNS_FACT,
+    DELIMITER_FACT,
+    OF_FAILURES_FACT,
+    SHEET_FACT,
+    TAB_FACT,
+    Journal,
+)
 from provisioner.messages import count, listed
 from provisioner.stages.by_column import find_column, matching
 from provisioner.stages.entries import RowBuilder
@@ -71,6 +79,7 @@ class PreparedSheet:
         """
         if not self.sheet.is_failures:
             self._refuse_other_sheet(journal)
+        journal.set_fact(OF_FAILURES_FACT, "yes" if self.sheet.is_failures else "")
         further = [(header, key) for header, key in self.sheet.named if key not in self.schema.columns]
         if not self.sheet.is_failures or journal.fact(FURTHER_FACT) is None:
             journal.set_fact(FURTHER_FACT, json.dumps(further))

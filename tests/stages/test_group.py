@@ -49,6 +49,15 @@ def test_what_all_rows_of_a_cause_say_is_filled_in() -> None:
         assert found.cause == f"the row has {told} cells where the header has 6"
 
 
+def test_a_row_whose_text_is_not_shown_is_told_with_the_others() -> None:
+    """Right of a broken password a sentence names no text, which the same sentence of another row does."""
+    told = (("x2",), (), ("x2",))
+    problems = [Problem("E2", Fault("“…” is not an ID", details)) for details in told]
+    (found,) = group([journal_row(n, Status.INVALID, problems=(p,)) for n, p in enumerate(problems, 2)], keep=3)
+    assert (found.cause, found.rows) == ("“…” is not an ID", 3)
+    assert [each.sentence for each in found.examples] == ["“x2” is not an ID", "“…” is not an ID", "“x2” is not an ID"]
+
+
 def test_what_the_service_said_is_told_without_what_is_the_rows_own() -> None:
     """A refusal that names the username is the same refusal for every username."""
     rows = [journal_row(n, Status.REJECTED, f"user{n} is not allowed", reply_to="") for n in (2, 3)]

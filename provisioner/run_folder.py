@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -22,40 +21,18 @@ _UNSAFE = re.compile(r"[^\w.-]+")
 _LONGEST_TAB = 40
 
 
-@dataclass(frozen=True)
 class RunFolder:
-    """Everything done for one sheet."""
+    """Everything done for one sheet: the folder, and the files in it."""
 
-    path: Path
-
-    @property
-    def results(self) -> Path:
-        return self.path / "results.csv"
-
-    @property
-    def failures(self) -> Path:
-        return self.path / "failures.csv"
-
-    @property
-    def failures_workbook(self) -> Path:
-        return self.path / "failures.xlsx"
-
-    @property
-    def failures_files(self) -> tuple[Path, Path]:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.results = path / "results.csv"
+        self.failures, self.failures_workbook = path / "failures.csv", path / "failures.xlsx"
+        self.failures_files = (self.failures, self.failures_workbook)
         """The same rows, as a text file and as a workbook."""
-        return self.failures, self.failures_workbook
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.html"
-
-    @property
-    def log(self) -> Path:
-        return self.path / "run.log"
-
-    @property
-    def journal(self) -> Path:
-        return self.path / JOURNAL_NAME
+        self.report = path / "report.html"
+        self.log = path / "run.log"
+        self.journal = path / JOURNAL_NAME
 
 
 def locate(sheet: Path, out: Path | None, tab: str | None = None) -> RunFolder:

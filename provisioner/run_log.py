@@ -16,6 +16,7 @@ from threading import Event, Thread
 from typing import IO, TYPE_CHECKING
 
 from provisioner.errors import RunFolderError
+from provisioner.events import NullListener
 from provisioner.messages import visible
 from provisioner.private_files import open_private
 
@@ -33,7 +34,7 @@ LAG = 0.2
 """Seconds that a line may take to reach the file: writing each by itself costs a tenth of a request."""
 
 
-class RunLog:
+class RunLog(NullListener):
     """A listener that writes down what it hears, on a thread of its own, so that nothing waits for the disk."""
 
     def __init__(self) -> None:
@@ -43,9 +44,6 @@ class RunLog:
 
     def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
         self.note(f"planned: {to_send} to send, {to_poll} to follow up, {done} done already, {invalid} invalid")
-
-    def sent(self) -> None:
-        """Each request is logged with its answer."""
 
     def finished(self, status: Status) -> None:
         self.note(f"a row is {status}")

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import quote
 
 import anyio
-import anyio.to_thread
 
-from provisioner.certificates import trusted
 from provisioner.errors import ServiceDownError, SettingsError
 from provisioner.records import (
     CreateAnswer,
@@ -87,8 +85,7 @@ class Service:
         return self._session.secrets.safe(text, answers.NOT_SHOWN)
 
     async def __aenter__(self) -> Self:
-        if self._session.pool.is_encrypted:
-            self._session.pool.trust(await anyio.to_thread.run_sync(trusted))
+        await self._session.pool.open()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

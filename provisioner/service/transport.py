@@ -17,7 +17,10 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import anyio.to_thread
 import httpx
+
+from provisioner.certificates import trusted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -112,13 +115,10 @@ class ConnectionPool:
         self.opened = 0
         """How many transports were opened."""
 
-    @property
-    def is_encrypted(self) -> bool:
-        return self._url.scheme == "https"
-
-    def trust(self, context: ssl.SSLContext) -> None:
-        """Verify every server with this context. To be called before the first request to an https origin."""
-        self._context = context
+    async def open(self) -> None:
+        """Load the certificates by which the servers of an https origin are verified. To be called before the rest."""
+        if self._url.scheme == "https":
+            self._context = await anyio.to_thread.run_sync(trusted)
 
     async def aclose(self) -> None:
         """Close the connections; the next request opens another."""

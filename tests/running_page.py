@@ -12,14 +12,14 @@ import anyio.from_thread
 import anyio.lowlevel
 import httpcore  # noqa: F401 - httpx imports it when it is first used, which would block the page's event loop
 import httpx
+from starlette.routing import Route
 
+from provisioner.web.app import build
 from provisioner.web.server import listen, origin_of
 from provisioner.web.serving import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from starlette.types import ASGIApp
 
     from provisioner.web.workspace import PageOptions, Workspace
 
@@ -59,9 +59,9 @@ class RunningPage:
         anyio.run(serve)
 
     @property
-    def gate(self) -> ASGIApp:
-        """The application as the server has it."""
-        return self._page.gate
+    def routes(self) -> list[str]:
+        """The paths of all routes, with the names of what is to be filled in between braces."""
+        return [route.path for route in build(self.workspace).routes if isinstance(route, Route)]
 
     @property
     def workspace(self) -> Workspace:

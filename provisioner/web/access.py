@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 CODE_LIFETIME: Final = 60.0
 """Seconds for which a code can be used, once."""
+ANNOUNCED_EVERY: Final = 5.0
+"""Seconds between two announcements, so that no foreign page can fill the terminal. The code before is still good."""
 ENTRY: Final = "/enter"
 """The path to which a code is brought."""
 OWN_HEADER: Final = "x-provisioner"
@@ -72,6 +74,7 @@ class Gate:
         self._announce = announce
         self._clock = clock
         self._secret = secrets.token_urlsafe(32)
+        self._announced_at = float("-inf")
         self._codes: dict[str, float] = {}
         """Until when each code can be used, by the clock."""
 
@@ -110,7 +113,7 @@ class Gate:
             return self._enter(scope)
         if not self._has_cookie(headers):
             if scope["method"] == "GET" and scope["path"] == "/":
-                self._announce(self.new_address())
+                self._announce_new()
             return Response(_NO_COOKIE, 403, media_type="text/plain")
         from_here = headers.getlist("origin") == [self._origin] and headers.getlist(OWN_HEADER) == ["1"]
         if scope["method"] not in _READING and not from_here:
@@ -121,11 +124,16 @@ class Gate:
         """Exchange a code for the cookie; the address that then stands in the browser holds no secret."""
         (code,) = parse_qs(scope["query_string"].decode("ascii", "replace")).get("code", [""])[:1]
         if self._codes.pop(code, 0.0) <= self._clock():
-            self._announce(self.new_address())
+            self._announce_new()
             return Response(_NO_COOKIE, 403, media_type="text/plain")
         response = RedirectResponse("/", 303)
         response.set_cookie(self.cookie, self._secret, httponly=True, samesite="strict", path="/")
         return response
+
+    def _announce_new(self) -> None:
+        if self._clock() - self._announced_at >= ANNOUNCED_EVERY:
+            self._announced_at = self._clock()
+            self._announce(self.new_address())
 
     def _has_cookie(self, headers: Headers) -> bool:
         given = [cookie_parser(line).get(self.cookie, "") for line in headers.getlist("cookie")]

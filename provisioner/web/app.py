@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -38,6 +39,7 @@ def build(workspace: Workspace) -> Starlette:
         ],
         middleware=[Middleware(BodyLimit)],
         exception_handlers={
+            ClientDisconnect: _left,
             ProvisionerError: _unable,
             HTTPException: _refused,
             Exception: _unexpected,
@@ -64,6 +66,11 @@ async def _unable(request: Request, error: Exception) -> Response:
     if request.method == "GET":
         return views.page("unable.html", status=409, message=error.message, remedy=error.remedy)
     return views.trouble(error)
+
+
+async def _left(_: Request, __: Exception) -> Response:
+    """The browser is gone: nobody reads this."""
+    return Response(status_code=400)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

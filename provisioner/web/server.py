@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
 from contextlib import contextmanager
@@ -56,6 +57,8 @@ class PageServer(uvicorn.Server):
             )
         )
         self._closing_down = closing_down
+        # What uvicorn would print where nothing is set up: tracebacks, which are not for people.
+        logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop serving."""

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from provisioner.web.access import CODE_LIFETIME, Gate
+from provisioner.web.access import ANNOUNCED_EVERY, CODE_LIFETIME, Gate
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -95,6 +95,17 @@ def test_without_the_cookie_the_page_says_how_to_open_it(page: Page) -> None:
     assert refused.status_code == 403
     assert "has been printed" in refused.text
     assert page.browser.get(page.announced[-1]).status_code == 303
+
+
+def test_no_foreign_page_can_fill_the_terminal(page: Page) -> None:
+    """However often the page is asked for, a new address is announced every few seconds at most; each is good."""
+    for _ in range(100):
+        assert page.browser.get("/").status_code == 403
+    assert len(page.announced) == 1
+    page.now += ANNOUNCED_EVERY
+    page.browser.get("/")
+    assert len(page.announced) == 2
+    assert page.browser.get(page.announced[0]).status_code == 303
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ async def credentials(request: Request) -> Response:
         raise HTTPException(404)
     by = (await work.outcome()).summary.by if client is not None else None
     folder = await work.folder()
-    with TemporaryDirectory() as temporary:
+    async with in_threads(await run_sync(TemporaryDirectory)) as temporary:
         target = Path(temporary) / f"credentials{kind}"
         written = await write_credentials(
             folder.path, target, _connect(work), NullListener(), by=by or None, schema_file=work.options.schema

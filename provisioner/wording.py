@@ -27,6 +27,13 @@ def preview_lines(preview: RunPreview) -> Iterator[str]:
     else:
         yield "No new mailboxes to create."
     yield from other_rows(preview)
+    if preview.invalid:
+        yield f"{invalid_rows(preview)}: see {preview.failures}"
+
+
+def invalid_rows(preview: RunPreview) -> str:
+    """How many rows have errors."""
+    return f"{count(preview.invalid, 'row has', 'rows have')} errors and will be skipped"
 
 
 def place(preview: RunPreview) -> str:
@@ -40,7 +47,7 @@ def least_time(preview: RunPreview) -> str:
 
 
 def other_rows(preview: RunPreview) -> Iterator[str]:
-    """What happens to the rows for which no new mailbox is created."""
+    """What happens to the rows without errors for which no new mailbox is created."""
     if preview.beyond_limit:
         them = "it" if preview.beyond_limit == 1 else "them"
         rows = count(preview.beyond_limit, "more row is", "more rows are")
@@ -53,8 +60,6 @@ def other_rows(preview: RunPreview) -> Iterator[str]:
         yield f"{rows} not finished yet: followed up, not sent again."
     if preview.done:
         yield f"{count(preview.done, 'row is', 'rows are')} done already and will be skipped."
-    if preview.invalid:
-        yield f"{count(preview.invalid, 'row has', 'rows have')} errors and will be skipped: see {preview.failures}"
 
 
 def headings(groups: Sequence[Group], left: int) -> dict[Actor, str]:

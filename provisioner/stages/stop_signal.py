@@ -20,8 +20,8 @@ class StopSignal:
     asyncio, `token.run_sync_soon(stop_signal.interrupt)` with Trio.
     """
 
-    def __init__(self, how: str = "Press Ctrl-C") -> None:
-        """`how` says what people do to interrupt the run."""
+    def __init__(self, how: str = "Press Ctrl-C again to stop at once.") -> None:
+        """`how` is what people are told when the run was interrupted once; empty for nothing."""
         self.how = how
         self.reason: StoppedError | None = None
         self.interrupted, self.interrupted_again = anyio.Event(), anyio.Event()

@@ -101,7 +101,7 @@ class Run:
         self.preview = self.result = self.error = None
         self.at_once = False
         self.progress = Progress(self.changes.tell)
-        self._stop_signal = StopSignal("Press Stop")
+        self._stop_signal = StopSignal(how="")
         self._failures = (0, [])
         self._workspace.group.start_soon(partial(self._work, options, how, connect, agreed=agreed))
         self._enter(Phase.ASKING)

@@ -10,11 +10,12 @@ from starlette.routing import Route
 
 from provisioner.web import forms, live, views
 from provisioner.web.runs import Phase
-from provisioner.wording import LONG, least_time, other_rows, preview_lines
+from provisioner.wording import LONG, invalid_rows, least_time, other_rows
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from provisioner.summary import RunPreview
     from provisioner.web.work import Work
 
 TRIAL: Final = 3
@@ -105,7 +106,7 @@ def _settled(work: Work) -> str:
     if preview is None:
         return _GONE
     if _is_idle(work):
-        return views.render("nothing.html", lines=list(preview_lines(preview)), work=work)
+        return views.render("nothing.html", lines=_others(preview), work=work)
     if run.phase is not Phase.CONFIRMING:
         return _GONE
     values = sorted(preview.by_value.items(), key=lambda item: -item[1])
@@ -119,8 +120,13 @@ def _settled(work: Work) -> str:
         values=values[:SHOWN_VALUES],
         more_values=len(values) - len(values[:SHOWN_VALUES]),
         takes=least_time(preview) if preview.seconds >= LONG else "",
-        others=list(other_rows(preview)),
+        others=_others(preview),
     )
+
+
+def _others(preview: RunPreview) -> list[str]:
+    """What happens to the rows that no new mailbox is created for."""
+    return [*other_rows(preview), *([f"{invalid_rows(preview)}."] if preview.invalid else [])]
 
 
 async def _work(request: Request) -> Work:

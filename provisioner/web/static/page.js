@@ -113,7 +113,10 @@ function apply(html, from) {
     else if (element.dataset.into) document.getElementById(element.dataset.into)?.append(element);
     else if (element.matches("dialog")) document.querySelector("main").append(element);
     if (element.ownerDocument !== document || !element.isConnected) continue;
-    if (element.matches("dialog:not([open])")) element.showModal();
+    if (element.matches("dialog:not([open])")) {
+      opener ??= from?.id;
+      element.showModal();
+    }
     focus ??= element.matches("[data-focus], [data-then]") ? element : element.querySelector("[data-focus]");
     live(element);
   }
@@ -121,13 +124,17 @@ function apply(html, from) {
   if (focus?.dataset.then) focus = onward(focus);
   if (focus?.matches("[data-follow]")) focus.click();
   else focus?.focus();
+  focus?.removeAttribute("data-focus");
 }
 
-// A dialog that is closed gives the focus back.
+// A dialog that goes gives the focus back to the button that led to it.
+let opener = null;
+
 function gone(element) {
-  if (element?.matches("dialog")) element.close();
   element?.remove();
-  if (document.activeElement === document.body) document.getElementById("main").focus();
+  if (!element?.matches("dialog")) return;
+  (document.getElementById(opener) ?? document.getElementById("main")).focus();
+  opener = null;
 }
 
 // What was typed into another form and not sent is not replaced; data-keep keeps what was typed into this one.

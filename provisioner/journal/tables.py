@@ -25,7 +25,7 @@ VERSION = 6
 """Of the tables; SQLite's user_version. A journal of another version is refused."""
 
 TABLES = """
-CREATE TABLE rows (                       -- JournalRow explains each column
+CREATE TABLE IF NOT EXISTS rows (        -- JournalRow explains each column
     id             INTEGER PRIMARY KEY,
     sheet_row      INTEGER,
     file_row       INTEGER,
@@ -58,11 +58,11 @@ CREATE TABLE rows (                       -- JournalRow explains each column
     deleted        INTEGER NOT NULL,
     timeouts       INTEGER NOT NULL
 );
-CREATE TABLE facts (                      -- about the run as a whole
+CREATE TABLE IF NOT EXISTS facts (        -- about the run as a whole
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 );
-CREATE TABLE events (                     -- every change of a row, in order
+CREATE TABLE IF NOT EXISTS events (        -- every change of a row, in order
     id     INTEGER PRIMARY KEY,
     row_id INTEGER NOT NULL,
     at     REAL NOT NULL,

@@ -50,7 +50,7 @@ class Cell:
     @property
     def elements(self) -> int:
         """How many HTML elements it makes at most."""
-        return 3 + len(self.faults) + (self.alike > 1) + 3 * self.hidden
+        return 3 + len(self.faults) + (self.alike > 1) + 4 * self.hidden
 
 
 @dataclass(frozen=True)

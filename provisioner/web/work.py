@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +11,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from provisioner import run_folder
+from provisioner.errors import ProvisionerError
 from provisioner.fixing import open_sheet
 from provisioner.journal import Journal, overview
 from provisioner.records import Status
@@ -72,8 +73,10 @@ class Work:
         if (sheet := self._opened) is not None:
             await run_sync(lambda: sheet.working_file)
 
-    def reopen(self, **changed: Any) -> None:
+    async def reopen(self, **changed: Any) -> None:
         """Use other SheetOptions from now on."""
+        with suppress(ProvisionerError):
+            await self.settle()
         self.options = replace(self.options, **changed)
         self._opened = None
 

@@ -6,9 +6,11 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import anyio
@@ -295,6 +297,7 @@ def test_what_was_committed_survives_sigkill(tmp_path: Path) -> None:
     code = f"""
 import os, signal
 from pathlib import Path
+from threading import Barrier
 from provisioner.journal import Finished, Journal
 from provisioner.records import RowId, Status
 journal = Journal(Path({str(path)!r}))
@@ -362,3 +365,17 @@ def test_a_journal_that_breaks_after_its_opening_is_no_unusable_folder(journal: 
     (tmp_path / "journal.sqlite3-wal").write_bytes(b"")
     with pytest.raises(JournalError, match="cannot be read"):
         list(journal.rows())
+
+
+def test_a_journal_can_be_made_by_several_at_once(tmp_path: Path) -> None:
+    """Whoever comes second finds the tables that the first has just made."""
+    for attempt in range(10):
+        path, together = tmp_path / f"{attempt}.sqlite3", Barrier(4)
+
+        def make(path: Path = path, together: Barrier = together) -> int:
+            together.wait(10)
+            with closing(Journal(path)) as journal:
+                return len(list(journal.rows()))
+
+        with ThreadPoolExecutor(4) as pool:
+            assert [made.result() for made in [pool.submit(make) for _ in range(4)]] == [0] * 4

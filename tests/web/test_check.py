@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -260,6 +261,36 @@ def test_a_password_can_be_generated(screen: Any) -> None:
     (password,) = re.findall(r' data-changed="always" value="(.*?)"', answer.text)
     assert heading(shown.show()) == "1 row: 1 to fix"
     assert heading(shown.type("2", password=html.unescape(password)).text) == "1 row: 1 ready"
+
+
+def test_passwords_can_be_generated_for_all_rows_without_one(screen: Any) -> None:
+    """One press; what is wrong with other rows stays."""
+    shown = screen([("ann", "101", "201", "", "", ""), ("bob", "101", "201", "", "", ""), WEAK])
+    assert shown.show().count(">Generate for all rows without one</button>") == 2
+    assert shown.client.post(f"{shown.path}/passwords").json() == {"location": f"{shown.path}/check"}
+    assert heading(shown.show()) == "3 rows: 2 ready, 1 to fix"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no limit to the size of files")
+def test_on_a_full_disk_nothing_is_changed(screen: Any) -> None:
+    """The sentence of the command line stands beside the row; once there is room again the same press goes well."""
+    import resource  # noqa: PLC0415 - Unix only
+
+    shown = screen([BLANK_IN_NAME, *((f"user{n}", "101", "201", "Sound-Passw0rd!", "", "") for n in range(1500))])
+    page = shown.show()
+    shown.client.get(f"{shown.path}/files/failures.csv")
+    largest = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, largest[1]))
+    try:
+        answer = shown.type("2", page, email="bob")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, largest)
+    assert answer.status_code == 409
+    assert answer.text.startswith('<span id="said-2"')
+    assert "could not be stored" in answer.text
+    assert "<tbody" not in answer.text
+    assert heading(shown.show()) == "1,501 rows: 1,500 ready, 1 to fix"
+    assert "Row 2 is ready" in shown.type("2", page, email="bob").text
 
 
 def test_all_rows_can_be_looked_at_and_searched(screen: Any) -> None:

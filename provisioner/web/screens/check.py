@@ -101,7 +101,7 @@ def _page(template: str, work: Work, sheet: OpenSheet, shown: ShownColumns, **va
         template,
         practice=work.practice,
         work=work.id,
-        name=sheet.name,
+        name=work.name,
         notes=sheet.notes,
         counts=sheet.counts(),
         undoable=sheet.undoable,

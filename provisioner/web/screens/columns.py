@@ -53,7 +53,7 @@ def unusable(work: Work, error: UnusableError) -> Response:
         status=status,
         practice=work.practice,
         work=work.id,
-        name=work.options.shown or work.options.sheet.name,
+        name=work.name,
         message=error.message,
         remedy=error.remedy,
         **more,
@@ -77,8 +77,8 @@ async def choose_columns(request: Request) -> Response:
     try:
         await work.sheet()
     except ColumnsError as error:
-        work.reopen(**_chosen(work, error, sent))
-    return views.go(f"/sheets/{work.id}/check")
+        await work.reopen(**_chosen(work, error, sent))
+    return views.go(f"{work.path}/check")
 
 
 def _chosen(work: Work, error: ColumnsError, sent: Mapping[str, str]) -> dict[str, object]:
@@ -106,14 +106,22 @@ def _spoken(column: str) -> str:
     return column.replace("_", " ")
 
 
+async def generate_passwords(request: Request) -> Response:
+    """Have a password generated for every row that has none."""
+    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    await work.reopen(generate_passwords=True)
+    return views.go(f"{work.path}/check")
+
+
 async def choose_tab(request: Request) -> Response:
     """Read one of a workbook's sheets."""
     work: Work = await request.app.state.workspace.find(request.path_params["id"])
-    work.reopen(sheet_name=(await forms.fields(request)).get("tab", ""))
-    return views.go(f"/sheets/{work.id}/check")
+    await work.reopen(sheet_name=(await forms.fields(request)).get("tab", ""))
+    return views.go(f"{work.path}/check")
 
 
 ROUTES: Final = (
     Route("/sheets/{id}/columns", choose_columns, methods=["POST"]),
+    Route("/sheets/{id}/passwords", generate_passwords, methods=["POST"]),
     Route("/sheets/{id}/tab", choose_tab, methods=["POST"]),
 )

@@ -18,7 +18,6 @@ from provisioner.stages.write import set_aside_edited, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from provisioner.events import Listener
     from provisioner.resources import Resources
@@ -56,7 +55,7 @@ class Record:
         `warnings` came up when the folder was opened.
         """
 
-        def begin() -> list[Path]:
+        def begin() -> list[str]:
             self._first_event = self._journal.latest_event()
             if service is not None:
                 self._journal.belong_to(service)
@@ -64,7 +63,7 @@ class Record:
             return set_aside_edited(self._journal, self.prepared.folder, self.prepared.options.sheet)
 
         self._tell(warnings)
-        self._tell_kept(await run_sync(begin))
+        self._tell(await run_sync(begin))
 
     async def reconcile(self, resources: Resources | None, wall_clock: Clock, *, checking: bool = False) -> WorkPlan:
         """Compare the sheet with the journal, and bring the journal in step. Raises JournalError."""
@@ -97,7 +96,7 @@ class Record:
         """
         work = partial(write, self._journal, self.prepared.sheet, self.prepared.folder, final=final)
         with anyio.CancelScope(shield=True):
-            self._tell_kept(await run_sync(work))
+            self._tell(await run_sync(work))
 
     async def report(
         self,
@@ -125,9 +124,3 @@ class Record:
     def _tell(self, notes: Sequence[str]) -> None:
         for note in notes:
             self._listener.note(note)
-
-    def _tell_kept(self, kept: Sequence[Path]) -> None:
-        for path in kept:
-            was = f"failures{path.suffix}"
-            note = f"{was} held corrections that are not done and not in the new one: it is kept as {path}."
-            self._tell([f"{note} Run it too."])

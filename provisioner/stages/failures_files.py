@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SheetError
 from provisioner.journal import OF_FAILURES_FACT
-from provisioner.messages import remedy, why
+from provisioner.messages import count, remedy, why
 from provisioner.sheets import FAILURES_COLUMNS, Sheet, column_letters, replacing, write_table
-from provisioner.sheets.failures_workbook import MAX_ROWS, write_failures_workbook
+from provisioner.sheets.failures_workbook import MAX_CELLS, AddRow, failures_workbook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from provisioner.journal import Journal, JournalRow
@@ -22,23 +23,45 @@ if TYPE_CHECKING:
     from provisioner.stages.corrections import Typed
 
 _CELL = re.compile(r"([A-Z]+)[0-9]+")
+_TOO_MANY = (
+    "There is no failures.xlsx: {rows} are too many for it. All of them are in failures.csv. If they have the same "
+    "mistake, fix it in the sheet itself, and run that."
+)
 
 
-def write_failures(journal: Journal, sheet: Sheet, folder: RunFolder, *, final: bool) -> None:
+def write_failures(journal: Journal, sheet: Sheet, folder: RunFolder, *, final: bool) -> str:
     """Replace failures.csv, and at the end of a run failures.xlsx, by what the journal says now.
 
-    Before the end there is no workbook: it would be out of date. Raises OSError, JournalError.
+    Before the end there is no workbook: it would be out of date. At the end there is none of too many rows; returns the
+    sentence that says so, else an empty text. Raises OSError, JournalError.
     """
     header = failures_header(sheet)
-    cells = ((*_own_cells(sheet, row), *added_cells(row)) for row in _rows(journal, sheet))
-    _replace(journal, folder.failures, lambda path: write_table(path, header, cells, delimiter=sheet.delimiter))
     number = journal.retriable_count(of_failures=sheet.is_failures)
-    if not final or not 0 < number < MAX_ROWS:
-        folder.failures_workbook.unlink(missing_ok=True)
-        return
+    fits = number * len(header) <= MAX_CELLS
+    with ExitStack() as files:
+        text = files.enter_context(_replacing(journal, folder.failures))
+        add: AddRow = _leave_out
+        if final and number and fits:
+            workbook = files.enter_context(_replacing(journal, folder.failures_workbook))
+            add = files.enter_context(failures_workbook(workbook, header))
+        else:
+            folder.failures_workbook.unlink(missing_ok=True)
+        write_table(text, header, _rows(journal, sheet, add), delimiter=sheet.delimiter)
+    return _TOO_MANY.format(rows=count(number, "row", "rows")) if final and not fits else ""
+
+
+def _rows(journal: Journal, sheet: Sheet, add: AddRow) -> Iterator[list[str]]:
+    """The cells of each row of failures.csv; each is added to the workbook on the way."""
     places = {column_letters(place): place for place in range(len(sheet.headers))}
-    marked = (((*_own_cells(sheet, row), *added_cells(row)), _faulty(places, row)) for row in _rows(journal, sheet))
-    _replace(journal, folder.failures_workbook, lambda path: write_failures_workbook(path, header, marked))
+    for row in journal.retriable(of_failures=sheet.is_failures):
+        assert row.file_row is not None
+        cells = [*sheet.own_cells(row.file_row), *added_cells(row)]
+        add(cells, _faulty(places, row))
+        yield cells
+
+
+def _leave_out(cells: Sequence[str], faulty: Collection[int]) -> None:
+    """Take the place of a workbook that is not written."""
 
 
 def failures_header(sheet: Sheet) -> tuple[str, ...]:
@@ -114,10 +137,11 @@ def keep_edits(journal: Journal, folder: RunFolder, *, read: Path | None = None)
     return [set_aside(path) for path in edited]
 
 
-def _replace(journal: Journal, path: Path, write: Callable[[Path], None]) -> None:
+@contextmanager
+def _replacing(journal: Journal, path: Path) -> Iterator[Path]:
     """Replace a file in one step, and remember what it holds, so that changes are told from a file left alone."""
     with replacing(path) as part:
-        write(part)
+        yield part
         # Whichever of the two is there if the program is killed between, nobody changed it.
         known = [*_written(journal, path)[-1:], _digest(part)]
         journal.set_fact(_fact(path), " ".join(known))
@@ -146,15 +170,6 @@ def _fact(path: Path) -> str:
 
 def _typed_fact(path: Path) -> str:
     return f"{path.name} as it was typed"
-
-
-def _rows(journal: Journal, sheet: Sheet) -> Iterator[JournalRow]:
-    return journal.retriable(of_failures=sheet.is_failures)
-
-
-def _own_cells(sheet: Sheet, row: JournalRow) -> list[str]:
-    assert row.file_row is not None
-    return sheet.own_cells(row.file_row)
 
 
 def added_cells(row: JournalRow) -> tuple[str, ...]:

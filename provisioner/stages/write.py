@@ -23,17 +23,16 @@ FURTHER_FACT = "further columns"
 """Fact: the sheet's columns that the schema does not know, as JSON: [[header, column], …]."""
 
 
-def write(journal: Journal, sheet: Sheet, folder: RunFolder, *, final: bool = False) -> list[Path]:
+def write(journal: Journal, sheet: Sheet, folder: RunFolder, *, final: bool = False) -> list[str]:
     """Replace the files by what the journal says now, each in one step. Raises FilesError, JournalError.
 
-    `final`: the run is over, so failures.xlsx is written too. Returns where failures files are kept that somebody
-    changed since they were written.
+    `final`: the run is over, so failures.xlsx is written too. Returns what people should know of it: that failures
+    files are kept which somebody changed since they were written, and that there is no failures.xlsx.
     """
     write_results(journal, folder, delimiter=sheet.delimiter)
     with _explained(folder):
-        kept = keep_edits(journal, folder)
-        write_failures(journal, sheet, folder, final=final)
-        return kept
+        kept = map(_kept, keep_edits(journal, folder))
+        return [*kept, *filter(None, [write_failures(journal, sheet, folder, final=final)])]
 
 
 def write_results(journal: Journal, folder: RunFolder, *, delimiter: str) -> None:
@@ -46,13 +45,18 @@ def write_results(journal: Journal, folder: RunFolder, *, delimiter: str) -> Non
         write_table(folder.results, header, rows, delimiter=delimiter)
 
 
-def set_aside_edited(journal: Journal, folder: RunFolder, sheet: Path) -> list[Path]:
+def set_aside_edited(journal: Journal, folder: RunFolder, sheet: Path) -> list[str]:
     """Keep what stands in failures files alone before `sheet`, which was just read, is run: see `keep_edits`.
 
-    Raises SheetError, FilesError, JournalError.
+    Returns what people should know of it. Raises SheetError, FilesError, JournalError.
     """
     with _explained(folder):
-        return keep_edits(journal, folder, read=sheet)
+        return list(map(_kept, keep_edits(journal, folder, read=sheet)))
+
+
+def _kept(path: Path) -> str:
+    was = f"failures{path.suffix}"
+    return f"{was} held corrections that are not done and not in the new one: it is kept as {path}. Run it too."
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from provisioner.journal import Journal
 from provisioner.records import Status
 from provisioner.run_folder import RunFolder
 from provisioner.settings import SheetOptions
-from provisioner.sheets.failures_workbook import write_failures_workbook
+from provisioner.sheets.failures_workbook import failures_workbook
 from provisioner.stages.failures_files import keep_edits
 from provisioner.stages.read import read
 
@@ -170,11 +170,21 @@ def test_any_text_comes_back_from_the_workbook(tmp_path: Path, cell: str) -> Non
         "remedy",
         "task_id",
     )
-    write_failures_workbook(
-        path, header, [(("ann", "101", "201", "x", cell, "2", "failed", "no", "Run again", "t"), ())]
-    )
+    with failures_workbook(path, header) as add:
+        add(("ann", "101", "201", "x", cell, "2", "failed", "no", "Run again", "t"), ())
     sheet = read(path, RULES)
     assert sheet.own_cells(2)[4] == cell
+
+
+def test_too_many_rows_are_in_the_text_file_alone(
+    check: Any, write_sheet: Any, listener: Any, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody fixes them one by one: no workbook is made of them, none stays from before, and it is said."""
+    monkeypatch.setattr("provisioner.stages.failures_files.MAX_CELLS", 20)
+    check(write_sheet([("a b", *GOOD), ("b c", *GOOD)]))
+    assert not folder.failures_workbook.exists()
+    assert len(folder.failures.read_text("utf-8-sig").splitlines()) == 3
+    assert any("There is no failures.xlsx: 2 rows are too many" in note for (note,) in listener.all("note"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -12,9 +14,14 @@ if TYPE_CHECKING:
     from running_page import RunningPage
 
 
+@pytest.mark.smoke
 def test_the_page_answers(client: httpx.Client) -> None:
-    """Whoever has entered sees the sheets."""
+    """Whoever has entered sees the sheets, and the page's own files are there, each of its own kind."""
     assert "<h1>Sheets</h1>" in client.get("/").text
+    kinds = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+    for name, kind in kinds.items():
+        answer = client.get(f"/static/{name}")
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind)
 
 
 def test_a_browser_shows_the_page(

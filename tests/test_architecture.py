@@ -5,10 +5,9 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
-
-import pytest
 
 import provisioner
 
@@ -71,6 +70,7 @@ ONLY_HERE = {
 """Each of these libraries is the business of one module or package."""
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module outside the sandbox by its dotted name below the package."""
     paths = (path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
@@ -78,10 +78,17 @@ def modules() -> dict[str, Path]:
     return {name.removesuffix(".__init__"): path for name, path in names.items() if name != "__init__"}
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """Everything in a module's source."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@cache
 def imported(path: Path) -> set[str]:
     """The dotted names that a module imports, those for types alone too."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
@@ -95,23 +102,23 @@ def inside(names: set[str]) -> set[str]:
     return {name.split(".")[1] for name in names if name.startswith("provisioner.")}
 
 
-@pytest.mark.parametrize("name", sorted(modules()))
-def test_a_module_imports_from_lower_levels_only(name: str) -> None:
+def test_a_module_imports_from_lower_levels_only() -> None:
     """Every module has a level, and what it imports lies below it or in its own package."""
-    own = name.split(".", maxsplit=1)[0]
-    assert own in LEVELS, f"{name} has no place in the layers"
-    for other in inside(imported(modules()[name])) - {"__version__", "sandbox"}:
-        same_package = other == own and own in PACKAGES
-        allowed = LEVELS[other] < LEVELS[own] or same_package or other in WITHIN_ONE_LEVEL.get(own, ())
-        assert allowed, f"{name} imports {other}, which is not below it"
+    for name, path in modules().items():
+        own = name.split(".", maxsplit=1)[0]
+        assert own in LEVELS, f"{name} has no place in the layers"
+        for other in inside(imported(path)) - {"__version__", "sandbox"}:
+            same_package = other == own and own in PACKAGES
+            allowed = LEVELS[other] < LEVELS[own] or same_package or other in WITHIN_ONE_LEVEL.get(own, ())
+            assert allowed, f"{name} imports {other}, which is not below it"
 
 
-@pytest.mark.parametrize("name", sorted(modules()))
-def test_one_library_is_one_modules_business(name: str) -> None:
+def test_one_library_is_one_modules_business() -> None:
     """HTTP, SQL, the command line and the progress bars are each known to one module or package alone."""
-    libraries = {imported_name.split(".")[0] for imported_name in imported(modules()[name])}
-    for owner in {ONLY_HERE[library] for library in libraries & set(ONLY_HERE)}:
-        assert name == owner or name.startswith(f"{owner}."), f"{name} imports what only {owner} may"
+    for name, path in modules().items():
+        libraries = {imported_name.split(".")[0] for imported_name in imported(path)}
+        for owner in {ONLY_HERE[library] for library in libraries & set(ONLY_HERE)}:
+            assert name == owner or name.startswith(f"{owner}."), f"{name} imports what only {owner} may"
 
 
 def test_the_sandbox_stands_alone() -> None:
@@ -127,7 +134,7 @@ def test_only_the_top_prints_exits_or_reads_the_environment() -> None:
     for name, path in modules().items():
         if name.split(".")[0] in ("cli", "console"):
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             if isinstance(node, ast.Name):
                 assert node.id not in ("print", "exit", "quit", "SystemExit"), name
             if isinstance(node, ast.Attribute):
@@ -164,11 +171,11 @@ def _sources() -> list[Path]:
 def test_only_public_names_of_other_libraries_are_used() -> None:
     """No module reaches for an underscore name that it does not define itself, in attributes, imports or getattr."""
     for path in _sources():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-        own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_self(node.value)}
-        own |= {text for node in ast.walk(tree) if isinstance(node, ast.Assign) for text in _slots(node)}
-        for node in ast.walk(tree):
+        nodes = nodes_of(path)
+        own = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        own |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and _is_self(node.value)}
+        own |= {text for node in nodes if isinstance(node, ast.Assign) for text in _slots(node)}
+        for node in nodes:
             names = []
             if isinstance(node, ast.Attribute) and not _is_self(node.value):
                 names = [node.attr]

@@ -10,17 +10,12 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pytest
 
 import provisioner
 from provisioner import errors, schema
 from provisioner.messages import TASKS, WORDS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(provisioner.__file__).parent
 ERRORS = {name for name in dir(errors) if name.endswith("Error")}
@@ -82,18 +77,23 @@ def rendered(node: ast.expr) -> str | None:
     return None
 
 
-def sources() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(ROOT.rglob("*.py")):
-        name = path.relative_to(ROOT).as_posix()
-        if not name.startswith("sandbox/"):
-            yield name, ast.parse(path.read_text("utf-8"))
+@cache
+def sources() -> list[tuple[str, list[ast.AST]]]:
+    """By name, everything in each module."""
+    paths = {path.relative_to(ROOT).as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
+    return [
+        (name, list(ast.walk(ast.parse(path.read_text("utf-8")))))
+        for name, path in paths.items()
+        if not name.startswith("sandbox/")
+    ]
 
 
+@cache
 def faults() -> list[Fault]:
     """Every error of this program that is made anywhere, but for those that hand on another's words."""
     found = []
-    for name, tree in sources():
-        for node in ast.walk(tree):
+    for name, nodes in sources():
+        for node in nodes:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS and node.args:
                 message = rendered(node.args[0])
                 if message is None:
@@ -105,17 +105,18 @@ def faults() -> list[Fault]:
     return found
 
 
+@cache
 def texts() -> list[Text]:
     """Every text of the source that is long enough to be meant for people, the schema's and the statuses' too."""
     found = []
-    for name, tree in sources():
-        silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
+    for name, nodes in sources():
+        silent = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        for node in nodes:
             if isinstance(node, ast.JoinedStr):
                 silent |= {id(part) for part in node.values}
             if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re."):
                 silent |= {id(part) for argument in node.args for part in ast.walk(argument)}
-        for node in ast.walk(tree):
+        for node in nodes:
             if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in silent:
                 text = rendered(node)
                 if text and len(re.findall(r"[A-Za-z]{2,}", text)) >= SENTENCE and not CODE.search(text):
@@ -137,25 +138,25 @@ def test_the_walk_finds_them() -> None:
     assert {fault.kind for fault in faults()} >= ERRORS - {"ProvisionerError", "UnusableError", "StoppedError"}
 
 
-@pytest.mark.parametrize("fault", faults(), ids=lambda fault: fault.message.place)
-def test_an_error_is_a_sentence_with_a_remedy(fault: Fault) -> None:
+def test_an_error_is_a_sentence_with_a_remedy() -> None:
     """First what is wrong, then what to do about it: both whole sentences, the second for the reader to act on."""
-    assert re.match(r"[A-Z“…]|--", fault.message.words), fault
-    assert fault.message.words.endswith((".", "?", "…")), fault
-    if fault.message.words in NEEDS_NO_REMEDY:
-        return
-    assert fault.remedy is not None, f"{fault.message} leaves its reader alone"
-    assert re.match(r"[A-Z“…]", fault.remedy.words), fault
-    assert fault.remedy.words.endswith((".", "…")), fault
+    for fault in faults():
+        assert re.match(r"[A-Z“…]|--", fault.message.words), fault
+        assert fault.message.words.endswith((".", "?", "…")), fault
+        if fault.message.words in NEEDS_NO_REMEDY:
+            continue
+        assert fault.remedy is not None, f"{fault.message} leaves its reader alone"
+        assert re.match(r"[A-Z“…]", fault.remedy.words), fault
+        assert fault.remedy.words.endswith((".", "…")), fault
 
 
-@pytest.mark.parametrize("text", texts(), ids=lambda text: text.place)
-def test_a_text_is_for_people(text: Text) -> None:
+def test_a_text_is_for_people() -> None:
     """No jargon, no dialect, no shouting, no apology; quotation marks that stand apart from what they hold."""
-    assert not JARGON.search(text.words), text
-    assert not DIALECT.search(text.words), text
-    assert not re.search(r"\w  \w", text.words) or text.words.startswith((" ", "\n")), text
-    assert not re.search(r"""(^|\s)["'`]\w""", text.words) or "\n" in text.words, text
+    for text in texts():
+        assert not JARGON.search(text.words), text
+        assert not DIALECT.search(text.words), text
+        assert not re.search(r"\w  \w", text.words) or text.words.startswith((" ", "\n")), text
+        assert not re.search(r"""(^|\s)["'`]\w""", text.words) or "\n" in text.words, text
 
 
 if __name__ == "__main__":

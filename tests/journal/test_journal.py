@@ -379,3 +379,13 @@ def test_a_journal_can_be_made_by_several_at_once(tmp_path: Path) -> None:
 
         with ThreadPoolExecutor(4) as pool:
             assert [made.result() for made in [pool.submit(make) for _ in range(4)]] == [0] * 4
+
+
+def test_the_latest_failures_come_first(journal: Journal) -> None:
+    """Only rows that were refused or failed since a moment, and no more of them than asked for."""
+    journal.apply_sheet([Written(new_row(number, f"user{number}")) for number in (3, 4)])
+    journal.apply([Finished(RowId(1), Status.FAILED, 10.0, "full"), Finished(RowId(2), Status.REJECTED, 30.0, "no")])
+    journal.apply([Finished(RowId(3), Status.CREATED, 31.0), Finished(RowId(4), Status.FAILED, 20.0, "full")])
+    assert [row.id for row in journal.failed_since(0.0, 9)] == [2, 4, 1]
+    assert [row.id for row in journal.failed_since(20.0, 9)] == [2, 4]
+    assert [row.id for row in journal.failed_since(0.0, 1)] == [2]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import sync_playwright
 from running_page import RunningPage, apart
+from sites import Site
 
 from provisioner.cli.connection import connector
+from provisioner.settings import RunOptions
 from provisioner.web.workspace import PageOptions
 
 if TYPE_CHECKING:
@@ -47,6 +49,25 @@ def page_server(tmp_path: Path) -> Iterator[Callable[..., RunningPage]]:
 def client(page_server: Callable[..., RunningPage]) -> httpx.Client:
     """A client that has entered a page over the test's folder, all of it practice."""
     return page_server().enter()
+
+
+@pytest.fixture
+def site(page_server: Callable[..., RunningPage], write_sheet: Any, connection: Any) -> Callable[..., Site]:
+    """Start the page over a sheet of so many rows, or the sheet that is there, before a stand-in or an address.
+
+    `how` holds keywords of RunOptions, `page` of PageOptions; the rest are Connection's.
+    """
+
+    def start(service: Any, rows: Any = 10, *, how: Any = None, page: Any = None, **options: Any) -> Site:
+        if rows is not None:
+            write_sheet(rows)
+        to = connection(service, **options)
+        in_a_hurry = RunOptions(**{"look_up_after": 0.2, "task_timeout": 20.0, "stop_after": 0, **(how or {})})
+        connect = lambda _: nullcontext(to)  # noqa: E731 - one line
+        known = {"connect": connect, "practise": connect, "rates": to.rates, "run": in_a_hurry}
+        return Site(page_server(**{"sandbox": False, **known, **(page or {})}))
+
+    return start
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,32 +12,13 @@ from sites import SHEET, Site, question_in, until
 from provisioner.records import Rate, Status
 from provisioner.run_folder import hold
 from provisioner.secret import Secret
-from provisioner.settings import RunOptions
 from provisioner.web import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from running_page import RunningPage
-
-    from provisioner.settings import Connection
 
 FAST = {"latency": 0.02, "latency_spread": 0.0}
-
-
-@pytest.fixture
-def site(page_server: Callable[..., RunningPage], write_sheet: Any, connection: Any) -> Callable[..., Site]:
-    """Start the page over a sheet of so many rows, before a stand-in or an address."""
-
-    def start(service: Any, rows: Any = 10, *, how: dict[str, Any] | None = None, **options: Any) -> Site:
-        if rows is not None:
-            write_sheet(rows)
-        to: Connection = connection(service, **options)
-        in_a_hurry = RunOptions(**{"look_up_after": 0.2, "task_timeout": 20.0, "stop_after": 0, **(how or {})})
-        connect = lambda _: nullcontext(to)  # noqa: E731 - one line
-        return Site(page_server(sandbox=False, connect=connect, practise=connect, rates=to.rates, run=in_a_hurry))
-
-    return start
 
 
 @pytest.fixture

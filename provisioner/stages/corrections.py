@@ -116,7 +116,14 @@ class FailuresMatcher:
         """The known row for a row of the file; a problem if the row names the mailbox of another."""
         known = self._known
         row = known.take(entry)
-        if row is None or row.address_key is None or row.sheet_row in (None, entry.sheet_row):
+        if row is None or row.sheet_row in (None, entry.sheet_row):
+            return row, None
+        if row.address_key is None:
+            corrected = known.corrected_by(entry)
+            if corrected is not None and corrected.id != row.id:
+                # The row of another place only looks alike; this one says which it corrects.
+                known.taken.discard(row.id)
+                return None, None
             return row, None
         if entry.problems and entry.sheet_row is None:
             # What it says of its place cannot be relied on; its mailbox can.

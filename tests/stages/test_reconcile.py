@@ -554,6 +554,36 @@ def test_the_latest_failures_file_is_known_by_its_places_after_the_sheet_was_sor
     assert {(row.sheet_row, row.email) for row in journal.record_rows()} == {(2, "bob"), (3, "ann")}
 
 
+def test_a_row_that_is_retyped_as_another_faulty_one_stays_in_its_place(journal: Journal) -> None:
+    """Rows without a mailbox of their own may look alike; the failures file says which row each of them is."""
+    apply_sheet(journal, entry(2, "a b", ready=False), entry(3, "bob", ready=False), checking=True)
+    typed = [entry(row, "bob", ready=False, earlier_status=Status.INVALID) for row in (2, 3)]
+    apply_sheet(journal, *typed, failures=True, checking=True)
+    assert [(row.sheet_row, row.email) for row in journal.record_rows()] == [(2, "bob"), (3, "bob")]
+
+
+def test_a_row_that_was_left_out_stays_so_until_the_sheet_says_something_else(journal: Journal) -> None:
+    """Also if nothing is wrong with it; and a run says so, of the sheet and of the failures file without it."""
+    apply_sheet(journal, entry(2, "ann"), entry(3, "bob"), checking=True)
+    journal.leave_out(by_email(journal)["bob"].id, left_out=True)
+    for plan in (apply_sheet(journal, entry(2, "ann"), entry(3, "bob")), apply_sheet(journal, failures=True)):
+        assert plan.deleted == [3]
+    assert [row.email for row in journal.record_rows()] == ["ann"]
+    assert emails(apply_sheet(journal, entry(3, "bob", cells={"email": "bob", "notes": "now"})).to_send) == ["bob"]
+
+
+def test_a_cell_that_somebody_typed_is_no_conversion(journal: Journal) -> None:
+    """What the page stored is as it was typed; the same text in another column is not."""
+    apply_sheet(journal, entry(2, "007", ready=False, cells={"email": "007", "notes": "007"}), checking=True)
+    typed = entry(2, "7", earlier_status=Status.INVALID, cells={"email": "7", "notes": "7"})
+    for cells, sent, notes in (({}, [], "007"), ({2: ["email"]}, ["7"], "007"), ({2: ["email", "notes"]}, ["7"], "7")):
+        plan = reconcile([typed], journal, is_failures=True, new_password=None, since=since, typed=cells)
+        assert emails(plan.to_send) == sent
+        (row,) = journal.record_rows()
+        assert row.cells["notes"] == notes
+        assert row.status is (Status.UNSENT if sent else Status.INVALID)
+
+
 def test_a_task_that_never_ends_is_handed_to_support(journal: Journal) -> None:
     """After two runs that asked until the time was up, running again is no remedy; a new create starts afresh."""
     (job,) = apply_sheet(journal, entry(2, "ann")).to_send

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST: Final = 50
 """How many sheets are shown at once: only their journals are opened."""
+FIX: Final = "Fix"
 _TO_FIX: Final = (Status.INVALID, Status.REJECTED)
 _DONE: Final = (Status.CREATED, Status.EXISTS)
 _SENT: Final = frozenset(Status) - {Status.VALID, Status.INVALID}
@@ -33,6 +34,8 @@ class Listed:
     state: str
     step: str
     """What the link to it says."""
+    path: str
+    """Where that leads."""
     practice: bool
 
 
@@ -61,7 +64,8 @@ def _listed(found: Found, *, is_busy: bool) -> Listed:
         state, step = "running now", "Watch"
     elif known is None and found.has_journal:
         state, step = "its journal cannot be read now", "Open"
-    return Listed(found.id, found.name, state, step, known is not None and known.service == PRACTICE)
+    path = f"/sheets/{found.id}{'/check' if step.startswith(FIX) else ''}"
+    return Listed(found.id, found.name, state, step, path, known is not None and known.service == PRACTICE)
 
 
 def state_of(known: Overview | None) -> tuple[str, str]:
@@ -75,4 +79,4 @@ def state_of(known: Overview | None) -> tuple[str, str]:
         return f"{count(done, 'mailbox', 'mailboxes')} done", "See the results"
     what = "left" if _SENT & set(statuses) else "ready"
     state = ", ".join(f"{number:,} {word}" for number, word in ((left, what), (to_fix, "to fix")) if number)
-    return state, "Continue" if left else f"Fix {count(to_fix, 'row', 'rows')}"
+    return state, "Continue" if left else f"{FIX} {count(to_fix, 'row', 'rows')}"

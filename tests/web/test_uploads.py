@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hostile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,3 +155,22 @@ def test_a_sheet_that_breaks_off_leaves_nothing(client: httpx.Client, tmp_path: 
             assert client.get("/static/icon.svg").status_code == 200
     while list(tmp_path.iterdir()):
         assert client.get("/static/icon.svg").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("bomb.xlsx", lambda: hostile.xlsx([hostile.row(3, "x" * 50_000)] * 4_000), "unpacks to"),
+        ("damaged.xlsx", lambda: hostile.xlsx()[:-200], "damaged"),
+        ("page.csv", lambda: b"<!doctype html><table><tr><td>email</td></tr></table>", "is a web page (HTML)"),
+        ("empty.csv", lambda: b"\r\n\r\n", "is empty"),
+    ],
+)
+def test_what_the_reader_refuses_is_said_on_the_page(
+    client: httpx.Client, name: str, content: Callable[[], bytes], said: str
+) -> None:
+    """A hostile or unreadable sheet gets the command line's sentence, and the page goes on."""
+    opened = client.put("/sheets", params={"name": name}, content=content()).json()["location"]
+    screen = client.get(opened, follow_redirects=True, timeout=30)
+    assert said in screen.text
+    assert client.get("/").status_code == 200

@@ -66,7 +66,7 @@ async def listing(connection: Connection, what: Listing, listener: Listener, sho
                     await run_sync(show, [_item(entry, what, service.safe) for entry in page])
         except ListingUnavailableError as error:
             raise UnavailableError(
-                f"The account's {what.replace('-', ' ')} cannot be listed: {error}.",
+                f"The account's {what.words} cannot be listed: {error}.",
                 remedy="See them at Mission Inbox; or run again later, if the service is out of order.",
             ) from error
     return count

@@ -66,11 +66,6 @@ class MailboxCredentials:
     password: Secret | None
 
     @property
-    def name(self) -> str:
-        """What it is called in a sentence: its address, or as much of it as is known."""
-        return self.row.address or self.row.email
-
-    @property
     def uncertain(self) -> bool:
         """Whether the mailbox existed before, so that its password may be another, and no log-in proved it."""
         return self.row.status is Status.EXISTS and not self.row.is_proven
@@ -173,8 +168,8 @@ def _write(
     return WrittenCredentials(
         files={path: len(mailboxes) for path, mailboxes in files.items()},
         by_value={value_of(own[0].row, column): path for path, own in files.items()} if column is not None else {},
-        without_password=[mailbox.name for mailbox in found if mailbox.password is None],
-        uncertain=[mailbox.name for mailbox in found if mailbox.uncertain],
+        without_password=[mailbox.row.name for mailbox in found if mailbox.password is None],
+        uncertain=[mailbox.row.name for mailbox in found if mailbox.uncertain],
         not_created=without,
         missing_servers=[name for name, server in (("SMTP", account.smtp), ("IMAP", account.imap)) if server is None],
         practice=journal.fact(SERVICE_FACT) == PRACTICE,

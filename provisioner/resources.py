@@ -24,6 +24,11 @@ class Listing(StrEnum):
     RELAY_SERVERS = "relay-servers"
     PROJECTS = "projects"
 
+    @property
+    def words(self) -> str:
+        """What it is called in a sentence, such as `relay servers`."""
+        return self.replace("-", " ")
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:

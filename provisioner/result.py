@@ -197,9 +197,9 @@ def _by_value(journal: Journal, column: str) -> dict[str, _Rows]:
         rows = found[row.cells.get(column, "").strip()]
         rows.statuses[row.status] += 1
         if row.status is Status.CREATED:
-            rows.created.append(row.address or row.email)
+            rows.created.append(row.name)
         elif row.status is Status.EXISTS and not row.is_proven:
-            rows.existing.append(row.address or row.email)
+            rows.existing.append(row.name)
     return found
 
 

@@ -148,3 +148,8 @@ class Summary:
     @property
     def rows(self) -> int:
         return sum(self.statuses.values())
+
+    @property
+    def left(self) -> int:
+        """How many of the rows are not done."""
+        return sum(number for status, number in self.statuses.items() if not status.done)

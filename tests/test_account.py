@@ -45,7 +45,13 @@ def test_each_list_comes_in_every_form(invoke: Any, sandbox: Any, what: Listing)
     from_json = json.loads(invoke("list", what, "--json", service=service).stdout)
     assert len(lines) - 1 == len(from_csv) == len(from_json) > 1
     assert [row["id"] for row in from_csv] == [str(entry["id"]) for entry in from_json]
-    assert str(len(from_json)) in table.stderr
+    assert table.stderr == f"{len(from_json)} {what.words}.\n"
+
+
+def test_one_mailbox_is_one_mailbox(invoke: Any) -> None:
+    """The number stands with its noun in the singular."""
+    with closing(Scripted(reply(200, {}), reply(200, [{"id": 1, "email": "ann@acme.example"}]))) as server:
+        assert invoke("list", "mailboxes", key="any", url=server.url).stderr == "1 mailbox.\n"
 
 
 def test_no_list_shows_a_password(invoke: Any, sandbox: Any) -> None:

@@ -18,7 +18,7 @@ def exit_code(result: RunResult) -> int:
         return stop_code(result.stopped)
     logins = result.summary.logins
     unproved = logins is not None and (logins.failed or logins.untried)
-    return ROWS_LEFT if unproved or not all(status.done for status in result.summary.statuses) else DONE
+    return ROWS_LEFT if unproved or result.summary.left else DONE
 
 
 def stop_code(error: ProvisionerError) -> int:

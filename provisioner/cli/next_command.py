@@ -57,8 +57,7 @@ def alone(result: RunResult, options: dict[str, Any], *, checking: bool = False)
     """The next command for one sheet of several; empty if nothing is left to do."""
     from provisioner.records import Status
 
-    left = not all(status.done for status in result.summary.statuses)
-    if not left and not (checking and Status.VALID in result.summary.statuses):
+    if not result.summary.left and not (checking and Status.VALID in result.summary.statuses):
         return ""
     sheet = {**options, "sheets": [_as_given(result.summary.sheet)]}
     return next_command(left_of([result]), [result], sheet, checking=checking)

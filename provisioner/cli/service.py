@@ -49,7 +49,8 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
                 table = console.JsonTable() if form == "json" else console.Table(columns)
             number = anyio.run(account_calls.listing, connection, listing, listener, table.show)
         table.close()
-        console.say(count(number, what.rstrip("s").replace("-", " "), what.replace("-", " ")) + ".")
+        one = "mailbox" if listing is Listing.MAILBOXES else listing.words.removesuffix("s")
+        console.say(f"{count(number, one, listing.words)}.")
         if options["sandbox"] and listing is Listing.MAILBOXES:
             console.say_wrapped(f"{FRESH_SANDBOX} They are in the results.csv of its run folder.")
 

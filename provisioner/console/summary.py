@@ -46,7 +46,7 @@ def show_summary(
     width, height = size(sys.stderr)
     summaries = [summary for summary, _ in run_results]
     statuses = _added(summaries)
-    left = sum(number for status, number in statuses.items() if not status.done)
+    left = sum(summary.left for summary in summaries)
     groups = merged(run_results)
     first = [*_heading(summaries, width), *_counts(statuses, width), *_existing(summaries, width)]
     for summary in summaries:
@@ -127,15 +127,15 @@ def _what_next(
     groups: Sequence[Group], statuses: dict[Status, int], summaries: Sequence[Summary], *, checked: bool
 ) -> str:
     """What to do with the command below it; empty if there is nothing to do."""
-    if all(status.done for status in statuses):
+    if not any(summary.left for summary in summaries):
         return "Create them with:" if checked and Status.VALID in statuses else ""
     if not any(summary.to_retry for summary in summaries):
         return "These rows were not in the file you ran. Fix them in your own sheet and run:"
     them = "it" if sum(summary.to_retry for summary in summaries) == 1 else "them"
-    failures = ", ".join(summary.to_fix for summary in summaries if not _is_done(summary))
+    failures = ", ".join(summary.to_fix for summary in summaries if summary.left)
     actors = {group.actor for group in groups}
     if Actor.SHEET in actors:
-        sheets = ", ".join(summary.name for summary in summaries if not _is_done(summary))
+        sheets = ", ".join(summary.name for summary in summaries if summary.left)
         return f"Fix {them} in {sheets} and check again:" if checked else f"Fix {them} in {failures} and run:"
     if actors == {Actor.SUPPORT}:
         return f"Send Mission Inbox support the task IDs in {failures}. After that, run:"
@@ -152,7 +152,7 @@ def _files(summaries: Sequence[Summary], width: int, *, generated: bool, retry: 
     if summary.report:
         files.append((summary.report, "the same as a page"))
     if summary.to_retry:
-        ready = "ready to run" if _is_done(summary) else retry
+        ready = "ready to run" if not summary.left else retry
         files.insert(1, (summary.to_fix, f"the {count(summary.to_retry, 'row', 'rows')} {ready}"))
     longest = max(len(visible(path)) for path, _ in files)
     if longest + 2 + max(len(what) for _, what in files) <= width:
@@ -171,10 +171,6 @@ def _requests(summaries: Sequence[Summary]) -> Iterator[str]:
                 f" {count(sent.other, 'other', 'others')}; {sent.throttled:,} refused for speed,"
                 f" {sent.retried:,} sent again. Each is listed in run.log in {summary.run_folder}."
             )
-
-
-def _is_done(summary: Summary) -> bool:
-    return all(status.done for status in summary.statuses)
 
 
 def _added(summaries: Sequence[Summary]) -> dict[Status, int]:

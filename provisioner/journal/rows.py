@@ -89,6 +89,11 @@ class JournalRow:
         return "; ".join(map(str, self.problems)) or self.explanation
 
     @property
+    def name(self) -> str:
+        """What its mailbox is called in a sentence: the address, or as much of it as is known."""
+        return self.address or self.email
+
+    @property
     def is_proven(self) -> bool:
         """Whether the mailbox accepted its log-in, over both protocols."""
         return self.imap is LoginState.OK and self.smtp is LoginState.OK

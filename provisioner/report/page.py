@@ -65,7 +65,7 @@ def write_report(
         exists=Status.EXISTS,
         logins=summary.logins,
         unproved=summary.logins.failed + summary.logins.untried if summary.logins else 0,
-        undone=sum(number for status, number in summary.statuses.items() if not status.done),
+        undone=summary.left,
         tasks=TASKS,
         groups={actor: list(own) for actor, own in groupby(listed, attrgetter("actor"))},
         unlisted=sum(group.rows for group in groups) - sum(len(group.examples) for group in listed),

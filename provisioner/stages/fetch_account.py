@@ -76,6 +76,7 @@ async def _resources(service: Service, listener: Listener) -> Resources:
             found[listing] = await service.resources(listing)
         except ListingUnavailableError as error:
             found[listing] = None
-            what = listing.replace("-", " ")
-            listener.note(f"The account's {what} could not be looked up beforehand, so the service decides: {error}.")
+            listener.note(
+                f"The account's {listing.words} could not be looked up beforehand, so the service decides: {error}."
+            )
     return Resources(found[Listing.DOMAINS], found[Listing.RELAY_SERVERS], found[Listing.PROJECTS])

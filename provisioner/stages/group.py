@@ -57,8 +57,7 @@ def group_logins(rows: Iterable[JournalRow], *, keep: int) -> tuple[LoginGroup, 
         tried = state is not None or row.login_error is not None
         wanted = row.status is Status.CREATED or (row.status is Status.EXISTS and tried)
         if wanted and not row.is_proven:
-            address = row.address or row.email
-            found[state, (row.login_error or NOT_LOGGED_IN).replace(address, "…")].append(address)
+            found[state, (row.login_error or NOT_LOGGED_IN).replace(row.name, "…")].append(row.name)
     groups = (
         LoginGroup(state, reason, len(addresses), tuple(addresses[:keep]))
         for (state, reason), addresses in found.items()

@@ -200,10 +200,19 @@ class Rows:
             status=verdict.status,
             cells={key: None if cell and key in hidden else cell for key, cell in cells.items()},
             faults=tuple(found),
-            alike={f.column: self._texts[f.column, cells[f.column]] for f in found if f.column in cells}
+            alike={
+                fault.column: self._texts[fault.column, cells[fault.column]]
+                for fault in found
+                if fault.column in cells and not (fault.column == "email" and self._is_duplicate(position))
+            }
             if to_fix
             else {},
         )
+
+    def _is_duplicate(self, position: int) -> bool:
+        """Whether another row is for the same mailbox, so that one username for both would be wrong again."""
+        key = self._mailbox(position)
+        return key is not None and len(self._mailboxes.get(key, ())) > 1
 
     def _hidden(self, position: int, cells: Mapping[str, str]) -> set[str]:
         """The columns of which nothing is shown: secret ones, and those where a piece of the password may stand."""

@@ -53,7 +53,9 @@ class OpenRow:
     """By column. None: the cell is filled and is not shown."""
     faults: tuple[Fault, ...]
     alike: Mapping[str, int]
-    """Of each faulty column, how many rows to fix hold the same text there, this one included."""
+    """Of each faulty column, how many rows to fix hold the same text there, this one included.
+
+    Not of a username that two rows for one mailbox have: another one for both would be as wrong."""
 
 
 @dataclass(frozen=True, slots=True)

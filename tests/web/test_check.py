@@ -179,6 +179,17 @@ def test_one_fix_can_be_used_for_all_rows_like_it(screen: Any) -> None:
     assert heading(shown.undo().text) == "7 rows: 7 to fix"
 
 
+def test_one_username_is_not_offered_for_two_rows_of_one_mailbox(screen: Any) -> None:
+    """It would be wrong again; for rows with another domain each it may be right."""
+    assert "Use for all" not in screen([GOOD, GOOD]).show()
+
+
+def test_one_username_is_offered_for_rows_of_several_domains(screen: Any) -> None:
+    """Such as the same slip in the mailbox of each domain."""
+    rows = [("in fo", domain, "201", "Sound-Passw0rd!", "", "") for domain in ("101", "102")]
+    assert screen(rows).show().count("Use for all 2 like it") == 2
+
+
 def test_a_row_can_be_left_out_and_taken_back(screen: Any, tmp_path: Path, read_csv: Any) -> None:
     """It is counted, it is in no file to be run, and Undo brings it back."""
     shown = screen([GOOD, BLANK_IN_NAME])

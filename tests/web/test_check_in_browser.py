@@ -307,6 +307,7 @@ def test_a_question_about_columns_is_answered_in_the_page(page_server: Any, open
     tab.goto(f"{running.origin}/sheets/{id_of('acme.csv')}/check")
     tab.get_by_label("Which column holds the domain?").select_option("Hosts")
     tab.get_by_label("Which column holds the relay server?").select_option("all alike")
+    expect(tab.get_by_label("Value for all rows").filter(visible=True)).to_have_count(1)
     tab.get_by_role("button", name="Check the sheet").click()
     expect(tab.get_by_role("alert")).to_contain_text("relay server")
     tab.get_by_label("Value for all rows").nth(1).fill("201")

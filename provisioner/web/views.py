@@ -5,14 +5,17 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import jinja2
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from provisioner.messages import count, duration, visible
 from provisioner.web import phrases
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from provisioner.errors import ProvisionerError
 
 
@@ -60,7 +63,10 @@ def go(path: str) -> JSONResponse:
     return JSONResponse({"location": path})
 
 
-def download(content: bytes, name: str, kind: str) -> Response:
-    """A file for the person's own disk; `name` is one of the program's own."""
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(content, media_type=kind, headers=headers)
+def download(content: bytes | AsyncIterator[bytes], name: str, kind: str) -> Response:
+    """A file for the person's own disk, whole or piece by piece."""
+    # https://www.rfc-editor.org/rfc/rfc6266#section-4.3: a name with other letters than ASCII's.
+    headers = {"content-disposition": f"attachment; filename*=utf-8''{quote(name)}"}
+    if isinstance(content, bytes):
+        return Response(content, media_type=kind, headers=headers)
+    return StreamingResponse(content, media_type=kind, headers=headers)

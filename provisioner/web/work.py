@@ -91,24 +91,26 @@ class Work:
 
     async def folder(self) -> RunFolder:
         """Its run folder, which need not exist. Raises UnusableError."""
-        if self._opened is not None:
-            return self._opened.folder
-        options = self.options
-        folder = await run_sync(partial(run_folder.locate, options.sheet, options.out, options.sheet_name))
-        if await run_sync(folder.journal.exists):
+        folder = await self._likely_folder()
+        if self._opened is not None or await run_sync(folder.journal.exists):
             return folder
         return (await self.sheet()).folder
 
     async def standing(self) -> str:
-        """The path of the screen where it stands. Raises UnusableError."""
+        """The path of the screen where it stands."""
         if self.run.phase in (Phase.SENDING, Phase.STOPPING):
             return f"{self.path}/run"
         if self.run.phase in (Phase.ASKING, Phase.CONFIRMING):
             return f"{self.path}/check"
-        options = self.options
-        folder = await run_sync(partial(run_folder.locate, options.sheet, options.out, options.sheet_name))
-        known = await run_sync(overview, folder.journal)
+        known = await run_sync(overview, (await self._likely_folder()).journal)
         return f"{self.path}/done" if known and set(known.statuses) - _NEVER_SENT else f"{self.path}/check"
+
+    async def _likely_folder(self) -> RunFolder:
+        """Its run folder, as far as that is known before the sheet is opened."""
+        if self._opened is not None:
+            return self._opened.folder
+        options = self.options
+        return await run_sync(partial(run_folder.locate, options.sheet, options.out, options.sheet_name))
 
     async def outcome(self) -> RunResult:
         """How its latest run or check ended, as the journal has it now. Raises RunFolderError, JournalError."""

@@ -9,9 +9,12 @@ import pytest
 from scripted import CUT, Scripted, reply
 from sites import SHEET, Site, question_in, until
 
+from provisioner import record
+from provisioner.errors import FilesError
 from provisioner.records import Rate, Status
 from provisioner.run_folder import hold
 from provisioner.secret import Secret
+from provisioner.stages.write import write as write_files
 from provisioner.web import runs
 
 if TYPE_CHECKING:
@@ -374,3 +377,52 @@ def test_two_sheets_keep_one_rate_and_are_stopped_each_alone(sandbox: Any, site:
     assert brook.statuses() == {Status.CREATED: 20}
     times = sorted(received.at for received in service.state.requests)
     assert max(sum(first <= at < first + 1.0 for at in times) for first in times) <= 31
+
+
+def test_a_key_that_is_refused_in_the_middle_ends_the_run(site: Any, scripted: Any) -> None:
+    """What was sent is followed no further than the service lets it; nothing of the rest is sent."""
+    service = scripted(lambda _: reply(401, {"detail": "Invalid API key."}))
+    page = site(service.url, 5)
+    page.create()
+    page.wait("ended")
+    done = page.get("done").text
+    assert "rejected the API key" in done
+    assert page.statuses() == {Status.UNSENT: 5}
+    assert ">Continue</button>" in done
+
+
+@pytest.mark.parametrize("strikes", [2, 3], ids=["before the question", "at the end"])
+def test_a_full_disk_is_said_and_loses_nothing(
+    site: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch, strikes: int
+) -> None:
+    """Files that cannot be written are told as on the command line; the journal has everything.
+
+    They are written first when the sheet is opened, then before the question, and at the end.
+    """
+    service = sandbox(**FAST)
+    page = site(service, 4)
+    calls = 0
+
+    def full(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == strikes:
+            raise FilesError("results.csv cannot be written: No space left on device.", remedy="Make room.")
+        return write_files(*arguments, **options)
+
+    # No fault of the disk strikes one moment by itself.
+    monkeypatch.setattr(record, "write", full)
+    if strikes == 2:
+        refused = page.post("begin")
+        assert refused.status_code == 409
+        assert "No space left on device.<br>Make room." in refused.text
+    else:
+        page.create()
+        page.wait("ended")
+        assert "No space left on device.<br>Make room." in page.get("done").text
+    monkeypatch.undo()
+    if strikes == 2:
+        page.create()
+        page.wait("ended")
+    assert page.statuses() == {Status.CREATED: 4}
+    assert carried_out(service) == [1] * 4

@@ -148,6 +148,6 @@ def test_an_export_is_downloaded(
     client = page_server(sandbox=False, connect=lambda _: nullcontext(connection)).enter()
     assert 'href="/exports/reply.io"' in client.get("/").text
     export = client.get("/exports/reply.io")
-    assert export.headers["content-disposition"] == 'attachment; filename="reply.io.csv"'
+    assert export.headers["content-disposition"] == "attachment; filename*=utf-8''reply.io.csv"
     assert "info@acme-mail.example" in export.text
     assert client.get("/exports/other").status_code == 404

@@ -74,6 +74,6 @@ def test_pasting_nothing_is_said(client: httpx.Client, tmp_path: Path) -> None:
 def test_an_empty_sheet_can_be_downloaded_and_dropped(client: httpx.Client, kind: str) -> None:
     """It comes as an attachment under the program's own name, and is taken back."""
     empty = client.get(f"/template.{kind}")
-    assert empty.headers["content-disposition"] == f'attachment; filename="mailboxes.{kind}"'
+    assert empty.headers["content-disposition"] == f"attachment; filename*=utf-8''mailboxes.{kind}"
     assert put(client, f"mailboxes.{kind}", empty.content).status_code == 200
     assert client.get("/template.html").status_code == 404

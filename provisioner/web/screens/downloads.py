@@ -7,11 +7,9 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO, Final
-from urllib.parse import quote
 
 from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
-from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from provisioner import account
@@ -19,12 +17,14 @@ from provisioner.concurrency import in_threads
 from provisioner.credentials import KINDS, write_credentials
 from provisioner.errors import RunFolderError, SettingsError
 from provisioner.events import NullListener
+from provisioner.web import views
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractContextManager
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from provisioner.run_folder import RunFolder
     from provisioner.settings import Connection
@@ -52,7 +52,7 @@ async def file(request: Request) -> Response:
         opened = await run_sync(partial(path.open, "rb"))
     except FileNotFoundError:
         raise HTTPException(404) from None
-    return StreamingResponse(_pieces(opened), media_type=FILES[name], headers=_attachment(name))
+    return views.download(_pieces(opened), name, FILES[name])
 
 
 async def credentials(request: Request) -> Response:
@@ -69,12 +69,12 @@ async def credentials(request: Request) -> Response:
         written = await write_credentials(
             folder.path, target, _connect(work), NullListener(), by=by or None, schema_file=work.options.schema
         )
-        path = written.by_value.get(client or "") if by else target
-        if path is None or path not in written.files:
+        path = target if client is None else written.by_value.get(client)
+        if path is None:
             raise HTTPException(404)
         content = await run_sync(path.read_bytes)
     media = FILES["failures.xlsx"] if kind == ".xlsx" else "text/csv"
-    return Response(content, media_type=media, headers=_attachment(path.name))
+    return views.download(content, path.name, media)
 
 
 async def export(request: Request) -> Response:
@@ -88,7 +88,7 @@ async def export(request: Request) -> Response:
     into = io.BytesIO()
     async with in_threads(work.workspace.connect(work.practice)(folder)) as connection:
         await account.export(connection, name, NullListener(), into, only=folder)
-    return Response(into.getvalue(), media_type="text/csv", headers=_attachment(f"{name}.csv"))
+    return views.download(into.getvalue(), f"{name}.csv", "text/csv")
 
 
 async def _work(request: Request) -> Work:
@@ -116,10 +116,6 @@ async def _pieces(opened: BinaryIO) -> AsyncIterator[bytes]:
             yield piece
     finally:
         opened.close()
-
-
-def _attachment(name: str) -> dict[str, str]:
-    return {"content-disposition": f"attachment; filename*=utf-8''{quote(name)}"}
 
 
 ROUTES: Final = (

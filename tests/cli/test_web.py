@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,13 +17,15 @@ import pytest
 from click.testing import CliRunner
 
 from provisioner.cli import main
-from provisioner.journal import Journal
+from provisioner.journal import overview
 from provisioner.records import Status
 from provisioner.web.folder import id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from provisioner.sandbox.server import RunningSandbox
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a child")
 
@@ -146,11 +148,7 @@ def test_a_run_is_interrupted_and_its_files_are_written(
     sheet = write_sheet(200)
     running = serve("--sandbox", "--rate", "20/s", SSH_CONNECTION="198.51.100.1 50000 203.0.113.7 22")
     with running.enter() as client, ExitStack() as stack:
-        question = None
-        while question is None:
-            question = re.search(r'"question": "(\d+)"', client.post(f"/sheets/{SHEET}/begin").text)
-        answer = {"create": "all", "question": question[1]}
-        assert client.post(f"/sheets/{SHEET}/answer", json=answer).json() == {"location": f"/sheets/{SHEET}/run"}
+        create_all(client)
         for _ in range(3):
             events_of(client, f"/sheets/{SHEET}/events", stack)
         run = sheet.parent / "acme-run"
@@ -165,9 +163,56 @@ def test_a_run_is_interrupted_and_its_files_are_written(
     assert sum(statuses(run).values()) == 200
 
 
-def statuses(run: Path) -> dict[Status, int]:
-    with closing(Journal(run / "journal.sqlite3")) as journal:
-        return journal.statuses()
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_page_that_is_killed_goes_on_where_it_stood(
+    serve: Callable[..., Process],
+    write_sheet: Callable[..., Path],
+    sandbox: Callable[..., RunningSandbox],
+    read_csv: Callable[[Path], list[dict[str, str]]],
+) -> None:
+    """Killed in the middle of a run and started again, it says within 5 s what is left; nothing is created twice."""
+    service = sandbox(latency=0.5)
+    known = {"MISSION_INBOX_URL": service.url, "MISSION_INBOX_API_KEY": service.api_key}
+    run = write_sheet(60).parent / "acme-run"
+    killed = serve("--rate", "10/s", **known)
+    with killed.enter() as client:
+        create_all(client)
+        # A row of which it is not clear whether it was sent would be looked up for a minute.
+        while (now := statuses(run)).get(Status.CREATED, 0) < 5 or now.get(Status.UNKNOWN):
+            assert killed.process.poll() is None
+        killed.process.kill()
+        killed.process.communicate()
+    assert statuses(run)[Status.UNSENT] > 0
+    left = 60 - statuses(run)[Status.CREATED]
+
+    began = time.perf_counter()
+    again = serve("--rate", "100/s", **known)
+    with again.enter() as client:
+        assert f"<td>{left} left</td>" in client.get("/").text
+        assert time.perf_counter() - began < 5.0
+        create_all(client)
+        while client.get(f"/sheets/{SHEET}/run").status_code != 303:
+            assert again.process.poll() is None
+        assert client.get(f"/sheets/{SHEET}", follow_redirects=True).url.path == f"/sheets/{SHEET}/done"
+    assert {line["status"] for line in read_csv(run / "results.csv")} <= {Status.CREATED, Status.EXISTS}
+    assert len(read_csv(run / "results.csv")) == 60
+    made = [creation.address for creation in service.state.mailboxes]
+    assert len(made) == len(set(made)) == 60 + 2  # two are there from the beginning
+
+
+def create_all(client: httpx.Client) -> None:
+    """Press Create, and answer the question as soon as the service has been asked."""
+    question = None
+    while question is None:
+        question = re.search(r'"question": "(\d+)"', client.post(f"/sheets/{SHEET}/begin").text)
+    answer = {"create": "all", "question": question[1]}
+    assert client.post(f"/sheets/{SHEET}/answer", json=answer).json() == {"location": f"/sheets/{SHEET}/run"}
+
+
+def statuses(run: Path) -> Mapping[Status, int]:
+    known = overview(run / "journal.sqlite3")
+    return known.statuses if known is not None else {}
 
 
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:

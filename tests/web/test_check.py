@@ -377,6 +377,8 @@ def test_the_rows_to_fix_can_be_downloaded_at_once(screen: Any) -> None:
     files = [shown.client.get(link) for link in links]
     assert [file.status_code for file in files] == [200, 200]
     assert b'"b ob"' in files[0].content
+    shown.type("3", email="b/ob")
+    assert re.findall(r">(failures\S+)</a>", shown.show()) == ["failures.csv"], "the workbook is older now"
 
 
 def test_what_is_done_is_counted_and_not_offered(

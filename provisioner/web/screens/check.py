@@ -13,6 +13,7 @@ from starlette.routing import Route
 from provisioner.errors import ProvisionerError, UnusableError
 from provisioner.fixing import StaleRowError, UnknownRowError
 from provisioner.messages import count
+from provisioner.sheets.failures_workbook import MAX_CELLS
 from provisioner.web import forms, views
 from provisioner.web.phrases import is_to_fix, name_of, short_hash, told_of
 from provisioner.web.rows import MOST_ROWS_TO_FIX, ShownColumns, as_many_as_fit
@@ -69,8 +70,19 @@ def _rows_to_fix(work: Work, sheet: OpenSheet, query: QueryParams, question: str
         next=urlencode({"after": rows[-1].key, **({"cause": short_hash(cause)} if cause else {})}) if beyond else "",
         part=_part(found[: len(rows)]),
         dialog=question,
-        files=[file.name for file in sheet.folder.failures_files],
+        files=_files(sheet),
     )
+
+
+def _files(sheet: OpenSheet) -> list[str]:
+    """The files with the rows to fix: the workbook too, unless something was fixed after it was written."""
+    text, workbook = sheet.folder.failures_files
+    try:
+        is_current = workbook.stat().st_mtime_ns >= text.stat().st_mtime_ns
+    except FileNotFoundError:
+        # Both may be about to be written.
+        is_current = not text.exists() and sheet.counts().to_fix * (len(sheet.columns) + 5) <= MAX_CELLS
+    return [text.name, workbook.name] if is_current else [text.name]
 
 
 def _all_rows(work: Work, sheet: OpenSheet, query: QueryParams, question: str) -> Response:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 CELL: Final = "cell:"
 """Begins the name of a field that holds a cell; its column follows."""
 GONE: Final = "This row is no longer to be fixed: it was left out, or done, elsewhere."
+MOST_NOTES: Final = 30
 MOST_OTHERS: Final = 100
 """From how many rows on that changed along with one, the whole page is loaded again."""
 
@@ -114,7 +115,8 @@ def _page(template: str, work: Work, sheet: OpenSheet, shown: ShownColumns, **va
         practice=work.practice,
         work=work.id,
         name=work.name,
-        notes=sheet.notes,
+        notes=sheet.notes[:MOST_NOTES],
+        busy=work.is_busy,
         counts=sheet.counts(),
         undoable=sheet.undoable,
         columns=shown.columns,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from provisioner.web.work import Work
 
+MOST_CHOICES: Final = 4000
+"""In all lists of a page, beside the columns that are likely."""
 ALL_ALIKE: Final = "all alike"
 """The column is not in the sheet: one value is used for all rows."""
 GENERATED: Final = "generated"
@@ -61,11 +63,17 @@ def unusable(work: Work, error: UnusableError) -> Response:
 
 
 def _questions(error: ColumnsError) -> Iterator[Question]:
-    headers = {f"header {position}": header for position, header in enumerate(error.headers) if header}
+    columns = dict.fromkeys((*error.missing, *error.alike.values()))
+    most = MOST_CHOICES // len(columns)
+    headers = {
+        f"header {position}": header
+        for position, header in enumerate(error.headers)
+        if header and (position < most or header in error.alike)
+    }
     likely: dict[str, str] = {}
     for header, column in error.alike.items():
         likely.setdefault(column, next(sent for sent, each in headers.items() if each == header))
-    for column in dict.fromkeys((*error.missing, *likely)):
+    for column in columns:
         others = {ALL_ALIKE: column in SAME, GENERATED: column == "password", NONE: column not in error.missing}
         yield Question(column, headers, likely.get(column, ""), [other for other, fits in others.items() if fits])
 

@@ -17,9 +17,9 @@ _TO_FIX: Final = (Status.INVALID, Status.REJECTED)
 _DONE: Final = (Status.CREATED, Status.EXISTS)
 
 
-def name_of(row: OpenRow) -> str:
-    """What a row is called; one that was added to a failures file has no number in the sheet."""
-    return f"row {row.number}" if row.number is not None else f"added row {row.key.removeprefix('+')}"
+def name_of(key: str) -> str:
+    """What the row with this key is called; one that was added to a failures file has no number in the sheet."""
+    return f"added row {key[1:]}" if key.startswith("+") else f"row {key}"
 
 
 def is_to_fix(row: OpenRow) -> bool:
@@ -29,7 +29,7 @@ def is_to_fix(row: OpenRow) -> bool:
 
 def told_of(row: OpenRow) -> str:
     """What is said of a row in which nothing is to be fixed."""
-    return f"{name_of(row).capitalize()} is {'done' if row.status in _DONE else 'ready'}"
+    return f"{name_of(row.key).capitalize()} is {'done' if row.status in _DONE else 'ready'}"
 
 
 def state_of(row: OpenRow) -> str:

@@ -119,7 +119,7 @@ class ShownColumns:
             first = next(cell.position for cell in cells if cell.column.known)
             ids = [f"fault-{row.key}-{number}" for number in range(1, len(whole) + 1)]
             cells[first] = replace(cells[first], described=[*ids, *cells[first].described])
-        return RowToFix(row.key, name_of(row), row.version, whole, cells, stale=typed is not None)
+        return RowToFix(row.key, name_of(row.key), row.version, whole, cells, stale=typed is not None)
 
     def _cell(self, row: OpenRow, position: int, column: Column, typed: Collection[str]) -> Cell:
         faults = [fault for fault in row.faults if fault.column == column.key] if column.known else []

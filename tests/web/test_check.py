@@ -103,13 +103,15 @@ def test_a_sentence_stands_beside_its_cell(screen: Any) -> None:
 
 
 def test_a_fault_of_the_whole_row_is_shown_with_it(screen: Any) -> None:
-    """Two rows for one mailbox have no faulty cell; the first cell leads to what is wrong."""
-    page = screen([GOOD, GOOD]).show()
-    assert heading(page) == "2 rows: 2 to fix" or heading(page) == "2 rows: 1 ready, 1 to fix"
-    (cell, *_) = re.findall(r'<input [^>]*aria-invalid="true"[^>]*>', page)
+    """No single cell is wrong; the first one leads to the sentence, and Enter in it judges the row."""
+    shown = screen([("ann", "101", "201", "Sound-Passw0rd!", "", "", "too", "many")])
+    page = shown.show()
+    (cell,) = re.findall(r'<input [^>]*aria-invalid="true"[^>]*>', page)
     assert 'name="cell:email"' in cell
-    (described, *_) = re.findall(r'aria-describedby="(.*?)"', cell)
-    assert re.search(rf'id="{described.split()[0]}">[^<]*row', page)
+    (described,) = re.findall(r'aria-describedby="(.*?)"', cell)
+    assert re.search(rf'id="{described}">the row has 8 cells where the header has 6', page)
+    shown.type("2", reply_to="")
+    assert heading(shown.show()) == "1 row: 1 ready"
 
 
 def test_causes_are_counted_and_can_be_chosen(screen: Any) -> None:

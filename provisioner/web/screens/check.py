@@ -225,7 +225,7 @@ def _after(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed, *, bes
     is_fixed = changed.row is None or not is_to_fix(changed.row)
     if changed.row and not is_fixed:
         rows.insert(0, _focused(shown.row_to_fix(changed.row), sent))
-        said = f"{name_of(changed.row).capitalize()} is saved, and something in it is still to be fixed"
+        said = f"{name_of(sent.key).capitalize()} is saved, and something in it is still to be fixed"
     else:
         said = _settled(sent.key, changed)
     return _parts(
@@ -243,7 +243,7 @@ def _after(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed, *, bes
 def _settled(key: str, changed: Changed) -> str:
     """What is said of a row for which nothing is left to fix."""
     if changed.row is None:
-        return f"Row {key} is left out"
+        return f"{name_of(key).capitalize()} is left out"
     ready = sum(not is_to_fix(row) for row in changed.also)
     return told_of(changed.row) + (f", and {count(ready, 'other row', 'other rows')} with it" if ready else "")
 
@@ -270,7 +270,7 @@ def _undone(work: Work, sheet: OpenSheet, changed: Changed | None) -> Response:
     rows = [shown.row_to_fix(row) for row in again if is_to_fix(row)]
     if rows:
         rows[0] = replace(rows[0], focus=rows[0].faulty[0])
-    said = f"{name_of(again[0]).capitalize()} is as it was before" if again else "Nothing is left to undo"
+    said = f"{name_of(again[0].key).capitalize()} is as it was before" if again else "Nothing is left to undo"
     return _parts(
         work,
         sheet,

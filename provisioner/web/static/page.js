@@ -9,6 +9,7 @@ async function send(method, path, { body, type, from } = {}) {
   const headers = type ? { ...OWN_HEADER, "content-type": type } : OWN_HEADER;
   const focused = from && document.activeElement === from;
   busy(from, true);
+  document.getElementById("trouble").hidden = true;
   const answer = await fetch(path, { method, headers, body }).then(async (response) => [response, await response.text()]).catch(() => null);
   busy(from, false);
   if (answer) take(...answer, from);

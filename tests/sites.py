@@ -48,7 +48,7 @@ class Site:
         """Press Create, and return the question as it is shown, however long the service takes."""
         response = self.post("begin")
         assert response.status_code == 200, response.text
-        if "Asking the service" not in response.text:
+        if "Getting ready" not in response.text:
             return response.text
         return next(message for message in self.events("question") if "Back" in message)
 

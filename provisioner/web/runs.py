@@ -12,7 +12,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from provisioner import pipeline
-from provisioner.errors import DeclinedError, InterruptedRunError, ProvisionerError
+from provisioner.errors import DeclinedError, ProvisionerError
 from provisioner.journal import Journal
 from provisioner.messages import why
 from provisioner.stages.stop_signal import StopSignal
@@ -20,6 +20,7 @@ from provisioner.web.live import Changes
 from provisioner.web.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
 
     from provisioner.result import RunResult
@@ -40,7 +41,7 @@ class Phase(Enum):
     IDLE = "idle"
     """It was not begun, or ended before anything could be sent."""
     ASKING = "asking"
-    """The service is asked what the account has."""
+    """The sheet is read, and the service is asked what the account has."""
     CONFIRMING = "confirming"
     """The person is asked whether to go on."""
     SENDING = "sending"
@@ -76,7 +77,7 @@ class Run:
         """Number of the latest question, so that an answer to an earlier one is known."""
         self.at_once = False
         """The run is stopping without waiting for what is in flight."""
-        self._stop_signal = StopSignal()
+        self._stop_signal, self._scope = StopSignal(), anyio.CancelScope()
         self._answer: bool | None = None
         self._answered = anyio.Event()
         self._folder: RunFolder | None = None
@@ -87,10 +88,13 @@ class Run:
     def active(self) -> bool:
         return self.phase not in (Phase.IDLE, Phase.ENDED)
 
-    def begin(self, options: SheetOptions, *, limit: int | None = None, agreed: bool = False) -> None:
-        """Start a run of a sheet, unless one is under way already; `agreed`: the person was asked before.
+    def begin(
+        self, find: Callable[[], Awaitable[SheetOptions]], *, limit: int | None = None, agreed: bool = False
+    ) -> None:
+        """Start a run of what `find` returns, unless one is under way already. It raises ProvisionerError if it cannot.
 
-        `limit` takes the place of the limit that the page was started with. Raises SettingsError if there is no key.
+        `limit` takes the place of the limit that the page was started with; `agreed`: the person was asked before.
+        Raises SettingsError if there is no key.
         """
         if self.active:
             return
@@ -103,7 +107,8 @@ class Run:
         self.progress = Progress(self.changes.tell)
         self._stop_signal = StopSignal(how="")
         self._failures = (0, [])
-        self._workspace.group.start_soon(partial(self._work, options, how, connect, agreed=agreed))
+        self._scope = anyio.CancelScope()
+        self._workspace.group.start_soon(partial(self._work, find, how, connect, agreed=agreed))
         self._enter(Phase.ASKING)
 
     def answer(self, question: int, *, agreed: bool) -> bool:
@@ -122,7 +127,7 @@ class Run:
         if self.phase is Phase.CONFIRMING:
             self.answer(self.question, agreed=False)
         elif self.phase is Phase.ASKING:
-            self._stop_signal.interrupt()
+            self._scope.cancel()
         elif self.phase in (Phase.SENDING, Phase.STOPPING):
             if not self._stop_signal.interrupted.is_set():
                 self._stop_signal.interrupt()
@@ -147,26 +152,29 @@ class Run:
                 self._failures = (number, await run_sync(_failures, self._folder, progress.began_at))
         return self._failures[1]
 
-    async def _work(self, options: SheetOptions, how: RunOptions, connect: Connect, *, agreed: bool) -> None:
+    async def _work(
+        self, find: Callable[[], Awaitable[SheetOptions]], how: RunOptions, connect: Connect, *, agreed: bool
+    ) -> None:
         assert self.progress is not None
         try:
-            self.result = await pipeline.run(
-                options,
-                how,
-                partial(self._connected, connect),
-                self.progress,
-                confirm=partial(self._confirm, agreed=agreed),
-                stop_signal=self._stop_signal,
-                limiter=self._workspace.limiter(self._practice).share(),
-            )
-            self.error = self.result.stopped
+            with self._scope:
+                self.result = await pipeline.run(
+                    await find(),
+                    how,
+                    partial(self._connected, connect),
+                    self.progress,
+                    confirm=partial(self._confirm, agreed=agreed),
+                    stop_signal=self._stop_signal,
+                    limiter=self._workspace.limiter(self._practice).share(),
+                )
+                self.error = self.result.stopped
         except ProvisionerError as error:
             self.error = error
         except Exception as error:  # noqa: BLE001 - the page must go on; what it was may hold anything
             self.error = unexpected(error)
         finally:
             if self.phase in (Phase.ASKING, Phase.CONFIRMING):
-                if isinstance(self.error, DeclinedError | InterruptedRunError):
+                if isinstance(self.error, DeclinedError):
                     self.error = None
                 self._enter(Phase.IDLE)
             else:

@@ -80,14 +80,10 @@ class Work:
         self.options = replace(self.options, **changed)
         self._opened = None
 
-    async def begin(self, *, limit: int | None = None, agreed: bool = False) -> None:
-        """Run the sheet or its fixed rows, as `Run.begin` does, unless a run is under way.
-
-        Raises UnusableError, and StoppedError if a fix could not be stored.
-        """
-        if not self.run.active:
-            sheet = await self.sheet()
-            self.run.begin(await run_sync(lambda: sheet.working_file), limit=limit, agreed=agreed)
+    async def to_run(self) -> SheetOptions:
+        """The sheet, or its fixed rows. Raises UnusableError, and StoppedError if a fix could not be stored."""
+        sheet = await self.sheet()
+        return await run_sync(lambda: sheet.working_file)
 
     async def folder(self) -> RunFolder:
         """Its run folder, which need not exist. Raises UnusableError."""

@@ -297,7 +297,7 @@ def test_what_the_service_is_waited_for_is_said(site: Any, scripted: Any) -> Non
     busy = scripted(lambda _: reply(503), account=reply(503, b"", Retry_After="30"))
     page = site(busy.url, 3)
     asking = page.post("begin").text
-    assert "Asking the service what the account has" in asking
+    assert "Getting ready" in asking
     events = page.events("question")
     assert "Paused until" in next(message for message in events if 'id="asking"' in message)
     assert page.post("answer", create="none").text == '<div data-gone="confirm"></div>'

@@ -34,7 +34,7 @@ _STALE: Final = (
 async def begin(request: Request) -> Response:
     """Start a run, and answer with its question as soon as there is one."""
     work = await _work(request)
-    await work.begin()
+    work.run.begin(work.to_run)
     return await _outcome(work)
 
 
@@ -51,7 +51,7 @@ async def answer(request: Request) -> Response:
     await run.until(*(phase for phase in Phase if phase is not Phase.CONFIRMING))
     if create == "some":
         await run.until(Phase.IDLE, Phase.ENDED)
-        await work.begin(limit=TRIAL, agreed=True)
+        run.begin(work.to_run, limit=TRIAL, agreed=True)
         return await _outcome(work)
     return HTMLResponse(_GONE) if create != "all" else views.go(f"{work.path}/run")
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SHOWN_CAUSES: Final = 50
 SHOWN_EXAMPLES: Final = 3
+SHOWN_CLIENTS: Final = 100
 SHOWN_EXISTING: Final = 3
 SHOWN_REASONS: Final = 10
 
@@ -69,7 +70,7 @@ def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
     left = sum(number for status, number in statuses.items() if not status.done)
     to_fix = statuses.get(Status.INVALID, 0) + statuses.get(Status.REJECTED, 0)
     groups = result.groups[:SHOWN_CAUSES]
-    existing = summary.existing[:SHOWN_EXISTING]
+    existing, clients = summary.existing[:SHOWN_EXISTING], _clients(summary)
     known = work.run.result.summary.rate if work.run.result else None
     return {
         "work": work,
@@ -87,7 +88,8 @@ def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
         "again": "Continue" if statuses.get(Status.UNSENT) or work.run.result is None else "Run the rest again",
         "rate": found_rate(known) if known else "",
         "files": files,
-        "clients": _clients(summary),
+        "clients": clients[:SHOWN_CLIENTS],
+        "more_clients": len(clients) - len(clients[:SHOWN_CLIENTS]),
         "mailboxes": _mailboxes(statuses),
         "by": summary.by,
         "exports": SERVICES,
@@ -100,9 +102,9 @@ def _mailboxes(statuses: Any) -> int:
 
 
 def _clients(summary: Summary) -> list[tuple[str, int]]:
-    """The values of the counting column that have mailboxes, and how many each."""
+    """The values of the counting column that have mailboxes, and how many each, most first."""
     found = [(value, _mailboxes(statuses)) for value, statuses in summary.counts_by.items()]
-    return [(value, number) for value, number in found if number]
+    return sorted(((value, number) for value, number in found if number), key=lambda item: -item[1])
 
 
 def _files(folder: RunFolder) -> list[str]:

@@ -99,6 +99,10 @@ class RunningPage:
             connection.sendall(raw.replace(b"{HOST}", host.encode()) + line + b"\r\nConnection: close\r\n\r\n")
             return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
+    def close(self) -> None:
+        """As `stop`."""
+        self.stop()
+
     def stop(self) -> None:
         """End the program, as Ctrl-C does."""
         for client in self._clients:

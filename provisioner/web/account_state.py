@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from provisioner import account as account_calls
 from provisioner.concurrency import in_threads
@@ -16,25 +17,35 @@ if TYPE_CHECKING:
     from provisioner.web.workspace import Connect
 
 
+PATIENCE: Final = 15.0
+"""Seconds for which a service that cannot be reached is tried while somebody waits."""
+
+
 class AccountState:
     """What is known of the service and of the account that the key belongs to."""
 
-    def __init__(self, connection: Connection | None = None, account: Account | None = None) -> None:
-        self.host = _host(connection) if connection is not None else ""
+    def __init__(self, *, asking: bool = False) -> None:
+        self.host = ""
         """The service's address without its scheme; empty until it is known."""
-        self.account = account
+        self.account: Account | None = None
         self.trouble: ProvisionerError | None = None
         """Why the account is not known."""
-        self.asking = False
+        self.asking = asking
         self.changes = Changes()
+
+    @classmethod
+    def of(cls, connection: Connection, account: Account) -> AccountState:
+        """The state of an account that is known."""
+        state = cls()
+        state.host, state.account = _host(connection), account
+        return state
 
     async def ask(self, connect: Connect) -> None:
         """Ask the service. What comes of it is never raised."""
-        self.asking = True
         try:
             async with in_threads(connect(None)) as connection:
                 self.host = _host(connection)
-                self.account = await account_calls.account(connection, NullListener())
+                self.account = await whose(connection)
         except ProvisionerError as error:
             self.trouble = error
         except Exception as error:  # noqa: BLE001 - the page must go on; what it was may hold anything
@@ -45,6 +56,11 @@ class AccountState:
         finally:
             self.asking = False
             self.changes.tell()
+
+
+async def whose(connection: Connection) -> Account:
+    """Ask whose a key is, without the patience of a run. Raises StoppedError."""
+    return await account_calls.account(replace(connection, patience=PATIENCE), NullListener())
 
 
 def _host(connection: Connection) -> str:

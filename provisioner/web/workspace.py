@@ -108,11 +108,13 @@ class Workspace:
         """Use another key from now on, whose account is known; runs that are under way keep theirs."""
         self._connect = lambda _: nullcontext(connection)
         self._limiters.pop(False, None)
-        self.account = AccountState(connection, account)
+        self.account = AccountState.of(connection, account)
 
     def ask_account(self) -> None:
-        """Ask in the background whose the key is, unless it is for practice."""
-        if self._connect is not None and not self.options.sandbox:
+        """Ask in the background whose the key is, unless that is known, being asked, or all is practice."""
+        known = self.account.account is not None or self.account.asking
+        if self._connect is not None and not self.options.sandbox and not known:
+            self.account = AccountState(asking=True)
             self.group.start_soon(self.account.ask, self._connect)
 
     async def find(self, sheet_id: str) -> Work:

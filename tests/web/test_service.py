@@ -139,6 +139,18 @@ def test_trouble_with_the_service_is_said_and_stops_nothing(
     assert client.put("/sheets?name=acme.csv", content=b"email\n").status_code == 200
 
 
+def test_a_service_that_comes_back_is_asked_again(
+    page_server: Callable[..., RunningPage], sandbox: Callable[..., RunningSandbox]
+) -> None:
+    """What went wrong once is not the last word: the page asks again when it is opened again."""
+    service = sandbox()
+    keys = iter(["another-key", service.api_key])
+    connect = lambda _: nullcontext(Connection(api_url=service.url, api_key=next(keys)))  # noqa: E731 - one line
+    client = page_server(sandbox=False, connect=connect).enter()
+    while "the account of <b>Sandbox Agency</b>" not in service_of(client):
+        pass
+
+
 def test_an_export_is_downloaded(
     page_server: Callable[..., RunningPage], sandbox: Callable[..., RunningSandbox]
 ) -> None:

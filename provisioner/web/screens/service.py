@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from anyio.to_thread import run_sync
 from starlette.routing import Route
 
-from provisioner import account as account_calls
 from provisioner import keys
 from provisioner.errors import SettingsError
-from provisioner.events import NullListener
 from provisioner.secret import Secret
 from provisioner.web import forms, live, views
+from provisioner.web.account_state import whose
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -34,7 +33,7 @@ async def enter_key(request: Request) -> Response:
     connection = options.connection_with(Secret(fields.get("key", "").strip()))
     if keep:
         await run_sync(keys.require_keyring)
-    account = await account_calls.account(connection, NullListener())
+    account = await whose(connection)
     if keep:
         await run_sync(options.keep_key, connection)
     workspace.sign_in(connection, account)

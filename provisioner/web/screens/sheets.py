@@ -40,6 +40,7 @@ _EMPTY_SHEETS: Final = {"csv": "text/csv", "xlsx": _WORKBOOK}
 async def show(request: Request) -> Response:
     """The whole screen. With `q`, only the sheets whose names hold it."""
     workspace = _workspace(request)
+    workspace.ask_account()
     busy = {work.id for work in workspace.works.values() if work.is_busy}
     search = request.query_params.get("q", "")
     listing = await run_sync(partial(list_folder, workspace.options.folder, busy, search))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from provisioner import run_folder
 from provisioner.errors import SheetError
 from provisioner.fixing.rows import Rows
-from provisioner.journal import SHEET_FACT, Journal
+from provisioner.journal import SHEET_FACT, TAB_FACT, Journal
 from provisioner.messages import count
 from provisioner.sheets import FAILURES_COLUMNS
 from provisioner.stages.failures_files import added_cells, failures_header, unfinished_file
@@ -18,7 +20,7 @@ from provisioner.stages.read import read_rows
 from provisioner.stages.validate import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from provisioner.journal import JournalRow
     from provisioner.run_folder import RunFolder
@@ -38,10 +40,10 @@ class Opened:
     rows: Rows
     folder: RunFolder
     notes: list[str]
+    seen: dict[Path, object]
+    """How the files were when they were read."""
     complete: bool = True
     """Whether the file holds all that is to be run; False if `rows` were gathered from several files."""
-    seen: dict[Path, object] = field(default_factory=dict)
-    """How the files were when they were read."""
 
 
 def watched(folder: RunFolder) -> tuple[Path, ...]:
@@ -61,26 +63,40 @@ def look_of(path: Path) -> object:
 def find(options: SheetOptions) -> Opened:
     """Read and validate what is to be run, and compare it with the journal. Writes nothing. Raises UnusableError."""
     seen = {options.sheet: look_of(options.sheet)}
-    prepared = prepare(options)
-    folder = prepared.folder
-    seen |= {path: look_of(path) for path in watched(folder)}
-    opened = _compared(options, prepared)
-    opened.seen = seen
+    opened = _without_the_sheet(options) or _compared(options, prepare(options))
+    opened.seen = seen | opened.seen
     return opened
+
+
+def _without_the_sheet(options: SheetOptions) -> Opened | None:
+    """What a failures file says that is known to be what is to be run; None if the sheet has to be read first."""
+    folder = run_folder.locate(options.sheet, options.out)
+    if options.sheet_name is not None or options.sheet in folder.failures_files or not folder.journal.exists():
+        return None
+    seen = {path: look_of(path) for path in watched(folder)}
+    with closing(Journal(folder.journal)) as journal:
+        # Only of a text file is the folder known before it is read.
+        file = unfinished_file(journal, folder) if journal.fact(TAB_FACT) == "" else None
+        if file is None:
+            return None
+        failures = prepare(failures_options(options, folder, file))
+        return _gathered(failures, partial(prepare, options), journal, list(journal.rows()), seen)
 
 
 def _compared(options: SheetOptions, prepared: PreparedSheet) -> Opened:
     folder = prepared.folder
+    seen = {path: look_of(path) for path in watched(folder)}
     if not folder.journal.exists():
-        return _opened(prepared, None, {})
+        return _opened(prepared, None, {}, seen)
     with closing(Journal(folder.journal)) as journal:
         known = list(journal.rows())
         if prepared.sheet.is_failures:
-            return _gathered(prepared, None, journal, known)
+            return _gathered(prepared, partial(_original, journal, prepared.options), journal, known, seen)
         file = unfinished_file(journal, folder)
         if file is None:
-            return _opened(prepared, known, {})
-        return _gathered(prepare(failures_options(options, folder, file)), prepared, journal, known)
+            return _opened(prepared, known, {}, seen)
+        failures = prepare(failures_options(options, folder, file))
+        return _gathered(failures, lambda: prepared, journal, known, seen)
 
 
 def failures_options(options: SheetOptions, folder: RunFolder, file: Path) -> SheetOptions:
@@ -88,20 +104,25 @@ def failures_options(options: SheetOptions, folder: RunFolder, file: Path) -> Sh
     return replace(options, sheet=file, out=folder.path, sheet_name=None, encoding=None, shown="")
 
 
-def _opened(prepared: PreparedSheet, known: list[JournalRow] | None, typed: Typed) -> Opened:
+def _opened(prepared: PreparedSheet, known: list[JournalRow] | None, typed: Typed, seen: dict[Path, object]) -> Opened:
     rows = Rows(prepared, known, typed)
-    return Opened(rows, prepared.folder, prepared.notes(rows.plan))
+    return Opened(rows, prepared.folder, prepared.notes(rows.plan), seen)
 
 
 def _gathered(
-    prepared: PreparedSheet, original: PreparedSheet | None, journal: Journal, known: list[JournalRow]
+    prepared: PreparedSheet,
+    read_original: Callable[[], PreparedSheet | None],
+    journal: Journal,
+    known: list[JournalRow],
+    seen: dict[Path, object],
 ) -> Opened:
     """The rows of a failures file, together with those that are to be run and stand in the original sheet alone."""
-    found = _opened(prepared, known, prepared.typed(journal))
+    typed = prepared.typed(journal)
+    found = _opened(prepared, known, typed, seen)
     if not found.rows.missing:
         return found
     try:
-        original = original or _original(journal, prepared.options)
+        original = read_original()
     except SheetError as error:
         some = count(len(found.rows.missing), "row is", "rows are")
         found.notes.append(f"{some} to be run from the sheet, which cannot be read now: {error.message}")
@@ -109,11 +130,10 @@ def _gathered(
     if original is None or set(original.sheet.keys) != set(prepared.sheet.keys):
         return found
     more = [_as_failure(original.sheet, prepared.sheet, row) for row in _in_sheet(original, known, found.rows.missing)]
-    if not more:
-        return found
-    table = [found.rows.table_row(position) for position in range(len(found.rows.sheet.rows))]
-    rows = from_table(prepared, sorted([*table, *more], key=place_of), known, prepared.typed(journal))
-    return Opened(rows, prepared.folder, found.notes, complete=False)
+    if more:
+        table = sorted([*found.rows.table(), *more], key=place_of)
+        return replace(found, rows=from_table(prepared, table, known, typed), complete=False)
+    return found
 
 
 def _original(journal: Journal, options: SheetOptions) -> PreparedSheet | None:
@@ -142,9 +162,7 @@ def place_of(cells: Sequence[str]) -> int:
     return int(number) if number else LAST
 
 
-def from_table(
-    prepared: PreparedSheet, table: Sequence[Sequence[str]], known: list[JournalRow], typed: Mapping[int, object]
-) -> Rows:
+def from_table(prepared: PreparedSheet, table: Sequence[Sequence[str]], known: list[JournalRow], typed: Typed) -> Rows:
     """The rows of a failures file that is about to be written, as they will be read from it."""
     sheet, schema, options = prepared.sheet, prepared.schema, prepared.options
     again = read_rows(failures_header(sheet), enumerate(table, 2), schema, delimiter=sheet.delimiter, fill=options.fill)
@@ -152,4 +170,4 @@ def from_table(
     again = replace(again, path=folder.failures)
     checked = validate(again, schema, blank_password_ok=options.generate_passwords)
     own = failures_options(options, folder, folder.failures)
-    return Rows(PreparedSheet(schema, again, checked, folder, own), known, typed)  # type: ignore[arg-type]
+    return Rows(PreparedSheet(schema, again, checked, folder, own), known, typed)

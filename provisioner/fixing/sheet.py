@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from provisioner.fixing.rows import Rows
-    from provisioner.journal import Journal
     from provisioner.records import RowId
     from provisioner.run_folder import RunFolder
     from provisioner.settings import SheetOptions
@@ -160,30 +159,31 @@ class OpenSheet:
         Raises StaleRowError if the row has not the version any more, UnknownRowError, FixRefusedError, RunFolderError
         while a run is under way, FilesError, JournalError; then nothing is changed.
         """
-        with self._lock, self._file.held() as journal:
+        with self._lock, self._file.held():
             self._rows.at_version(key, version)
-            self._file.take_over(journal)
+            self._file.take_over()
             rows = self._rows
             position = rows.at(key)
             wanted: dict[int, Mapping[str, str]] = {}
             if alike is not None:
                 wanted = {other: {alike: cells[alike]} for other in rows.alike(position, alike)}
-            changed, step = self._write(journal, key, {**wanted, position: cells})
+            changed, step = self._write(key, {**wanted, position: cells})
             self._steps.append(step)
             return changed
 
     def leave_out(self, key: str, version: str) -> Changed:
         """Leave a row out: it is not sent, and nothing is left to do for it. Raises as `change` does."""
-        with self._lock, self._file.held() as journal:
+        with self._lock, self._file.held():
             self._rows.refuse(self._rows.at_version(key, version), leave_out=True)
-            self._file.take_over(journal)
+            self._file.take_over()
             rows = self._rows
             position = rows.at(key)
             step = _Step(key, {key: rows.table_row(position)}, {}, rows.journal_id(position))
             if step.row_id is not None:
                 # If the program is killed now, the row is still in the file, and not left out.
-                journal.leave_out(step.row_id, left_out=True)
-            self._file.write(journal, {position: None})
+                with self._file.journal() as journal:
+                    journal.leave_out(step.row_id, left_out=True)
+            self._file.write({position: None})
             self._steps.append(step)
             return self._told(None, rows.leave_out(position))
 
@@ -197,36 +197,37 @@ class OpenSheet:
         with self._lock:
             if not self._steps:
                 return None
-            with self._file.held() as journal:
+            with self._file.held():
                 step = self._steps[-1]
                 for key, version in step.after.items():
                     self._rows.at_version(key, version)
-                self._file.take_over(journal)
-                done = self._change_back(journal, step) if step.after else self._take_back(journal, step)
+                self._file.take_over()
+                done = self._change_back(step) if step.after else self._take_back(step)
                 self._steps.pop()
                 return done
 
-    def _change_back(self, journal: Journal, step: _Step) -> Changed:
+    def _change_back(self, step: _Step) -> Changed:
         rows = self._rows
         cells = {key: dict(zip(rows.sheet.keys, before, strict=True)) for key, before in step.before.items()}
-        changed, _ = self._write(journal, step.key, {rows.at(key): texts for key, texts in cells.items()})
+        changed, _ = self._write(step.key, {rows.at(key): texts for key, texts in cells.items()})
         return changed
 
-    def _take_back(self, journal: Journal, step: _Step) -> Changed:
+    def _take_back(self, step: _Step) -> Changed:
         """Put a row that was left out back into its place."""
         cells = step.before[step.key]
         position = self._rows.left_out_at(step.key)
         if position is None:
             affected: list[int] = []
-            self._file.insert(journal, cells)
+            self._file.insert(cells)
         else:
-            self._file.write(journal, {position: cells})
+            self._file.write({position: cells})
             affected = self._rows.take_back(position)
         if step.row_id is not None:
-            journal.leave_out(step.row_id, left_out=False)
+            with self._file.journal() as journal:
+                journal.leave_out(step.row_id, left_out=False)
         return self._told(step.key, affected)
 
-    def _write(self, journal: Journal, key: str, wanted: Mapping[int, Mapping[str, str]]) -> tuple[Changed, _Step]:
+    def _write(self, key: str, wanted: Mapping[int, Mapping[str, str]]) -> tuple[Changed, _Step]:
         """Store other cells for rows, and judge them."""
         rows = self._rows
         for position in wanted:
@@ -235,7 +236,7 @@ class OpenSheet:
         part = rows.read(wanted)
         new = rows.table_rows_of(part)
         rows.note_typed(new)
-        self._file.write(journal, new)
+        self._file.write(new)
         affected = rows.apply(part)
         after = {each: rows.version(rows.at(each)) for each in before}
         return self._told(key, affected), _Step(key, before, after)

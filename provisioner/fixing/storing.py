@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 from provisioner.errors import FilesError
 from provisioner.sheets import replace_file, table_lines
-from provisioner.stages.failures_files import failures_header, remember_typed
+from provisioner.stages.failures_files import failures_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from provisioner.fixing.rows import Rows
-    from provisioner.journal import Journal
     from provisioner.run_folder import RunFolder
 
 
@@ -31,40 +29,39 @@ class FailuresFile:
         self._lines = ["\ufeff".encode() + header]
         """The header's, then each row's by its position; empty where a row was left out."""
         self._lines += self._encoded(rows.table_row(position) for position in range(len(sheet.rows)))
-        self.digest = ""
-        """SHA-256 of the file as it was written last; empty if it was not written yet."""
+        self.is_written = False
+        self._digest = ""
+        """SHA-256 of the file as it was written last, if it is remembered; else empty."""
 
     def _encoded(self, rows: Iterator[Sequence[str]] | list[Sequence[str]]) -> list[bytes]:
         return [line.encode() for line in table_lines(rows, delimiter=self._delimiter)]
 
-    def write(self, journal: Journal, changes: Mapping[int, Sequence[str] | None], rows: Rows) -> None:
+    def write(
+        self, changes: Mapping[int, Sequence[str] | None], remember: Callable[[list[str]], None] | None = None
+    ) -> None:
         """Replace the file, with other cells in the rows at some positions. None leaves a row out.
 
-        Raises FilesError, JournalError; then nothing is changed.
+        `remember` is called with the SHA-256 that the file may have, before it is replaced. Raises FilesError, and what
+        `remember` raises; then nothing is changed.
         """
         lines = self._lines.copy()
         for position, cells in changes.items():
             lines[position + 1] = b"" if cells is None else self._encoded([cells])[0]
-        content = b"".join(lines)
-        digest = hashlib.sha256(content).hexdigest()
-        with storing(self._folder):
+        content, digest = b"".join(lines), ""
+        if remember is not None:
+            digest = hashlib.sha256(content).hexdigest()
             # Whichever of the two is there if the program is killed between, it holds what was typed.
-            remember_typed(journal, self._folder.failures, filter(None, (self.digest, digest)), rows.typed)
+            remember([each for each in (self._digest, digest) if each])
+        with storing(self._folder):
             replace_file(self._folder.failures, content)
-        self._lines, self.digest = lines, digest
+        self._lines, self._digest, self.is_written = lines, digest, True
 
     def is_on_disk(self) -> bool:
-        """Whether the file is as it was written last."""
-        return file_digest(self._folder.failures) == self.digest
-
-
-def file_digest(path: Path) -> str | None:
-    """SHA-256 of a file; None if there is none. Raises OSError."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return None
+        """Whether the file is as it was written last. Raises OSError."""
+        try:
+            return self.is_written and self._folder.failures.read_bytes() == b"".join(self._lines)
+        except FileNotFoundError:
+            return False
 
 
 @contextmanager

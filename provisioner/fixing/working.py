@@ -16,7 +16,7 @@ from provisioner.events import NullListener
 from provisioner.fixing.opening import failures_options, find, from_table, look_of, place_of, watched
 from provisioner.fixing.storing import FailuresFile, storing
 from provisioner.journal import Journal
-from provisioner.stages.failures_files import added_cells, edited_files, set_aside
+from provisioner.stages.failures_files import added_cells, edited_files, remember_typed, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,7 +47,9 @@ class WorkingFile:
         self._checked = False
         """Whether the journal has each row of the sheet as it was read."""
         self._file: FailuresFile | None = None
-        """failures.csv, once its lines are in memory."""
+        """failures.csv, once it is what is fixed."""
+        self._next: tuple[Rows, FailuresFile] | None = None
+        """The same, made ready before the first change."""
         self._trouble: Exception | None = None
         """What went wrong in the thread."""
         self._seen = opened.seen
@@ -57,14 +59,15 @@ class WorkingFile:
             self._thread.start()
 
     def _write_first(self) -> None:
-        """Write what can be written without waiting for a change."""
+        """Do what can be done without waiting for a change."""
         try:
             if self._complete:
                 self._check()
+                self._next = self._gathered()
             else:
-                with run_folder.hold(self.folder, self.notes.append), closing(Journal(self.folder.journal)) as journal:
-                    self.take_over(journal)
-                    self.write(journal, {})
+                with run_folder.hold(self.folder, self._warn):
+                    self.take_over()
+                    self.write({})
         except Exception as error:  # noqa: BLE001 - raised as soon as somebody asks for what was to be written
             self._trouble = error
 
@@ -84,11 +87,21 @@ class WorkingFile:
         if self._trouble is not None:
             raise self._trouble
 
+    def _warn(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    @contextmanager
+    def journal(self) -> Iterator[Journal]:
+        """The journal of the run folder. Raises RunFolderError."""
+        with closing(Journal(self.folder.journal)) as journal:
+            yield journal
+
     # The disk
 
     @contextmanager
-    def held(self) -> Iterator[Journal]:
-        """Keep runs out of the folder, and read again what was changed in it. The context is the journal.
+    def held(self) -> Iterator[None]:
+        """Keep runs out of the folder, and read again what was changed in it.
 
         Raises RunFolderError while a run is under way, UnusableError, StoppedError.
         """
@@ -100,10 +113,9 @@ class WorkingFile:
             if not (self.rows.sheet.is_failures or self._checked):
                 self._check()
                 continue
-            with run_folder.hold(self.folder, self.notes.append):
+            with run_folder.hold(self.folder, self._warn):
                 if not self._differs():
-                    with closing(Journal(self.folder.journal)) as journal:
-                        yield journal
+                    yield
                     return
 
     def refresh(self) -> bool:
@@ -139,47 +151,53 @@ class WorkingFile:
 
     # Writing
 
-    def take_over(self, journal: Journal) -> None:
+    def take_over(self) -> None:
         """Have all rows that are not done in memory as failures.csv is to hold them. Raises JournalError."""
-        if self._file is not None:
-            return
-        rows = self.rows
-        if not rows.sheet.is_failures:
-            sheet = rows.sheet
-            left = journal.retriable(of_failures=True)
-            table = [[*sheet.own_cells(row.file_row or 0), *added_cells(row)] for row in left]
-            rows = from_table(rows.prepared, table, list(journal.rows()), {})
-        elif self._source != self.folder.failures:
-            rows.note_workbook()
-            rows = from_table(rows.prepared, rows.table(), list(journal.rows()), rows.typed)
-        self.rows = rows
-        self._file = FailuresFile(self.folder, rows)
+        if self._file is None:
+            self.rows, self._file = self._next or self._gathered()
+            self._next = None
 
-    def write(self, journal: Journal, changes: Mapping[int, Sequence[str] | None]) -> None:
+    def _gathered(self) -> tuple[Rows, FailuresFile]:
+        rows = self.rows
+        if self._source != self.folder.failures:
+            with self.journal() as journal:
+                if rows.sheet.is_failures:
+                    rows.note_workbook()
+                    table = rows.table()
+                else:
+                    left = journal.retriable(of_failures=True)
+                    table = [[*rows.sheet.own_cells(row.file_row or 0), *added_cells(row)] for row in left]
+                rows = from_table(rows.prepared, table, list(journal.rows()), rows.typed)
+        return rows, FailuresFile(self.folder, rows)
+
+    def write(self, changes: Mapping[int, Sequence[str] | None]) -> None:
         """Replace failures.csv, with other cells in the rows at some positions; None leaves a row out.
 
         Other failures files that somebody changed are kept under another name. Raises FilesError, JournalError; then
         no row is changed.
         """
         assert self._file is not None
-        if not self._file.digest:
-            with storing(self.folder):
+        if not self._file.is_written:
+            with storing(self.folder), self.journal() as journal:
                 self._set_aside(path for path in edited_files(journal, self.folder) if path != self._source)
-        self._file.write(journal, changes, self.rows)
+        self._file.write(changes, self._remember if self.rows.typed else None)
         if self._source in self.folder.failures_files and self._source != self.folder.failures:
             with storing(self.folder):
                 self._set_aside([self._source])
         self._source = self.folder.failures
         self._look()
 
-    def insert(self, journal: Journal, cells: Sequence[str]) -> None:
+    def _remember(self, digests: list[str]) -> None:
+        with self.journal() as journal:
+            remember_typed(journal, self.folder.failures, digests, self.rows.typed)
+
+    def insert(self, cells: Sequence[str]) -> None:
         """Put a row into failures.csv, as it was there before. Raises FilesError, JournalError."""
         table = sorted([*self.rows.table(), cells], key=place_of)
-        rows = from_table(self.rows.prepared, table, list(journal.rows()), self.rows.typed)
-        self._file = FailuresFile(self.folder, rows)
-        self._file.write(journal, {}, rows)
-        self.rows = rows
-        self._look()
+        with self.journal() as journal:
+            rows = from_table(self.rows.prepared, table, list(journal.rows()), self.rows.typed)
+        self.rows, self._file = rows, FailuresFile(self.folder, rows)
+        self.write({})
 
     def _set_aside(self, paths: Iterable[Path]) -> None:
         for path in list(paths):

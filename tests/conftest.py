@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -63,17 +64,28 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def aside() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Do something that no test has to wait for, such as stopping a server."""
+    with ThreadPoolExecutor() as pool:
+        begun: list[Future[None]] = []
+        yield lambda work: begun.append(pool.submit(work))
+    for each in begun:
+        each.result()
+
+
 @pytest.fixture
-def sandbox() -> Iterator[Callable[..., RunningSandbox]]:
-    """Start a stand-in with the given options, as often as wanted; all of them end with the test."""
-    with ExitStack() as running:
+def sandbox(aside: Callable[[Callable[[], None]], None]) -> Iterator[Callable[..., RunningSandbox]]:
+    """Start a stand-in with the given options, as often as wanted; all of them end after the test."""
+    running = ExitStack()
 
-        def start(**options: Any) -> RunningSandbox:
-            return running.enter_context(
-                serve(SandboxOptions(**{"api_key": "sandbox-key", "keep_passwords": True, **options}))
-            )
+    def start(**options: Any) -> RunningSandbox:
+        return running.enter_context(
+            serve(SandboxOptions(**{"api_key": "sandbox-key", "keep_passwords": True, **options}))
+        )
 
-        yield start
+    yield start
+    aside(running.close)
 
 
 @pytest.fixture

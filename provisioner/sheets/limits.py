@@ -1,4 +1,4 @@
-"""How much a workbook may hold, so that reading it takes memory and time in proportion to the size of its file.
+"""How much a sheet may hold, so that reading it takes memory and time in proportion to the size of its file.
 
 A workbook is compressed, so that a file of a few kilobytes may unpack to gigabytes. What may be unpacked grows with the
 size of the file and is far above what spreadsheet programs write: a LibreOffice sheet with 100,000 nearly equal rows
@@ -15,6 +15,8 @@ MOST_COLUMNS: Final = 1_000
 MOST_SHEETS: Final = 500
 LONGEST_CELL: Final = 100_000
 """In characters; Excel keeps 32,767."""
+MOST_FAULTY_ROWS: Final = 200_000
+"""What is wrong with each is written into every file, which takes more than a second for each 10,000 of them."""
 LAST_ROW: Final = 1 << 24
 """Excel has 1,048,576 rows, LibreOffice up to 16 times as many."""
 
@@ -78,6 +80,14 @@ def refuse_sheets(count: int) -> None:
             f"The workbook has {count:,} sheets; at most {MOST_SHEETS} can be read.",
             remedy="Copy the sheet with mailboxes into a new workbook.",
         )
+
+
+def too_many_faulty(row: int, fault: str) -> SheetError:
+    """What to say of a sheet with more faulty rows than can be listed. `fault` is what is wrong with the first."""
+    return SheetError(
+        f"More than {MOST_FAULTY_ROWS:,} rows have errors, so they are not listed. The first is row {row}: {fault}",
+        remedy="Fix in the sheet what these rows have in common, then check it again.",
+    )
 
 
 def cell_too_long() -> SheetError:

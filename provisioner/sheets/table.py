@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from provisioner.errors import SheetError
 from provisioner.sheets.cleaning import cleaned
 from provisioner.sheets.files import unescape_formula
+from provisioner.sheets.limits import MOST_FAULTY_ROWS, too_many_faulty
 from provisioner.sheets.no_rows import NoRows
 from provisioner.sheets.origins import origin_of, shared_origins, why_marked
 from provisioner.sheets.ragged import fit
@@ -54,10 +55,12 @@ class Table:
         self._origins: dict[int, Origin] = {}
 
     def add_all(self, records: Iterable[Record]) -> None:
-        """Take in everything below the header."""
+        """Take in everything below the header. Raises SheetError if too many rows are not certain."""
         for record in records:
             if any(map(_visible, record.cells)) and record.cells != [_END_OF_FILE]:
                 self._add(record)
+                if len(self._unreadable) > MOST_FAULTY_ROWS:
+                    raise too_many_faulty(*next(iter(self._unreadable.items())))
 
     def _add(self, record: Record) -> None:
         row, layout = record.number, self._layout

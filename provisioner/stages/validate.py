@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.records import GAP, Fault, Problem, Row
 from provisioner.secret import Secret
+from provisioner.sheets.limits import MOST_FAULTY_ROWS, too_many_faulty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -121,8 +122,15 @@ def validate(
         blank_password_ok: Whether a blank password is no problem, since one will be generated.
         duplicates: Of each row of a part of a sheet that is not the only one for its mailbox, all that are for it,
             written alike. None finds them, in a whole sheet.
+
+    Raises:
+        SheetError: More rows have errors than can be listed.
     """
-    return Checked(sheet, schema, blank_password_ok=blank_password_ok, duplicates=duplicates)
+    checked = Checked(sheet, schema, blank_password_ok=blank_password_ok, duplicates=duplicates)
+    if len(checked.invalid) > MOST_FAULTY_ROWS:
+        first = checked.invalid[0]
+        raise too_many_faulty(first, str(checked.problems(first)[0]))
+    return checked
 
 
 def _unreadable(sentence: str) -> Fault:

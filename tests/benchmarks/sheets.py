@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 
 ROUNDS = 3
+MOST_FAULTY_ROWS = 200_000
+"""A sheet with more of them is refused."""
 HEADER = "email,domain,relay_server,password,project,reply_to"
 USERNAME = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"
 PASSWORD = r"(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9])(?=.*[^A-Za-z0-9]).*"
@@ -158,11 +160,12 @@ def main(rows: int) -> None:
         line("read and validate a tenth of the rows", rows // 10, small, yardstick["seconds"] / 10)
         line("frictionless", rows, peer, yardstick["seconds"])
         print(f"\nfrictionless takes {peer['seconds'] / good['seconds']:.1f} times as long")
+        few = min(rows, MOST_FAULTY_ROWS)
         for ragged in (False, True):
-            make(sheet, rows, bad=0.5, duplicates=0.1, ragged=ragged)
+            make(sheet, few, bad=0.5, duplicates=0.1, ragged=ragged)
             (bad,) = measured(("ours", sheet), rounds=1)
             kind = "bad and as many cells too long" if ragged else "bad"
-            line(f"half of the rows {kind}, a tenth duplicates", rows, bad, yardstick["seconds"])
+            line(f"half of {few:,} rows {kind}, a tenth duplicates", few, bad, yardstick["seconds"] * few / rows)
             print(f"  {bad['ready']:,.0f} ready, {bad['invalid']:,.0f} invalid with {bad['problems']:,.0f} problems")
 
 

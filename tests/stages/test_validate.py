@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner import schema
+from provisioner.errors import SheetError
 from provisioner.records import Row
 from provisioner.secret import Secret
 from provisioner.stages.read import read
@@ -97,6 +98,21 @@ def test_passwords_weak_in_different_ways_have_a_whole_cause(check: Check) -> No
     checked = check("a,101,201,weak,,", "b,101,201,Weakpass1,,", "c,101,201,weakpass!,,")
     causes = {problem.cause for row in checked.invalid for problem in checked.problems(row)}
     assert causes == {"the password is too weak…"}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"), [("x", "row 2: the row has 1 cell"), ("a b,1,1,x,,", "row 2: A2: “a b” holds")]
+)
+def test_a_sheet_with_more_errors_than_can_be_listed_is_refused(
+    check: Check, monkeypatch: pytest.MonkeyPatch, row: str, said: str
+) -> None:
+    """Whether its rows cannot be read or break a rule, one of them is told; nothing is written for the others."""
+    for module in ("provisioner.stages.validate", "provisioner.sheets.table"):
+        monkeypatch.setattr(f"{module}.MOST_FAULTY_ROWS", 3)
+    assert len(check(*[row] * 3).invalid) == 3
+    with pytest.raises(SheetError, match=said) as refused:
+        check(*[row] * 4)
+    assert "in common" in refused.value.remedy
 
 
 def test_many_rows_that_mean_one_mailbox_are_not_all_named(check: Check) -> None:

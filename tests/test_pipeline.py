@@ -183,7 +183,7 @@ def test_tasks_that_do_not_end_are_followed_by_the_next_run(
     sandbox: Any, connection: Any, run: Any, write_sheet: Any
 ) -> None:
     """The deadline leaves rows `unfinished`; the next run asks about the same task and sends nothing."""
-    service = sandbox(latency=4.0, latency_spread=0.0)
+    service = sandbox(latency=2.0, latency_spread=0.0)
     sheet = write_sheet(3)
     assert run(sheet, connection(service), task_timeout=0.1).summary.statuses == {Status.UNFINISHED: 3}
     result = run(sheet, connection(service))

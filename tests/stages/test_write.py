@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BIG_ENOUGH_TO_BEGIN = 96 * 1024
 
 
-def run(sheet: Path, url: str, *, largest_file: int | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(sheet: Path, url: str, *, largest_file: int | None = None) -> subprocess.CompletedProcess[str]:
     """Run the program, with a limit on the size of any file that it writes."""
     environment = {**os.environ, "MISSION_INBOX_API_KEY": "sandbox-key", "MISSION_INBOX_URL": url}
 
@@ -27,7 +27,7 @@ def run(sheet: Path, url: str, *, largest_file: int | None = None, **options: An
 
     words = [sys.executable, "-m", "provisioner", "run", str(sheet), "--rate", "400/s"]
     return subprocess.run(
-        words, env=environment, capture_output=True, text=True, timeout=50, check=False, preexec_fn=limit, **options
+        words, env=environment, capture_output=True, text=True, timeout=50, check=False, preexec_fn=limit
     )
 
 
@@ -54,10 +54,13 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-def test_the_files_are_their_owners_alone(sandbox: Any, write_sheet: Any, tmp_path: Path) -> None:
+def test_the_files_are_their_owners_alone(sandbox: Any, write_sheet: Any, invoke: Any, tmp_path: Path) -> None:
     """The folder is 0700 and everything in it 0600, whatever the umask."""
-    service = sandbox(latency=0.02)
-    assert run(write_sheet(2), service.url, umask=0).returncode == 0
+    before = os.umask(0)
+    try:
+        assert invoke("run", write_sheet(2), service=sandbox(latency=0.02)).exit_code == 0
+    finally:
+        os.umask(before)
     folder = tmp_path / "acme-run"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in folder.iterdir()} == {

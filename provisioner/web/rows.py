@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from provisioner.records import Status
+from provisioner.sheets import UNCERTAIN
 from provisioner.web.phrases import name_of
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ MOST_ELEMENTS: Final = 4000
 """Of the HTML of one page's rows. What stands around them has another thousand at most."""
 FURTHER_COLUMNS: Final = 6
 """How many columns that the schema does not know are shown, to tell rows apart."""
+MOST_FURTHER_COLUMNS: Final = 200
+"""The same where a whole row is in doubt, since any of its cells may have to be typed again."""
 MOST_ROWS_TO_FIX: Final = 50
 """On one page."""
 MOST_ROWS: Final = 100
@@ -39,6 +43,7 @@ class Cell:
     stale: bool = False
     """Something was typed here while it was changed elsewhere."""
     revealed: bool = False
+    editable: bool = True
     described: Sequence[str] = ()
     """The HTML IDs of what is wrong with it; empty: nothing."""
 
@@ -55,7 +60,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class RowToFix:
-    """A row with an input for every column that the schema knows."""
+    """A row with an input for every column that the schema knows; for every column if the whole row is in doubt."""
 
     key: str
     name: str
@@ -85,7 +90,7 @@ class RowToFix:
 
     def cell(self, column: str) -> Cell | None:
         """The cell of a column; None if it has no input."""
-        return next((cell for cell in self.cells if cell.column.key == column and cell.column.known), None)
+        return next((cell for cell in self.cells if cell.column.key == column and cell.editable), None)
 
 
 @dataclass(frozen=True)
@@ -97,10 +102,10 @@ class ShownColumns:
     """How many further columns the sheet has."""
 
     @classmethod
-    def of(cls, columns: Iterable[Column]) -> ShownColumns:
+    def of(cls, columns: Iterable[Column], further: int = FURTHER_COLUMNS) -> ShownColumns:
         """All columns that the schema knows, and the first of the others."""
         everything = list(columns)
-        others = [column.key for column in everything if not column.known][:FURTHER_COLUMNS]
+        others = {column.key for column in [column for column in everything if not column.known][:further]}
         chosen = [column for column in everything if column.known or column.key in others]
         return cls(chosen, len(everything) - len(chosen))
 
@@ -111,18 +116,24 @@ class ShownColumns:
 
     def row_to_fix(self, row: OpenRow, typed: Collection[str] | None = None) -> RowToFix:
         """A row for the table; `typed` are the columns into which something was typed that is stale now."""
-        known = {column.key for column in self.columns if column.known}
-        whole = [fault for fault in row.faults if fault.column not in known]
+        columns = {column.key for column in self.columns}
+        whole = [fault for fault in row.faults if fault.column not in columns]
         cells = [self._cell(row, position, column, typed or ()) for position, column in enumerate(self.columns)]
-        if whole and not any(cell.faults for cell in cells):
-            # It is fixed in some cell, most often the first.
-            first = next(cell.position for cell in cells if cell.column.known)
+        if whole:
             ids = [f"fault-{row.key}-{number}" for number in range(1, len(whole) + 1)]
-            cells[first] = replace(cells[first], described=[*ids, *cells[first].described])
+            doubtful = _doubtful(cells)
+            cells = [
+                replace(
+                    cell,
+                    editable=cell.editable or in_doubt(row),
+                    described=[*ids, *cell.described] if cell.position in doubtful else cell.described,
+                )
+                for cell in cells
+            ]
         return RowToFix(row.key, name_of(row.key), row.version, whole, cells, stale=typed is not None)
 
     def _cell(self, row: OpenRow, position: int, column: Column, typed: Collection[str]) -> Cell:
-        faults = [fault for fault in row.faults if fault.column == column.key] if column.known else []
+        faults = [fault for fault in row.faults if fault.column == column.key]
         own, stale = f"cell-{row.key}-{position}", column.key in typed
         described = [f"fault-{own}-{number}" for number in range(1, len(faults) + 1)]
         return Cell(
@@ -133,8 +144,22 @@ class ShownColumns:
             faults,
             row.alike.get(column.key, 0) if faults else 0,
             stale,
+            editable=column.known or bool(faults),
             described=[*described, *([f"now-{own}"] if stale else [])],
         )
+
+
+def in_doubt(row: OpenRow) -> bool:
+    """Whether it is not certain which cell of a row belongs to which column."""
+    return row.status is Status.INVALID and any(fault.column is None for fault in row.faults)
+
+
+def _doubtful(cells: Sequence[Cell]) -> set[int]:
+    """The positions of the cells that have to be typed again where the whole row is in doubt."""
+    marked = {cell.position for cell in cells if UNCERTAIN in (cell.text or "")}
+    masked = {cell.position for cell in cells if cell.text is None and not cell.column.secret}
+    faulty = {cell.position for cell in cells if cell.faults}
+    return marked or (set() if faulty else masked or {0})
 
 
 def as_many_as_fit(rows: Iterable[RowToFix]) -> list[RowToFix]:

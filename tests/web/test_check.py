@@ -61,7 +61,7 @@ class Screen:
         return self.client.post(f"{self.path}/rows/{key}/{what}", json={**self.sent_by(key, page), **value})
 
     def undo(self) -> httpx.Response:
-        return self.client.post(f"{self.path}/undo")
+        return self.client.post(f"{self.path}/undo", json={"first": "2", "last": "99", "further": "6"})
 
 
 @pytest.fixture
@@ -102,16 +102,35 @@ def test_a_sentence_stands_beside_its_cell(screen: Any) -> None:
     assert re.search(r'<input [^>]*aria-label="email, row 2"[^>]* autofocus>', page)
 
 
-def test_a_fault_of_the_whole_row_is_shown_with_it(screen: Any) -> None:
-    """No single cell is wrong; the first one leads to the sentence, and Enter in it judges the row."""
-    shown = screen([("ann", "101", "201", "Sound-Passw0rd!", "", "", "too", "many")])
-    page = shown.show()
-    (cell,) = re.findall(r'<input [^>]*aria-invalid="true"[^>]*>', page)
-    assert 'name="cell:email"' in cell
-    (described,) = re.findall(r'aria-describedby="(.*?)"', cell)
-    assert re.search(rf'id="{described}">the row has 8 cells where the header has 6', page)
-    shown.type("2", reply_to="")
-    assert heading(shown.show()) == "1 row: 1 ready"
+@pytest.fixture
+def ragged(client: httpx.Client, tmp_path: Path) -> Screen:
+    """A row with one cell too many, in a sheet with ten columns that are not sent."""
+    header = [*("email", "domain", "relay_server", "password"), *(f"x{n}" for n in range(10))]
+    row = ["ann", "101", "201", "Sound-Passw0rd!", *(f"y{n}" for n in range(11))]
+    (tmp_path / "acme.csv").write_text(f"{','.join(header)}\n{','.join(row)}\n", encoding="utf-8")
+    return Screen(client, tmp_path / "acme.csv")
+
+
+def test_where_the_whole_row_is_in_doubt_every_cell_can_be_typed_again(ragged: Screen) -> None:
+    """The sentence stands with the row; what is not certain is marked, and no column is left away."""
+    page = ragged.show()
+    assert len(labels(page)) == 14
+    marked = re.findall(r'<input [^>]*aria-invalid="true"[^>]*>', page)
+    assert 'name="cell:email"' not in "".join(marked)
+    for cell in marked:
+        (described,) = re.findall(r'aria-describedby="(.*?)"', cell)
+        assert re.search(rf'id="{described}">the row has 15 cells where the header has 14', page)
+
+
+def test_a_row_in_doubt_is_ready_once_it_is_certain(ragged: Screen) -> None:
+    """After the cell with the mark was typed again; Undo shows all columns again."""
+    page = ragged.show()
+    answer = ragged.type("2", page, x9="y9")
+    assert heading(answer.text) == "1 row: 1 ready"
+    assert 'colspan="15"' in answer.text
+    (sent,) = re.findall(r"""/undo" data-value='(.*?)'""", answer.text)
+    back = ragged.client.post(f"{ragged.path}/undo", json=json.loads(html.unescape(sent)))
+    assert len(labels(back.text)) == 14
 
 
 def test_causes_are_counted_and_can_be_chosen(screen: Any) -> None:

@@ -16,7 +16,14 @@ from provisioner.messages import count
 from provisioner.sheets.failures_workbook import MAX_CELLS
 from provisioner.web import forms, views
 from provisioner.web.phrases import is_to_fix, name_of, short_hash, told_of
-from provisioner.web.rows import MOST_ROWS_TO_FIX, ShownColumns, as_many_as_fit
+from provisioner.web.rows import (
+    FURTHER_COLUMNS,
+    MOST_FURTHER_COLUMNS,
+    MOST_ROWS_TO_FIX,
+    ShownColumns,
+    as_many_as_fit,
+    in_doubt,
+)
 from provisioner.web.screens.columns import unusable
 from provisioner.web.screens.confirm import dialog
 
@@ -51,9 +58,11 @@ async def check(request: Request) -> Response:
 
 
 def _rows_to_fix(work: Work, sheet: OpenSheet, query: QueryParams, question: str) -> Response:
-    shown, causes = ShownColumns.of(sheet.columns), sheet.causes()
+    causes = sheet.causes()
     cause, after = _cause(causes, query.get("cause")), query.get("after", "")
     found, total = sheet.rows(cause=cause, after=after, size=MOST_ROWS_TO_FIX)
+    further = MOST_FURTHER_COLUMNS if any(map(in_doubt, found)) else FURTHER_COLUMNS
+    shown = ShownColumns.of(sheet.columns, further)
     rows = as_many_as_fit(shown.row_to_fix(row) for row in found)
     if rows:
         rows[0] = replace(rows[0], start=rows[0].faulty[0])
@@ -69,7 +78,7 @@ def _rows_to_fix(work: Work, sheet: OpenSheet, query: QueryParams, question: str
         rows=rows,
         beyond=beyond,
         next=urlencode({"after": rows[-1].key, **({"cause": short_hash(cause)} if cause else {})}) if beyond else "",
-        part=_part(found[: len(rows)]),
+        part=_part(found[: len(rows)], further),
         dialog=question,
         files=_files(sheet),
     )
@@ -130,10 +139,14 @@ def _cause(causes: Sequence[Cause], wanted: str | None) -> str:
     return next((cause.sentence for cause in causes if short_hash(cause.sentence) == wanted), "")
 
 
-def _part(rows: Sequence[OpenRow]) -> dict[str, str]:
-    """Which part of the sheet a page shows, by row numbers: what is outside need not be shown again there."""
+def _part(rows: Sequence[OpenRow], further: int) -> dict[str, str]:
+    """Which part of the sheet a page shows: the first and last row number, and how many columns that are not known."""
     numbers = [row.number for row in rows if row.number is not None]
-    return {"first": str(min(numbers, default=0)), "last": str(max(numbers, default=0))}
+    return {
+        "first": str(min(numbers, default=0)),
+        "last": str(max(numbers, default=0)),
+        "further": str(further),
+    }
 
 
 @dataclass(frozen=True)
@@ -171,12 +184,17 @@ class SentRow:
     @property
     def part(self) -> dict[str, str]:
         """Which part of the sheet the page shows."""
-        return {name: self.fields.get(name, "") for name in ("first", "last")}
+        return {name: self.fields.get(name, "") for name in ("first", "last", "further")}
 
-    def is_shown(self, row: OpenRow) -> bool:
+    def shows(self, row: OpenRow) -> bool:
         """Whether the page may show a row."""
-        ends = [int(end) if end.isdecimal() else 0 for end in self.part.values()]
-        return row.number is None or ends[0] <= row.number <= ends[1]
+        first, last, _ = (int(text) if text.isdecimal() else 0 for text in self.part.values())
+        return row.number is None or first <= row.number <= last
+
+    def columns(self, sheet: OpenSheet) -> ShownColumns:
+        """The columns that the page shows."""
+        is_wide = self.part["further"] == str(MOST_FURTHER_COLUMNS)
+        return ShownColumns.of(sheet.columns, MOST_FURTHER_COLUMNS if is_wide else FURTHER_COLUMNS)
 
 
 async def change(request: Request) -> Response:
@@ -206,7 +224,7 @@ async def _changed(request: Request, sent: SentRow, act: Callable[[OpenSheet], C
     try:
         changed = await run_sync(act, sheet)
     except StaleRowError as error:
-        row = _focused(ShownColumns.of(sheet.columns).row_to_fix(error.row, sent.typed), sent)
+        row = _focused(sent.columns(sheet).row_to_fix(error.row, sent.typed), sent)
         return views.page("check_stale.html", status=409, work=work.id, row=row, part=sent.part)
     except UnknownRowError:
         return _said(sent.key, GONE)
@@ -219,8 +237,8 @@ def _after(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed, *, bes
     if len(changed.also) >= MOST_OTHERS:
         # Not all of them are told.
         return views.go(f"{work.path}/check")
-    shown = ShownColumns.of(sheet.columns)
-    others = [row for row in changed.also if sent.is_shown(row)]
+    shown = sent.columns(sheet)
+    others = [row for row in changed.also if sent.shows(row)]
     rows = [shown.row_to_fix(row) for row in others if is_to_fix(row)]
     is_fixed = changed.row is None or not is_to_fix(changed.row)
     if changed.row and not is_fixed:
@@ -236,7 +254,7 @@ def _after(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed, *, bes
         fixed=sent.key if is_fixed else "",
         others=[row for row in others if not is_to_fix(row)],
         into="rows" if beside else "",
-        part=sent.part,
+        sent=sent,
     )
 
 
@@ -250,7 +268,7 @@ def _settled(key: str, changed: Changed) -> str:
 
 async def undo(request: Request) -> Response:
     """Take back the latest change."""
-    work = await _work(request)
+    work, sent = await _work(request), SentRow("", await forms.fields(request))
     sheet = await work.sheet()
     try:
         changed = await run_sync(sheet.undo)
@@ -259,11 +277,11 @@ async def undo(request: Request) -> Response:
         return views.trouble(ProvisionerError(sentence))
     except ProvisionerError as error:
         return views.trouble(error)
-    return await run_sync(_undone, work, sheet, changed)
+    return await run_sync(_undone, work, sheet, sent, changed)
 
 
-def _undone(work: Work, sheet: OpenSheet, changed: Changed | None) -> Response:
-    shown = ShownColumns.of(sheet.columns)
+def _undone(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed | None) -> Response:
+    shown = sent.columns(sheet)
     if changed and len(changed.also) >= MOST_OTHERS:
         return views.go(f"{work.path}/check")
     again = [row for row in (changed.row, *changed.also) if row] if changed else []
@@ -279,11 +297,11 @@ def _undone(work: Work, sheet: OpenSheet, changed: Changed | None) -> Response:
         fixed="",
         others=[row for row in again if not is_to_fix(row)],
         into="rows",
-        part=_part(again),
+        sent=sent,
     )
 
 
-def _parts(work: Work, sheet: OpenSheet, **values: Any) -> Response:
+def _parts(work: Work, sheet: OpenSheet, *, sent: SentRow, **values: Any) -> Response:
     """The parts of the page that a change concerns."""
     return views.page(
         "check_changed.html",
@@ -291,7 +309,8 @@ def _parts(work: Work, sheet: OpenSheet, **values: Any) -> Response:
         counts=sheet.counts(),
         causes=sheet.causes(),
         undoable=sheet.undoable,
-        width=len(ShownColumns.of(sheet.columns).columns) + 1,
+        part=sent.part,
+        width=len(sent.columns(sheet).columns) + 1,
         **values,
     )
 
@@ -312,7 +331,7 @@ async def _password(request: Request, sent: SentRow, text: Callable[[OpenSheet],
     work = await _work(request)
     sheet = await work.sheet()
     try:
-        row = ShownColumns.of(sheet.columns).row_to_fix(await run_sync(sheet.row, sent.key))
+        row = sent.columns(sheet).row_to_fix(await run_sync(sheet.row, sent.key))
         cell = row.cell(sent.column)
         if cell is None or not cell.hidden:
             return _said(sent.key, "There is no such password.")

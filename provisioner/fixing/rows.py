@@ -99,6 +99,7 @@ class Rows:
         """The columns of a row whose cells were typed here, so that no piece of a password can stand there."""
         self._positions = {key: position for position, key in enumerate(self._keys())}
         self._verdicts: list[Verdict] = [_READY] * len(self.sheet.rows)
+        self._place_of: list[Place] = [Place.READY] * len(self.sheet.rows)
         self._places = Counter({Place.READY: len(self.sheet.rows)})
         self._causes: Counter[str] = Counter()
         self._texts: Counter[tuple[str, str]] = Counter()
@@ -115,6 +116,10 @@ class Rows:
             yield f"+{row}" if number is None or number in taken else str(number)
             if number is not None:
                 taken.add(number)
+
+    def make_ready(self) -> None:
+        """Do before the first change what it would have to wait for."""
+        _ = self._mailboxes, self._by_letters, self._row_keys
 
     def identities(self) -> Iterator[tuple[int, RowId]]:
         """The number in the file and the journal's ID of each row."""
@@ -285,9 +290,10 @@ class Rows:
         """The position behind a row, left or not; the first one if no row has the key."""
         return self._positions.get(key, -1) + 1
 
-    def positions(self, *places: Place) -> Iterator[int]:
+    def positions(self, *places: Place) -> list[int]:
         """The positions of the rows that are counted at one of these places, in the file's order."""
-        return (position for position, verdict in enumerate(self._verdicts) if verdict.place in places)
+        wanted = frozenset(places)
+        return [position for position, place in enumerate(self._place_of) if place in wanted]
 
     def found(self, position: int, text: str) -> bool:
         """Whether a cell of the row that may be shown holds `text`, whatever its case, or its key is that."""
@@ -582,6 +588,7 @@ class Rows:
         if counted:
             self._count(position, -1)
         self._verdicts[position] = verdict
+        self._place_of[position] = verdict.place
         self._count(position, 1)
 
     def _count(self, position: int, number: int) -> None:

@@ -168,6 +168,7 @@ class WorkingFile:
                     left = journal.retriable(of_failures=True)
                     table = [[*rows.sheet.own_cells(row.file_row or 0), *added_cells(row)] for row in left]
                 rows = from_table(rows.prepared, table, list(journal.rows()), rows.typed)
+        rows.make_ready()
         return rows, FailuresFile(self.folder, rows)
 
     def write(self, changes: Mapping[int, Sequence[str] | None]) -> None:

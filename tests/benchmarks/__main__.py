@@ -20,13 +20,14 @@ import tempfile
 from pathlib import Path
 
 import cost
+import fixing
 import pace
 import peers
 import polling
 import start
 from figures import Figure, as_json, as_table
 
-GROUPS = {module.__name__: module for module in (start, pace, polling, cost, peers)}
+GROUPS = {module.__name__: module for module in (start, pace, polling, cost, peers, fixing)}
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from provisioner.errors import ProvisionerError
 from provisioner.web import views
 from provisioner.web.forms import BodyLimit
-from provisioner.web.screens import check, columns, confirm, done, downloads, run, service, sheets
+from provisioner.web.screens import check, columns, confirm, done, downloads, fixes, run, service, sheets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 """Not the system's own table of types, which some programs change on Windows."""
-_SCREENS: Final = (sheets, service, check, columns, confirm, run, done, downloads)
+_SCREENS: Final = (sheets, service, check, fixes, columns, confirm, run, done, downloads)
 
 
 def build(workspace: Workspace) -> Starlette:

@@ -16,6 +16,8 @@ LARGEST_FORM: Final = 1 << 20
 """Bytes of what is typed on a page."""
 LARGEST_SHEET: Final = 64 << 20
 """Bytes of a sheet: six times as many as 100,000 rows have."""
+LONGEST_NUMBER: Final = 9
+"""Digits."""
 SHEETS: Final = ("/sheets", "/pasted")
 """The paths that take a whole sheet."""
 
@@ -54,6 +56,11 @@ async def fields(request: Request) -> dict[str, str]:
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise HTTPException(400, "The page sent something that was not understood. Reload it and try again.")
     return found
+
+
+def number(text: str) -> int:
+    """A number that the page sends; 0 for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else 0
 
 
 def too_large(limit: int) -> HTTPException:

@@ -159,7 +159,8 @@ def _doubtful(cells: Sequence[Cell]) -> set[int]:
     marked = {cell.position for cell in cells if UNCERTAIN in (cell.text or "")}
     masked = {cell.position for cell in cells if cell.text is None and not cell.column.secret}
     faulty = {cell.position for cell in cells if cell.faults}
-    return marked or (set() if faulty else masked or {0})
+    first = next(cell.position for cell in cells if cell.column.known)
+    return marked or (set() if faulty else masked or {first})
 
 
 def as_many_as_fit(rows: Iterable[RowToFix]) -> list[RowToFix]:

@@ -1,8 +1,8 @@
-"""Check: what is wrong with the sheet's rows, and fixing it in place."""
+"""Check: what is wrong with the sheet's rows, and all rows to look at."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -10,12 +10,10 @@ from urllib.parse import urlencode
 from anyio.to_thread import run_sync
 from starlette.routing import Route
 
-from provisioner.errors import ProvisionerError, UnusableError
-from provisioner.fixing import StaleRowError, UnknownRowError
-from provisioner.messages import count
+from provisioner.errors import UnusableError
 from provisioner.sheets.failures_workbook import MAX_CELLS
 from provisioner.web import forms, views
-from provisioner.web.phrases import is_to_fix, name_of, short_hash, told_of
+from provisioner.web.phrases import short_hash
 from provisioner.web.rows import (
     FURTHER_COLUMNS,
     MOST_FURTHER_COLUMNS,
@@ -28,27 +26,21 @@ from provisioner.web.screens.columns import unusable
 from provisioner.web.screens.confirm import dialog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from starlette.datastructures import QueryParams
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from provisioner.fixing import Cause, Changed, OpenRow, OpenSheet
-    from provisioner.web.rows import RowToFix
+    from provisioner.fixing import Cause, OpenRow, OpenSheet
     from provisioner.web.work import Work
 
-CELL: Final = "cell:"
-"""Begins the name of a field that holds a cell; its column follows."""
-GONE: Final = "This row is no longer to be fixed: it was left out, or done, elsewhere."
 MOST_NOTES: Final = 30
-MOST_OTHERS: Final = 100
-"""From how many rows on that changed along with one, the whole page is loaded again."""
 
 
 async def check(request: Request) -> Response:
     """The page: the rows to fix, or all rows to look at."""
-    work = await _work(request)
+    work: Work = await request.app.state.workspace.find(request.path_params["id"])
     try:
         sheet = await work.sheet()
     except UnusableError as error:
@@ -65,7 +57,7 @@ def _rows_to_fix(work: Work, sheet: OpenSheet, query: QueryParams, question: str
     shown = ShownColumns.of(sheet.columns, further)
     rows = as_many_as_fit(shown.row_to_fix(row) for row in found)
     if rows:
-        rows[0] = replace(rows[0], start=rows[0].faulty[0])
+        rows[0] = replace(rows[0], start=next(iter(rows[0].faulty), None))
     beyond = total - len(rows)
     return _page(
         "check.html",
@@ -97,7 +89,7 @@ def _files(sheet: OpenSheet) -> list[str]:
 
 def _all_rows(work: Work, sheet: OpenSheet, query: QueryParams, question: str) -> Response:
     shown, search = ShownColumns.of(sheet.columns), query.get("q", "").strip()
-    size, number = shown.page_size, int(query["page"]) if query.get("page", "").isdecimal() else 0
+    size, number = shown.page_size, forms.number(query.get("page", ""))
     rows, total = sheet.rows(to_fix=False, search=search, start=number * size, size=size)
     link = partial(_link_to_all, search)
     return _page(
@@ -149,230 +141,4 @@ def _part(rows: Sequence[OpenRow], further: int) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
-class SentRow:
-    """What the page sent about one row."""
-
-    key: str
-    fields: Mapping[str, str]
-
-    @classmethod
-    async def of(cls, request: Request) -> SentRow:
-        """Raises HTTPException for anything but a form's fields."""
-        return cls(request.path_params["key"], await forms.fields(request))
-
-    @property
-    def version(self) -> str:
-        """Of the row, as the page shows it."""
-        return self.fields.get("version", "")
-
-    @property
-    def typed(self) -> dict[str, str]:
-        """The cells into which something was typed, by column."""
-        return {name.removeprefix(CELL): text for name, text in self.fields.items() if name.startswith(CELL)}
-
-    @property
-    def at(self) -> str:
-        """The column of the cell in which Enter was pressed; empty if it was pressed in none."""
-        return self.fields.get("at", "").removeprefix(CELL)
-
-    @property
-    def column(self) -> str:
-        """The column that a button belongs to."""
-        return self.fields.get("column", "")
-
-    @property
-    def part(self) -> dict[str, str]:
-        """Which part of the sheet the page shows."""
-        return {name: self.fields.get(name, "") for name in ("first", "last", "further")}
-
-    def shows(self, row: OpenRow) -> bool:
-        """Whether the page may show a row."""
-        first, last, _ = (int(text) if text.isdecimal() else 0 for text in self.part.values())
-        return row.number is None or first <= row.number <= last
-
-    def columns(self, sheet: OpenSheet) -> ShownColumns:
-        """The columns that the page shows."""
-        is_wide = self.part["further"] == str(MOST_FURTHER_COLUMNS)
-        return ShownColumns.of(sheet.columns, MOST_FURTHER_COLUMNS if is_wide else FURTHER_COLUMNS)
-
-
-async def change(request: Request) -> Response:
-    """Put texts into a row's cells, or one text into the cells of all rows that hold the same."""
-    sent = await SentRow.of(request)
-    alike = sent.fields.get("alike")
-    if alike is not None and alike not in sent.typed:
-        return _said(sent.key, "Type the right text into this cell first. Then it is used for all rows like it.")
-    return await _changed(
-        request, sent, lambda sheet: sheet.change(sent.key, sent.version, sent.typed, alike=alike), beside=alike is None
-    )
-
-
-async def leave_out(request: Request) -> Response:
-    """Take a row away from what is to be run."""
-    sent = await SentRow.of(request)
-    return await _changed(request, sent, lambda sheet: sheet.leave_out(sent.key, sent.version), beside=True)
-
-
-async def _changed(request: Request, sent: SentRow, act: Callable[[OpenSheet], Changed], *, beside: bool) -> Response:
-    """What the page shows after a change; one that could not be made leaves everything as it was typed.
-
-    `beside`: rows that the page does not show are shown at its end if something is wrong with them now.
-    """
-    work = await _work(request)
-    sheet = await work.sheet()
-    try:
-        changed = await run_sync(act, sheet)
-    except StaleRowError as error:
-        row = _focused(sent.columns(sheet).row_to_fix(error.row, sent.typed), sent)
-        return views.page("check_stale.html", status=409, work=work.id, row=row, part=sent.part)
-    except UnknownRowError:
-        return _said(sent.key, GONE)
-    except ProvisionerError as error:
-        return _said(sent.key, error.message, error.remedy)
-    return await run_sync(partial(_after, work, sheet, sent, changed, beside=beside))
-
-
-def _after(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed, *, beside: bool) -> Response:
-    if len(changed.also) >= MOST_OTHERS:
-        # Not all of them are told.
-        return views.go(f"{work.path}/check")
-    shown = sent.columns(sheet)
-    others = [row for row in changed.also if sent.shows(row)]
-    rows = [shown.row_to_fix(row) for row in others if is_to_fix(row)]
-    is_fixed = changed.row is None or not is_to_fix(changed.row)
-    if changed.row and not is_fixed:
-        rows.insert(0, _focused(shown.row_to_fix(changed.row), sent))
-        said = f"{name_of(sent.key).capitalize()} is saved, and something in it is still to be fixed"
-    else:
-        said = _settled(sent.key, changed)
-    return _parts(
-        work,
-        sheet,
-        said=said,
-        rows=rows,
-        fixed=sent.key if is_fixed else "",
-        others=[row for row in others if not is_to_fix(row)],
-        into="rows" if beside else "",
-        sent=sent,
-    )
-
-
-def _settled(key: str, changed: Changed) -> str:
-    """What is said of a row for which nothing is left to fix."""
-    if changed.row is None:
-        return f"{name_of(key).capitalize()} is left out"
-    ready = sum(not is_to_fix(row) for row in changed.also)
-    return told_of(changed.row) + (f", and {count(ready, 'other row', 'other rows')} with it" if ready else "")
-
-
-async def undo(request: Request) -> Response:
-    """Take back the latest change."""
-    work, sent = await _work(request), SentRow("", await forms.fields(request))
-    sheet = await work.sheet()
-    try:
-        changed = await run_sync(sheet.undo)
-    except (StaleRowError, UnknownRowError):
-        sentence = "The latest change cannot be undone: the row was changed elsewhere meanwhile."
-        return views.trouble(ProvisionerError(sentence))
-    except ProvisionerError as error:
-        return views.trouble(error)
-    return await run_sync(_undone, work, sheet, sent, changed)
-
-
-def _undone(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed | None) -> Response:
-    shown = sent.columns(sheet)
-    if changed and len(changed.also) >= MOST_OTHERS:
-        return views.go(f"{work.path}/check")
-    again = [row for row in (changed.row, *changed.also) if row] if changed else []
-    rows = [shown.row_to_fix(row) for row in again if is_to_fix(row)]
-    if rows:
-        rows[0] = replace(rows[0], focus=rows[0].faulty[0])
-    said = f"{name_of(again[0].key).capitalize()} is as it was before" if again else "Nothing is left to undo"
-    return _parts(
-        work,
-        sheet,
-        said=said,
-        rows=rows,
-        fixed="",
-        others=[row for row in again if not is_to_fix(row)],
-        into="rows",
-        sent=sent,
-    )
-
-
-def _parts(work: Work, sheet: OpenSheet, *, sent: SentRow, **values: Any) -> Response:
-    """The parts of the page that a change concerns."""
-    return views.page(
-        "check_changed.html",
-        work=work.id,
-        counts=sheet.counts(),
-        causes=sheet.causes(),
-        undoable=sheet.undoable,
-        part=sent.part,
-        width=len(sent.columns(sheet).columns) + 1,
-        **values,
-    )
-
-
-async def reveal(request: Request) -> Response:
-    """Show a password that stands in the sheet."""
-    sent = await SentRow.of(request)
-    return await _password(request, sent, lambda sheet: sheet.reveal(sent.key, sent.column), generated=False)
-
-
-async def generate(request: Request) -> Response:
-    """Fill a password's cell; nothing is saved yet."""
-    sent = await SentRow.of(request)
-    return await _password(request, sent, lambda sheet: sheet.generated_password(), generated=True)
-
-
-async def _password(request: Request, sent: SentRow, text: Callable[[OpenSheet], str], *, generated: bool) -> Response:
-    work = await _work(request)
-    sheet = await work.sheet()
-    try:
-        row = sent.columns(sheet).row_to_fix(await run_sync(sheet.row, sent.key))
-        cell = row.cell(sent.column)
-        if cell is None or not cell.hidden:
-            return _said(sent.key, "There is no such password.")
-        shown = replace(cell, text=await run_sync(text, sheet), revealed=True)
-    except UnknownRowError:
-        return _said(sent.key, GONE)
-    except ProvisionerError as error:
-        return _said(sent.key, error.message, error.remedy)
-    row = replace(row, focus=cell.position if generated else None)
-    return views.page("check_password.html", work=work.id, row=row, cell=shown, changed="always" if generated else "")
-
-
-async def _work(request: Request) -> Work:
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
-    return work
-
-
-def _said(key: str, message: str, remedy: str = "") -> Response:
-    """A sentence beside the row; what was typed into it stays."""
-    return views.page("check_said.html", status=409, key=key, message=message, remedy=remedy)
-
-
-def _focused(row: RowToFix, sent: SentRow) -> RowToFix:
-    """Where to go in a row in which something is still to be fixed.
-
-    To the cell that was typed into if that is still wrong, else to the next that is; if nothing was typed, it is left
-    behind after its last fault.
-    """
-    columns = [cell.column.key for cell in row.cells]
-    here = columns.index(sent.at) if sent.at in columns else -1
-    still = [place for place in row.faulty if columns[place] in sent.typed]
-    later = [place for place in row.faulty if place > here]
-    ahead = still or later or (row.faulty if sent.typed else [])
-    return replace(row, focus=ahead[0]) if ahead else replace(row, onward=True)
-
-
-ROUTES: Final = (
-    Route("/sheets/{id}/check", check),
-    Route("/sheets/{id}/rows/{key}", change, methods=["PUT"]),
-    Route("/sheets/{id}/rows/{key}/leave-out", leave_out, methods=["POST"]),
-    Route("/sheets/{id}/rows/{key}/reveal", reveal, methods=["POST"]),
-    Route("/sheets/{id}/rows/{key}/generate", generate, methods=["POST"]),
-    Route("/sheets/{id}/undo", undo, methods=["POST"]),
-)
+ROUTES: Final = (Route("/sheets/{id}/check", check),)

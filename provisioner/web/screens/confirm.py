@@ -46,7 +46,7 @@ async def answer(request: Request) -> Response:
     if create == "none" and run.phase in (Phase.ASKING, Phase.IDLE, Phase.ENDED):
         run.stop()
         return HTMLResponse(_GONE)
-    if not run.answer(_number(given.get("question", "")), agreed=create == "all"):
+    if not run.answer(forms.number(given.get("question", "")), agreed=create == "all"):
         return HTMLResponse(_GONE + views.render("trouble.html", message=_STALE, remedy="", focus=True), 409)
     await run.until(*(phase for phase in Phase if phase is not Phase.CONFIRMING))
     if create == "some":
@@ -132,10 +132,6 @@ def _others(preview: RunPreview) -> list[str]:
 async def _work(request: Request) -> Work:
     work: Work = await request.app.state.workspace.find(request.path_params["id"])
     return work
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 ROUTES: Final = (

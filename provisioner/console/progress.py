@@ -34,34 +34,42 @@ TELLING = 5
 WORKED = frozenset({Status.CREATED, Status.EXISTS})
 
 
-class Tally:
-    """What both kinds of progress count."""
+class Progress(NullListener):
+    """Counts what a run announces, and shows nothing."""
 
-    def __init__(self, *, to_send: int = 0, to_end: int = 0) -> None:
-        self.to_send = to_send
-        self.to_end = to_end
-        self.sent_rows = 0
-        self.worked = 0
-        self.failed = 0
-        self._creates = 0
-        self._questions = 0
+    def __init__(self) -> None:
+        self._begin(to_send=0, to_end=0)
+
+    def _begin(self, *, to_send: int, to_end: int) -> None:
+        self.to_send, self.to_end = to_send, to_end
+        self.sent_rows = self.worked = self.failed = 0
+        self._creates = self._questions = 0
         self._began = time.monotonic()
 
     @property
     def ended_rows(self) -> int:
         return self.worked + self.failed
 
-    def end(self, status: Status) -> None:
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - the preview shows them
+        self._begin(to_send=to_send, to_end=to_send + to_poll)
+
+    def sent(self) -> None:
+        self.sent_rows += 1
+
+    def finished(self, status: Status) -> None:
         if status in WORKED:
             self.worked += 1
         else:
             self.failed += 1
 
-    def answer(self, exchange: Exchange) -> None:
+    def answered(self, exchange: Exchange) -> None:
         if exchange.method == "POST":
             self._creates += 1
         else:
             self._questions += 1
+
+    def close(self) -> None:
+        """Remove from the screen what is not to stay there."""
 
     def counts(self) -> str:
         """How the rows ended so far, the speed and the time left."""
@@ -90,34 +98,24 @@ class Tally:
         return f"{rate:.1f} requests a second, {_time_left((creates + questions) / rate)}"
 
 
-class PlainProgress:
+class PlainProgress(Progress):
     """Lines at intervals, for pipes, files and CI."""
 
     def __init__(self, stream: TextIO) -> None:
+        super().__init__()
         self._stream = stream
-        self._tally = Tally()
-        self._began = time.monotonic()
-        self._next = self._began + PLAIN_INTERVAL
+        self._opened = time.monotonic()
+        self._next = self._opened + PLAIN_INTERVAL
         self._paused_until = 0.0
 
-    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - the preview shows them
-        self._tally = Tally(to_send=to_send, to_end=to_send + to_poll)
-
-    def sent(self) -> None:
-        self._tally.sent_rows += 1
-
-    def finished(self, status: Status) -> None:
-        self._tally.end(status)
-
     def answered(self, exchange: Exchange) -> None:
-        self._tally.answer(exchange)
+        super().answered(exchange)
         now = time.monotonic()
         if now < self._next:
             return
-        self._next = now + max(PLAIN_INTERVAL, (now - self._began) / PLAIN_SHARE)
-        tally = self._tally
-        sent = f"{tally.sent_rows:,} of {tally.to_send:,} sent; " if tally.to_send else ""
-        line = f"{time.strftime('%H:%M:%S')} {sent}{tally.ended_rows:,} of {tally.to_end:,} finished: {tally.counts()}."
+        self._next = now + max(PLAIN_INTERVAL, (now - self._opened) / PLAIN_SHARE)
+        sent = f"{self.sent_rows:,} of {self.to_send:,} sent; " if self.to_send else ""
+        line = f"{time.strftime('%H:%M:%S')} {sent}{self.ended_rows:,} of {self.to_end:,} finished: {self.counts()}."
         write(self._stream, [line])  # one line, however long, to be found in a log
 
     def paused(self, seconds: float, reason: str) -> None:
@@ -130,19 +128,16 @@ class PlainProgress:
     def note(self, sentence: str) -> None:
         write(self._stream, wrap(sentence, size(self._stream)[0]))
 
-    def close(self) -> None:
-        """There is nothing to remove from the screen."""
 
-
-class BarProgress:
+class BarProgress(Progress):
     """Two bars on a terminal, rows sent and rows finished; below them a line of counts, and one of speed or a pause.
 
     Events only count; all lines are drawn together, from the same numbers.
     """
 
     def __init__(self, stream: TextIO) -> None:
+        super().__init__()
         self._stream = stream
-        self._tally = Tally()
         self._sent: tqdm[Any] | None = None
         self._finished: tqdm[Any] | None = None
         self._below: list[tqdm[Any]] = []
@@ -150,9 +145,9 @@ class BarProgress:
         self._paused_until = 0.0
         self._paused = ""
 
-    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:  # noqa: ARG002 - told already
+    def planned(self, *, to_send: int, to_poll: int, done: int, invalid: int) -> None:
+        super().planned(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid)
         self.close()
-        self._tally = Tally(to_send=to_send, to_end=to_send + to_poll)
         if to_send:
             self._sent = self._bar("Sent", to_send)
         if to_send + to_poll:
@@ -162,12 +157,12 @@ class BarProgress:
             ]
 
     def sent(self) -> None:
-        self._tally.sent_rows += 1
-        self._draw_when_due(at_once=self._tally.sent_rows == self._tally.to_send)
+        super().sent()
+        self._draw_when_due(at_once=self.sent_rows == self.to_send)
 
     def finished(self, status: Status) -> None:
-        self._tally.end(status)
-        self._draw_when_due(at_once=self._tally.ended_rows >= self._tally.to_end)
+        super().finished(status)
+        self._draw_when_due(at_once=self.ended_rows >= self.to_end)
 
     def paused(self, seconds: float, reason: str) -> None:
         until = time.monotonic() + seconds
@@ -176,7 +171,7 @@ class BarProgress:
         self._draw()
 
     def answered(self, exchange: Exchange) -> None:
-        self._tally.answer(exchange)
+        super().answered(exchange)
         self._draw_when_due()
 
     def note(self, sentence: str) -> None:
@@ -198,12 +193,11 @@ class BarProgress:
     def _draw(self) -> None:
         """Draw all lines with the numbers of this moment; the counts stay in place during a pause."""
         self._told_at = time.monotonic()
-        tally = self._tally
         paused = self._told_at < self._paused_until
-        texts = (tally.results(), self._paused if paused else tally.outlook())
+        texts = (self.results(), self._paused if paused else self.outlook())
         for line, text in zip(self._below, texts, strict=False):
             line.set_description_str(text, refresh=False)
-        for bar, number in ((self._sent, tally.sent_rows), (self._finished, tally.ended_rows)):
+        for bar, number in ((self._sent, self.sent_rows), (self._finished, self.ended_rows)):
             if bar is not None:
                 bar.n = min(number, bar.total or 0)
         for drawn in (*self._below, self._finished, self._sent):  # a bar last: it leaves the cursor within its line
@@ -224,21 +218,11 @@ class BarProgress:
         )
 
 
-class QuietProgress(NullListener):
-    """Shows nothing."""
-
-    def close(self) -> None:
-        """There is nothing to remove from the screen."""
-
-
-Progress = PlainProgress | BarProgress | QuietProgress
-
-
 def make_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progress:
     """Return bars on a terminal, plain lines elsewhere, and nothing if `quiet`."""
     stream = stream or sys.stderr
     if quiet:
-        return QuietProgress()
+        return Progress()
     return BarProgress(stream) if is_terminal(stream) else PlainProgress(stream)
 
 

@@ -196,16 +196,17 @@ def test_no_time_is_told_before_rows_are_finished(monkeypatch: pytest.MonkeyPatc
     """The time that is left is reckoned from finished rows, in requests; before there are some, none is told."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    tally = progress.Tally(to_send=100, to_end=100)
+    tally = progress.Progress()
+    tally.planned(to_send=100, to_poll=0, done=0, invalid=0)
     for _ in range(60):
-        tally.sent_rows += 1
-        tally.answer(SENT)
+        tally.sent()
+        tally.answered(SENT)
     now[0] = 60.0
     assert tally.counts() == "0 created, 0 not created; 60 sent, waiting for the service"
     for _ in range(10):
-        tally.end(Status.CREATED)
-        tally.answer(ASKED)
-        tally.answer(ASKED)
+        tally.finished(Status.CREATED)
+        tally.answered(ASKED)
+        tally.answered(ASKED)
     now[0] = 80.0
     # 80 requests in 80 s; 40 creates and 90 rows of two questions each are left: 220 requests.
     assert (

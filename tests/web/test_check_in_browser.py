@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,6 @@ from provisioner.web.folder import id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from playwright.sync_api import Locator
     from playwright.sync_api import Page as Tab
@@ -92,6 +92,35 @@ def test_ten_kinds_of_mistakes_are_fixed(open_sheet: Any, tmp_path: Path) -> Non
         assert {column: row[column] for column in HEADER} == {**dict(zip(HEADER, before, strict=True)), **fixes}
     tab.reload()
     heading(tab, "10 rows: 10 ready")
+
+
+@pytest.mark.slow
+def test_the_whole_way_from_a_workbook_to_credentials(page_server: Any, open_page: Any, tmp_path: Path) -> None:
+    """A workbook with ten kinds of mistakes is chosen, fixed, created, and handed over with what was typed."""
+    workbook = tmp_path / "elsewhere" / "acme.xlsx"
+    workbook.parent.mkdir()
+    with xlsxwriter.Workbook(str(workbook)) as book:
+        sheet = book.add_worksheet("Mailboxes")
+        for number, row in enumerate([HEADER, *(row for row, _ in MISTAKES)]):
+            sheet.write_row(number, 0, row)
+    folder = tmp_path / "sheets"
+    folder.mkdir()
+    tab = open_page(page_server(folder=folder))
+    tab.get_by_label("Sheet", exact=True).set_input_files(str(workbook))
+    heading(tab, "10 rows: 10 to fix")
+    for number, (_, fixes) in enumerate(MISTAKES, 2):
+        for column, text in fixes.items():
+            fix(tab, f"{column}, row {number}", text)
+            right(tab, f"{column}, row {number}")
+    tab.get_by_role("button", name="Create 10 mailboxes…").press("Enter")
+    tab.get_by_role("button", name="Create 10 mailboxes", exact=True).press("Enter")
+    expect(tab.get_by_role("heading", name="10 created")).to_be_visible(timeout=20_000)
+    with tab.expect_download() as download:
+        tab.get_by_role("link", name="Credentials").first.click()
+    with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
+        given = {row["address"].partition("@")[0]: row["password"] for row in csv.DictReader(file)}
+    fixed = [{**dict(zip(HEADER, row, strict=True)), **fixes} for row, fixes in MISTAKES]
+    assert given == {row["email"]: row["password"] for row in fixed}
 
 
 def test_ten_faults_of_which_seven_are_alike_take_four_edits(open_sheet: Any) -> None:

@@ -79,7 +79,7 @@ def _without_the_sheet(options: SheetOptions) -> Opened | None:
         file = unfinished_file(journal, folder) if journal.fact(TAB_FACT) == "" else None
         if file is None:
             return None
-        failures = prepare(failures_options(options, folder, file))
+        failures = _failures(options, folder, file)
         return _gathered(failures, partial(prepare, options), journal, list(journal.rows()), seen)
 
 
@@ -95,8 +95,19 @@ def _compared(options: SheetOptions, prepared: PreparedSheet) -> Opened:
         file = unfinished_file(journal, folder)
         if file is None:
             return _opened(prepared, known, {}, seen)
-        failures = prepare(failures_options(options, folder, file))
+        failures = _failures(options, folder, file)
         return _gathered(failures, lambda: prepared, journal, known, seen)
+
+
+def _failures(options: SheetOptions, folder: RunFolder, file: Path) -> PreparedSheet:
+    prepared = prepare(failures_options(options, folder, file))
+    if not prepared.sheet.is_failures:
+        raise SheetError(
+            f"{file} has lost the columns that say which row of the sheet each of its rows is.",
+            remedy=f"Put them back ({', '.join(FAILURES_COLUMNS)}), or move the file to another folder: without it, "
+            "the sheet itself is opened.",
+        )
+    return prepared
 
 
 def failures_options(options: SheetOptions, folder: RunFolder, file: Path) -> SheetOptions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -39,7 +39,7 @@ class _Step:
 
     key: str
     """The row that was changed first."""
-    before: Mapping[str, Sequence[str]]
+    before: Mapping[str, Sequence[str]] = field(repr=False)
     """By key, as a failures file has them."""
     after: Mapping[str, str]
     """By key; empty if the row was left out."""

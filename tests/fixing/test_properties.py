@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -152,7 +153,8 @@ def write(folder: str, rows: Sequence[Sequence[str]]) -> Path:
     return path
 
 
-@settings(max_examples=300)
+@pytest.mark.slow
+@settings(max_examples=60)
 @given(st.lists(CELLS, min_size=1, max_size=6), st.lists(STEPS, max_size=8))
 def test_every_way_ends_where_a_check_of_the_file_does(
     rows: list[tuple[str, ...]], steps: list[tuple[Any, ...]]

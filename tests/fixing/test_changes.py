@@ -1,0 +1,330 @@
+"""Fixes, rows left out, and undoing: judged at once as a run would, stored at once, and never over anybody's edit."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import provisioner
+from provisioner.errors import FilesError, RunFolderError
+from provisioner.fixing import FixRefusedError, OpenRow, StaleRowError, UnknownRowError, open_sheet
+from provisioner.fixing import storing as module
+from provisioner.journal import Finished, Journal
+from provisioner.records import Status
+from provisioner.run_folder import hold
+from provisioner.settings import SheetOptions
+from provisioner.sheets import read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from provisioner.fixing import Changed, OpenSheet
+
+GOOD = ("ann", "101", "201", "Sheet-Pass-77!", "789", "")
+SPACED = ("b b", "101", "201", "Sheet-Pass-78!", "789", "")
+PASSWORD = "Sheet-Pass-79!"
+Sheets = Any
+
+
+@pytest.fixture
+def opened(write_sheet: Callable[..., Path]) -> Callable[..., OpenSheet]:
+    """A sheet of these rows, opened, with all that it writes."""
+
+    def make(*rows: tuple[str, ...], **options: Any) -> OpenSheet:
+        sheet = open_sheet(SheetOptions(sheet=write_sheet(list(rows)), **options))
+        assert sheet.working_file
+        return sheet
+
+    return make
+
+
+def change(sheet: OpenSheet, key: str, cells: Mapping[str, str], **more: Any) -> Changed:
+    return sheet.change(key, sheet.row(key).version, cells, **more)
+
+
+def sentences(row: OpenRow | None) -> list[str]:
+    assert row is not None
+    return [fault.sentence for fault in row.faults]
+
+
+def stored(sheet: OpenSheet) -> list[list[str]]:
+    """The rows of failures.csv as they are on the disk."""
+    return list(read_table(sheet.folder.failures))[1:]
+
+
+def test_a_fix_is_judged_and_stored_at_once(opened: Sheets) -> None:
+    """All rows that are not done are in the file then, the sheet's own cells in all but the one that was fixed."""
+    sheet = opened(GOOD, SPACED)
+    changed = change(sheet, "3", {"email": " bob "})
+    assert changed.row is not None
+    assert (changed.row.status, changed.row.faults, changed.row.cells["email"]) == (Status.VALID, (), "bob")
+    assert (changed.counts.ready, changed.counts.to_fix) == (2, 0)
+    assert [row[:6] for row in stored(sheet)] == [list(GOOD), ["bob", *SPACED[1:]]]
+    assert sheet.working_file.sheet == sheet.folder.failures
+    assert sheet.row("3").version == changed.row.version
+
+
+def test_a_second_fix_changes_one_line(opened: Sheets) -> None:
+    """What else is in the file stays as it is, byte for byte."""
+    sheet = opened(*[(f"b {n}", *GOOD[1:]) for n in range(5)])
+    change(sheet, "3", {"email": "b1"})
+    before = sheet.folder.failures.read_bytes().splitlines()
+    change(sheet, "5", {"email": "b3", "reply_to": "=1+1\r\ud800"})
+    after = sheet.folder.failures.read_bytes().splitlines()
+    assert [n for n, (one, other) in enumerate(zip(before, after, strict=True)) if one != other] == [4]
+    assert sheet.reveal("5", "reply_to") == "=1+1\r\ud800"
+
+
+def test_what_is_wrong_with_a_fix_is_told_at_once(opened: Sheets) -> None:
+    """In the words of a run."""
+    sheet = opened(GOOD, SPACED)
+    changed = change(sheet, "3", {"email": "bob.", "password": "weak"})
+    assert ["dots that are too many" in sentences(changed.row)[0], "too weak" in sentences(changed.row)[1]] == [1, 1]
+    assert changed.counts.to_fix == 1
+    assert provisioner.check(sheet.folder.failures).statuses == {Status.VALID: 1, Status.INVALID: 1}
+
+
+def test_rows_for_one_mailbox_are_told_and_cleared_together(opened: Sheets) -> None:
+    """The other row is judged anew too, when they come to be the same and when they cease to be."""
+    sheet = opened(GOOD, SPACED, ("cid", *GOOD[1:]))
+    changed = change(sheet, "3", {"email": "ANN"})
+    assert sentences(changed.row) == ["the same username and domain as in row 2; keep one of them and delete the rest"]
+    (other,) = changed.also
+    assert (other.key, "row 3" in sentences(other)[0]) == ("2", True)
+    assert changed.counts.to_fix == 2
+    changed = change(sheet, "3", {"email": "bob"})
+    assert [row.key for row in changed.also] == ["2"]
+    assert changed.counts.ready == 3
+
+
+def test_a_mailbox_of_a_row_that_is_done_is_refused_at_once(opened: Sheets, sandbox: Any, connection: Any) -> None:
+    """Although that row is not in the file: in the sentence that a run would have."""
+    sheet = opened(GOOD, SPACED)
+    provisioner.run(sheet.options.sheet, connection(sandbox()))
+    assert sheet.refresh()
+    assert (sheet.counts().done, sheet.counts().to_fix) == (1, 1)
+    with pytest.raises(UnknownRowError):
+        sheet.row("2")
+    changed = change(sheet, "3", {"email": "ann"})
+    assert sentences(changed.row) == [
+        "this is the same mailbox as in row 2; write another username, or delete the row",
+    ]
+    assert provisioner.check(sheet.folder.failures).statuses == {Status.CREATED: 1, Status.INVALID: 1}
+    assert change(sheet, "3", {"email": "bob"}).counts.ready == 1
+    assert [row[0] for row in stored(sheet)] == ["bob"]
+
+
+def test_one_text_is_used_for_all_rows_like_it(opened: Sheets) -> None:
+    """In one column alone, in one step that is undone as one."""
+    rows = [(f"user{n}", "101", "x\ty" if n < 3 else "1,5", "Sheet-Pass-77!", "789", "") for n in range(4)]
+    sheet = opened(*rows)
+    assert sheet.row("2").alike == {"relay_server": 3}
+    changed = change(sheet, "3", {"relay_server": "201", "project": "790"}, alike="relay_server")
+    assert [row.key for row in changed.also] == ["2", "4"]
+    assert [row[2:5:2] for row in stored(sheet)] == [["201", "789"], ["201", "790"], ["201", "789"], ["1,5", "789"]]
+    undone = sheet.undo()
+    assert undone is not None
+    assert (undone.counts.to_fix, sheet.undoable) == (4, False)
+    assert [row[:6] for row in stored(sheet)] == [list(row) for row in rows]
+    assert sheet.undo() is None
+
+
+def test_a_row_that_was_changed_elsewhere_is_left_as_it_is(opened: Sheets) -> None:
+    """In another tab, by hand, or by a command: the second is told what is there, and nothing is overwritten."""
+    sheet, version = opened(GOOD, SPACED), "0" * 16
+    row = sheet.row("3")
+    sheet.change("3", row.version, {"email": "bob"})
+    for old in (row.version, version):
+        with pytest.raises(StaleRowError) as told:
+            sheet.change("3", old, {"email": "carl"})
+        assert told.value.row.cells["email"] == "bob"
+    content = sheet.folder.failures.read_bytes()
+    row = sheet.row("3")
+    sheet.folder.failures.write_bytes(content.replace(b'"bob"', b'"dora"'))
+    with pytest.raises(StaleRowError):
+        sheet.change("3", row.version, {"email": "x"})
+    with pytest.raises(StaleRowError):
+        sheet.leave_out("3", row.version)
+    with pytest.raises(StaleRowError):
+        sheet.undo()
+    assert b'"dora"' in sheet.folder.failures.read_bytes()
+    assert sheet.row("3").cells["email"] == "dora"
+
+
+def test_an_edit_of_another_row_by_hand_is_kept_by_a_fix(opened: Sheets) -> None:
+    """The file is read again before it is written."""
+    sheet = opened(GOOD, SPACED)
+    change(sheet, "3", {"email": "bob"})
+    sheet.folder.failures.write_bytes(sheet.folder.failures.read_bytes().replace(b'"ann"', b'"anna"'))
+    change(sheet, "3", {"email": "bob.b"})
+    assert [row[0] for row in stored(sheet)] == ["anna", "bob.b"]
+
+
+def test_nothing_changes_while_a_run_works_in_the_folder(opened: Sheets) -> None:
+    """It is told, and the row is as it was."""
+    sheet = opened(GOOD, SPACED)
+    row = sheet.row("3")
+    with hold(sheet.folder, print), pytest.raises(RunFolderError):
+        sheet.change("3", row.version, {"email": "bob"})
+    assert sheet.row("3") == row
+
+
+def test_a_full_disk_loses_nothing(opened: Sheets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fix is refused as a whole, and taken once there is room."""
+    sheet = opened(GOOD, SPACED)
+    row, before = sheet.row("3"), sheet.folder.failures.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "replace_file", full)
+        with pytest.raises(FilesError, match="No space left"):
+            sheet.change("3", row.version, {"email": "bob"})
+    assert (sheet.row("3"), sheet.undoable, sheet.folder.failures.read_bytes()) == (row, False, before)
+    assert sheet.working_file == sheet.options
+    assert sheet.change("3", row.version, {"email": "bob"}).counts.ready == 2
+
+
+def test_a_row_that_is_left_out_is_not_sent_by_anything(
+    opened: Sheets, sandbox: Any, connection: Any, listener: Any
+) -> None:
+    """Neither by a run of failures.csv nor by one of the sheet, and both say so; the other row of two is ready then."""
+    sheet = opened(GOOD, ("Ann", *GOOD[1:]), ("cid", *GOOD[1:]))
+    sheet.leave_out("4", sheet.row("4").version)
+    changed = sheet.leave_out("3", sheet.row("3").version)
+    assert changed.row is None
+    assert [row.key for row in changed.also] == ["2"]
+    counts = changed.counts
+    assert (counts.rows, counts.ready, counts.left_out) == (3, 1, 2)
+    with pytest.raises(UnknownRowError):
+        sheet.row("3")
+    service = sandbox()
+    for path in (sheet.folder.failures, sheet.options.sheet):
+        listener.heard.clear()
+        assert provisioner.run(path, connection(service), listener=listener).statuses == {Status.CREATED: 1}
+        assert any("left out: rows 3, 4" in str(note) for note in listener.all("note"))
+    assert open_sheet(sheet.options).counts().left_out == 2
+
+
+@pytest.mark.parametrize("read_again", [False, True])
+def test_leaving_out_is_undone(opened: Sheets, *, read_again: bool) -> None:
+    """The row is back in its place, with its faults and those of its duplicates, also if the file was read since."""
+    sheet = opened(GOOD, ("Ann", *GOOD[1:]), SPACED)
+    row = sheet.row("3")
+    sheet.leave_out("3", row.version)
+    if read_again:
+        provisioner.check(sheet.folder.failures)
+        assert sheet.refresh()
+        assert sheet.counts().to_fix == 1
+    undone = sheet.undo()
+    assert undone is not None
+    assert undone.row is not None
+    assert undone.row.version == row.version
+    assert (undone.counts.rows, undone.counts.to_fix, undone.counts.left_out) == (3, 3, 0)
+    assert [line[0] for line in stored(sheet)] == ["ann", "Ann", "b b"]
+    assert provisioner.check(sheet.folder.failures).statuses == {Status.INVALID: 3}
+
+
+def test_what_is_typed_is_no_conversion_by_a_spreadsheet_program(opened: Sheets) -> None:
+    """7 in the place of 007 is meant when it is typed here; not if a program saved the file with it."""
+    sheet = opened(("007", *GOOD[1:5], "nobody"), ("1e5", *GOOD[1:5], "nobody"))
+    change(sheet, "2", {"email": "7", "reply_to": ""})
+    edited = change(sheet, "3", {"reply_to": ""})
+    assert edited.counts.ready == 2
+    assert provisioner.check(sheet.folder.failures).statuses == {Status.VALID: 2}
+
+
+def test_what_a_program_made_of_a_cell_stays_told(opened: Sheets) -> None:
+    """Fixing another cell of the row, or another row, does not accept it."""
+    sheet = opened(("007", *GOOD[1:3], "weak", "789", ""), SPACED)
+    sheet.folder.failures.write_bytes(sheet.folder.failures.read_bytes().replace(b'"007"', b'"7"'))
+    assert sheet.refresh()
+    assert any("spreadsheet programs change" in each for each in sentences(sheet.row("2")))
+    change(sheet, "3", {"email": "bob"})
+    changed = change(sheet, "2", {"password": PASSWORD})
+    assert any("spreadsheet programs change" in each for each in sentences(changed.row))
+    assert provisioner.check(sheet.folder.failures).statuses == {Status.VALID: 1, Status.INVALID: 1}
+    assert change(open_sheet(sheet.options), "2", {"email": "007"}).counts.ready == 2
+
+
+def test_a_row_that_was_sent_is_not_changed(opened: Sheets, sandbox: Any, connection: Any) -> None:
+    """Its mailbox may exist as it was sent."""
+    sheet = opened(GOOD, SPACED)
+    provisioner.run(sheet.options.sheet, connection(sandbox(stuck_share=1.0)), task_timeout=0.01)
+    assert sheet.refresh()
+    assert sheet.counts().other == 1
+    row = sheet.row("2")
+    assert row.status in (Status.UNFINISHED, Status.UNKNOWN)
+    with pytest.raises(FixRefusedError, match="was sent"):
+        sheet.change("2", row.version, {"email": "x"})
+    with pytest.raises(FixRefusedError, match="was sent"):
+        sheet.leave_out("2", row.version)
+    assert sheet.row("2") == row
+
+
+def test_a_row_that_the_service_refused_is_fixed_with_its_sentence(opened: Sheets) -> None:
+    """It is said of the whole row; changed, it is ready; changed back, it is what the service refused."""
+    sheet = opened(GOOD, SPACED)
+    with closing(Journal(sheet.folder.journal)) as journal:
+        (ann,) = (row for row in journal.record_rows() if row.email == "ann")
+        journal.apply([Finished(ann.id, Status.REJECTED, 1.0, "ann is not allowed")])
+    sheet = open_sheet(sheet.options)
+    row = sheet.row("2")
+    assert (row.status, sentences(row), row.faults[0].column) == (Status.REJECTED, ["ann is not allowed"], None)
+    assert "… is not allowed" in [cause.sentence for cause in sheet.causes()]
+    assert change(sheet, "2", {"reply_to": "a@b.com"}).counts.ready == 1
+    assert change(sheet, "2", {"reply_to": ""}).counts.to_fix == 2
+    assert sheet.row("2").faults == row.faults
+
+
+def test_what_would_be_read_as_something_else_than_a_row_is_refused(opened: Sheets) -> None:
+    """The row would be gone, or those below it would be taken for a second table."""
+    sheet = opened(GOOD, SPACED)
+    example = {
+        "email": "example.username",
+        "domain": "101",
+        "relay_server": "201",
+        "password": "Example-Passw0rd!",
+        "project": "789",
+        "reply_to": "replies@example.com",
+    }
+    for cells in (example, {"email": "project", "domain": "reply_to", "relay_server": "password"}):
+        with pytest.raises(FixRefusedError, match="would read as"):
+            change(sheet, "3", cells)
+    assert sheet.row("3").cells["email"] == "b b"
+    assert sheet.working_file == sheet.options
+
+
+def test_an_unclear_row_is_cleared_by_deleting_its_marks(tmp_path: Path) -> None:
+    """A password with a comma has moved the cells: every one of them is typed again."""
+    path = tmp_path / "acme.csv"
+    path.write_text(
+        "email,domain,relay_server,password,project,reply_to\nann,101,201,Se,cret-Pass1!,789,\n", encoding="utf-8"
+    )
+    sheet = open_sheet(SheetOptions(sheet=path))
+    row = sheet.row("2")
+    assert (row.faults[0].column, row.cells["project"], row.cells["email"]) == (None, None, "ann")
+    assert "cret" not in repr(row)
+    assert sheet.reveal("2", "project") == "cret-Pass1!"
+    changed = change(sheet, "2", dict(zip(row.cells, [*GOOD[:3], "Se,cret-Pass1!", "789", ""], strict=True)))
+    assert changed.counts.ready == 1
+    assert stored(sheet)[0][3] == "Se,cret-Pass1!"
+    assert changed.row is not None
+    assert changed.row.cells["project"] == "789"
+
+
+def test_no_password_is_in_what_remembers_changes(opened: Sheets) -> None:
+    """Neither the one that was nor the one that is, in any repr."""
+    sheet = opened(GOOD, SPACED)
+    changed = change(sheet, "3", {"password": PASSWORD, "email": "bob"})
+    for thing in (changed, sheet, vars(sheet), sheet._steps, vars(sheet._file), vars(sheet._rows)["typed"]):
+        assert PASSWORD not in repr(thing)
+        assert SPACED[3] not in repr(thing)
+    with pytest.raises(StaleRowError) as stale:
+        sheet.change("3", "", {"password": "Other-Pass-12!"})
+    assert PASSWORD not in str(stale.value) + repr(stale.value.row)

@@ -304,7 +304,7 @@ def test_what_the_service_is_waited_for_is_said(site: Any, scripted: Any) -> Non
     assert next(message for message in events if "data:" in message) == 'data: <div data-gone="confirm"></div>'
     page.wait("idle")
     assert page.run.error is None
-    assert page.statuses() == {Status.UNSENT: 3}
+    assert page.statuses() == {Status.VALID: 3}
 
 
 def test_a_service_that_is_down_is_told(site: Any) -> None:

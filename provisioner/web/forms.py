@@ -51,6 +51,8 @@ async def fields(request: Request) -> dict[str, str]:
     """The fields of a form, as the page's script sends them. Raises HTTPException for anything else."""
     try:
         found = json.loads(await request.body() or b"{}")
+        # Half of a surrogate pair can stand in no file.
+        json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):

@@ -375,6 +375,8 @@ def test_what_is_no_request_of_the_page_changes_nothing(screen: Any) -> None:
     """A body that is no form, an unknown row and an unknown sheet are refused in words."""
     shown = screen([BLANK_IN_NAME])
     assert shown.client.put(f"{shown.path}/rows/2", content=b"[1").status_code == 400
+    half = json.dumps({**shown.sent_by("2"), "cell:email": "bo\ud83db"})
+    assert shown.client.put(f"{shown.path}/rows/2", content=half).status_code == 400, "no file can hold it"
     assert shown.client.put(f"{shown.path}/rows/99", json={"version": "x"}).status_code == 409
     assert shown.client.put(f"{shown.path}/rows/2", json={"cell:email": "bob"}).status_code == 409
     assert shown.client.get("/sheets/unknown/check").status_code == 404

@@ -6,13 +6,16 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
+from sites import Site
 
 from provisioner.web.folder import id_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import httpx
+    from running_page import RunningPage
 
 SHEET = b"email,domain\nann,acme.example\n"
 
@@ -51,6 +54,35 @@ def test_another_sheet_of_that_name_is_asked_about(client: httpx.Client, tmp_pat
     assert (tmp_path / "acme.csv").read_bytes() == b"newest"
     (kept,) = tmp_path.glob("acme (until *).csv")
     assert kept.read_bytes() == SHEET
+
+
+def test_a_sheet_is_not_replaced_while_it_is_run(
+    page_server: Callable[..., RunningPage], write_sheet: Callable[..., Path]
+) -> None:
+    """Until the run has ended or is given up, another sheet of that name may only be kept beside it."""
+    before = write_sheet(2).read_bytes()
+    site = Site(page_server())
+    question = site.ask()
+    refused = put(site.client, "acme.csv", b"newer", existing="replace")
+    assert (refused.status_code, "is being run now" in refused.text) == (409, True)
+    assert (site.running.folder / "acme.csv").read_bytes() == before
+    site.post("answer", create="none", question=question)
+    site.wait("idle")
+    assert put(site.client, "acme.csv", b"newer", existing="replace").status_code == 200
+
+
+def test_the_list_leads_to_a_run_that_is_under_way(
+    page_server: Callable[..., RunningPage], write_sheet: Callable[..., Path]
+) -> None:
+    """A sheet that is worked on at this moment says so, and its link leads to where that is seen."""
+    write_sheet(2)
+    site = Site(page_server())
+    assert ">Check</a>" in site.client.get("/").text
+    question = site.ask()
+    listed = site.client.get("/").text
+    assert ("running now" in listed, f'href="{site.path}"' in listed, ">Watch</a>" in listed) == (True, True, True)
+    assert site.get("").headers["location"] == f"{site.path}/check"
+    site.post("answer", create="none", question=question)
 
 
 def test_pasted_rows_become_a_sheet(client: httpx.Client, tmp_path: Path) -> None:

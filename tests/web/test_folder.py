@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ def test_links_pipes_and_folders_are_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret.csv").write_text("email\n")
+    (outside / "journal.sqlite3").touch()
     folder = tmp_path / "sheets"
     folder.mkdir()
     (folder / "link.csv").symlink_to(outside / "secret.csv")
@@ -139,13 +141,16 @@ def test_a_journal_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 
 
 def test_looking_does_not_change_a_journal(tmp_path: Path) -> None:
-    """A list is made without writing to any run folder."""
-    make_sheet(tmp_path, None)
-    journal = tmp_path / "practice-run" / "journal.sqlite3"
-    with closing(Journal(journal)):
-        before = journal.read_bytes()
-        list_folder(tmp_path, ())
-        assert journal.read_bytes() == before
+    """A list is made without writing to any run folder, not even where a killed run left side files."""
+    run = make_sheet(tmp_path, None).parent / "practice-run"
+    killed = tmp_path / "killed-run"
+    with closing(Journal(run / "journal.sqlite3")) as journal:
+        journal.set_fact("sheet", "killed.csv")
+        shutil.copytree(run, killed)
+    before = {path: path.read_bytes() for path in killed.iterdir() if not path.name.endswith("-shm")}
+    assert killed / "journal.sqlite3-wal" in before
+    assert [listed.practice for listed in list_folder(tmp_path, (), "killed").sheets] == [True]
+    assert {path: path.read_bytes() for path in before} == before
 
 
 @pytest.mark.slow

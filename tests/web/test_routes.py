@@ -131,6 +131,15 @@ def test_every_route_refuses_whoever_is_not_let_in(walked: Walked, case: str) ->
     anyio.run(walk)
 
 
+@pytest.mark.parametrize("name", ["host", "origin", "x-provisioner"])
+def test_a_header_that_comes_twice_is_refused(walked: Walked, name: str) -> None:
+    """What two programs may read in two ways opens nothing."""
+    headers = [(key.encode(), value.encode()) for key, value in walked.own.items()]
+    for other in (walked.own[name], "evil.example"):
+        status, _ = anyio.run(ask, walked.gate, "POST", "/practice", [*headers, (name.encode(), other.encode())])
+        assert status == 403
+
+
 def test_every_answer_carries_the_guards(walked: Walked) -> None:
     """Pages, downloads, static files and errors alike forbid to be kept, framed or taken for something else."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple, NewType, Self
 
 if TYPE_CHECKING:
@@ -68,8 +67,10 @@ class Fault(NamedTuple):
     @property
     def sentence(self) -> str:
         """The cause with the details in their places."""
-        pieces = self.cause.split(GAP, len(self.details))
-        return "".join(chain.from_iterable(zip_longest(pieces, self.details, fillvalue="")))
+        sentence, *pieces = self.cause.split(GAP, len(self.details))
+        for detail, piece in zip(self.details, pieces, strict=True):
+            sentence += detail + piece
+        return sentence
 
 
 class Problem(NamedTuple):

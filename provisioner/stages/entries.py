@@ -76,7 +76,8 @@ class RowBuilder:
         cells, password, own = cells[:_SHOWN], cells[_SHOWN], cells[_SHOWN + 1 :]
         problems = self._problems(row, cells, ready=ready is not None)
         origin = self._sheet.origins.get(row)
-        email, domain, relay_server, project, reply_to = self._shown(row, cells, problems, SHOWN_COLUMNS)
+        hidden = self.hidden(row, problems)
+        email, domain, relay_server, project, reply_to = _shown(SHOWN_COLUMNS, cells, hidden)
         identity = self._resolver.identity(email, domain)
         return Entry(
             file_row=row,
@@ -92,18 +93,9 @@ class RowBuilder:
             address=identity.address,
             earlier_status=origin.status if origin else None,
             earlier_task=origin.task_id if origin else None,
-            cells=dict(zip(self._columns, self._shown(row, own, problems, self._columns), strict=True)),
+            cells=dict(zip(self._columns, _shown(self._columns, own, hidden), strict=True)),
             password=Secret(password) if password else None,
         )
-
-    def _shown(
-        self, row: int, cells: Sequence[str], problems: Sequence[Problem], columns: Sequence[str]
-    ) -> Sequence[str]:
-        """The cells of these columns, without those that may be what a delimiter cut off the row's password."""
-        hidden = self.hidden(row, problems)
-        if not hidden:
-            return cells
-        return ["" if name in hidden else cell for name, cell in zip(columns, cells, strict=True)]
 
     def _is_cut(self, row: int, problems: Sequence[Problem]) -> bool:
         """Whether something is wrong with the row's password, so that in a text file a piece may stand right of it."""
@@ -119,10 +111,15 @@ class RowBuilder:
         if None in told:
             return problems
         faults = self._resolver.faults(*cells[:4])
-        if self._is_cut(row, problems):
+        if faults and self._is_cut(row, problems):
             faults = [(column, fault) for column, fault in faults if column not in self._after_password]
         if row in self._duplicates:
             rows = self._sheet.other_rows(row, self._duplicates[row])
             faults.append(("email", Fault(_WRITTEN_DIFFERENTLY, (rows,))))
         found = [Problem(self._sheet.cell_name(row, column), fault) for column, fault in faults]
         return problems + [problem for problem in found if problem.cell not in told]
+
+
+def _shown(columns: Sequence[str], cells: Sequence[str], hidden: Collection[str]) -> Sequence[str]:
+    """The cells of these columns, blank where they are hidden."""
+    return ["" if name in hidden else cell for name, cell in zip(columns, cells, strict=True)] if hidden else cells

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import running
+from scripted import Scripted, reply
 
 from provisioner.run_folder import hold, locate
 from provisioner.sheets import UNCERTAIN
@@ -411,6 +412,31 @@ def test_what_is_done_is_counted_and_not_offered(
     running.run(tmp_path / "acme.csv", connection(sandbox(latency=0.0)), listener)
     page = shown.show()
     assert heading(page) == "2 rows: 1 to fix, 1 done"
+
+
+def test_what_the_service_refused_is_fixed_here_too(
+    screen: Any, connection: Any, listener: Any, tmp_path: Path
+) -> None:
+    """Its own sentence stands with the row, whose password can be shown and generated."""
+    lists = {"domains": [{"id": 101, "name": "acme.example"}], "relay-servers": [{"id": 201}]}
+
+    def answer(said: str) -> bytes:
+        method, path = said.split()[:2]
+        refused = reply(400, {"password": ["Too <common>."]})
+        return refused if method == "POST" else reply(200, lists.get(path.split("/")[2], []))
+
+    shown, service = screen([GOOD]), Scripted(answer)
+    try:
+        running.run(tmp_path / "acme.csv", connection(service.url), listener)
+    finally:
+        service.close()
+    page = shown.show()
+    assert heading(page) == "1 row: 1 to fix"
+    assert "Too &lt;common&gt;." in re.sub(r"<li>.*?</li>", "", page)
+    assert re.search(r'<input [^>]*name="cell:email"[^>]* autofocus>', page)
+    assert ">Show</button>" in page
+    assert ">Generate</button>" in page
+    assert heading(shown.type("2", password="An0ther-Passw0rd!").text) == "1 row: 1 ready"
 
 
 def send(client: httpx.Client, sheet: Path, what: str, **fields: str) -> httpx.Response:

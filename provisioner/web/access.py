@@ -111,11 +111,12 @@ class Gate:
             return Response(_NOT_YOURS, 403, media_type="text/plain")
         if scope["method"] in _READING and scope["path"] == ENTRY:
             return self._enter(scope)
+        from_here = headers.getlist("origin") == [self._origin] and headers.getlist(OWN_HEADER) == ["1"]
         if not self._has_cookie(headers):
-            if scope["method"] == "GET" and scope["path"] == "/":
+            # A page that was left open when the program was started again asks for more than the first one.
+            if scope["path"] == "/" or from_here or "text/html" in headers.get("accept", ""):
                 self._announce_new()
             return Response(_NO_COOKIE, 403, media_type="text/plain")
-        from_here = headers.getlist("origin") == [self._origin] and headers.getlist(OWN_HEADER) == ["1"]
         if scope["method"] not in _READING and not from_here:
             return Response(_FOREIGN, 403, media_type="text/plain")
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +20,8 @@ from provisioner.settings import PRACTICE, SheetOptions
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-SHEET_KINDS: Final = frozenset({".csv", ".txt", ".tsv", ".xlsx", ".xlsm", ".xls", ".ods"})
+_TEXTS: Final = frozenset({".csv", ".txt", ".tsv"})
+SHEET_KINDS: Final = _TEXTS | {".xlsx", ".xlsm", ".xls", ".ods"}
 """How the names of sheets end."""
 RUN: Final = "-run"
 """How the names of run folders end."""
@@ -116,7 +117,7 @@ def find(folder: Path, sheet_id: str, keywords: Mapping[str, Any]) -> Opened | N
     known = found.overview()
     practice = known is not None and known.service == PRACTICE
     if not found.is_run:
-        return Opened(SheetOptions(sheet=found.path, **keywords), practice)
+        return Opened(_options(found.path, keywords), practice)
     return Opened(_of_run(found.path, known, keywords), practice)
 
 
@@ -125,6 +126,12 @@ def _of_run(run: Path, known: Overview | None, keywords: Mapping[str, Any]) -> S
     sheet = Path(known.sheet) if known and known.sheet else run / "failures.csv"
     tab = (known.tab or None) if known else None
     if not sheet.is_file():
-        return SheetOptions(sheet=run_folder.RunFolder(run).failures, **keywords)
+        return _options(run_folder.RunFolder(run).failures, keywords)
     is_usual = run_folder.locate(sheet, None, tab).path == run
-    return SheetOptions(sheet=sheet, sheet_name=tab, out=None if is_usual else run, **keywords)
+    return replace(_options(sheet, keywords), sheet_name=tab, out=None if is_usual else run)
+
+
+def _options(sheet: Path, keywords: Mapping[str, Any]) -> SheetOptions:
+    """How a sheet is read. A workbook has no encoding."""
+    options = SheetOptions(sheet=sheet, **keywords)
+    return options if sheet.suffix.lower() in _TEXTS else replace(options, encoding=None)

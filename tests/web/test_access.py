@@ -97,6 +97,28 @@ def test_without_the_cookie_the_page_says_how_to_open_it(page: Page) -> None:
     assert page.browser.get(page.announced[-1]).status_code == 303
 
 
+@pytest.mark.parametrize(
+    ("method", "headers", "announced"),
+    [
+        ("GET", {"accept": "text/html,*/*"}, True),
+        ("PUT", OWN, True),
+        ("GET", {"accept": "text/event-stream"}, False),
+        ("GET", {"accept": "image/png"}, False),
+        ("PUT", {**OWN, "origin": "https://evil.example"}, False),
+    ],
+)
+def test_a_page_that_was_left_open_gets_a_new_address(
+    page: Page,
+    method: str,
+    headers: dict[str, str],
+    announced: bool,  # noqa: FBT001 - a case
+) -> None:
+    """Whoever reloads a page of an earlier start, or presses something on it, finds an address printed as it says."""
+    refused = page.browser.request(method, "/sheets/1/check", headers=headers)
+    assert refused.status_code == 403
+    assert bool(page.announced) == announced
+
+
 def test_no_foreign_page_can_fill_the_terminal(page: Page) -> None:
     """However often the page is asked for, a new address is announced every few seconds at most; each is good."""
     for _ in range(100):

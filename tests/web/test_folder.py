@@ -69,6 +69,15 @@ def test_a_sheet_is_found_by_its_id_alone(tmp_path: Path) -> None:
         assert find(tmp_path, other, {}) is None
 
 
+def test_an_encoding_is_for_text_files_alone(tmp_path: Path) -> None:
+    """The encoding that the page was started with keeps no workbook from being read."""
+    for name, encoding in (("acme.csv", "cp1250"), ("acme.xlsx", None)):
+        (tmp_path / name).touch()
+        found = find(tmp_path, id_of(name), {"encoding": "cp1250"})
+        assert found is not None
+        assert found.options.encoding == encoding
+
+
 def test_a_run_whose_sheet_lies_elsewhere_is_listed(
     tmp_path: Path, write_sheet: Callable[..., Path], listener: Recorder
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from typing import TYPE_CHECKING
 
@@ -109,3 +110,22 @@ def test_an_empty_sheet_can_be_downloaded_and_dropped(client: httpx.Client, kind
     assert empty.headers["content-disposition"] == f"attachment; filename*=utf-8''mailboxes.{kind}"
     assert put(client, f"mailboxes.{kind}", empty.content).status_code == 200
     assert client.get("/template.html").status_code == 404
+
+
+def test_hostile_names_are_shown_as_they_are(client: httpx.Client, tmp_path: Path) -> None:
+    """A name is text on the page, whatever it holds: markup, invisible signs, or bytes that are no text."""
+    for name in (
+        b"<img src=x onerror=alert(1)>.csv",
+        "acme\u202evsc.csv".encode(),
+        b"\xff\xfe.csv",
+        b"{{ 7 * 7 }}.csv",
+    ):
+        (tmp_path / os.fsdecode(name)).touch()
+    page = client.get("/", params={"q": "<script>"}).text + client.get("/").text
+    assert "<img" not in page
+    assert "<script>" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;.csv" in page
+    assert "acme\\u202evsc.csv" in page
+    assert "{{ 7 * 7 }}.csv" in page
+    opened = client.get(f"/sheets/{id_of(os.fsdecode(bytes([255, 254]) + b'.csv'))}", follow_redirects=True)
+    assert "is not text in UTF-8" in opened.text

@@ -136,6 +136,20 @@ def test_the_first_of_two_answers_counts(sandbox: Any, site: Any) -> None:
     page.post("answer", create="none", question=new)
 
 
+def test_answers_at_the_same_moment_do_not_undo_each_other(sandbox: Any, site: Any) -> None:
+    """Back and an agreement come before the run has taken either: Back it is."""
+    service = sandbox(**FAST)
+    page = site(service, 5)
+    question = int(page.ask())
+
+    def both() -> tuple[bool, bool]:
+        return page.run.answer(question, agreed=False), page.run.answer(question, agreed=True)
+
+    assert page.running.call(both) == (True, False)
+    page.wait("idle")
+    assert service.state.creates == {}
+
+
 def test_a_question_that_nobody_answers_is_withdrawn(sandbox: Any, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tab that was left alone cannot create anything hours later."""
     monkeypatch.setattr(runs, "ANSWER_WITHIN", 0.2)

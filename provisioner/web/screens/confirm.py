@@ -8,8 +8,9 @@ import anyio
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from provisioner.messages import duration
 from provisioner.web import forms, live, views
-from provisioner.web.runs import Phase
+from provisioner.web.runs import ANSWER_WITHIN, Phase
 from provisioner.wording import LONG, invalid_rows, least_time, other_rows
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ SHOWN_VALUES: Final = 12
 _SETTLED: Final = tuple(phase for phase in Phase if phase is not Phase.ASKING)
 _GONE: Final = '<div data-gone="confirm"></div>'
 _STALE: Final = (
-    "This question was answered elsewhere, or not within 10 minutes, so this answer did nothing. "
-    "See where the sheet stands: open its page again."
+    f"This question was answered elsewhere, or not within {duration(ANSWER_WITHIN)}, so this answer did nothing."
 )
 
 
@@ -47,7 +47,13 @@ async def answer(request: Request) -> Response:
         run.stop()
         return HTMLResponse(_GONE)
     if not run.answer(forms.number(given.get("question", "")), agreed=create == "all"):
-        return HTMLResponse(_GONE + views.render("trouble.html", message=_STALE, remedy="", focus=True), 409)
+        return HTMLResponse(
+            _GONE
+            + views.render(
+                "trouble.html", message=_STALE, remedy="Reload the page to see where the sheet stands.", focus=True
+            ),
+            409,
+        )
     await run.until(*(phase for phase in Phase if phase is not Phase.CONFIRMING))
     if create == "some":
         await run.until(Phase.IDLE, Phase.ENDED)

@@ -15,6 +15,7 @@ from sites import Site, until
 
 from provisioner.records import Rate, Status
 from provisioner.result import recall
+from provisioner.run_folder import hold
 from provisioner.settings import VerifyOptions
 
 if TYPE_CHECKING:
@@ -120,6 +121,15 @@ def test_the_credentials_are_handed_out_by_client(done: Site) -> None:
     workbook = done.get("credentials?kind=xlsx")
     assert ZipFile(io.BytesIO(workbook.content)).testzip() is None
     assert sorted(path.name for path in done.folder.path.iterdir()) == before
+
+
+def test_a_download_that_is_not_possible_is_said_on_a_page(done: Site) -> None:
+    """The folder is in use: a sentence comes, and no file that holds it."""
+    with hold(done.folder, lambda _: None):
+        refused = done.get("credentials")
+    assert refused.status_code == 409
+    assert "Another run is working in" in refused.text
+    assert "content-disposition" not in refused.headers
 
 
 @pytest.mark.parametrize("query", ["client=Brook", "kind=exe", "client=../acme", "kind=/../x.csv"])

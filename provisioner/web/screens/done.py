@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from provisioner.account import SERVICES
+from provisioner.errors import InterruptedRunError
 from provisioner.messages import LOGGED_IN, LOGINS, WORDS, found_rate, login_remedy
 from provisioner.records import Status
 from provisioner.web import live, views
@@ -74,7 +75,7 @@ def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
     known = work.run.result.summary.rate if work.run.result else None
     return {
         "work": work,
-        "error": work.run.error,
+        "error": None if isinstance(work.run.error, InterruptedRunError) and not left else work.run.error,
         "created": statuses.get(Status.CREATED, 0),
         "counts": [(number, status, WORDS[status].meaning) for status, number in statuses.items()],
         "existing": ", ".join(existing),

@@ -104,6 +104,8 @@ class Rows:
         self._causes: Counter[str] = Counter()
         self._texts: Counter[tuple[str, str]] = Counter()
         """Of the rows to fix, how many hold a text in a faulty cell of a column."""
+        self._texts_of: dict[int, list[tuple[str, str]]] = {}
+        """The same, by row."""
         if known is None:
             self._judge(self._suspects())
         else:
@@ -353,7 +355,6 @@ class Rows:
         for position, cells in new.items():
             for key, before, text in zip(self.sheet.keys, self.own_cells(position), cells, strict=False):
                 if text != before:
-                    self._shown[position].add(key)
                     self._note_typed(position, key, text)
 
     def note_workbook(self) -> None:
@@ -418,7 +419,7 @@ class Rows:
 
     def _move(self, position: int, part: Sheet, place: int) -> None:
         """Put the cells of a row of `part` in the place of those at a position."""
-        row = self.sheet.rows[position]
+        row, before = self.sheet.rows[position], self._cells(position)
         self._unlist(position)
         if "domain" in part.typed and "domain" not in self.sheet.typed:
             self.sheet.typed["domain"] = list(self.sheet.columns["domain"])  # type: ignore[index]
@@ -431,6 +432,7 @@ class Rows:
             own.pop(row, None)  # type: ignore[attr-defined]
             if row in new:
                 own[row] = new[row]  # type: ignore[index]
+        self._shown[position] |= {key for key, text in self._cells(position).items() if text != before[key]}
         self._list(position)
 
     # Rows of one mailbox
@@ -598,9 +600,11 @@ class Rows:
         if verdict.place is Place.TO_FIX:
             for cause in {problem.cause for problem in verdict.problems}:
                 self._causes[cause] += number
-            for column in {self._fault(position, problem).column for problem in verdict.problems}:
-                if column is not None:
-                    self._texts[column, self._own_text(position, column)] += number
+            if number > 0:
+                columns = {self._fault(position, problem).column for problem in verdict.problems}
+                self._texts_of[position] = [(column, self._own_text(position, column)) for column in columns if column]
+            for text in self._texts_of[position]:
+                self._texts[text] += number
 
 
 def _changeable(sheet: Sheet) -> Sheet:

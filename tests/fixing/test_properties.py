@@ -154,7 +154,7 @@ def write(folder: str, rows: Sequence[Sequence[str]]) -> Path:
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.lists(CELLS, min_size=1, max_size=6), st.lists(STEPS, max_size=8))
 def test_every_way_ends_where_a_check_of_the_file_does(
     rows: list[tuple[str, ...]], steps: list[tuple[Any, ...]]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from growth import assert_linear
 
+import provisioner
 from provisioner import schema
 from provisioner.errors import SheetError
 from provisioner.sheets import FAILURES_COLUMNS
@@ -18,7 +21,6 @@ from provisioner.stages.validate import validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 MAILBOX = schema.load()
 HEADER = "email,domain,relay_server,password,project,reply_to"
@@ -113,3 +115,36 @@ def test_no_sheet_takes_longer_than_its_size(tmp_path: Path, name: str) -> None:
 
     seconds(10)
     assert_linear(seconds, 600)
+
+
+WRONG = many("us er#,1o1.x,201,weak,=1,z@")
+WHOLE_CHECKS: dict[str, Callable[[int], str]] = {
+    "good rows": SHEETS["good rows"],
+    "four faults a row": WRONG,
+    "one mailbox": SHEETS["the same mailbox"],
+    "short rows": SHEETS["short rows"],
+    "a failures file": lambda size: "\n".join(
+        [FAILURES, *(f"us er{number},101,201,weak,,,{number},invalid,e,r," for number in range(2, size))]
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("name", WHOLE_CHECKS)
+def test_no_check_takes_longer_than_the_size_of_its_sheet(tmp_path: Path, name: str, *, again: bool) -> None:
+    """From the file to the files, its journal and its causes; the second one in the folder as well."""
+    path = tmp_path / "sheet.csv"
+
+    def seconds(size: int) -> float:
+        path.write_text(WHOLE_CHECKS[name](size), encoding="utf-8")
+        out = Path(tempfile.mkdtemp(dir=tmp_path))
+        if again:
+            provisioner.check(path, out=out)
+        began = time.process_time()
+        result = provisioner.check(path, out=out)
+        assert result.summary.read > size // 2
+        return time.process_time() - began
+
+    seconds(10)
+    assert_linear(seconds, 500)

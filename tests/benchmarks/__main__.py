@@ -25,9 +25,10 @@ import pace
 import peers
 import polling
 import start
+import worst
 from figures import Figure, as_json, as_table
 
-GROUPS = {module.__name__: module for module in (start, pace, polling, cost, peers, fixing)}
+GROUPS = {module.__name__: module for module in (start, worst, pace, polling, cost, peers, fixing)}
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sandbox-key"
@@ -98,8 +98,8 @@ class Cost:
     """What it printed on stdout."""
 
 
-def run(*command: str) -> Cost:
-    """Run a command to its end. Raises CalledProcessError where it fails."""
+def run(*command: str, codes: Collection[int] = (0,)) -> Cost:
+    """Run a command to its end. Raises CalledProcessError if it ends with another exit code than these."""
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complained:
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=said, stderr=complained, env=ENVIRONMENT)
@@ -110,7 +110,7 @@ def run(*command: str) -> Cost:
         said.seek(0)
         complained.seek(0)
         output, complaint = said.read(), complained.read()
-    if process.returncode:
+    if process.returncode not in codes:
         raise subprocess.CalledProcessError(process.returncode, command, output, complaint)
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MEGABYTE, output)
 

@@ -20,7 +20,7 @@ from provisioner.records import Status
 from provisioner.settings import PRACTICE
 from provisioner.sheets import escape_controls, escape_formula, replace_file, write_table
 from provisioner.sheets.text_workbook import text_workbook
-from provisioner.stages.by_column import find_column, value_of
+from provisioner.stages.by_column import columns_by_header, find_column, value_of
 from provisioner.stages.fetch_account import ask_account
 from provisioner.stages.find_passwords import find_password, read_passwords
 from provisioner.stages.mail_servers import remembered_servers
@@ -158,8 +158,8 @@ def _write(
     by: str | None,
     force: bool,
 ) -> WrittenCredentials:
-    cells = (column for row in journal.record_rows() for column in row.cells)
-    column = find_column(cells, by) if by is not None else None
+    headers = columns_by_header(journal)
+    column = headers[find_column(headers, by)] if by is not None else None
     found, without = find_credentials(journal.record_rows(), known)
     files = {target: found} if column is None else _divided(found, column, target)
     _refuse_existing(files, force=force)
@@ -199,7 +199,7 @@ def _divided(
 def safe_name(text: str) -> str:
     """`text` as part of a file's name on every system: letters, digits, and blanks, dots and hyphens between them."""
     plain = unicodedata.normalize("NFC", text)
-    return re.sub(r"[^\w .-]+", "-", plain)[:LONGEST_NAME].strip(" .-")
+    return re.sub(r" *[^\w .-][^\w.]*", "-", plain)[:LONGEST_NAME].strip(" .-")
 
 
 def _refuse_existing(paths: Iterable[Path], *, force: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,9 +14,8 @@ from provisioner.journal import CHOSEN_TAB_FACT, SERVICE_FACT, SHEET_FACT, Journ
 from provisioner.records import Rate, RequestCounts, Status
 from provisioner.settings import PRACTICE
 from provisioner.sheets import read_table
-from provisioner.stages.by_column import matching
+from provisioner.stages.by_column import columns_by_header, matching
 from provisioner.stages.group import group, group_logins
-from provisioner.stages.write import FURTHER_FACT
 from provisioner.summary import Group, LoginCounts, LoginGroup, Summary
 
 if TYPE_CHECKING:
@@ -163,9 +161,7 @@ def recall(folder: RunFolder, *, by: str | None = None) -> RunResult:
 
 def _recalled_column(journal: Journal, name: str) -> tuple[str, str]:
     """The header and the journal's column that rows are counted by; both empty if there is none."""
-    first = next(journal.record_rows(), None)
-    further = {header.strip(): key for header, key in reversed(json.loads(journal.fact(FURTHER_FACT) or "[]"))}
-    keys = {**{key: key for key in (first.cells if first else ())}, **further}
+    keys = columns_by_header(journal)
     found = matching(keys, name)
     return (found[0], keys[found[0]]) if found else ("", "")
 

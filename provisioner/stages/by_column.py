@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SettingsError
@@ -10,7 +11,10 @@ from provisioner.schema import normalize
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from provisioner.journal import JournalRow
+    from provisioner.journal import Journal, JournalRow
+
+HEADERS_FACT = "headers"
+"""Fact: the sheet's own headers but those of secret columns, as JSON: [[header, column], …]."""
 
 
 def matching(columns: Iterable[str], name: str) -> list[str]:
@@ -37,6 +41,12 @@ def find_column(columns: Iterable[str], name: str) -> str:
         f"The sheet has no column “{name}”.",
         remedy=f"Name one of its columns: {', '.join(columns)}." if columns else "Run the sheet first.",
     )
+
+
+def columns_by_header(journal: Journal) -> dict[str, str]:
+    """The journal's columns by the headers of the sheet; empty if no sheet was read. Raises JournalError."""
+    headers = json.loads(journal.fact(HEADERS_FACT) or "[]")
+    return dict(reversed([(header.strip(), column) for header, column in headers]))
 
 
 def value_of(row: JournalRow, column: str) -> str:

@@ -21,7 +21,7 @@ from provisioner.journal import (
     Journal,
 )
 from provisioner.messages import count, listed
-from provisioner.stages.by_column import find_column, matching
+from provisioner.stages.by_column import HEADERS_FACT, find_column, matching
 from provisioner.stages.entries import RowBuilder
 from provisioner.stages.failures_files import typed_cells
 from provisioner.stages.read import chosen_columns, read
@@ -83,6 +83,8 @@ class PreparedSheet:
         further = [(header, key) for header, key in self.sheet.named if key not in self.schema.columns]
         if not self.sheet.is_failures or journal.fact(FURTHER_FACT) is None:
             journal.set_fact(FURTHER_FACT, json.dumps(further))
+            shown = [(header, key) for header, key in self.sheet.named if key not in self.schema.secret]
+            journal.set_fact(HEADERS_FACT, json.dumps(shown))
         if self.options.columns:
             journal.set_fact(COLUMNS_FACT, json.dumps(dict(self.schema.headers)))
         if not self.sheet.is_failures:

@@ -142,7 +142,7 @@ def _gathered(
         return found
     more = [_as_failure(original.sheet, prepared.sheet, row) for row in _in_sheet(original, known, found.rows.missing)]
     if more:
-        table = sorted([*found.rows.table(), *more], key=place_of)
+        table = sorted([*found.rows.all_cells(), *more], key=place_of)
         return replace(found, rows=from_table(prepared, table, known, typed), complete=False)
     return found
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-from bisect import insort
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from provisioner.fixing.mailboxes import Mailboxes
+from provisioner.fixing.table import OpenTable
+from provisioner.fixing.verdicts import READY, Place, Verdict, verdict_of
 from provisioner.fixing.views import Column, Fault, FixRefusedError, OpenRow, StaleRowError, UnknownRowError
 from provisioner.journal import Moved, Written
 from provisioner.messages import WORDS
 from provisioner.records import Problem, Status
-from provisioner.sheets import UNCERTAIN, Origin, Sheet, column_letters
+from provisioner.sheets import UNCERTAIN, Sheet
 from provisioner.stages.corrections import FailuresMatcher, may_be_converted
 from provisioner.stages.entries import RowBuilder
 from provisioner.stages.failures_files import failures_header
-from provisioner.stages.group import problems_of
 from provisioner.stages.matching import KnownRows, SheetMatcher, keys_of
 from provisioner.stages.read import read_rows
 from provisioner.stages.reconcile import WorkPlan, verdicts
@@ -35,56 +33,19 @@ if TYPE_CHECKING:
     from provisioner.stages.corrections import Typed
     from provisioner.stages.prepare import PreparedSheet
 
-_VERSION_KEY: Final = secrets.token_bytes(32)
-"""So that a version tells nothing of the password, not even to somebody who tries many."""
-
-
-class Place(Enum):
-    """Where a row is counted."""
-
-    READY = auto()
-    TO_FIX = auto()
-    DONE = auto()
-    LEFT_OUT = auto()
-    OTHER = auto()
-
-
-_PLACES: Final = {
-    Status.VALID: Place.READY,
-    Status.INVALID: Place.TO_FIX,
-    Status.REJECTED: Place.TO_FIX,
-    Status.CREATED: Place.DONE,
-    Status.EXISTS: Place.DONE,
-}
 _FOLLOWED: Final = frozenset({Status.UNFINISHED, Status.UNKNOWN})
 """The mailbox may exist as it was sent, whatever the row says now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a check says of a row."""
-
-    status: Status
-    problems: tuple[Problem, ...] = ()
-    left_out: bool = False
-    maybe_sent: bool = False
-
-    @property
-    def place(self) -> Place:
-        return Place.LEFT_OUT if self.left_out else _PLACES.get(self.status, Place.OTHER)
-
-
-_READY: Final = Verdict(Status.VALID)
-
-
 class Rows:
-    """The rows of one file. A row is known by its position, which it keeps. Not for several threads at once."""
+    """The rows of one file, by position. Not for several threads at once."""
 
     def __init__(self, prepared: PreparedSheet, known: Iterable[JournalRow] | None, typed: Typed) -> None:
         """`known` are the journal's rows, None if there is no journal yet; `typed` as in `FailuresMatcher`."""
         self.prepared = prepared
         self.schema = prepared.schema
-        self.sheet = _changeable(prepared.sheet)
+        self.table = OpenTable(prepared.sheet)
+        self.sheet = self.table.sheet
         self.typed: dict[int, set[str]] = {row: set(columns) for row, columns in typed.items()}
         self.known = KnownRows(known or (), latest_file=True)
         self.outside: Counter[Place] = Counter()
@@ -97,8 +58,7 @@ class Rows:
         self._resolver = Resolver(None)
         self._shown: dict[int, set[str]] = defaultdict(set)
         """The columns of a row whose cells were typed here, so that no piece of a password can stand there."""
-        self._positions = {key: position for position, key in enumerate(self._keys())}
-        self._verdicts: list[Verdict] = [_READY] * len(self.sheet.rows)
+        self._verdicts: list[Verdict] = [READY] * len(self.sheet.rows)
         self._place_of: list[Place] = [Place.READY] * len(self.sheet.rows)
         self._places = Counter({Place.READY: len(self.sheet.rows)})
         self._causes: Counter[str] = Counter()
@@ -111,17 +71,9 @@ class Rows:
         else:
             self._judge_all()
 
-    def _keys(self) -> Iterator[str]:
-        taken: set[int] = set()
-        for row in self.sheet.rows:
-            number = self.sheet.number(row)
-            yield f"+{row}" if number is None or number in taken else str(number)
-            if number is not None:
-                taken.add(number)
-
     def make_ready(self) -> None:
         """Do before the first change what it would have to wait for."""
-        _ = self._mailboxes, self._by_letters, self._row_keys
+        _ = self._mailboxes
 
     def identities(self) -> Iterator[tuple[int, RowId]]:
         """The number in the file and the journal's ID of each row."""
@@ -157,53 +109,39 @@ class Rows:
 
     def at(self, key: str) -> int:
         """The position of a row that is left. Raises UnknownRowError."""
-        position = self._positions.get(key)
+        position = self.table.position(key)
         if position is None or self._verdicts[position].place in (Place.LEFT_OUT, Place.DONE):
             raise UnknownRowError(key)
         return position
 
     def left_out_at(self, key: str) -> int | None:
         """The position of a row that was left out here; None if the rows were read again since."""
-        position = self._positions.get(key)
+        position = self.table.position(key)
         return position if position is not None and self._verdicts[position].left_out else None
 
     def journal_id(self, position: int) -> RowId | None:
         """What the journal calls the row; None if it does not know it."""
-        known = self.known.at(self.sheet.number(self.sheet.rows[position]))
+        known = self.known.at(self.table.number(position))
         return known.id if known is not None else None
 
     def at_version(self, key: str, version: str) -> int:
         """The same, if the row still has the version. Raises StaleRowError, UnknownRowError."""
         position = self.at(key)
-        if self.version(position) != version:
+        if self.table.version(position) != version:
             raise StaleRowError(self.view(position))
         return position
 
-    def key(self, position: int) -> str:
-        return self._row_keys[position]
-
-    @cached_property
-    def _row_keys(self) -> list[str]:
-        return list(self._positions)
-
-    def version(self, position: int) -> str:
-        text = "\0".join(self.own_cells(position)).encode(errors="surrogatepass")
-        return hashlib.blake2b(text, digest_size=8, key=_VERSION_KEY).hexdigest()
-
-    def verdict(self, position: int) -> Verdict:
-        return self._verdicts[position]
-
     def view(self, position: int) -> OpenRow:
         """The row as it can be shown."""
-        verdict, row = self._verdicts[position], self.sheet.rows[position]
-        cells = self._cells(position)
+        verdict = self._verdicts[position]
+        cells = self.table.cells(position)
         hidden = self._hidden(position, cells)
         found = [self._fault(position, problem) for problem in verdict.problems]
         to_fix = verdict.place is Place.TO_FIX
         return OpenRow(
-            key=self.key(position),
-            number=self.sheet.number(row),
-            version=self.version(position),
+            key=self.table.keys[position],
+            number=self.table.number(position),
+            version=self.table.version(position),
             status=verdict.status,
             cells={key: None if cell and key in hidden else cell for key, cell in cells.items()},
             faults=tuple(found),
@@ -218,8 +156,7 @@ class Rows:
 
     def _is_duplicate(self, position: int) -> bool:
         """Whether another row is for the same mailbox, so that one username for both would be wrong again."""
-        key = self._mailbox(position)
-        return key is not None and len(self._mailboxes.get(key, ())) > 1
+        return len(self._mailboxes.of(position)) > 1
 
     def _hidden(self, position: int, cells: Mapping[str, str]) -> set[str]:
         """The columns of which nothing is shown: secret ones, and those where a piece of the password may stand."""
@@ -244,53 +181,24 @@ class Rows:
     def _fault(self, position: int, problem: Problem) -> Fault:
         row = self.sheet.rows[position]
         if problem.cell is not None:
-            letters = problem.cell.rstrip("0123456789")
-            return Fault(self._by_letters.get(letters), problem.sentence, problem.cell)
+            return Fault(self.table.column_of(problem.cell), problem.sentence, problem.cell)
         if row in self.sheet.unreadable:
-            cells = self._cells(position)
-            marked = [key for key, cell in cells.items() if _marked(cell)]
+            cells = self.table.cells(position)
+            marked = [key for key, cell in cells.items() if UNCERTAIN in cell]
             # Where other cells may stand under a wrong header, all of them are to be looked at.
             if len(marked) == 1 and self._doubtful(position, cells) <= set(marked):
                 return Fault(marked[0], problem.sentence, self.sheet.cell_name(row, marked[0]))
         return Fault(None, problem.sentence, None)
 
-    @cached_property
-    def _by_letters(self) -> dict[str, str]:
-        return {column_letters(place): key for place, key in enumerate(self.sheet.keys)}
-
-    def own_cells(self, position: int) -> list[str]:
-        """The row's cells as a failures file has them, in the order of the sheet's columns."""
-        typed, columns = self.sheet.typed, self.sheet.columns
-        return [typed.get(key, columns[key])[position] for key in self.sheet.keys]
-
-    def _cells(self, position: int) -> dict[str, str]:
-        return dict(zip(self.sheet.keys, self.own_cells(position), strict=True))
-
-    def table_row(self, position: int) -> list[str]:
-        """All of its cells in a failures file."""
-        origin = self.sheet.origins.get(self.sheet.rows[position]) or Origin(None, None)
-        number = "" if origin.sheet_row is None else str(origin.sheet_row)
-        remedy = WORDS[origin.status].remedy if origin.status else ""
-        return [*self.own_cells(position), number, origin.status or "", origin.error, remedy, origin.task_id or ""]
-
-    def table(self) -> list[list[str]]:
+    def all_cells(self) -> list[list[str]]:
         """All rows that are not left out, as a failures file has them."""
-        rows = range(len(self.sheet.rows))
-        return [self.table_row(position) for position in rows if not self._verdicts[position].left_out]
-
-    def table_rows_of(self, part: Sheet) -> dict[int, list[str]]:
-        """By position, rows that were read, as the failures file is to have them."""
-        found = {}
-        absent = [""] * len(part.rows)
-        for place, row in enumerate(part.rows):
-            position = self.sheet.position(row)
-            own = [part.typed.get(key, part.columns.get(key, absent))[place] for key in self.sheet.keys]
-            found[position] = [*own, *self.table_row(position)[len(own) :]]
-        return found
+        kept = (position for position, place in enumerate(self._place_of) if place is not Place.LEFT_OUT)
+        return [self.table.row(position) for position in kept]
 
     def behind(self, key: str) -> int:
         """The position behind a row, left or not; the first one if no row has the key."""
-        return self._positions.get(key, -1) + 1
+        position = self.table.position(key)
+        return 0 if position is None else position + 1
 
     def positions(self, *places: Place) -> list[int]:
         """The positions of the rows that are counted at one of these places, in the file's order."""
@@ -299,29 +207,26 @@ class Rows:
 
     def found(self, position: int, text: str) -> bool:
         """Whether a cell of the row that may be shown holds `text`, whatever its case, or its key is that."""
-        if text == self.key(position):
+        if text == self.table.keys[position]:
             return True
         columns, secret = self.sheet.columns, self.schema.secret
         keys = {key for key in self.sheet.keys if key not in secret and text in columns[key][position].casefold()}
         if not keys:
             return False
-        return not keys <= self._hidden(position, self._cells(position))
+        return not keys <= self._hidden(position, self.table.cells(position))
 
     def has_cause(self, position: int, cause: str) -> bool:
         return any(problem.cause == cause for problem in self._verdicts[position].problems)
 
     def alike(self, position: int, column: str) -> list[int]:
         """The rows to fix that hold the same text in a column in which it is a fault, this one included."""
-        text = self._own_text(position, column)
+        text = self.table.text(position, column)
         return [
             other
             for other in self.positions(Place.TO_FIX)
-            if self._own_text(other, column) == text
+            if self.table.text(other, column) == text
             and any(self._fault(other, problem).column == column for problem in self._verdicts[other].problems)
         ]
-
-    def _own_text(self, position: int, column: str) -> str:
-        return self.sheet.typed.get(column, self.sheet.columns[column])[position]
 
     # What changes
 
@@ -332,7 +237,7 @@ class Rows:
         """
         rows = []
         for position in sorted(cells):
-            row, keys = self.table_row(position), self.sheet.keys
+            row, keys = self.table.row(position), self.sheet.keys
             texts = [cells[position].get(key, text) for key, text in zip(keys, row, strict=False)]
             rows.append((self.sheet.rows[position], [*texts, *row[len(keys) :]]))
         part = read_rows(
@@ -342,7 +247,7 @@ class Rows:
             delimiter=self.sheet.delimiter,
             fill=self.prepared.options.fill,
         )
-        unmarked = {row for row, texts in rows if not any(map(_marked, texts))}
+        unmarked = {row for row, texts in rows if not any(UNCERTAIN in text for text in texts)}
         if len(part.rows) < len(rows) or unmarked & part.misaligned.keys():
             raise FixRefusedError(
                 "With these cells the row would read as a header or as the template's example, not as a mailbox.",
@@ -353,7 +258,7 @@ class Rows:
     def note_typed(self, new: Mapping[int, Sequence[str]]) -> None:
         """Note what somebody types, so that it is not taken for what a program made of the cell that was there."""
         for position, cells in new.items():
-            for key, before, text in zip(self.sheet.keys, self.own_cells(position), cells, strict=False):
+            for key, before, text in zip(self.sheet.keys, self.table.own_cells(position), cells, strict=False):
                 if text != before:
                     self._note_typed(position, key, text)
 
@@ -361,12 +266,12 @@ class Rows:
         """Note that the cells stand in a workbook, whose cells are as they were typed but for those that are faulty."""
         for position in range(len(self.sheet.rows)):
             faulty = {self._fault(position, problem).column for problem in self._verdicts[position].problems}
-            for key, text in zip(self.sheet.keys, self.own_cells(position), strict=True):
+            for key, text in zip(self.sheet.keys, self.table.own_cells(position), strict=True):
                 if key not in faulty:
                     self._note_typed(position, key, text)
 
     def _note_typed(self, position: int, column: str, text: str) -> None:
-        number = self.sheet.number(self.sheet.rows[position])
+        number = self.table.number(position)
         known = self.known.at(number)
         if number is not None and known is not None and may_be_converted(known, column, text):
             self.typed.setdefault(number, set()).add(column)
@@ -376,13 +281,15 @@ class Rows:
         changed = [self.sheet.position(row) for row in part.rows]
         affected = set(changed)
         for position in changed:
-            affected |= self._same_mailbox(position)
+            affected |= set(self._mailboxes.of(position))
         before = {position: self._verdicts[position] for position in affected}
         for position in affected:
             self._count(position, -1)
         for place, position in enumerate(changed):
-            self._move(position, part, place)
-        new = {other for position in changed for other in self._same_mailbox(position)} - affected
+            self._mailboxes.remove(position)
+            self._shown[position] |= self.table.put(position, part, place)
+            self._mailboxes.add(position)
+        new = {other for position in changed for other in set(self._mailboxes.of(position))} - affected
         for position in new:
             before[position] = self._verdicts[position]
             self._count(position, -1)
@@ -391,14 +298,14 @@ class Rows:
 
     def leave_out(self, position: int) -> list[int]:
         """Take a row out. Returns the positions of the rows that are judged otherwise now."""
-        others = self._same_mailbox(position) - {position}
-        self._unlist(position)
+        others = set(self._mailboxes.of(position)) - {position}
+        self._mailboxes.remove(position)
         return self._rejudged(position, others, replace(self._verdicts[position], left_out=True))
 
     def take_back(self, position: int) -> list[int]:
         """Take a row in again that was left out, as it was."""
-        self._list(position)
-        others = self._same_mailbox(position) - {position}
+        self._mailboxes.add(position)
+        others = set(self._mailboxes.of(position)) - {position}
         return self._rejudged(position, others, replace(self._verdicts[position], left_out=False))
 
     def _rejudged(self, position: int, others: set[int], verdict: Verdict) -> list[int]:
@@ -413,61 +320,14 @@ class Rows:
         if verdict.status in _FOLLOWED or (leave_out and verdict.maybe_sent):
             words = WORDS[verdict.status]
             raise FixRefusedError(
-                f"Row {self.key(position)} was sent, and its mailbox may exist: {words.meaning}.",
+                f"Row {self.table.keys[position]} was sent, and its mailbox may exist: {words.meaning}.",
                 remedy=f"{words.remedy}.",
             )
 
-    def _move(self, position: int, part: Sheet, place: int) -> None:
-        """Put the cells of a row of `part` in the place of those at a position."""
-        row, before = self.sheet.rows[position], self._cells(position)
-        self._unlist(position)
-        if "domain" in part.typed and "domain" not in self.sheet.typed:
-            self.sheet.typed["domain"] = list(self.sheet.columns["domain"])  # type: ignore[index]
-        absent = [""] * len(part.rows)
-        for key, texts in self.sheet.columns.items():
-            texts[position] = part.columns.get(key, absent)[place]  # type: ignore[index]
-        for key, texts in self.sheet.typed.items():
-            texts[position] = part.typed.get(key, part.columns.get(key, absent))[place]  # type: ignore[index]
-        for own, new in ((self.sheet.unreadable, part.unreadable), (self.sheet.misaligned, part.misaligned)):
-            own.pop(row, None)  # type: ignore[attr-defined]
-            if row in new:
-                own[row] = new[row]  # type: ignore[index]
-        self._shown[position] |= {key for key, text in self._cells(position).items() if text != before[key]}
-        self._list(position)
-
-    # Rows of one mailbox
-
     @cached_property
-    def _mailboxes(self) -> dict[str, list[int]]:
-        """The positions of the rows for each mailbox, in the file's order."""
-        found: dict[str, list[int]] = {}
-        for position in range(len(self.sheet.rows)):
-            key = self._mailbox(position)
-            if key is not None and not self._verdicts[position].left_out:
-                found.setdefault(key, []).append(position)
-        return found
-
-    def _mailbox(self, position: int) -> str | None:
-        """Which mailbox the row is for; None if it is not certain, or says none."""
-        columns = self.sheet.columns
-        if "email" not in columns or "domain" not in columns or self.sheet.rows[position] in self.sheet.unreadable:
-            return None
-        email, domain = columns["email"][position], columns["domain"][position]
-        return self._resolver.identity(email, domain).key if email and domain else None
-
-    def _same_mailbox(self, position: int) -> set[int]:
-        key = self._mailbox(position)
-        return set(self._mailboxes.get(key, ())) if key is not None else set()
-
-    def _unlist(self, position: int) -> None:
-        key = self._mailbox(position)
-        if key is not None and position in self._mailboxes.get(key, ()):
-            self._mailboxes[key].remove(position)
-
-    def _list(self, position: int) -> None:
-        key = self._mailbox(position)
-        if key is not None and position not in self._mailboxes.get(key, ()):
-            insort(self._mailboxes.setdefault(key, []), position)
+    def _mailboxes(self) -> Mailboxes:
+        left_out = {position for position, place in enumerate(self._place_of) if place is Place.LEFT_OUT}
+        return Mailboxes(self.sheet, left_out)
 
     # Judging
 
@@ -480,7 +340,7 @@ class Rows:
         odd = {position for position, email in enumerate(emails) if "@" in email}
         if odd or not all(domain.isdecimal() for domain in sheet.columns.get("domain", absent)):
             found |= odd
-            found |= {position for same in self._mailboxes.values() if len(same) > 1 for position in same}
+            found |= self._mailboxes.shared()
         return found
 
     def _judge_all(self) -> None:
@@ -505,7 +365,7 @@ class Rows:
                 case _:
                     beyond.pop(change.row_id, None)
         for row in beyond.values():
-            place = Place.LEFT_OUT if row.deleted else _PLACES.get(row.status, Place.OTHER)
+            place = verdict_of(row).place
             if place in (Place.DONE, Place.LEFT_OUT):
                 self.outside[place] += 1
             else:
@@ -518,8 +378,8 @@ class Rows:
         if not positions:
             return
         ordered = sorted(positions)
-        part = self._part(ordered)
-        alike, same = self._duplicates(ordered)
+        part = self.table.part(ordered)
+        alike, same = self._mailboxes.duplicates(ordered)
         checked = validate(
             part, self.schema, blank_password_ok=self.prepared.options.generate_passwords, duplicates=alike
         )
@@ -540,51 +400,12 @@ class Rows:
             typed=self.typed,
         )
 
-    def _duplicates(self, positions: Sequence[int]) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
-        """The rows for the same mailbox as each of these: those that write it alike, and all; by their numbers."""
-        alike, same = {}, {}
-        rows, emails, domains = (self.sheet.rows, *(self.sheet.columns.get(name, ()) for name in ("email", "domain")))
-        for position in positions:
-            key = self._mailbox(position)
-            together = self._mailboxes.get(key, []) if key is not None else []
-            if len(together) < 2:  # noqa: PLR2004 - a row alone has no duplicates
-                continue
-            own = emails[position].casefold(), domains[position]
-            same[rows[position]] = [rows[each] for each in together]
-            exactly = [rows[each] for each in together if (emails[each].casefold(), domains[each]) == own]
-            if len(exactly) > 1:
-                alike[rows[position]] = exactly
-        return alike, same
-
-    def _part(self, positions: Sequence[int]) -> Sheet:
-        """These rows as a sheet of their own, with their numbers."""
-        sheet = self.sheet
-        rows = [sheet.rows[position] for position in positions]
-
-        def chosen(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-            return {key: [texts[position] for position in positions] for key, texts in columns.items()}
-
-        return replace(
-            sheet,
-            columns=chosen(sheet.columns),
-            typed=chosen(sheet.typed),
-            rows=rows,
-            unreadable={row: sheet.unreadable[row] for row in rows if row in sheet.unreadable},
-            misaligned={row: sheet.misaligned[row] for row in rows if row in sheet.misaligned},
-        )
-
     def _verdict(self, change: SheetChange) -> Verdict:
-        match change:
-            case Written(row):
-                pass
-            case Moved(row_id):
-                row = self.known.by_id[row_id]
-            case _:
-                raise AssertionError(change)
-        if row.status is Status.VALID:
-            return _READY if not row.deleted else Verdict(row.status, left_out=True)
-        problems = problems_of(row) if row.status not in (Status.CREATED, Status.EXISTS) else ()
-        return Verdict(row.status, problems, row.deleted, row.maybe_sent)
+        """What a change of the journal says of the row that it is for."""
+        if isinstance(change, Written):
+            return verdict_of(change.row)
+        assert isinstance(change, Moved)
+        return verdict_of(self.known.by_id[change.row_id])
 
     def _set(self, position: int, verdict: Verdict, *, counted: bool = True) -> None:
         if counted:
@@ -602,21 +423,6 @@ class Rows:
                 self._causes[cause] += number
             if number > 0:
                 columns = {self._fault(position, problem).column for problem in verdict.problems}
-                self._texts_of[position] = [(column, self._own_text(position, column)) for column in columns if column]
+                self._texts_of[position] = [(column, self.table.text(position, column)) for column in columns if column]
             for text in self._texts_of[position]:
                 self._texts[text] += number
-
-
-def _changeable(sheet: Sheet) -> Sheet:
-    """The sheet with parts of its own that can be changed."""
-    return replace(
-        sheet,
-        columns={key: list(texts) for key, texts in sheet.columns.items()},
-        typed={key: list(texts) for key, texts in sheet.typed.items()},
-        unreadable=dict(sheet.unreadable),
-        misaligned=dict(sheet.misaligned),
-    )
-
-
-def _marked(cell: str) -> bool:
-    return UNCERTAIN in cell

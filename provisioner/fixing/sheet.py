@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from provisioner import passwords
-from provisioner.fixing.rows import Place
+from provisioner.fixing.verdicts import Place
 from provisioner.fixing.views import Cause, Changed, Column, Counts, OpenRow
 from provisioner.fixing.working import WorkingFile
 
@@ -132,7 +132,7 @@ class OpenSheet:
     def reveal(self, key: str, column: str) -> str:
         """What stands in a cell that is not shown. Raises UnknownRowError."""
         with self._lock:
-            cells = self._rows.own_cells(self._rows.at(key))
+            cells = self._rows.table.own_cells(self._rows.at(key))
             return cells[self._rows.sheet.keys.index(column)]
 
     def generated_password(self) -> str:
@@ -178,14 +178,14 @@ class OpenSheet:
             self._file.take_over()
             rows = self._rows
             position = rows.at(key)
-            step = _Step(key, {key: rows.table_row(position)}, {}, rows.journal_id(position))
+            step = _Step(key, {key: rows.table.row(position)}, {}, rows.journal_id(position))
             if step.row_id is not None:
                 # If the program is killed now, the row is still in the file, and not left out.
                 with self._file.journal() as journal:
                     journal.leave_out(step.row_id, left_out=True)
             self._file.write({position: None})
             self._steps.append(step)
-            return self._told(None, rows.leave_out(position))
+            return self._told(None, [] if self._file.read_entangled() else rows.leave_out(position))
 
     @property
     def undoable(self) -> bool:
@@ -221,7 +221,7 @@ class OpenSheet:
             self._file.insert(cells)
         else:
             self._file.write({position: cells})
-            affected = self._rows.take_back(position)
+            affected = [] if self._file.read_entangled() else self._rows.take_back(position)
         if step.row_id is not None:
             with self._file.journal() as journal:
                 journal.leave_out(step.row_id, left_out=False)
@@ -232,13 +232,15 @@ class OpenSheet:
         rows = self._rows
         for position in wanted:
             rows.refuse(position)
-        before = {rows.key(position): rows.own_cells(position) for position in wanted}
+        before = {rows.table.keys[position]: rows.table.own_cells(position) for position in wanted}
         part = rows.read(wanted)
-        new = rows.table_rows_of(part)
+        new = rows.table.rows_of(part)
         rows.note_typed(new)
         self._file.write(new)
         affected = rows.apply(part)
-        after = {each: rows.version(rows.at(each)) for each in before}
+        if self._file.read_entangled():
+            rows, affected = self._rows, []
+        after = {each: rows.table.version(rows.at(each)) for each in before}
         return self._told(key, affected), _Step(key, before, after)
 
     def _told(self, key: str | None, affected: Sequence[int]) -> Changed:

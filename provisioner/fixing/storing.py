@@ -28,7 +28,7 @@ class FailuresFile:
         (header,) = self._encoded([failures_header(sheet)])
         self._lines = ["\ufeff".encode() + header]
         """The header's, then each row's by its position; empty where a row was left out."""
-        self._lines += self._encoded(rows.table_row(position) for position in range(len(sheet.rows)))
+        self._lines += self._encoded(rows.table.row(position) for position in range(len(sheet.rows)))
         self.is_written = False
         self._digest = ""
         """SHA-256 of the file as it was written last, if it is remembered; else empty."""

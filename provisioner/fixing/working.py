@@ -163,7 +163,7 @@ class WorkingFile:
             with self.journal() as journal:
                 if rows.sheet.is_failures:
                     rows.note_workbook()
-                    table = rows.table()
+                    table = rows.all_cells()
                 else:
                     left = journal.retriable(of_failures=True)
                     table = [[*rows.sheet.own_cells(row.file_row or 0), *added_cells(row)] for row in left]
@@ -188,13 +188,20 @@ class WorkingFile:
         self._source = self.folder.failures
         self._look()
 
+    def read_entangled(self) -> bool:
+        """Read the file again that was just written, if one row of it tells how others are read; whether it was."""
+        if not self.rows.table.is_entangled:
+            return False
+        self._open()
+        return True
+
     def _remember(self, digests: list[str]) -> None:
         with self.journal() as journal:
             remember_typed(journal, self.folder.failures, digests, self.rows.typed)
 
     def insert(self, cells: Sequence[str]) -> None:
         """Put a row into failures.csv, as it was there before. Raises FilesError, JournalError."""
-        table = sorted([*self.rows.table(), cells], key=place_of)
+        table = sorted([*self.rows.all_cells(), cells], key=place_of)
         with self.journal() as journal:
             rows = from_table(self.rows.prepared, table, list(journal.rows()), self.rows.typed)
         self.rows, self._file = rows, FailuresFile(self.folder, rows)

@@ -318,6 +318,39 @@ def test_an_unclear_row_is_cleared_by_deleting_its_marks(tmp_path: Path) -> None
     assert changed.row.cells["project"] == "789"
 
 
+def test_rows_of_a_second_table_stay_unclear_while_its_header_is_there(tmp_path: Path) -> None:
+    """One row tells how those below it are read: after a change of one, all of them are read again."""
+    path = tmp_path / "acme.csv"
+    path.write_text(
+        "email,domain,relay_server,password\nann,101,201,Sheet-Pass-77!\nusername,domain,project,reply to\n"
+        "bob,101,201,Sheet-Pass-78!\n",
+        encoding="utf-8",
+    )
+    sheet = open_sheet(SheetOptions(sheet=path))
+    assert sheet.counts().to_fix == 2
+    changed = change(sheet, "4", {"email": "bob"})
+    assert "a second table begins" in sentences(changed.row)[0]
+    assert provisioner.check(sheet.folder.failures).statuses == {Status.VALID: 1, Status.INVALID: 2}
+    sheet.refresh()
+    assert sheet.leave_out("3", sheet.row("3").version).counts.to_fix == 1
+    assert change(sheet, "4", {"email": "bob"}).counts.ready == 2
+    assert provisioner.check(sheet.folder.failures).statuses == {Status.VALID: 2}
+    assert sheet.counts().left_out == 1
+
+
+def test_copies_of_a_row_are_told_apart_again(opened: Sheets) -> None:
+    """Somebody copied a line of failures.csv: both are faulty until one of them is left out."""
+    sheet = opened(GOOD, SPACED)
+    content = sheet.folder.failures.read_bytes()
+    line = content.splitlines(keepends=True)[1].replace(b"b b", b"bob")
+    sheet.folder.failures.write_bytes(content.replace(b"b b", b"carl") + line)
+    assert sheet.refresh()
+    (copy,) = [row for row in sheet.rows()[0] if row.key.startswith("+")]
+    assert sheet.counts().to_fix == 2
+    assert sheet.leave_out(copy.key, copy.version).counts.to_fix == 0
+    assert provisioner.check(sheet.folder.failures).statuses == {Status.VALID: 2}
+
+
 def test_no_password_is_in_what_remembers_changes(opened: Sheets) -> None:
     """Neither the one that was nor the one that is, in any repr."""
     sheet = opened(GOOD, SPACED)

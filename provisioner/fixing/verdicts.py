@@ -1,0 +1,60 @@
+"""What a check says of a row, and where the row is counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from provisioner.records import Status
+from provisioner.stages.group import problems_of
+
+if TYPE_CHECKING:
+    from provisioner.journal import JournalRow
+    from provisioner.records import Problem
+
+
+class Place(Enum):
+    """Where a row is counted."""
+
+    READY = auto()
+    TO_FIX = auto()
+    DONE = auto()
+    LEFT_OUT = auto()
+    OTHER = auto()
+
+
+_PLACES: Final = {
+    Status.VALID: Place.READY,
+    Status.INVALID: Place.TO_FIX,
+    Status.REJECTED: Place.TO_FIX,
+    Status.CREATED: Place.DONE,
+    Status.EXISTS: Place.DONE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check says of a row."""
+
+    status: Status
+    problems: tuple[Problem, ...] = ()
+    left_out: bool = False
+    maybe_sent: bool = False
+    """Whether its mailbox may exist as it was sent, whatever the row says now."""
+
+    @property
+    def place(self) -> Place:
+        return Place.LEFT_OUT if self.left_out else _PLACES.get(self.status, Place.OTHER)
+
+
+READY: Final = Verdict(Status.VALID)
+
+
+def verdict_of(row: JournalRow) -> Verdict:
+    """The verdict on a row that the journal has, or that a check would write there."""
+    if row.status is Status.VALID and not row.deleted:
+        # Most rows are: they share one.
+        return READY
+    problems = () if row.status in (Status.VALID, Status.CREATED, Status.EXISTS) else problems_of(row)
+    return Verdict(row.status, problems, row.deleted, row.maybe_sent)

@@ -93,15 +93,11 @@ class RunningPage:
         host = self.origin.removeprefix("http://")
         line = b""
         if cookie:
-            pairs = "; ".join(f"{name}={value}" for name, value in self.enter().cookies.items())
+            pairs = "; ".join(f"{name}={value}" for name, value in (self._clients or [self.enter()])[0].cookies.items())
             line = f"\r\nCookie: {pairs}".encode()
         with socket.create_connection(("127.0.0.1", int(host.rpartition(":")[2])), timeout=10) as connection:
             connection.sendall(raw.replace(b"{HOST}", host.encode()) + line + b"\r\nConnection: close\r\n\r\n")
             return b"".join(iter(lambda: connection.recv(1 << 16), b""))
-
-    def close(self) -> None:
-        """As `stop`."""
-        self.stop()
 
     def stop(self) -> None:
         """End the program, as Ctrl-C does."""

@@ -45,12 +45,16 @@ class Site:
         return question_in(self.asked())
 
     def asked(self) -> str:
-        """Press Create, and return the question as it is shown, however long the service takes."""
+        """Press Create, and return the question as it is shown."""
         response = self.post("begin")
         assert response.status_code == 200, response.text
-        if "Getting ready" not in response.text:
-            return response.text
-        return next(message for message in self.events("question") if "Back" in message)
+        return response.text
+
+    def refused(self) -> str:
+        """Press Create, and return why that cannot be."""
+        response = self.post("begin")
+        assert response.status_code == 409, response.text
+        return response.text
 
     def create(self, what: str = "all") -> None:
         """Press Create, and answer the question."""

@@ -16,6 +16,7 @@ from provisioner.run_folder import hold
 from provisioner.secret import Secret
 from provisioner.stages.write import write as write_files
 from provisioner.web import runs
+from provisioner.web.screens import confirm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -285,9 +286,8 @@ def test_a_folder_that_the_command_line_works_in_is_left_alone(sandbox: Any, sit
     """The second is told so in the command line's words, and works as soon as the first has ended."""
     page = site(sandbox(**FAST), 3)
     with hold(page.folder, lambda _: None):
-        refused = page.post("begin")
-        assert refused.status_code == 409
-        assert "Another run is working in" in refused.text
+        refused = page.refused()
+        assert "Another run is working in" in refused
     page.create()
     page.wait("ended")
     assert page.statuses() == {Status.CREATED: 3}
@@ -297,19 +297,19 @@ def test_a_refused_key_sends_nothing_and_says_so(sandbox: Any, site: Any) -> Non
     """In the words of the command line, with what to do now; the sheet is ready to be tried again."""
     service = sandbox(**FAST)
     page = site(service, 3, api_key=Secret("wrong-key"))
-    refused = page.post("begin")
-    assert refused.status_code == 409
-    assert "rejected the API key" in refused.text
-    assert "Ask the manager of your account" in refused.text
+    refused = page.refused()
+    assert "rejected the API key" in refused
+    assert "Ask the manager of your account" in refused
     assert page.statuses() == {Status.UNSENT: 3}
     assert page.get("").headers["location"] == f"{SHEET}/check"
     assert service.state.creates == {}
 
 
-def test_what_the_service_is_waited_for_is_said(site: Any, scripted: Any) -> None:
+def test_what_the_service_is_waited_for_is_said(site: Any, scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a busy service is asked, the dialog says why and until when; Back ends the waiting."""
     busy = scripted(lambda _: reply(503), account=reply(503, b"", Retry_After="30"))
     page = site(busy.url, 3)
+    monkeypatch.setattr(confirm, "PATIENCE", 0.5)
     asking = page.post("begin").text
     assert "Getting ready" in asking
     events = page.events("question")
@@ -326,10 +326,9 @@ def test_a_service_that_is_down_is_told(site: Any) -> None:
     gone = Scripted(CUT)
     gone.close()
     page = site(gone.url, 3)
-    refused = page.post("begin")
-    assert refused.status_code == 409
-    assert "Nothing answers at" in refused.text
-    assert "then run again" in refused.text
+    refused = page.refused()
+    assert "Nothing answers at" in refused
+    assert "then run again" in refused
     assert page.statuses() == {Status.UNSENT: 3}
 
 
@@ -338,9 +337,8 @@ def test_another_service_at_the_address_is_told(site: Any) -> None:
     other = Scripted(reply(200, b"<html>Welcome</html>", Content_Type="text/html"))
     try:
         page = site(other.url, 3)
-        refused = page.post("begin")
-        assert refused.status_code == 409
-        assert "MISSION_INBOX_URL. If the address is right" in refused.text
+        refused = page.refused()
+        assert "MISSION_INBOX_URL. If the address is right" in refused
         assert page.statuses() == {Status.UNSENT: 3}
     finally:
         other.close()
@@ -427,9 +425,8 @@ def test_a_full_disk_is_said_and_loses_nothing(
     # No fault of the disk strikes one moment by itself.
     monkeypatch.setattr(record, "write", full)
     if strikes == 2:
-        refused = page.post("begin")
-        assert refused.status_code == 409
-        assert "No space left on device.<br>Make room." in refused.text
+        refused = page.refused()
+        assert "No space left on device.<br>Make room." in refused
     else:
         page.create()
         page.wait("ended")

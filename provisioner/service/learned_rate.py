@@ -8,9 +8,11 @@ The rule, in plain words:
    requests that were let through within that time are as many as it allows.
 3. Keep to that number exactly. Ask for more only after a quiet time: a little at first, then in growing steps. If that
    is refused, go back to what was allowed before, and wait three times as long before asking again, up to 150 seconds.
-4. If a rate that was allowed for long is refused, somebody else uses the account. Give away a tenth, and climb back
-   later; who meets others again and again gives away more, so that both end up with about the same.
-5. If much less is let through than before, the limit was lowered: continue with what is let through.
+4. If a rate that was allowed is refused, others have come, or the limit was lowered. For 90 seconds from then (or four
+   longer windows), give up 15 % with each refusal, take that back after 5 seconds, keep it for 15, and then ask for
+   more in steps of one request a second. Every program on the account does the same: who has more gives up more, and
+   all take back alike, so that they end up with about the same. If others take what was given up, this goes on.
+5. A limit of a second is held in that way at first, since others that are there already are not noticed otherwise.
 6. If answers take twice as long as they usually do, the service is at its limit though it refuses nothing: step back as
    after a refusal.
 
@@ -41,20 +43,24 @@ GROWTH: Final = 1.2
 """The factor from one rate to the next at the beginning."""
 TRIAL: Final = 1.5
 """Seconds for which a rate is tried before a faster one; for a long window a twelfth of it, if that is longer."""
-FIRST_STEP, LARGEST_STEP = 0.02, 0.16
-"""Parts of the rate: asking for more begins with the first, and doubles up to the second."""
+LARGEST_STEP: Final = 0.16
+"""A part of the rate: asking for more begins with one request in the window, and doubles up to this."""
 QUIET, LONGEST_QUIET, QUIET_GROWTH = 5.0, 150.0, 3.0
 """Seconds before asking for more: at first, at most (unless the window is longer), and the factor after a refusal."""
-FULL: Final = 0.9
-"""The part of the allowed number from which a refusal says no more than that the window was full."""
-LOWERED: Final = 0.7
-"""Less than this part let through at once is a lowered limit; between this and `FULL` others used the account."""
-GIVEN_AWAY, GIVEN_AWAY_TO_OTHERS = 0.1, 0.15
-"""The part that is given away if an allowed rate is refused: the first time, and while others use the account."""
-SHARED, SHARED_QUIET = 120.0, 10.0
-"""Seconds for which others are expected after a sign of them, and the quiet time meanwhile."""
-PROVEN: Final = 30.0
-"""Seconds: a refusal of a rate that was allowed for less time says that the rate is wrong, not that others came."""
+SHARED, SHARED_WINDOWS = 90.0, 4
+"""Seconds, or windows if that is longer, for which others are expected after a sign of them."""
+GIVEN_UP, GIVEN_UP_TOGETHER = 0.15, 0.05
+"""The part of the rate that is given up with each refusal meanwhile; the second, if all were refused at once."""
+SHARED_TRIAL, SHARED_QUIET = 5.0, 15.0
+"""Seconds between steps meanwhile, and how long what was given up is kept again before asking for more than that."""
+TAKEN: Final = 0.9
+"""If less than this part of what was allowed in a long window was let through, others took the rest."""
+LEAST: Final = 0.5
+"""Requests in a window: fewer in a second mean that the window is longer."""
+YOUNG: Final = 20
+"""Requests: a long window that lets through fewer in all was filled by others."""
+LONG_WAIT: Final = 2.0
+"""Seconds: a longer Retry-After tells when a long window began, and so precisely how many it let through."""
 NEWS: Final = 0.2
 """A rate that differs by this part from what was told before is worth telling."""
 LONGEST_BACKOFF: Final = 16.0
@@ -74,14 +80,15 @@ class LearnedRate:
         self._count = min(START, fastest) if find else math.inf
         self._allowed = 0.0
         """The largest count that a whole window was answered at; 0 if none was yet."""
-        self._allowed_since = -math.inf
-        self._climb_to = 0.0
-        """The count that was allowed before some of it was given away; 0 if none was."""
+        self._top = 0.0
+        """The count that was allowed before a part of it was given up."""
+        self._shared_until = -math.inf
+        """When other programs are no longer expected."""
         self._quiet = QUIET
         self._step = 1.0
-        self._ask_at = self._changed_at = self._lowered_at = self._shared_until = -math.inf
+        self._ask_at = self._changed_at = self._lowered_at = -math.inf
         self._answered = self._refused_in_a_row = 0
-        self._is_settled = self._met_others = False
+        self._is_settled = False
         self._sent: deque[float] = deque()
         self._times: dict[Hashable, AnswerTimes] | None = {} if find else None
         self._told: Rate | None = None
@@ -131,12 +138,12 @@ class LearnedRate:
         """What the service allows, as far as it is known."""
         if not self.is_known:
             return Rate(max(1, round(self._fastest)), WINDOWS[0])
-        return Rate(max(1, round(self._allowed or self._count)), self._seconds)
+        return Rate(max(1, round(max(self._top, self._allowed or self._count))), self._seconds)
 
     def begin_at(self, rate: Rate, now: float) -> None:
         """Begin at what an earlier run found, and ask for more before long."""
         self._seconds = rate.seconds
-        self._count = min(float(rate.count), self._fastest * rate.seconds)
+        self._count = self._top = min(float(rate.count), self._fastest * rate.seconds)
         self._is_settled = True
         self._changed_at = now
         self._ask_at = now + QUIET * QUIET_GROWTH
@@ -181,24 +188,20 @@ class LearnedRate:
         wait = 1.0 if retry_after is None else retry_after
         if not self.is_known:
             # One more than is known to be allowed.
-            self._count = min(self._fastest, max(START, self._let_through(sent, WINDOWS[0]))) * self._seconds + 1
+            most = max(START, self._let_through(sent, WINDOWS[0])) * self._seconds
+            self._count = min(self._fastest * self._seconds, max(most, self._allowed)) + 1
         # Retry-After is in whole seconds, rounded up.
         window = max(self._seconds, next((window for window in WINDOWS if window >= wait - 1), WINDOWS[-1]))
-        # For a sliding window, Retry-After ends when its oldest request leaves it, for a fixed one when it ends itself:
-        # in both cases this is when it began.
-        let_through = self._let_through(sent, window if window == WINDOWS[0] else window + 1 - wait)
-        self._is_settled = self.is_found = True
-        if let_through == 0:
-            # Others fill the window. To slow down would leave all of it to them.
-            self._allowed, self._shared_until = 0.0, now + SHARED
-            self._lower(self._count, now, wait, SHARED_QUIET)
-        elif window == WINDOWS[0]:
-            self._lower_within_seconds(let_through, now, wait)
+        if window == WINDOWS[0]:
+            let_through = self._let_through(sent, window + MARGIN)
         else:
-            self._lower_within_longer(window, let_through, now, wait)
-        if window == WINDOWS[0] or self._refused_in_a_row == 1:
+            # For a sliding window, Retry-After ends when its oldest request leaves it, for a fixed one when it ends
+            # itself: in both cases this is when it began, to half a second. The oldest may have come before that.
+            let_through = max(0, self._let_through(sent, window + 0.5 - wait) - 1)
+        self._learn(window, let_through, now, wait)
+        if window == WINDOWS[0] or self._refused_in_a_row <= 2:
             return 0.0
-        return min(LONGEST_BACKOFF, 2.0 ** (self._refused_in_a_row - 1))
+        return min(LONGEST_BACKOFF, 2.0 ** (self._refused_in_a_row - 2))
 
     @property
     def _pace(self) -> float:
@@ -213,8 +216,8 @@ class LearnedRate:
         return 0 < self._allowed < self._count
 
     def _let_through(self, until: float, seconds: float) -> int:
-        """The number of requests in the last `seconds`, and the margin, that were not refused."""
-        since = until - seconds - (MARGIN if seconds == WINDOWS[0] else 0.0) - 1e-6
+        """The number of requests in the last `seconds` that were not refused."""
+        since = until - seconds - 1e-6
         count = 0
         for sent in reversed(self._sent):
             if sent <= since:
@@ -224,12 +227,12 @@ class LearnedRate:
 
     def _go_on(self, now: float) -> None:
         """Note that the rate is allowed, and try a faster one when it is time for that."""
-        age = now - self._changed_at
-        trial = max(TRIAL, self._seconds / 12)
-        if age < trial or self._answered < self._pace * trial:
+        age, is_shared = now - self._changed_at, now < self._shared_until
+        trial = SHARED_TRIAL if is_shared else max(TRIAL, self._seconds / 12)
+        if age < trial or self._answered < math.floor(self._pace * trial):
             return
-        if age >= max(TRIAL, self._seconds) and self._allowed != self._count:
-            self._allowed, self._allowed_since = self._count, now
+        if is_shared or age >= max(TRIAL, self._seconds):
+            self._allowed = self._count
         is_used = self._let_through(now, trial + 1) >= 0.8 * self._pace * trial
         if now >= self._ask_at and is_used:
             self._ask_for_more(now)
@@ -237,69 +240,64 @@ class LearnedRate:
     def _ask_for_more(self, now: float) -> None:
         if not self._is_settled:
             self._count *= GROWTH
+        elif now >= self._shared_until:
+            self._count = float(math.floor(self._count + self._step))
+            self._step = min(2 * self._step, max(self._count * LARGEST_STEP, self._seconds))
+        elif self._count < self._top <= self._count + self._seconds:
+            self._count = self._top
+            self._ask_at = now + SHARED_QUIET
         else:
-            more: float = math.floor(self._count + self._step)
-            self._step = min(2 * self._step, max(1.0, self._count * LARGEST_STEP, self._seconds / 10))
-            if self._count < self._climb_to <= more:
-                # It was allowed before: stay here for a while.
-                more = self._climb_to
-                self._ask_at = now + self._quiet
-                self._step = max(1.0, more * FIRST_STEP)
-            self._count = more
+            self._count = float(math.floor(self._count + self._seconds))
         if self._count > self._fastest * self._seconds:
             self._count = math.inf
         self._changed_at, self._answered = now, 0
 
-    def _lower_within_seconds(self, let_through: int, now: float, wait: float) -> None:
-        """A window of a second was full."""
-        count, was_asking = self._count, self._is_asking
-        allowed = self._allowed if was_asking else count
-        is_tried_only = self._allowed < count
-        if is_tried_only and not was_asking:
-            self._lower(min(count - 1, let_through), now, wait, QUIET)
-        elif let_through < FULL * allowed - 1:
-            if let_through < LOWERED * allowed:
-                self._shared_until = -math.inf
-            elif now - max(self._allowed_since, self._lowered_at) > PROVEN:
-                self._shared_until = now + SHARED
-            self._allowed = 0.0
-            self._lower(max(let_through, allowed / 2), now, wait, QUIET)
-        elif now < self._shared_until:
-            if not is_tried_only:
-                self._shared_until = now + SHARED
-            self._lower(allowed * (1 - GIVEN_AWAY_TO_OTHERS), now, wait, SHARED_QUIET)
-        elif was_asking:
-            self._lower(allowed, now, wait, self._quiet * QUIET_GROWTH)
-        elif now - self._allowed_since < PROVEN:
-            self._allowed = 0.0
-            self._lower(max(count - 1, count * 0.95), now, wait, self._quiet)
-        else:
-            self._give_away(now, wait)
-
-    def _give_away(self, now: float, wait: float) -> None:
-        """A part of a rate that was allowed for long: others came, or the network jitters more than usual."""
-        if self._met_others:
-            self._shared_until = now + SHARED
-        self._met_others = True
-        count = self._count
-        left = max(1.0, count * (1 - GIVEN_AWAY))
-        climb_to = count if count >= self._climb_to else (count + left) / 2
-        self._lower(left, now, wait, self._quiet)
-        self._climb_to = climb_to
-        self._ask_at = now + wait + QUIET
-
-    def _lower_within_longer(self, window: float, let_through: int, now: float, wait: float) -> None:
-        """A window of a minute or an hour was full: what was let through is counted precisely."""
+    def _learn(self, window: float, let_through: int, now: float, wait: float) -> None:
+        """Learn from a refusal in a window that let so many requests through."""
+        is_first, is_long = not self._is_settled, window > WINDOWS[0]
+        self._is_settled = self.is_found = True
         if window > self._seconds:
             self._seconds, self._allowed = window, 0.0
-            self._lower(let_through, now, wait, QUIET)
-            return
-        allowed = self._allowed if self._is_asking else self._count
-        count = min(self._count - 1, let_through)
-        if self._is_asking and let_through >= FULL * allowed:
-            count = min(self._count - 1, max(count, allowed))
-        growth = QUIET_GROWTH if self._allowed < self._count else 1.0
-        self._lower(max(count, allowed / 2), now, wait, self._quiet * growth)
+            if let_through < YOUNG:
+                self._expect_others(now + wait)
+            self._lower(max(let_through, START), now, wait, QUIET)
+        elif let_through == 0:
+            # Others fill the window. To slow down would leave all of it to them.
+            self._allowed = 0.0
+            self._expect_others(now + wait)
+            self._lower(self._count, now, wait, QUIET)
+        elif self._allowed == 0:
+            least = 0.0 if is_long else self._count / 2
+            self._lower(max(min(self._count - 1, let_through), least), now, wait, QUIET)
+        elif self._is_asking and now >= self._shared_until:
+            count = min(self._count - 1, max(let_through, self._allowed)) if is_long else self._allowed
+            quiet = QUIET if self._allowed > self._top else self._quiet * QUIET_GROWTH
+            self._lower(count, now, wait, quiet)
+        else:
+            self._give_up(let_through, now, wait)
+        if is_first and not is_long:
+            self._expect_others(now + wait)
+
+    def _give_up(self, let_through: int, now: float, wait: float) -> None:
+        """Leave a part to others, or follow a limit that was lowered."""
+        count = self._allowed if self._is_asking else self._count
+        part = GIVEN_UP if self.finds else GIVEN_UP_TOGETHER
+        is_sign = not self._is_asking or self._count <= self._top
+        if wait > LONG_WAIT:
+            # A long window is full: all who share it wait now, each with the part that it had.
+            is_sign = not self._is_asking or let_through < TAKEN * self._top
+            count, part = min(count, max(let_through, self._top / 2)), GIVEN_UP_TOGETHER
+        if is_sign:
+            self._expect_others(now + wait)
+        if count * (1 - part) < LEAST and self._seconds == WINDOWS[0]:
+            self._seconds, self._allowed, count = WINDOWS[1], 0.0, count * WINDOWS[1]
+        self._lower(count * (1 - part), now, wait, QUIET)
+        self._top = count
+
+    def _expect_others(self, since: float) -> None:
+        """Share fairly for a while; a rate that was given is no more than a fair share."""
+        if self.finds:
+            self._shared_until = since + max(SHARED, SHARED_WINDOWS * self._seconds)
 
     def _step_back(self, now: float) -> None:
         """The service answers slowly."""
@@ -307,18 +305,18 @@ class LearnedRate:
         for times in self._times.values():
             times.forget_slowness()
         count = min(self._count, self._fastest * self._seconds)
-        lowered = self._allowed if self._is_asking else count * (1 - GIVEN_AWAY)
+        lowered = self._allowed if self._is_asking else count * (1 - GIVEN_UP)
         self._is_settled = self.is_found = True
         self._lower(max(lowered, min(count, START * self._seconds)), now, 0.0, self._quiet * QUIET_GROWTH)
 
     def _lower(self, count: float, now: float, wait: float, quiet: float) -> None:
         """Send less from now on, and do not ask for more during the `wait` and a quiet time after it."""
-        self._count = max(1.0, count)
+        self._count = self._top = max(LEAST, count)
         self._allowed = min(self._allowed, self._count)
-        self._climb_to = 0.0
-        long_window = self._seconds if self._seconds > WINDOWS[0] else 0.0
-        self._quiet = min(max(quiet, long_window), max(LONGEST_QUIET, long_window))
-        self._step = max(1.0, self._count * FIRST_STEP)
+        if self._seconds > WINDOWS[0] and now >= self._shared_until:
+            quiet = max(quiet, self._seconds)
+        self._quiet = min(quiet, max(LONGEST_QUIET, self._seconds))
+        self._step = 1.0
         self._changed_at = self._lowered_at = now
         self._answered = 0
         self._ask_at = now + wait + self._quiet

@@ -88,7 +88,8 @@ class LearnedRate:
         self._step = 1.0
         self._ask_at = self._changed_at = self._lowered_at = -math.inf
         self._answered = self._refused_in_a_row = 0
-        self._is_settled = False
+        self.is_settled = False
+        """Whether the rate is more than the one to begin with: it was found by now, or by an earlier run."""
         self._sent: deque[float] = deque()
         self._times: dict[Hashable, AnswerTimes] | None = {} if find else None
         self._told: Rate | None = None
@@ -119,9 +120,9 @@ class LearnedRate:
 
     def news(self) -> Rate | None:
         """What the service allows, if it is found and clearly differs from what was returned before."""
-        is_settled = self.is_found and self.is_known and (self._allowed > 0 or self._seconds > WINDOWS[0])
+        is_clear = self.is_found and self.is_known and (self._allowed > 0 or self._seconds > WINDOWS[0])
         told = self._told
-        if not is_settled or (told is not None and abs(self.rate.spacing - told.spacing) < NEWS * told.spacing):
+        if not is_clear or (told is not None and abs(self.rate.spacing - told.spacing) < NEWS * told.spacing):
             return None
         self._told = self.rate
         return self.rate
@@ -144,7 +145,7 @@ class LearnedRate:
         """Begin at what an earlier run found, and ask for more before long."""
         self._seconds = rate.seconds
         self._count = self._top = min(float(rate.count), self._fastest * rate.seconds)
-        self._is_settled = True
+        self.is_settled = True
         self._changed_at = now
         self._ask_at = now + QUIET * QUIET_GROWTH
 
@@ -170,7 +171,7 @@ class LearnedRate:
             if times.slow_blocks >= 2:
                 self._step_back(now)
                 return
-            if times.is_slower or (times.usual is None and not self._is_settled):
+            if times.is_slower or (times.usual is None and not self.is_settled):
                 return
         if self.is_known and sent >= self._changed_at:
             self._answered += 1
@@ -238,7 +239,7 @@ class LearnedRate:
             self._ask_for_more(now)
 
     def _ask_for_more(self, now: float) -> None:
-        if not self._is_settled:
+        if not self.is_settled:
             self._count *= GROWTH
         elif now >= self._shared_until:
             self._count = float(math.floor(self._count + self._step))
@@ -254,8 +255,8 @@ class LearnedRate:
 
     def _learn(self, window: float, let_through: int, now: float, wait: float) -> None:
         """Learn from a refusal in a window that let so many requests through."""
-        is_first, is_long = not self._is_settled, window > WINDOWS[0]
-        self._is_settled = self.is_found = True
+        is_first, is_long = not self.is_settled, window > WINDOWS[0]
+        self.is_settled = self.is_found = True
         if window > self._seconds:
             self._seconds, self._allowed = window, 0.0
             if let_through < YOUNG:
@@ -306,7 +307,7 @@ class LearnedRate:
             times.forget_slowness()
         count = min(self._count, self._fastest * self._seconds)
         lowered = self._allowed if self._is_asking else count * (1 - GIVEN_UP)
-        self._is_settled = self.is_found = True
+        self.is_settled = self.is_found = True
         self._lower(max(lowered, min(count, START * self._seconds)), now, 0.0, self._quiet * QUIET_GROWTH)
 
     def _lower(self, count: float, now: float, wait: float, quiet: float) -> None:

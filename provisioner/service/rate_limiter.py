@@ -142,8 +142,9 @@ class RateLimiter:
         return self._learned.to_remember
 
     def duration(self, requests: int) -> float:
-        """Seconds that this many requests take at least: at the fastest rate, if the service allows it."""
-        return max(requests * self.shortest_spacing, *(window.least(requests) for window in self._windows))
+        """Seconds that this many requests take at least: at the rate that was found, or at the fastest if none was."""
+        spacing = self.spacing if self._learned.is_settled else self.shortest_spacing
+        return max(requests * spacing, *(window.least(requests) for window in self._windows))
 
     async def acquire(self, priority: Priority) -> Permit:
         """Wait until one request may be sent, and send it then.

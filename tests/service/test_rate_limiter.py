@@ -502,3 +502,11 @@ def test_runs_that_share_a_rate_are_stopped_each_alone(in_virtual_time: Run) -> 
 async def _until_closed(limiter: RateLimiter, into: list[Any]) -> None:
     with pytest.raises(LimiterClosedError):
         await _take(limiter, Priority.CREATE, 1000, into)
+
+
+def test_an_estimate_follows_the_rate_that_an_earlier_run_found() -> None:
+    """A service that took 100 requests a minute will hardly take 20 a second now."""
+    limiter = RateLimiter(AutoRate(), clock=lambda: 0.0)
+    assert limiter.duration(1000) == pytest.approx(50, rel=0.02)
+    limiter.begin_at(Rate(100, 60.0))
+    assert limiter.duration(1000) == pytest.approx(600, rel=0.02)

@@ -33,12 +33,12 @@ async def _refused_after(rates: Sequence[Rate] | AutoRate, passed: int, retry_af
     return limiter
 
 
-@pytest.mark.parametrize(("retry_after", "begins"), [(1, Rate(3, 1.0)), (58, Rate(3, 60.0))])
+@pytest.mark.parametrize(("retry_after", "begins"), [(1, Rate(3, 1.0)), (45, Rate(60, 60.0))])
 def test_the_next_run_begins_at_what_was_found(
     journal: Journal, in_virtual_time: Run, retry_after: float, begins: Rate
 ) -> None:
     """Its permits are as far apart as the found limit says, from the first one on."""
-    remember_rate(journal, in_virtual_time(_refused_after, AutoRate(), 3, retry_after))
+    remember_rate(journal, in_virtual_time(_refused_after, AutoRate(), begins.count, retry_after))
 
     limiter = RateLimiter(AutoRate(), clock=lambda: 0.0)
     begin_at_remembered_rate(journal, limiter)

@@ -154,7 +154,7 @@ def test_a_faulty_workbook_becomes_credentials_for_each_client(
     results = read_csv(folder / "results.csv")
     assert [row["status"] for row in results] == ["created"] * len(WANTED)
     assert call("credentials", folder, "--by", "Client", "-o", tmp_path / "for.xlsx") == 0
-    for client, name in (("Hartwell & Sons", "Hartwell - Sons"), ("Brook, Ltd.", "Brook- Ltd"), ("", "without Client")):
+    for client, name in (("Hartwell & Sons", "Hartwell-Sons"), ("Brook, Ltd.", "Brook-Ltd"), ("", "without Client")):
         path = tmp_path / f"for-{name}.xlsx"
         libreoffice.edit(path)
         texts = [cell.text for cell in libreoffice.cells(path)]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from provisioner.records import Actor, Status
 from provisioner.resources import LoginState
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from provisioner.secret import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class JournalRow:
+class JournalRow(NamedTuple):
     """Everything the journal knows about one row. Times are on the wall clock, in seconds since 1970."""
 
     id: RowId
@@ -32,7 +30,7 @@ class JournalRow:
     relay_server: str
     project: str
     reply_to: str
-    cells: Mapping[str, str] = field(default_factory=dict)
+    cells: Mapping[str, str] = {}
     """Every cell of the sheet but the secret ones, as it is written there, by column."""
     address: str = ""
     """The full address; empty if the domain's name is not known."""

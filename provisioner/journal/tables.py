@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import contextmanager
-from dataclasses import fields
-from operator import attrgetter
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +69,7 @@ CREATE TABLE IF NOT EXISTS events (        -- every change of a row, in order
 );
 """
 
-FIELDS = tuple(field.name for field in fields(JournalRow))
+FIELDS = JournalRow._fields
 COLUMNS = ", ".join(FIELDS)
 """Of the table of rows, in the order of JournalRow's fields."""
 
@@ -99,7 +97,6 @@ _WRITE: Mapping[str, Callable[[Any], Any]] = {
     "password": Secret.reveal,
     "problems": _encoded,
 }
-_values = attrgetter(*FIELDS)
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
@@ -117,7 +114,7 @@ def row_from(values: Sequence[Any]) -> JournalRow:
 
 def values_of(row: JournalRow) -> list[Any]:
     """What the table holds of a row, in the order of COLUMNS."""
-    return _converted(_values(row), _WRITE_AT)
+    return _converted(row, _WRITE_AT)
 
 
 def _converted(values: Sequence[Any], conversions: Sequence[tuple[int, Callable[[Any], Any]]]) -> list[Any]:

@@ -98,7 +98,7 @@ class FailuresMatcher:
             return Superseded(row.id, correction)
         if row.status is Status.INVALID and self._is_settled(row):
             added_by_hand = row.sheet_row is None and not row.was_sent
-            return Dropped(row.id) if added_by_hand else Written(replace(row, deleted=True, file_row=None))
+            return Dropped(row.id) if added_by_hand else Written(row._replace(deleted=True, file_row=None))
         return None
 
     def own_password(self, row: JournalRow, password: Secret) -> Secret | None:
@@ -163,8 +163,7 @@ class FailuresMatcher:
             return row
         self._under_way.add(entry.key)
         task = entry.earlier_task if entry.earlier_status is Status.UNFINISHED else None
-        return replace(
-            row,
+        return row._replace(
             address_key=None if entry.key in self._known.by_key else entry.key,
             status=Status.UNFINISHED if task else Status.UNKNOWN,
             task_id=task,

@@ -186,7 +186,7 @@ class _Planner:
                 entry = replace(entry, request=None, problems=lacking)
             if (row.sheet_row, row.file_row) != (entry.sheet_row, entry.file_row):
                 moved = row.moved or row.sheet_row not in (None, entry.sheet_row)
-                row = replace(row, sheet_row=entry.sheet_row, file_row=entry.file_row, moved=moved)
+                row = row._replace(sheet_row=entry.sheet_row, file_row=entry.file_row, moved=moved)
             act = self._actions[action(row, entry, is_failures=self._is_failures, checking=self._checking)]
             yield act(row, entry)
         for row in self._matcher.unmatched():
@@ -196,22 +196,22 @@ class _Planner:
             if change is None or isinstance(change, Moved):
                 self._follow(row, request_of(row))
             if change is None and row.status is Status.VALID:
-                change = Written(replace(self._in_run(row), file_row=None))
+                change = Written(self._in_run(row)._replace(file_row=None))
             if change is not None:
                 yield change
 
     def _leave(self, row: JournalRow, entry: Entry) -> SheetChange:
         self.work.done += 1
         self._note_changes(row, entry)
-        left = replace(row, address=row.address or entry.address, cells=_cells_of_sent(row, entry))
+        left = row._replace(address=row.address or entry.address, cells=_cells_of_sent(row, entry))
         if not self._is_failures and row.password is not None and row.password == entry.password:
-            left = replace(left, password=None, corrected=False)
+            left = left._replace(password=None, corrected=False)
         return Written(left)
 
     def _poll(self, row: JournalRow, entry: Entry) -> SheetChange:
         self._follow(row, entry.request or request_of(row))
         self._note_changes(row, entry)
-        return Written(replace(row, address=row.address or entry.address, cells=_cells_of_sent(row, entry)))
+        return Written(row._replace(address=row.address or entry.address, cells=_cells_of_sent(row, entry)))
 
     def _look_up(self, row: JournalRow, entry: Entry) -> SheetChange:
         if entry.request is None:
@@ -223,7 +223,7 @@ class _Planner:
         self.work.unconfirmed_rows.append(Unconfirmed(job, since, row.status, resend=True, reason=row.reason))
         # If it is found, it has the password that was sent then, whatever the sheet says now.
         password = row.password if entry.password is not None else own
-        return Written(replace(row, password=password, address=row.address or entry.address, cells=entry.cells))
+        return Written(row._replace(password=password, address=row.address or entry.address, cells=entry.cells))
 
     def _omit(self, row: JournalRow, entry: Entry) -> SheetChange:
         self.work.deleted.append(entry.sheet_row)
@@ -231,7 +231,7 @@ class _Planner:
 
     def _defer(self, row: JournalRow, _: Entry) -> SheetChange:
         self.work.corrected += 1
-        return Written(replace(self._in_run(row), file_row=None))
+        return Written(self._in_run(row)._replace(file_row=None))
 
     def _refuse(self, row: JournalRow, entry: Entry) -> SheetChange:
         self.work.invalid += 1
@@ -291,11 +291,11 @@ class _Planner:
             "deleted": False,
             "password_check": row.password_check if self._is_failures else password_check(entry.password, row.id),
         }
-        return replace(row, **fields | other)
+        return row._replace(**fields | other)
 
     def _in_run(self, row: JournalRow) -> JournalRow:
         """A row that a check found valid waits for its turn as soon as a run begins."""
-        return replace(row, status=self._waiting) if row.status is Status.VALID else row
+        return row._replace(status=self._waiting) if row.status is Status.VALID else row
 
     def _with_password(self, row: JournalRow, request: Request) -> tuple[Request, Secret | None]:
         """The request with the password that is sent, and that password if the sheet does not hold it.

@@ -408,7 +408,7 @@ READY, INVALID, OPEN = entry(2, "ann"), entry(2, "ann", ready=False), entry(2, "
 )
 def test_the_table_from_status_to_action(row: dict[str, Any], now: Entry, decided: Action) -> None:
     """What the head of the module promises, line by line."""
-    assert action(replace(JOURNAL_ROW, **row), now, is_failures=False, checking=False) is decided
+    assert action(JOURNAL_ROW._replace(**row), now, is_failures=False, checking=False) is decided
 
 
 def test_a_converted_cell_is_not_taken_for_a_correction(journal: Journal) -> None:

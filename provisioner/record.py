@@ -60,7 +60,8 @@ class Record:
             if service is not None:
                 self._journal.belong_to(service)
             self.prepared.remember(self._journal)
-            return set_aside_edited(self._journal, self.prepared.folder, self.prepared.options.sheet)
+            prepared = self.prepared
+            return set_aside_edited(self._journal, prepared.folder, prepared.options.sheet, prepared.seen)
 
         self._tell(warnings)
         self._tell(await run_sync(begin))

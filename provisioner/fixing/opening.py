@@ -14,7 +14,7 @@ from provisioner.fixing.rows import Rows
 from provisioner.journal import SHEET_FACT, TAB_FACT, Journal
 from provisioner.messages import count
 from provisioner.sheets import FAILURES_COLUMNS
-from provisioner.stages.failures_files import added_cells, failures_header, unfinished_file
+from provisioner.stages.failures_files import added_cells, failures_header, look_of, unfinished_file
 from provisioner.stages.prepare import PreparedSheet, prepare
 from provisioner.stages.read import read_rows
 from provisioner.stages.validate import validate
@@ -49,15 +49,6 @@ class Opened:
 def watched(folder: RunFolder) -> tuple[Path, ...]:
     """The files of which one is replaced whenever something happens to the rows."""
     return (*folder.failures_files, folder.results)
-
-
-def look_of(path: Path) -> object:
-    """What tells a file that was changed from one that was not, without reading it; None if there is none."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def find(options: SheetOptions) -> Opened:

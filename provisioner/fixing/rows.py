@@ -114,6 +114,10 @@ class Rows:
             raise UnknownRowError(key)
         return position
 
+    def holds(self, key: str) -> bool:
+        """Whether the file has a row of this key, done or left out as it may be."""
+        return self.table.position(key) is not None
+
     def left_out_at(self, key: str) -> int | None:
         """The position of a row that was left out here; None if the rows were read again since."""
         position = self.table.position(key)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner import passwords
 from provisioner.fixing.verdicts import Place
-from provisioner.fixing.views import Cause, Changed, Column, Counts, OpenRow
+from provisioner.fixing.views import Cause, Changed, Column, Counts, OpenRow, UnknownRowError
 from provisioner.fixing.working import WorkingFile
 
 if TYPE_CHECKING:
@@ -179,11 +179,13 @@ class OpenSheet:
             rows = self._rows
             position = rows.at(key)
             step = _Step(key, {key: rows.table.row(position)}, {}, rows.journal_id(position))
-            if step.row_id is not None:
+            self._note_left_out(step, left_out=True)
+            try:
                 # If the program is killed now, the row is still in the file, and not left out.
-                with self._file.journal() as journal:
-                    journal.leave_out(step.row_id, left_out=True)
-            self._file.write({position: None})
+                self._file.write({position: None})
+            except Exception:
+                self._note_left_out(step, left_out=False)
+                raise
             self._steps.append(step)
             return self._told(None, [] if self._file.read_entangled() else rows.leave_out(position))
 
@@ -216,16 +218,22 @@ class OpenSheet:
         """Put a row that was left out back into its place."""
         cells = step.before[step.key]
         position = self._rows.left_out_at(step.key)
+        if position is None and self._rows.holds(step.key):
+            raise UnknownRowError(step.key)
         if position is None:
             affected: list[int] = []
             self._file.insert(cells)
         else:
             self._file.write({position: cells})
             affected = [] if self._file.read_entangled() else self._rows.take_back(position)
+        self._note_left_out(step, left_out=False)
+        return self._told(step.key, affected)
+
+    def _note_left_out(self, step: _Step, *, left_out: bool) -> None:
+        """Note in the journal whether the row of a step is left out. Raises JournalError."""
         if step.row_id is not None:
             with self._file.journal() as journal:
-                journal.leave_out(step.row_id, left_out=False)
-        return self._told(step.key, affected)
+                journal.leave_out(step.row_id, left_out=left_out)
 
     def _write(self, key: str, wanted: Mapping[int, Mapping[str, str]]) -> tuple[Changed, _Step]:
         """Store other cells for rows, and judge them."""

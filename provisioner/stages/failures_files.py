@@ -116,18 +116,34 @@ def remember_typed(journal: Journal, path: Path, digests: Iterable[str], typed: 
     journal.set_fact(_typed_fact(path), json.dumps([list(digests), cells]))
 
 
-def keep_edits(journal: Journal, folder: RunFolder, *, read: Path | None = None) -> list[Path]:
+def look_of(path: Path) -> object:
+    """What tells a file that was changed from one that was not, without reading it; None if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def keep_edits(journal: Journal, folder: RunFolder, *, read: Path | None = None, seen: object = None) -> list[Path]:
     """Rename the failures files that hold what no other file does, since they are about to be replaced.
 
     That is what somebody changed and did not run, and corrections that are not done yet. `read` is the file that was
-    just read: what it says is being run; None if none was read. Returns the new paths.
+    just read: what it says is being run; None if none was read. `seen` is how it looked before that; None if that is
+    not known. Returns the new paths.
 
-    Raises SheetError if the one that was read is older than changes in the other; OSError and JournalError.
+    Raises SheetError if the one that was read was changed since, or is older than changes in the other; OSError and
+    JournalError.
     """
     files = [path for path in folder.failures_files if path.exists()]
     run = next((path for path in files if read is not None and read.samefile(path)), None)
     edited = [path for path in files if path != run and _digest(path) not in _written(journal, path)]
     if run is not None:
+        if seen not in (None, look_of(run)):
+            raise SheetError(
+                f"{run.name} was changed while it was being read. Nothing was sent, and the change is kept.",
+                remedy="Run it again.",
+            )
         for path in edited:
             if path.stat().st_mtime_ns > run.stat().st_mtime_ns:
                 raise _older(run, path)

@@ -23,7 +23,7 @@ from provisioner.journal import (
 from provisioner.messages import count, listed
 from provisioner.stages.by_column import HEADERS_FACT, find_column, matching
 from provisioner.stages.entries import RowBuilder
-from provisioner.stages.failures_files import typed_cells
+from provisioner.stages.failures_files import look_of, typed_cells
 from provisioner.stages.read import chosen_columns, read
 from provisioner.stages.reconcile import WorkPlan, reconcile
 from provisioner.stages.resolve import Resolver
@@ -55,6 +55,8 @@ class PreparedSheet:
     checked: Checked
     folder: RunFolder
     options: SheetOptions
+    seen: object = None
+    """How the file looked before it was read; None if that is not known."""
 
     @property
     def name(self) -> str:
@@ -165,6 +167,7 @@ def prepare(options: SheetOptions) -> PreparedSheet:
     rules = schema.load(options.schema)
     chosen = _chosen_columns(options.columns, rules)
     rules = replace(rules, headers=chosen or _remembered_columns(options))
+    seen = look_of(options.sheet)
     sheet = read(
         options.sheet,
         rules,
@@ -175,7 +178,7 @@ def prepare(options: SheetOptions) -> PreparedSheet:
     )
     _refuse_unknown_headers(chosen, sheet)
     checked = validate(sheet, rules, blank_password_ok=options.generate_passwords)
-    prepared = PreparedSheet(rules, sheet, checked, _folder(options, sheet.tab), options)
+    prepared = PreparedSheet(rules, sheet, checked, _folder(options, sheet.tab), options, seen)
     if options.by is not None:
         find_column((header.strip() for header, _ in sheet.named), options.by)
     return prepared

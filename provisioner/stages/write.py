@@ -45,13 +45,13 @@ def write_results(journal: Journal, folder: RunFolder, *, delimiter: str) -> Non
         write_table(folder.results, header, rows, delimiter=delimiter)
 
 
-def set_aside_edited(journal: Journal, folder: RunFolder, sheet: Path) -> list[str]:
-    """Keep what stands in failures files alone before `sheet`, which was just read, is run: see `keep_edits`.
+def set_aside_edited(journal: Journal, folder: RunFolder, sheet: Path, seen: object) -> list[str]:
+    """Keep what stands in failures files alone before `sheet`, which was just read, is run.
 
-    Returns what people should know of it. Raises SheetError, FilesError, JournalError.
+    `seen` is as in `keep_edits`. Returns what people should know of it. Raises SheetError, FilesError, JournalError.
     """
     with _explained(folder):
-        return list(map(_kept, keep_edits(journal, folder, read=sheet)))
+        return list(map(_kept, keep_edits(journal, folder, read=sheet, seen=seen)))
 
 
 def _kept(path: Path) -> str:

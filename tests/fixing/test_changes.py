@@ -6,10 +6,13 @@ import errno
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 import provisioner
-from provisioner.errors import FilesError, RunFolderError
+from provisioner.checking import check_prepared
+from provisioner.errors import FilesError, RunFolderError, SheetError
+from provisioner.events import NullListener
 from provisioner.fixing import FixRefusedError, OpenRow, StaleRowError, UnknownRowError, open_sheet
 from provisioner.fixing import storing as module
 from provisioner.journal import Finished, Journal
@@ -17,6 +20,7 @@ from provisioner.records import Status
 from provisioner.run_folder import hold
 from provisioner.settings import SheetOptions
 from provisioner.sheets import read_table
+from provisioner.stages.prepare import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -361,3 +365,46 @@ def test_no_password_is_in_what_remembers_changes(opened: Sheets) -> None:
     with pytest.raises(StaleRowError) as stale:
         sheet.change("3", "", {"password": "Other-Pass-12!"})
     assert PASSWORD not in str(stale.value) + repr(stale.value.row)
+
+
+def test_a_fix_that_a_run_has_not_read_stops_that_run(opened: Sheets) -> None:
+    """What was saved after the file was read and before the run had the folder is neither lost nor passed over."""
+    sheet = opened(GOOD, SPACED, ("c c", *GOOD[1:]))
+    change(sheet, "3", {"email": "bob"})
+    read_before = prepare(sheet.working_file)
+    change(sheet, "4", {"email": "cee"})
+    before = sheet.folder.failures.read_bytes()
+    with pytest.raises(SheetError, match="changed while it was being read"):
+        anyio.run(lambda: check_prepared(read_before, NullListener(), started=0.0))
+    assert sheet.folder.failures.read_bytes() == before
+    assert sheet.counts().ready == 3
+    read_again = prepare(sheet.working_file)
+    anyio.run(lambda: check_prepared(read_again, NullListener(), started=0.0))
+    assert open_sheet(sheet.options).counts().ready == 3
+
+
+def test_a_row_that_could_not_be_left_out_is_still_there(opened: Sheets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only on the page: whatever is opened or run later has it too."""
+    sheet = opened(GOOD, SPACED)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "replace_file", full)
+        with pytest.raises(FilesError):
+            sheet.leave_out("3", sheet.row("3").version)
+    assert [each.counts().to_fix for each in (sheet, open_sheet(sheet.options))] == [1, 1]
+
+
+def test_a_row_that_somebody_put_back_is_not_put_back_twice(opened: Sheets) -> None:
+    """Undoing that a row was left out changes nothing if the file has such a row again: it may be fixed there."""
+    sheet = opened(GOOD, SPACED, ("c c", *GOOD[1:]))
+    change(sheet, "4", {"email": "cee"})
+    whole = sheet.folder.failures.read_bytes()
+    sheet.leave_out("3", sheet.row("3").version)
+    put_back = whole.replace(b'"b b"', b'"bob"')
+    sheet.folder.failures.write_bytes(put_back)
+    with pytest.raises(UnknownRowError):
+        sheet.undo()
+    assert sheet.folder.failures.read_bytes() == put_back

@@ -11,7 +11,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from provisioner import run_folder
-from provisioner.errors import ProvisionerError
+from provisioner.errors import ProvisionerError, RunFolderError
 from provisioner.fixing import open_sheet
 from provisioner.journal import Journal, overview
 from provisioner.records import Status
@@ -74,11 +74,23 @@ class Work:
             await run_sync(lambda: sheet.working_file)
 
     async def reopen(self, **changed: Any) -> None:
-        """Use other SheetOptions from now on."""
+        """Use other SheetOptions from now on. Raises RunFolderError while the sheet is being run."""
+        self.refuse_if_busy()
         with suppress(ProvisionerError):
             await self.settle()
         self.options = replace(self.options, **changed)
         self._opened = None
+
+    def refuse_if_busy(self) -> None:
+        """Raise RunFolderError while the sheet is being run.
+
+        A run may have read it and not be in its folder yet: what is changed then would not be what is run.
+        """
+        if self.is_busy:
+            raise RunFolderError(
+                "A run is under way: until it has ended, nothing can be changed here.",
+                remedy="Wait until it has ended. If it still asks whether to create mailboxes, answer that first.",
+            )
 
     async def to_run(self) -> SheetOptions:
         """The sheet, or its fixed rows. Raises UnusableError, and StoppedError if a fix could not be stored."""

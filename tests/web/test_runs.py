@@ -120,6 +120,17 @@ def test_back_sends_nothing_and_gives_the_folder_free(sandbox: Any, site: Any) -
     assert carried_out(service) == [1] * 5
 
 
+def test_back_before_the_question_was_shown_takes_it_back(sandbox: Any, site: Any) -> None:
+    """The question may be there a moment before the browser knows: nothing is created then, and nothing waits."""
+    service = sandbox(**FAST)
+    page = site(service, 2)
+    page.ask()
+    response = page.post("answer", create="none")
+    assert (response.status_code, response.text) == (200, '<div data-gone="confirm"></div>')
+    page.wait("idle")
+    assert service.state.creates == {}
+
+
 def test_the_first_of_two_answers_counts(sandbox: Any, site: Any) -> None:
     """Two tabs show the question; one says Back, the other agrees a moment later: nothing is created."""
     service = sandbox(**FAST)

@@ -43,7 +43,9 @@ async def answer(request: Request) -> Response:
     work = await _work(request)
     given = await forms.fields(request)
     create, run = given.get("create"), work.run
-    if create == "none" and run.phase in (Phase.ASKING, Phase.IDLE, Phase.ENDED):
+    # Without a number it was pressed before the question came; to decline is always safe.
+    early = "question" not in given and run.phase is Phase.CONFIRMING
+    if create == "none" and (early or run.phase in (Phase.ASKING, Phase.IDLE, Phase.ENDED)):
         run.stop()
         return HTMLResponse(_GONE)
     if not run.answer(forms.number(given.get("question", "")), agreed=create == "all"):

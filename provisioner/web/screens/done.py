@@ -22,6 +22,7 @@ from provisioner.wording import NO_PRACTICE_LOGINS, headings
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from provisioner.errors import ProvisionerError
     from provisioner.result import RunResult
     from provisioner.run_folder import RunFolder
     from provisioner.summary import Summary
@@ -75,7 +76,7 @@ def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
     known = work.run.result.summary.rate if work.run.result else None
     return {
         "work": work,
-        "error": None if isinstance(work.run.error, InterruptedRunError) and not left else work.run.error,
+        "error": _error(work, left),
         "created": statuses.get(Status.CREATED, 0),
         "counts": [(number, status, WORDS[status].meaning) for status, number in statuses.items()],
         "existing": ", ".join(existing),
@@ -96,6 +97,13 @@ def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
         "exports": SERVICES,
         **_login_values(work, result),
     }
+
+
+def _error(work: Work, left: int) -> ProvisionerError | None:
+    """Why the latest run ended early. One that could not be begun is told where that was tried, and not for ever."""
+    error = work.run.error
+    is_over = isinstance(error, InterruptedRunError) and not left
+    return error if work.run.phase is Phase.ENDED and not is_over else None
 
 
 def _mailboxes(statuses: Any) -> int:

@@ -106,6 +106,7 @@ async def _changed(request: Request, sent: SentRow, act: Callable[[OpenSheet], C
     work = await _work(request)
     sheet = await work.sheet()
     try:
+        work.refuse_if_busy()
         changed = await run_sync(act, sheet)
     except StaleRowError as error:
         row = _focused(sent.columns(sheet).row_to_fix(error.row, sent.typed), sent)
@@ -155,6 +156,7 @@ async def undo(request: Request) -> Response:
     work, sent = await _work(request), SentRow("", await forms.fields(request))
     sheet = await work.sheet()
     try:
+        work.refuse_if_busy()
         changed = await run_sync(sheet.undo)
     except (StaleRowError, UnknownRowError):
         sentence = "The latest change cannot be undone: the row was changed elsewhere meanwhile."

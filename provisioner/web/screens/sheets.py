@@ -79,12 +79,12 @@ async def paste(request: Request) -> Response:
 
 async def _save(request: Request, name: str, pieces: AsyncIterator[bytes], existing: str) -> Response:
     workspace = _workspace(request)
-    known = workspace.works.get(id_of(name))
-    if existing == "replace" and known is not None and known.is_busy:
-        raise RunFolderError(f"{name} is being run now.", remedy="Wait until the run has ended, or keep both sheets.")
+    _refuse_if_run(workspace, name, existing)
     async with in_threads(uploads.receiving(workspace.options.folder)) as part:
         async for piece in pieces:
             await run_sync(part.write, piece)
+        # A run may have begun meanwhile.
+        _refuse_if_run(workspace, name, existing)
         try:
             path = await run_sync(part.keep, name, existing)
         except uploads.NameTakenError:
@@ -92,6 +92,12 @@ async def _save(request: Request, name: str, pieces: AsyncIterator[bytes], exist
     if existing == "replace":
         workspace.works.pop(id_of(path.name), None)
     return views.go(f"/sheets/{id_of(path.name)}")
+
+
+def _refuse_if_run(workspace: Workspace, name: str, existing: str) -> None:
+    known = workspace.works.get(id_of(name))
+    if existing == "replace" and known is not None and known.is_busy:
+        raise RunFolderError(f"{name} is being run now.", remedy="Wait until the run has ended, or keep both sheets.")
 
 
 async def empty_sheet(request: Request) -> Response:

@@ -114,9 +114,12 @@ class Rows:
             raise UnknownRowError(key)
         return position
 
-    def holds(self, key: str) -> bool:
-        """Whether the file has a row of this key, done or left out as it may be."""
-        return self.table.position(key) is not None
+    def is_back(self, key: str, row_id: RowId | None) -> bool:
+        """Whether a row that was left out here was taken in again elsewhere, so that it may be another by now."""
+        if self.left_out_at(key) is not None:
+            return False
+        known = self.known.by_id.get(row_id) if row_id is not None else None
+        return self.table.position(key) is not None or (known is not None and not known.deleted)
 
     def left_out_at(self, key: str) -> int | None:
         """The position of a row that was left out here; None if the rows were read again since."""

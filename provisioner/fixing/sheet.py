@@ -203,6 +203,8 @@ class OpenSheet:
                 step = self._steps[-1]
                 for key, version in step.after.items():
                     self._rows.at_version(key, version)
+                if not step.after and self._rows.is_back(step.key, step.row_id):
+                    raise UnknownRowError(step.key)
                 self._file.take_over()
                 done = self._change_back(step) if step.after else self._take_back(step)
                 self._steps.pop()
@@ -218,8 +220,6 @@ class OpenSheet:
         """Put a row that was left out back into its place."""
         cells = step.before[step.key]
         position = self._rows.left_out_at(step.key)
-        if position is None and self._rows.holds(step.key):
-            raise UnknownRowError(step.key)
         if position is None:
             affected: list[int] = []
             self._file.insert(cells)

@@ -408,3 +408,14 @@ def test_a_row_that_somebody_put_back_is_not_put_back_twice(opened: Sheets) -> N
     with pytest.raises(UnknownRowError):
         sheet.undo()
     assert sheet.folder.failures.read_bytes() == put_back
+
+
+def test_a_row_that_was_fixed_in_the_sheet_is_not_put_back(opened: Sheets, write_sheet: Callable[..., Path]) -> None:
+    """Once the sheet itself was used again, its row 3 is what counts, and not the one that was left out before."""
+    sheet = opened(GOOD, SPACED)
+    sheet.leave_out("3", sheet.row("3").version)
+    provisioner.check(write_sheet([GOOD, ("bob", *SPACED[1:])]))
+    before = sheet.folder.failures.read_bytes()
+    with pytest.raises(UnknownRowError):
+        sheet.undo()
+    assert (sheet.folder.failures.read_bytes(), sheet.counts().ready) == (before, 2)

@@ -44,8 +44,10 @@ class Program:
         assert self.client.get(address).status_code == 303
 
     def create(self) -> None:
-        """Press Create, and agree."""
-        asked = self.client.post(f"{SHEET}/begin").text
+        """Press Create until there is a question, and agree."""
+        asked = "Getting ready"
+        while "Getting ready" in asked:
+            asked = self.client.post(f"{SHEET}/begin").text
         question = {"create": "all", "question": question_in(asked)}
         assert self.client.post(f"{SHEET}/answer", json=question).json() == {"location": f"{SHEET}/run"}
 

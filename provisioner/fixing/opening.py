@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 from provisioner import run_folder
 from provisioner.errors import SheetError
 from provisioner.fixing.rows import Rows
-from provisioner.journal import SHEET_FACT, TAB_FACT, Journal
+from provisioner.journal import CONTENT_FACT, SHEET_FACT, TAB_FACT, Journal
 from provisioner.messages import count
 from provisioner.sheets import FAILURES_COLUMNS
-from provisioner.stages.failures_files import added_cells, failures_header, look_of, unfinished_file
+from provisioner.stages.failures_files import added_cells, digest_of, failures_header, look_of, unfinished_file
 from provisioner.stages.prepare import PreparedSheet, prepare
 from provisioner.stages.read import read_rows
 from provisioner.stages.validate import validate
@@ -44,6 +44,8 @@ class Opened:
     """How the files were when they were read."""
     complete: bool = True
     """Whether the file holds all that is to be run; False if `rows` were gathered from several files."""
+    sheet_changed: bool = False
+    """Whether the sheet says something else now than when it was checked, and the rows are a failures file's."""
 
 
 def watched(folder: RunFolder) -> tuple[Path, ...]:
@@ -71,7 +73,9 @@ def _without_the_sheet(options: SheetOptions) -> Opened | None:
         if file is None:
             return None
         failures = _failures(options, folder, file)
-        return _gathered(failures, partial(prepare, options), journal, list(journal.rows()), seen)
+        opened = _gathered(failures, partial(prepare, options), journal, list(journal.rows()), seen)
+        opened.sheet_changed = _has_changed(options.sheet, journal)
+        return opened
 
 
 def _compared(options: SheetOptions, prepared: PreparedSheet) -> Opened:
@@ -87,7 +91,14 @@ def _compared(options: SheetOptions, prepared: PreparedSheet) -> Opened:
         if file is None:
             return _opened(prepared, known, {}, seen)
         failures = _failures(options, folder, file)
-        return _gathered(failures, lambda: prepared, journal, known, seen)
+        opened = _gathered(failures, lambda: prepared, journal, known, seen)
+        opened.sheet_changed = _has_changed(options.sheet, journal)
+        return opened
+
+
+def _has_changed(sheet: Path, journal: Journal) -> bool:
+    """Whether a sheet says something else than when it was checked last; False if that cannot be told."""
+    return sheet.is_file() and journal.fact(CONTENT_FACT) not in (None, digest_of(sheet))
 
 
 def _failures(options: SheetOptions, folder: RunFolder, file: Path) -> PreparedSheet:

@@ -260,6 +260,20 @@ class OpenSheet:
     # The files
 
     @property
+    def sheet_changed(self) -> bool:
+        """Whether the sheet was changed since it was checked, while the rows are those of a failures file."""
+        return self._file.sheet_changed
+
+    def use_sheet(self) -> None:
+        """Take the rows from the sheet as it is now; failures files are kept under other names. No fix is undone then.
+
+        Raises RunFolderError while a run is under way, UnusableError, FilesError, JournalError.
+        """
+        with self._lock:
+            self._file.use_sheet()
+            self._steps.clear()
+
+    @property
     def working_file(self) -> SheetOptions:
         """What is to be run: the sheet, or failures.csv once something was fixed.
 

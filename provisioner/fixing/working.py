@@ -40,6 +40,8 @@ class WorkingFile:
         self.folder: RunFolder = opened.folder
         self.notes: list[str] = opened.notes
         self.rows: Rows = opened.rows
+        self.sheet_changed = opened.sheet_changed
+        """Whether the sheet was changed since it was checked, and is not what is to be run."""
         self._complete = opened.complete
         """Whether the rows stand in one file."""
         self._source = self.rows.sheet.path
@@ -206,6 +208,17 @@ class WorkingFile:
             rows = from_table(self.rows.prepared, table, list(journal.rows()), self.rows.typed)
         self.rows, self._file = rows, FailuresFile(self.folder, rows)
         self.write({})
+
+    def use_sheet(self) -> None:
+        """Have the sheet be what is to be run, as it is now. Failures files are kept under other names.
+
+        Raises as `held` does, FilesError, JournalError.
+        """
+        with self.held(), storing(self.folder), self.journal() as journal:
+            paths = {path for path in (self.folder.failures, *edited_files(journal, self.folder)) if path.exists()}
+            kept = [f"{path.name} is kept as {set_aside(path)}." for path in sorted(paths)]
+        self._open()
+        self.notes.extend(kept)
 
     def _set_aside(self, paths: Iterable[Path]) -> None:
         for path in list(paths):

@@ -22,6 +22,7 @@ from provisioner.journal.rows import JournalRow, address_key, password_check, se
 from provisioner.journal.store import (
     CHOSEN_TAB_FACT,
     COLUMNS_FACT,
+    CONTENT_FACT,
     DELIMITER_FACT,
     OF_FAILURES_FACT,
     SERVICE_FACT,
@@ -35,6 +36,7 @@ from provisioner.journal.store import (
 __all__ = [
     "CHOSEN_TAB_FACT",
     "COLUMNS_FACT",
+    "CONTENT_FACT",
     "DELIMITER_FACT",
     "OF_FAILURES_FACT",
     "SERVICE_FACT",

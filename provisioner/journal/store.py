@@ -29,6 +29,8 @@ SHEET_FACT, TAB_FACT, CHOSEN_TAB_FACT, DELIMITER_FACT = "sheet", "tab", "chosen 
 named (both empty otherwise), and the delimiter of its files."""
 OF_FAILURES_FACT = "of a failures file"
 """Whether the latest file that was read was a failures file: `yes` or empty."""
+CONTENT_FACT = "content of the sheet"
+"""SHA-256 of the whole sheet as it was read last."""
 COLUMNS_FACT = "columns"
 """What unclear headers of the sheet mean, as JSON: `SheetOptions.columns`."""
 SERVICE_FACT = "service"

@@ -86,7 +86,7 @@ def unfinished_file(journal: Journal, folder: RunFolder) -> Path | None:
 def edited_files(journal: Journal, folder: RunFolder) -> list[Path]:
     """The failures files that were changed since this program wrote them, the latest last. Raises OSError."""
     files = [path for path in folder.failures_files if path.exists()]
-    edited = [path for path in files if _digest(path) not in _written(journal, path)]
+    edited = [path for path in files if digest_of(path) not in _written(journal, path)]
     return sorted(edited, key=lambda path: path.stat().st_mtime_ns)
 
 
@@ -104,7 +104,7 @@ def typed_cells(journal: Journal, path: Path) -> Typed:
     if remembered is None or not path.exists():
         return {}
     digests, typed = json.loads(remembered)
-    return {int(row): columns for row, columns in typed.items()} if _digest(path) in digests else {}
+    return {int(row): columns for row, columns in typed.items()} if digest_of(path) in digests else {}
 
 
 def remember_typed(journal: Journal, path: Path, digests: Iterable[str], typed: Typed) -> None:
@@ -137,7 +137,7 @@ def keep_edits(journal: Journal, folder: RunFolder, *, read: Path | None = None,
     """
     files = [path for path in folder.failures_files if path.exists()]
     run = next((path for path in files if read is not None and read.samefile(path)), None)
-    edited = [path for path in files if path != run and _digest(path) not in _written(journal, path)]
+    edited = [path for path in files if path != run and digest_of(path) not in _written(journal, path)]
     if run is not None:
         if seen not in (None, look_of(run)):
             raise SheetError(
@@ -147,7 +147,7 @@ def keep_edits(journal: Journal, folder: RunFolder, *, read: Path | None = None,
         for path in edited:
             if path.stat().st_mtime_ns > run.stat().st_mtime_ns:
                 raise _older(run, path)
-        journal.set_fact(_fact(run), f"{_digest(run)}")
+        journal.set_fact(_fact(run), f"{digest_of(run)}")
     elif read is not None and not edited and journal.open_corrections():
         edited = files[:1]
     return [set_aside(path) for path in edited]
@@ -159,7 +159,7 @@ def _replacing(journal: Journal, path: Path) -> Iterator[Path]:
     with replacing(path) as part:
         yield part
         # Whichever of the two is there if the program is killed between, nobody changed it.
-        known = [*_written(journal, path)[-1:], _digest(part)]
+        known = [*_written(journal, path)[-1:], digest_of(part)]
         journal.set_fact(_fact(path), " ".join(known))
 
 
@@ -170,7 +170,8 @@ def _older(run: Path, other: Path) -> SheetError:
     )
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """SHA-256 of what a file holds. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -14,6 +14,7 @@ from provisioner.errors import RunFolderError, SheetError
 from provisioner.journal import (
     CHOSEN_TAB_FACT,
     COLUMNS_FACT,
+    CONTENT_FACT,
     DELIMITER_FACT,
     OF_FAILURES_FACT,
     SHEET_FACT,
@@ -23,7 +24,7 @@ from provisioner.journal import (
 from provisioner.messages import count, listed
 from provisioner.stages.by_column import HEADERS_FACT, find_column, matching
 from provisioner.stages.entries import RowBuilder
-from provisioner.stages.failures_files import look_of, typed_cells
+from provisioner.stages.failures_files import digest_of, look_of, typed_cells
 from provisioner.stages.read import chosen_columns, read
 from provisioner.stages.reconcile import WorkPlan, reconcile
 from provisioner.stages.resolve import Resolver
@@ -95,6 +96,8 @@ class PreparedSheet:
             journal.set_fact(CHOSEN_TAB_FACT, self.options.sheet_name or "")
             if not self.options.shown:
                 journal.set_fact(SHEET_FACT, str(self.sheet.path.resolve()))
+            if self.sheet.path.is_file() and look_of(self.sheet.path) == self.seen:
+                journal.set_fact(CONTENT_FACT, digest_of(self.sheet.path))
 
     def _refuse_other_sheet(self, journal: Journal) -> None:
         """Rows of the other sheet that were never sent would be lost without a word."""

@@ -209,3 +209,22 @@ def test_a_generated_password_passes_and_is_stored_nowhere(opened: Sheets) -> No
     assert password != sheet.generated_password()
     changed = sheet.change("2", sheet.row("2").version, {"password": password})
     assert changed.counts.ready == 1
+
+
+def test_a_sheet_that_was_changed_later_is_used_when_that_is_asked_for(opened: Sheets, write_sheet: Any) -> None:
+    """Until then the fixed rows are what is run, and it is said that the change is not; no fix is lost by it."""
+    sheet = opened(GOOD, SPACED)
+    sheet.change("3", sheet.row("3").version, {"email": "bob"})
+    assert not sheet.sheet_changed
+    write_sheet([GOOD, SPACED, ("new", *GOOD[1:])])
+    assert sheet.refresh()
+    assert (sheet.sheet_changed, sheet.counts().rows, sheet.working_file.sheet) == (True, 2, sheet.folder.failures)
+    fixed = sheet.folder.failures.read_bytes()
+    sheet.use_sheet()
+    assert (sheet.sheet_changed, sheet.undoable, sheet.working_file.sheet) == (False, False, sheet.options.sheet)
+    assert (sheet.counts().rows, sheet.counts().ready, sheet.counts().to_fix) == (3, 2, 1)
+    (kept,) = sheet.folder.path.glob("failures-edited-*.csv")
+    assert kept.read_bytes() == fixed
+    assert any(kept.name in note for note in sheet.notes)
+    sheet.change("3", sheet.row("3").version, {"email": "bo"})
+    assert (again(sheet).counts().ready, again(sheet).sheet_changed) == (3, False)

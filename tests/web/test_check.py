@@ -279,6 +279,20 @@ def test_nothing_is_changed_while_a_run_is_about_to_begin(page_server: Any, writ
     assert "Row 3 is ready" in shown.type("3", page, email="bob").text
 
 
+def test_rows_that_were_added_to_the_sheet_are_not_passed_over(screen: Any, write_sheet: Any) -> None:
+    """While fixes wait in failures.csv the sheet is not read; the page says that it has changed, and can use it."""
+    shown = screen([GOOD, BLANK_IN_NAME])
+    shown.type("3", email="bob")
+    assert "Use the sheet as it is now" not in shown.show()
+    write_sheet([GOOD, BLANK_IN_NAME, ("carl", *GOOD[1:])])
+    assert "Use the sheet as it is now" in shown.show()
+    assert shown.client.post(f"{shown.path}/use-sheet", json={}).json() == {"location": f"{shown.path}/check"}
+    page = shown.show()
+    assert heading(page) == "3 rows: 2 ready, 1 to fix"
+    assert "failures.csv is kept as" in page
+    assert "Use the sheet as it is now" not in page
+
+
 def test_no_password_is_in_the_page(screen: Any) -> None:
     """Neither a weak one nor one in a row with another fault; it comes only when it is asked for."""
     shown = screen([WEAK, ("d/ora", "101", "201", "Hidden-Passw0rd!", "", "")])

@@ -66,6 +66,7 @@ def test_a_sheet_is_created_from_the_question_to_the_result(sandbox: Any, site: 
     assert response.json() == {"location": f"{SHEET}/run"}
     page.wait("ended")
     assert "<h1>10 created</h1>" in page.get("done").text
+    assert f'href="{SHEET}/check">Check the sheet again</a>' in page.get("done").text
     assert len(service.state.mailboxes) == 12
     assert page.statuses() == {Status.CREATED: 10}
     assert len(read_csv(page.folder.results)) == 10

@@ -51,7 +51,8 @@ def test_another_sheet_of_that_name_is_asked_about(client: httpx.Client, tmp_pat
     assert put(client, "acme.csv", b"newer", existing="both").json() == {"location": f"/sheets/{id_of('acme 2.csv')}"}
     assert (tmp_path / "acme 2.csv").read_bytes() == b"newer"
 
-    assert put(client, "acme.csv", b"newest", existing="replace").json() == {"location": f"/sheets/{id_of('acme.csv')}"}
+    replaced = put(client, "acme.csv", b"newest", existing="replace").json()
+    assert replaced == {"location": f"/sheets/{id_of('acme.csv')}/check"}
     assert (tmp_path / "acme.csv").read_bytes() == b"newest"
     (kept,) = tmp_path.glob("acme (until *).csv")
     assert kept.read_bytes() == SHEET

@@ -118,6 +118,7 @@ def _page(template: str, work: Work, sheet: OpenSheet, shown: ShownColumns, **va
         name=work.name,
         notes=sheet.notes[:MOST_NOTES],
         busy=work.is_busy,
+        sheet_changed=sheet.sheet_changed,
         counts=sheet.counts(),
         undoable=sheet.undoable,
         columns=shown.columns,

@@ -151,6 +151,15 @@ def _settled(key: str, changed: Changed) -> str:
     return told_of(changed.row) + (f", and {count(ready, 'other row', 'other rows')} with it" if ready else "")
 
 
+async def use_sheet(request: Request) -> Response:
+    """Take the rows from the sheet, which was changed since it was checked."""
+    work = await _work(request)
+    sheet = await work.sheet()
+    work.refuse_if_busy()
+    await run_sync(sheet.use_sheet)
+    return views.go(f"{work.path}/check")
+
+
 async def undo(request: Request) -> Response:
     """Take back the latest change."""
     work, sent = await _work(request), SentRow("", await forms.fields(request))
@@ -260,4 +269,5 @@ ROUTES: Final = (
     Route("/sheets/{id}/rows/{key}/reveal", reveal, methods=["POST"]),
     Route("/sheets/{id}/rows/{key}/generate", generate, methods=["POST"]),
     Route("/sheets/{id}/undo", undo, methods=["POST"]),
+    Route("/sheets/{id}/use-sheet", use_sheet, methods=["POST"]),
 )

@@ -91,6 +91,7 @@ async def _save(request: Request, name: str, pieces: AsyncIterator[bytes], exist
             return views.page("taken.html", status=409, name=name)
     if existing == "replace":
         workspace.works.pop(id_of(path.name), None)
+        return views.go(f"/sheets/{id_of(path.name)}/check")
     return views.go(f"/sheets/{id_of(path.name)}")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner import passwords
 from provisioner.fixing.verdicts import Place
-from provisioner.fixing.views import Cause, Changed, Column, Counts, OpenRow, UnknownRowError
+from provisioner.fixing.views import Cause, Changed, Column, Counts, OpenRow, StaleRowError, UnknownRowError
 from provisioner.fixing.working import WorkingFile
 
 if TYPE_CHECKING:
@@ -201,14 +201,23 @@ class OpenSheet:
                 return None
             with self._file.held():
                 step = self._steps[-1]
-                for key, version in step.after.items():
-                    self._rows.at_version(key, version)
-                if not step.after and self._rows.is_back(step.key, step.row_id):
-                    raise UnknownRowError(step.key)
+                try:
+                    self._refuse_stale(step)
+                except (StaleRowError, UnknownRowError):
+                    # It can never be undone; those before it may.
+                    self._steps.pop()
+                    raise
                 self._file.take_over()
                 done = self._change_back(step) if step.after else self._take_back(step)
                 self._steps.pop()
                 return done
+
+    def _refuse_stale(self, step: _Step) -> None:
+        """Raise StaleRowError or UnknownRowError if a row is not any more as the step has left it."""
+        for key, version in step.after.items():
+            self._rows.at_version(key, version)
+        if not step.after and self._rows.is_back(step.key, step.row_id):
+            raise UnknownRowError(step.key)
 
     def _change_back(self, step: _Step) -> Changed:
         rows = self._rows

@@ -155,6 +155,7 @@ def test_a_row_that_was_changed_elsewhere_is_left_as_it_is(opened: Sheets) -> No
         sheet.leave_out("3", row.version)
     with pytest.raises(StaleRowError):
         sheet.undo()
+    assert not sheet.undoable
     assert b'"dora"' in sheet.folder.failures.read_bytes()
     assert sheet.row("3").cells["email"] == "dora"
 

@@ -47,8 +47,8 @@ LARGEST_STEP: Final = 0.16
 """A part of the rate: asking for more begins with one request in the window, and doubles up to this."""
 QUIET, LONGEST_QUIET, QUIET_GROWTH = 5.0, 150.0, 3.0
 """Seconds before asking for more: at first, at most (unless the window is longer), and the factor after a refusal."""
-SHARED, SHARED_WINDOWS = 90.0, 4
-"""Seconds, or windows if that is longer, for which others are expected after a sign of them."""
+SHARED, SHARED_WINDOWS, SHARED_AT_FIRST = 90.0, 4, 45.0
+"""Seconds, or windows if that is longer, for which others are expected after a sign of them; and seconds at first."""
 GIVEN_UP, GIVEN_UP_TOGETHER = 0.15, 0.05
 """The part of the rate that is given up with each refusal meanwhile; the second, if all were refused at once."""
 SHARED_TRIAL, SHARED_QUIET = 5.0, 15.0
@@ -276,8 +276,8 @@ class LearnedRate:
             self._lower(count, now, wait, quiet)
         else:
             self._give_up(let_through, now, wait)
-        if is_first and not is_long:
-            self._expect_others(now + wait)
+        if is_first and not is_long and self.finds:
+            self._shared_until = now + wait + SHARED_AT_FIRST
 
     def _give_up(self, let_through: int, now: float, wait: float) -> None:
         """Leave a part to others, or follow a limit that was lowered."""

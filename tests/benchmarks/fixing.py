@@ -33,7 +33,7 @@ def measure(folder: Path, *, full: bool) -> Iterator[Figure]:
     """Opening a small and a large sheet, and fixing rows of the large one."""
     many = 100_000 if full else 20_000
     _shown(_sheet(folder, 100))
-    for rows, at_most in ((1_000, None), (many, 20.0)):
+    for rows, at_most in ((1_000, None), (many, 30.0)):
         opened, yardstick = _opened(folder, rows)
         yield Figure(
             group="fixing",

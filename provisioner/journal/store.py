@@ -271,6 +271,8 @@ class Overview:
     """As `Journal.belong_to` was told; None if it never was."""
     statuses: Mapping[Status, int]
     """How many rows of results.csv have each status; a status without rows is absent."""
+    content: str
+    """SHA-256 of the whole sheet as it was read last; empty if it is not known."""
 
 
 def overview(path: Path) -> Overview | None:
@@ -286,4 +288,5 @@ def overview(path: Path) -> Overview | None:
         facts.get(CHOSEN_TAB_FACT, ""),
         facts.get(SERVICE_FACT),
         {status: counted[status] for status in Status if status in counted},
+        facts.get(CONTENT_FACT, ""),
     )

@@ -16,11 +16,15 @@ from provisioner.fixing import open_sheet
 from provisioner.journal import Journal, overview
 from provisioner.records import Status
 from provisioner.result import recall
+from provisioner.stages.failures_files import digest_of
 from provisioner.web.logins import Logins
 from provisioner.web.runs import Phase, Run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from provisioner.fixing import OpenSheet
+    from provisioner.journal import Overview
     from provisioner.result import RunResult
     from provisioner.run_folder import RunFolder
     from provisioner.settings import SheetOptions
@@ -78,8 +82,9 @@ class Work:
         self.refuse_if_busy()
         with suppress(ProvisionerError):
             await self.settle()
-        self.options = replace(self.options, **changed)
-        self._opened = None
+        async with self._opening:
+            self.options = replace(self.options, **changed)
+            self._opened = None
 
     def refuse_if_busy(self) -> None:
         """Raise RunFolderError while the sheet is being run.
@@ -110,8 +115,12 @@ class Work:
             return f"{self.path}/run"
         if self.run.phase in (Phase.ASKING, Phase.CONFIRMING):
             return f"{self.path}/check"
-        known = await run_sync(overview, (await self._likely_folder()).journal)
-        return f"{self.path}/done" if known and set(known.statuses) - _NEVER_SENT else f"{self.path}/check"
+        folder = await self._likely_folder()
+        known = await run_sync(overview, folder.journal)
+        was_run = known is not None and set(known.statuses) - _NEVER_SENT
+        if was_run and not await run_sync(_has_changed, self.options.sheet, folder, known):
+            return f"{self.path}/done"
+        return f"{self.path}/check"
 
     async def _likely_folder(self) -> RunFolder:
         """Its run folder, as far as that is known before the sheet is opened."""
@@ -127,6 +136,13 @@ class Work:
         if self._outcome is None or self._outcome[0] != state:
             self._outcome = state, await run_sync(partial(recall, folder, by=self.options.by))
         return self._outcome[1]
+
+
+def _has_changed(sheet: Path, folder: RunFolder, known: Overview | None) -> bool:
+    """Whether a sheet says something else than when it was read last, so that rows may have been added to it."""
+    if known is None or not known.content or sheet in folder.failures_files or not sheet.is_file():
+        return False
+    return digest_of(sheet) != known.content
 
 
 def _state(folder: RunFolder) -> object:

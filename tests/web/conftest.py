@@ -53,15 +53,22 @@ def client(page_server: Callable[..., RunningPage]) -> httpx.Client:
 
 
 @pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, a press on Create is answered by what it leads to."""
+    monkeypatch.setattr(confirm, "PATIENCE", 30.0)
+
+
+@pytest.fixture
 def site(
-    page_server: Callable[..., RunningPage], write_sheet: Any, connection: Any, monkeypatch: pytest.MonkeyPatch
+    page_server: Callable[..., RunningPage],
+    write_sheet: Any,
+    connection: Any,
+    patient: None,
 ) -> Callable[..., Site]:
     """Start the page over a sheet of so many rows, or the sheet that is there, before a stand-in or an address.
 
     `how` holds keywords of RunOptions, `page` of PageOptions; the rest are Connection's.
     """
-    # However busy the machine is, a press on Create is answered by what it leads to.
-    monkeypatch.setattr(confirm, "PATIENCE", 30.0)
 
     def start(service: Any, rows: Any = 10, *, how: Any = None, page: Any = None, **options: Any) -> Site:
         if rows is not None:

@@ -266,6 +266,7 @@ def test_while_a_run_works_in_the_folder_nothing_is_changed(screen: Any, tmp_pat
     assert "Row 2 is ready" in shown.type("2", page, email="bob").text
 
 
+@pytest.mark.usefixtures("patient")
 def test_nothing_is_changed_while_a_run_is_about_to_begin(page_server: Any, write_sheet: Callable[..., Path]) -> None:
     """The run has read the sheet as it was, so a fix would be no part of it. It can be made once that is decided."""
     sheet = write_sheet([GOOD, BLANK_IN_NAME])

@@ -132,6 +132,21 @@ def test_back_before_the_question_was_shown_takes_it_back(sandbox: Any, site: An
     assert service.state.creates == {}
 
 
+def test_a_sheet_that_was_changed_after_its_run_is_checked_again(sandbox: Any, site: Any, write_sheet: Any) -> None:
+    """Rows that were added to it are not hidden behind the result of the run before."""
+    page = site(sandbox(**FAST), 2)
+    page.create()
+    page.wait("ended")
+    assert page.get("").headers["location"] == f"{SHEET}/done"
+    write_sheet(3)
+    assert page.get("").headers["location"] == f"{SHEET}/check"
+    assert "3 rows: 1 ready, 2 done" in page.get("check").text
+    page.create()
+    page.wait("ended")
+    assert page.get("").headers["location"] == f"{SHEET}/done"
+    assert page.statuses() == {Status.CREATED: 3}
+
+
 def test_the_first_of_two_answers_counts(sandbox: Any, site: Any) -> None:
     """Two tabs show the question; one says Back, the other agrees a moment later: nothing is created."""
     service = sandbox(**FAST)

@@ -12,7 +12,7 @@ from sites import Site
 from provisioner.web.folder import id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import httpx
@@ -58,6 +58,7 @@ def test_another_sheet_of_that_name_is_asked_about(client: httpx.Client, tmp_pat
     assert kept.read_bytes() == SHEET
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_sheet_is_not_replaced_while_it_is_run(
     page_server: Callable[..., RunningPage], write_sheet: Callable[..., Path]
 ) -> None:
@@ -73,6 +74,27 @@ def test_a_sheet_is_not_replaced_while_it_is_run(
     assert put(site.client, "acme.csv", b"newer", existing="replace").status_code == 200
 
 
+@pytest.mark.usefixtures("patient")
+def test_a_sheet_is_not_replaced_if_a_run_begins_while_it_is_received(
+    page_server: Callable[..., RunningPage], write_sheet: Callable[..., Path]
+) -> None:
+    """Whoever follows that run would not find it again under the sheet's name."""
+    before = write_sheet(2).read_bytes()
+    site = Site(page_server())
+
+    def pieces() -> Iterator[bytes]:
+        yield b"newer "
+        site.ask()
+        yield b"and newer"
+
+    query = {"name": "acme.csv", "existing": "replace"}
+    refused = site.client.put("/sheets", params=query, content=pieces())
+    assert (refused.status_code, "is being run now" in refused.text) == (409, True)
+    assert (site.running.folder / "acme.csv").read_bytes() == before
+    assert site.run.phase.value == "confirming"
+
+
+@pytest.mark.usefixtures("patient")
 def test_the_list_leads_to_a_run_that_is_under_way(
     page_server: Callable[..., RunningPage], write_sheet: Callable[..., Path]
 ) -> None:

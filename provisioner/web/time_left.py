@@ -49,7 +49,7 @@ class TimeLeft:
         """When how many requests had been answered, about one mark a second."""
 
     def note(self, now: float, requests: int) -> None:
-        """So many requests were answered up to now."""
+        """Note how many requests were answered up to now."""
         if now - self._marks[-1][0] >= 1.0:
             self._marks.append((now, requests))
             while self._marks[0][0] < now - 3 * LATELY:

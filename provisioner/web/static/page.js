@@ -103,7 +103,7 @@ function apply(html, from) {
   const parsed = new DOMParser().parseFromString(html, "text/html");
   const at = document.activeElement;
   const form = from?.form ?? null;
-  // Whoever has gone on to another field meanwhile stays there.
+  // Somebody who is in another field by now stays there.
   const mayMove = !from || at === document.body || at === from || (form && at.form === form);
   let focus = null;
   for (const element of [...parsed.body.children].flatMap((each) => (each.matches("table:not([id])") ? [...each.tBodies] : [each]))) {

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.fixing.mailboxes import Mailboxes
 from provisioner.fixing.table import OpenTable
-from provisioner.fixing.verdicts import READY, Place, Verdict, verdict_of
-from provisioner.fixing.views import Column, Fault, FixRefusedError, OpenRow, StaleRowError, UnknownRowError
+from provisioner.fixing.verdicts import READY, Place, Tally, Verdict, verdict_of
+from provisioner.fixing.views import Fault, FixRefusedError, OpenRow, StaleRowError, UnknownRowError
 from provisioner.journal import Moved, Written
 from provisioner.messages import WORDS
 from provisioner.records import Problem, Status
@@ -60,12 +60,7 @@ class Rows:
         """The columns of a row whose cells were typed here, so that no piece of a password can stand there."""
         self._verdicts: list[Verdict] = [READY] * len(self.sheet.rows)
         self._place_of: list[Place] = [Place.READY] * len(self.sheet.rows)
-        self._places = Counter({Place.READY: len(self.sheet.rows)})
-        self._causes: Counter[str] = Counter()
-        self._texts: Counter[tuple[str, str]] = Counter()
-        """Of the rows to fix, how many hold a text in a faulty cell of a column."""
-        self._texts_of: dict[int, list[tuple[str, str]]] = {}
-        """The same, by row."""
+        self._tally = Tally(len(self.sheet.rows))
         if known is None:
             self._judge(self._suspects())
         else:
@@ -79,33 +74,15 @@ class Rows:
         """The number in the file and the journal's ID of each row."""
         return zip(self.sheet.rows, self._ids, strict=True)
 
-    # What is shown
-
-    @cached_property
-    def columns(self) -> list[Column]:
-        found = []
-        for header, key in zip(self.sheet.headers, self.sheet.keys, strict=True):
-            known = self.schema.columns.get(key)
-            found.append(
-                Column(
-                    key=key,
-                    header=header.strip() or key,
-                    secret=known is not None and known.secret,
-                    required=known is not None and not known.nullable,
-                    known=known is not None,
-                )
-            )
-        return found
-
     @property
     def places(self) -> Counter[Place]:
         """How many rows are counted where, those that the file does not hold included."""
-        return self._places + self.outside
+        return self._tally.places + self.outside
 
     @property
     def causes(self) -> Counter[str]:
         """The causes of the rows to fix, and how many have each."""
-        return +self._causes
+        return +self._tally.causes
 
     def at(self, key: str) -> int:
         """The position of a row that is left. Raises UnknownRowError."""
@@ -153,7 +130,7 @@ class Rows:
             cells={key: None if cell and key in hidden else cell for key, cell in cells.items()},
             faults=tuple(found),
             alike={
-                fault.column: self._texts[fault.column, cells[fault.column]]
+                fault.column: self._tally.texts[fault.column, cells[fault.column]]
                 for fault in found
                 if fault.column in cells and not (fault.column == "email" and self._is_duplicate(position))
             }
@@ -235,8 +212,6 @@ class Rows:
             and any(self._fault(other, problem).column == column for problem in self._verdicts[other].problems)
         ]
 
-    # What changes
-
     def read(self, cells: Mapping[int, Mapping[str, str]]) -> Sheet:
         """The rows at some positions with other texts in some columns, as they will be read. Nothing changes yet.
 
@@ -291,7 +266,7 @@ class Rows:
             affected |= set(self._mailboxes.of(position))
         before = {position: self._verdicts[position] for position in affected}
         for position in affected:
-            self._count(position, -1)
+            self._tally.remove(position, self._verdicts[position])
         for place, position in enumerate(changed):
             self._mailboxes.remove(position)
             self._shown[position] |= self.table.put(position, part, place)
@@ -299,7 +274,7 @@ class Rows:
         new = {other for position in changed for other in set(self._mailboxes.of(position))} - affected
         for position in new:
             before[position] = self._verdicts[position]
-            self._count(position, -1)
+            self._tally.remove(position, self._verdicts[position])
         self._judge(affected | new, counted=False)
         return [p for p in sorted(affected | new) if p in changed or before[p] != self._verdicts[p]]
 
@@ -335,8 +310,6 @@ class Rows:
     def _mailboxes(self) -> Mailboxes:
         left_out = {position for position, place in enumerate(self._place_of) if place is Place.LEFT_OUT}
         return Mailboxes(self.sheet, left_out)
-
-    # Judging
 
     def _suspects(self) -> set[int]:
         """The rows that may have a fault, in a sheet without a journal."""
@@ -416,20 +389,12 @@ class Rows:
 
     def _set(self, position: int, verdict: Verdict, *, counted: bool = True) -> None:
         if counted:
-            self._count(position, -1)
+            self._tally.remove(position, self._verdicts[position])
         self._verdicts[position] = verdict
         self._place_of[position] = verdict.place
-        self._count(position, 1)
+        self._tally.add(position, verdict, self._faulty_texts(position) if verdict.place is Place.TO_FIX else ())
 
-    def _count(self, position: int, number: int) -> None:
-        """Add a row to the counts, or take it away."""
-        verdict = self._verdicts[position]
-        self._places[verdict.place] += number
-        if verdict.place is Place.TO_FIX:
-            for cause in {problem.cause for problem in verdict.problems}:
-                self._causes[cause] += number
-            if number > 0:
-                columns = {self._fault(position, problem).column for problem in verdict.problems}
-                self._texts_of[position] = [(column, self.table.text(position, column)) for column in columns if column]
-            for text in self._texts_of[position]:
-                self._texts[text] += number
+    def _faulty_texts(self, position: int) -> list[tuple[str, str]]:
+        """The texts of the row's faulty cells, by column."""
+        columns = {self._fault(position, problem).column for problem in self._verdicts[position].problems}
+        return [(column, self.table.text(position, column)) for column in columns if column]

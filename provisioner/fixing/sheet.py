@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner import passwords
 from provisioner.fixing.verdicts import Place
-from provisioner.fixing.views import Cause, Changed, Column, Counts, OpenRow, StaleRowError, UnknownRowError
+from provisioner.fixing.views import Cause, Changed, Column, Counts, OpenRow, StaleRowError, UnknownRowError, columns_of
 from provisioner.fixing.working import WorkingFile
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class OpenSheet:
 
     @property
     def columns(self) -> Sequence[Column]:
-        return self._rows.columns
+        return columns_of(self._rows.sheet, self._rows.schema)
 
     def counts(self) -> Counts:
         """How many rows stand where."""

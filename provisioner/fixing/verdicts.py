@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
@@ -10,6 +11,8 @@ from provisioner.records import Status
 from provisioner.stages.group import problems_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from provisioner.journal import JournalRow
     from provisioner.records import Problem
 
@@ -49,6 +52,37 @@ class Verdict:
 
 
 READY: Final = Verdict(Status.VALID)
+
+
+class Tally:
+    """How many rows are counted where, and what the rows to fix have in common."""
+
+    def __init__(self, ready: int) -> None:
+        """`ready` rows are counted as ready at first."""
+        self.places = Counter({Place.READY: ready})
+        self.causes: Counter[str] = Counter()
+        """Of the rows to fix, how many have a cause."""
+        self.texts: Counter[tuple[str, str]] = Counter()
+        """Of the rows to fix, how many hold a text in a faulty cell of a column."""
+        self._texts_of: dict[int, Collection[tuple[str, str]]] = {}
+        """The same, by row, as it was when the row was counted."""
+
+    def add(self, position: int, verdict: Verdict, texts: Collection[tuple[str, str]]) -> None:
+        """Count a row. `texts` are its faulty cells, by column."""
+        self._texts_of[position] = texts
+        self._count(position, verdict, 1)
+
+    def remove(self, position: int, verdict: Verdict) -> None:
+        """Count a row no more that was counted with this verdict."""
+        self._count(position, verdict, -1)
+
+    def _count(self, position: int, verdict: Verdict, number: int) -> None:
+        self.places[verdict.place] += number
+        if verdict.place is Place.TO_FIX:
+            for cause in {problem.cause for problem in verdict.problems}:
+                self.causes[cause] += number
+            for text in self._texts_of[position]:
+                self.texts[text] += number
 
 
 def verdict_of(row: JournalRow) -> Verdict:

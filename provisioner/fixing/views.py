@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from provisioner.records import Status
+    from provisioner.schema import MailboxSchema
+    from provisioner.sheets import Sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,23 @@ class Column:
     required: bool
     known: bool
     """Whether the schema knows it; other columns are kept, and not sent."""
+
+
+def columns_of(sheet: Sheet, schema: MailboxSchema) -> list[Column]:
+    """The columns of a sheet, in its order."""
+    columns = []
+    for header, key in zip(sheet.headers, sheet.keys, strict=True):
+        known = schema.columns.get(key)
+        columns.append(
+            Column(
+                key=key,
+                header=header.strip() or key,
+                secret=known is not None and known.secret,
+                required=known is not None and not known.nullable,
+                known=known is not None,
+            )
+        )
+    return columns
 
 
 @dataclass(frozen=True, slots=True)

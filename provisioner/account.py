@@ -45,9 +45,12 @@ SERVICES = ("smartlead", "instantly", "reply.io", "woodpecker", "emailbison")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
-async def account(connection: Connection, listener: Listener) -> Account:
-    """Ask who the key belongs to, and for the mail servers. Raises StoppedError."""
-    async with _service(connection, listener) as service:
+async def account(connection: Connection, listener: Listener, *, limiter: RateLimiter | None = None) -> Account:
+    """Ask who the key belongs to, and for the mail servers. Raises StoppedError.
+
+    `limiter` is shared by all that keep one rate; None makes one.
+    """
+    async with Service(connection, limiter or RateLimiter(connection.rates), listener) as service:
         return await service.account()
 
 
@@ -57,7 +60,7 @@ async def listing(connection: Connection, what: Listing, listener: Listener, sho
     `show` is called in a worker thread.
     """
     count = 0
-    async with _service(connection, listener) as service:
+    async with Service(connection, RateLimiter(connection.rates), listener) as service:
         await service.account()
         try:
             async with aclosing(service.pages(what)) as pages:
@@ -83,18 +86,25 @@ class Exported:
 
 
 async def export(
-    connection: Connection, name: str, listener: Listener, into: Path | IO[bytes], *, only: RunFolder | None = None
+    connection: Connection,
+    name: str,
+    listener: Listener,
+    into: Path | IO[bytes],
+    *,
+    only: RunFolder | None = None,
+    limiter: RateLimiter | None = None,
 ) -> Exported:
     """Download the CSV made for a sending service, see that it is one, and put it in its place in one step.
 
     `into`: a file, which is replaced and which only its owner may read; or a stream. `only` keeps the mailboxes of one
-    run. Nothing is written unless all of it arrived. Raises StoppedError and UnusableError.
+    run. `limiter` is shared by all that keep one rate; None makes one. Nothing is written unless all of it arrived.
+    Raises StoppedError and UnusableError.
     """
     wanted = await run_sync(_addresses, only) if only is not None else None
     folder = into.parent if isinstance(into, Path) else None
     try:
         async with in_threads(await run_sync(lambda: tempfile.TemporaryFile(dir=folder))) as raw:
-            async with _service(connection, listener) as service:
+            async with Service(connection, limiter or RateLimiter(connection.rates), listener) as service:
                 await _download(service, name, raw)
             return await run_sync(_put, raw, into, wanted)
     except BrokenPipeError:
@@ -103,10 +113,6 @@ async def export(
         raise FilesError(
             f"The export cannot be written: {error.strerror or error}.", remedy="Name another file, or make room."
         ) from error
-
-
-def _service(connection: Connection, listener: Listener) -> Service:
-    return Service(connection, RateLimiter(connection.rates), listener)
 
 
 async def _download(service: Service, name: str, into: IO[bytes]) -> None:

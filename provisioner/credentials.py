@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from provisioner.journal import JournalRow
     from provisioner.resources import Account, MailServer
     from provisioner.secret import Secret
+    from provisioner.service.rate_limiter import RateLimiter
     from provisioner.stages.fetch_account import Connect
 
 COLUMNS: Final = (
@@ -111,13 +112,15 @@ async def write_credentials(
     sheets: Sequence[Path] = (),
     schema_file: Path | None = None,
     force: bool = False,
+    limiter: RateLimiter | None = None,
 ) -> WrittenCredentials:
     """Write what a client is to be given of a run, named by its folder or its sheet.
 
     `into` ends in .csv or .xlsx; None is credentials.csv in the run folder. `by` names a column of the sheet: each of
     its values gets a file of its own, whose name ends in the value. Only its owner may read a file, and one that is
     there is replaced only with `force`. `connect` says where the service is; it is asked for the mail servers if the
-    run does not know them. `sheets` hold the passwords; without any, the sheet of the latest run does.
+    run does not know them. `limiter` is shared by all that keep one rate; None makes one. `sheets` hold the passwords;
+    without any, the sheet of the latest run does.
 
     Raises UnusableError, StoppedError, and FilesError if a file cannot be written.
     """
@@ -129,7 +132,7 @@ async def write_credentials(
     async with in_threads(open_journal(folder, warnings)) as journal:
         account = await run_sync(remembered_servers, journal)
         if account is None:
-            account = await ask_account(folder, journal, connect, listener)
+            account = await ask_account(folder, journal, connect, listener, limiter)
         known, notes = await run_sync(read_passwords, sheets, journal, schema_file)
         for note in (*warnings, *notes):
             listener.note(note)

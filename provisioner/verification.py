@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from provisioner.events import Listener
     from provisioner.run_folder import RunFolder
+    from provisioner.service.rate_limiter import RateLimiter
     from provisioner.settings import VerifyOptions
     from provisioner.stages.fetch_account import Connect
     from provisioner.summary import LoginCounts, LoginGroup
@@ -53,17 +54,18 @@ async def verify_run(
     listener: Listener,
     *,
     schema_file: Path | None = None,
+    limiter: RateLimiter | None = None,
 ) -> Verified:
     """Log in to every created mailbox of a run, named by its folder or its sheet.
 
     `sheets` hold the passwords; without any, the sheet of the latest run does. `connect` says where the service is that
-    names the mail servers; None if `how` names both. results.csv is written in any case, also when the call is
-    cancelled. Raises UnusableError and StoppedError.
+    names the mail servers; None if `how` names both. `limiter` is shared by all that keep one rate; None makes
+    one. results.csv is written in any case, also when the call is cancelled. Raises UnusableError and StoppedError.
     """
     folder = await run_sync(run_folder.existing, run)
     warnings: list[str] = []
     async with in_threads(open_journal(folder, warnings)) as journal:
-        account = await ask_account(folder, journal, connect, listener) if connect is not None else None
+        account = await ask_account(folder, journal, connect, listener, limiter) if connect is not None else None
         both = servers(account, how)
         known, notes = await run_sync(read_passwords, sheets, journal, schema_file)
         for note in (*warnings, *notes):

@@ -90,11 +90,13 @@ class _Window:
 class _Schedule:
     """When permits were given, and who waits for one: the same for all limiters that share it."""
 
-    __slots__ = ("changed", "creates_in_a_row", "last", "leader", "paused_until", "queues", "slot")
+    __slots__ = ("changed", "creates_in_a_row", "has_begun", "last", "leader", "paused_until", "queues", "slot")
 
     def __init__(self) -> None:
         self.slot = self.last = self.paused_until = float("-inf")
         self.creates_in_a_row = 0
+        self.has_begun = False
+        """Whether a create was sent; a few questions about the account teach nothing of the rate."""
         self.queues: dict[Priority, deque[_Waiter]] = {priority: deque() for priority in Priority}
         self.leader: _Waiter | None = None
         self.changed = anyio.Event()
@@ -208,8 +210,8 @@ class RateLimiter:
             self.pause(least)
 
     def begin_at(self, rate: Rate) -> None:
-        """Begin at a rate that an earlier run found, if this one is to find a rate and has not begun."""
-        if self._schedule.last == float("-inf") and self._learned.finds:
+        """Begin at a rate that an earlier run found, if one is to be found, no run has begun, and none was refused."""
+        if self._learned.finds and not self._schedule.has_begun and not self._learned.is_settled:
             self._learned.begin_at(rate, self._clock())
 
     def close(self, *priorities: Priority) -> None:
@@ -287,6 +289,7 @@ class RateLimiter:
         if self._learned.is_found and self._learned.is_known:
             slot = max(schedule.slot + self.spacing, now - CATCH_UP_WHEN_LEARNED)
         schedule.slot, schedule.last = slot, now
+        schedule.has_begun |= priority is Priority.CREATE
         self._count(now)
         schedule.creates_in_a_row = schedule.creates_in_a_row + 1 if priority is Priority.CREATE else 0
 

@@ -58,11 +58,16 @@ async def fetch_account(context: RunContext) -> FetchedAccount:
     return FetchedAccount(account, resources, trouble)
 
 
-async def ask_account(folder: RunFolder, journal: Journal, connect: Connect, listener: Listener) -> Account:
-    """Ask who the key of a run that was made earlier belongs to. Raises RunFolderError and StoppedError."""
+async def ask_account(
+    folder: RunFolder, journal: Journal, connect: Connect, listener: Listener, limiter: RateLimiter | None
+) -> Account:
+    """Ask who the key of a run that was made earlier belongs to. Raises RunFolderError and StoppedError.
+
+    `limiter` is shared by all that keep one rate; None makes one.
+    """
     async with in_threads(connect(folder)) as connection:
         await run_sync(journal.belong_to, connection.service_name)
-        async with Service(connection, RateLimiter(connection.rates), listener) as service:
+        async with Service(connection, limiter or RateLimiter(connection.rates), listener) as service:
             account = await service.account()
     await run_sync(remember_servers, journal, account)
     return account

@@ -13,6 +13,7 @@ from provisioner.web.live import Changes
 
 if TYPE_CHECKING:
     from provisioner.resources import Account
+    from provisioner.service.rate_limiter import RateLimiter
     from provisioner.settings import Connection
     from provisioner.web.workspace import Connect
 
@@ -40,12 +41,12 @@ class AccountState:
         state.host, state.account = _host(connection), account
         return state
 
-    async def ask(self, connect: Connect) -> None:
+    async def ask(self, connect: Connect, limiter: RateLimiter) -> None:
         """Ask the service. What comes of it is never raised."""
         try:
             async with in_threads(connect(None)) as connection:
                 self.host = _host(connection)
-                self.account = await whose(connection)
+                self.account = await whose(connection, limiter)
         except ProvisionerError as error:
             self.trouble = error
         except Exception as error:  # noqa: BLE001 - the page must go on; what it was may hold anything
@@ -58,9 +59,9 @@ class AccountState:
             self.changes.tell()
 
 
-async def whose(connection: Connection) -> Account:
+async def whose(connection: Connection, limiter: RateLimiter) -> Account:
     """Ask whose a key is, without the patience of a run. Raises StoppedError."""
-    return await account_calls.account(replace(connection, patience=PATIENCE), NullListener())
+    return await account_calls.account(replace(connection, patience=PATIENCE), NullListener(), limiter=limiter)
 
 
 def _host(connection: Connection) -> str:

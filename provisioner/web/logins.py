@@ -59,8 +59,10 @@ class Logins(NullListener):
         known = how.imap_host and how.smtp_host
         connect = None if known else self._workspace.connect(self._practice)
         self.running, self.verified, self.error, self.tried, self.waiting = True, None, None, 0, ""
-        work = partial(verification.verify_run, folder.path, (), how, connect, self, schema_file=schema)
-
+        limiter = self._workspace.limiter(self._practice)
+        work = partial(
+            verification.verify_run, folder.path, (), how, connect, self, schema_file=schema, limiter=limiter.share()
+        )
         self._workspace.group.start_soon(self._log_in, folder, work)
         self.changes.tell()
 

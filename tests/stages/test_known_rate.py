@@ -67,3 +67,12 @@ def test_a_limiter_that_has_begun_is_left_alone(journal: Journal, in_virtual_tim
     in_virtual_time(limiter.acquire, Priority.CREATE)
     begin_at_remembered_rate(journal, limiter)
     assert limiter.spacing < 0.3
+
+
+def test_asking_for_the_account_is_no_beginning(journal: Journal, in_virtual_time: Run) -> None:
+    """The page asks whose the key is before any run: the run begins where the one before found the limit."""
+    journal.set_fact("rate", "1/s")
+    limiter = RateLimiter(AutoRate(), clock=lambda: 0.0)
+    in_virtual_time(limiter.share().acquire, Priority.QUERY)
+    begin_at_remembered_rate(journal, limiter)
+    assert limiter.spacing > 1

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
@@ -19,6 +20,7 @@ from provisioner.run_folder import hold
 from provisioner.settings import VerifyOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 FAST = {"latency": 0.02, "latency_spread": 0.0}
@@ -145,6 +147,22 @@ def test_the_export_holds_this_runs_mailboxes_alone(done: Site) -> None:
     assert b"info@acme-mail.example" in response.content
     assert b"sales@acme-mail.example" not in response.content
     assert done.get("exports/other").status_code == 404
+
+
+def test_what_is_asked_after_a_run_keeps_its_rate(site: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports, credentials and log-ins ask the service only when a pause that it asked for is over."""
+    monkeypatch.setattr("provisioner.credentials.remembered_servers", lambda _: None)
+    service = sandbox(**FAST)
+    page = site(service, 1, page={"verify": VerifyOptions(patience=0.0)}, practice=False)
+    page.create()
+    page.wait("ended")
+    ask: Callable[[], object]
+    for ask in (lambda: page.get("exports/smartlead"), lambda: page.get("credentials"), lambda: page.post("verify")):
+        before, end = len(service.state.requests), time.monotonic() + 0.2
+        page.running.call(page.running.workspace.limiter(practice=False).pause, 0.2)
+        ask()
+        until(lambda: len(service.state.requests) > before)  # noqa: B023 - it is called here
+        assert min(request.at for request in service.state.requests[before:]) >= end
 
 
 def test_the_run_log_and_the_sheet_hold_what_they_held(done: Site, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -163,3 +165,41 @@ def test_an_export_is_downloaded(
     assert export.headers["content-disposition"] == "attachment; filename*=utf-8''reply.io.csv"
     assert "info@acme-mail.example" in export.text
     assert client.get("/exports/other").status_code == 404
+
+
+def test_everything_keeps_the_one_rate(keyless: Any, sandbox: Any) -> None:
+    """While the service asked for a pause, nothing is sent: no question about a key, and no export."""
+    service = sandbox()
+    running, _ = keyless(connection_with=lambda key: Connection(api_url=service.url, api_key=key))
+    client = running.enter()
+    limiter = running.workspace.limiter(practice=False)
+
+    def sent_while_paused(ask: Callable[[], Any]) -> int:
+        before, until = len(service.state.requests), time.monotonic() + 0.2
+        running.call(limiter.pause, 0.2)
+        assert ask().status_code == 200
+        sent = service.state.requests[before:]
+        assert sent
+        return sum(request.at < until for request in sent)
+
+    assert sent_while_paused(lambda: client.post("/key", json={"key": service.api_key})) == 0
+    assert running.workspace.limiter(practice=False) is limiter
+    assert sent_while_paused(lambda: client.get("/exports/smartlead")) == 0
+
+
+def test_the_account_is_asked_for_at_the_one_rate(
+    page_server: Callable[..., RunningPage], sandbox: Callable[..., RunningSandbox]
+) -> None:
+    """What is asked in the background waits too."""
+    service, paused = sandbox(), threading.Event()
+
+    def connect(_: Any) -> Any:
+        assert paused.wait(20)
+        return nullcontext(Connection(api_url=service.url, api_key=service.api_key))
+
+    running = page_server(sandbox=False, connect=connect)
+    until = time.monotonic() + 0.3
+    running.call(running.workspace.limiter(practice=False).pause, 0.3)
+    paused.set()
+    assert "the account of <b>Sandbox Agency</b>" in service_of(running.enter())
+    assert min(request.at for request in service.state.requests) >= until

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from provisioner.run_folder import RunFolder
+    from provisioner.service.rate_limiter import RateLimiter
     from provisioner.settings import Connection
     from provisioner.web.work import Work
     from provisioner.web.workspace import Connect
@@ -67,7 +68,13 @@ async def credentials(request: Request) -> Response:
     async with in_threads(await run_sync(TemporaryDirectory)) as temporary:
         target = Path(temporary) / f"credentials{kind}"
         written = await write_credentials(
-            folder.path, target, _connect(work), NullListener(), by=by or None, schema_file=work.options.schema
+            folder.path,
+            target,
+            _connect(work),
+            NullListener(),
+            by=by or None,
+            schema_file=work.options.schema,
+            limiter=_limiter(work),
         )
         path = target if client is None else written.by_value.get(client)
         if path is None:
@@ -87,13 +94,17 @@ async def export(request: Request) -> Response:
         raise RunFolderError("A run is under way.", remedy="Wait until it has ended.")
     into = io.BytesIO()
     async with in_threads(work.workspace.connect(work.practice)(folder)) as connection:
-        await account.export(connection, name, NullListener(), into, only=folder)
+        await account.export(connection, name, NullListener(), into, only=folder, limiter=_limiter(work))
     return views.download(into.getvalue(), f"{name}.csv", "text/csv")
 
 
 async def _work(request: Request) -> Work:
     work: Work = await request.app.state.workspace.find(request.path_params["id"])
     return work
+
+
+def _limiter(work: Work) -> RateLimiter:
+    return work.workspace.limiter(work.practice).share()
 
 
 def _connect(work: Work) -> Connect:

@@ -131,8 +131,10 @@ async def export(request: Request) -> Response:
     if name not in account_calls.SERVICES:
         raise HTTPException(404)
     content = io.BytesIO()
-    async with in_threads(_workspace(request).connect(practice=False)(None)) as connection:
-        await account_calls.export(connection, name, NullListener(), content)
+    workspace = _workspace(request)
+    async with in_threads(workspace.connect(practice=False)(None)) as connection:
+        limiter = workspace.limiter(practice=False).share()
+        await account_calls.export(connection, name, NullListener(), content, limiter=limiter)
     return views.download(content.getvalue(), f"{name}.csv", "text/csv")
 
 

@@ -145,7 +145,7 @@ def find_credentials(
     """The mailboxes of a run, and the number of rows that have none. `known`: what sheets give as passwords."""
     found, without = [], 0
     for row in rows:
-        if row.status in (Status.CREATED, Status.EXISTS):
+        if row.status.has_mailbox:
             found.append(MailboxCredentials(row, find_password(row, known)))
         else:
             without += 1

@@ -44,12 +44,22 @@ class Status(StrEnum):
     @property
     def done(self) -> bool:
         """Whether nothing is left to do: such a row is not in failures.csv."""
-        return self in (Status.CREATED, Status.EXISTS, Status.VALID)
+        return self.has_mailbox or self is Status.VALID
+
+    @property
+    def has_mailbox(self) -> bool:
+        """Whether its mailbox is known to be there."""
+        return self in (Status.CREATED, Status.EXISTS)
+
+    @property
+    def to_fix(self) -> bool:
+        """Whether the row must be changed before it can be created."""
+        return self in (Status.INVALID, Status.REJECTED)
 
     @property
     def ends(self) -> bool:
         """Whether the service's last word on the row is known."""
-        return self in (Status.CREATED, Status.EXISTS, Status.REJECTED, Status.FAILED)
+        return self.has_mailbox or self in (Status.REJECTED, Status.FAILED)
 
 
 GAP: Final = "…"

@@ -13,11 +13,10 @@ from tqdm import tqdm
 from provisioner.console.terminal import is_terminal, size, wrap, write
 from provisioner.events import NullListener
 from provisioner.messages import MINUTE, visible
-from provisioner.records import Status
 from provisioner.wording import paused_until
 
 if TYPE_CHECKING:
-    from provisioner.records import Exchange
+    from provisioner.records import Exchange, Status
 
 PLAIN_INTERVAL = 10.0
 """Seconds between two lines of progress where there is no terminal; more, the longer the run has lasted."""
@@ -30,8 +29,6 @@ STATUS_INTERVAL = 0.2
 
 TELLING = 5
 """Number of finished rows from which the time left is estimated."""
-
-WORKED = frozenset({Status.CREATED, Status.EXISTS})
 
 
 class Progress(NullListener):
@@ -57,7 +54,7 @@ class Progress(NullListener):
         self.sent_rows += 1
 
     def finished(self, status: Status) -> None:
-        if status in WORKED:
+        if status.has_mailbox:
             self.worked += 1
         else:
             self.failed += 1

@@ -27,15 +27,6 @@ class Place(Enum):
     OTHER = auto()
 
 
-_PLACES: Final = {
-    Status.VALID: Place.READY,
-    Status.INVALID: Place.TO_FIX,
-    Status.REJECTED: Place.TO_FIX,
-    Status.CREATED: Place.DONE,
-    Status.EXISTS: Place.DONE,
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a check says of a row."""
@@ -48,7 +39,13 @@ class Verdict:
 
     @property
     def place(self) -> Place:
-        return Place.LEFT_OUT if self.left_out else _PLACES.get(self.status, Place.OTHER)
+        if self.left_out:
+            return Place.LEFT_OUT
+        if self.status is Status.VALID:
+            return Place.READY
+        if self.status.to_fix:
+            return Place.TO_FIX
+        return Place.DONE if self.status.has_mailbox else Place.OTHER
 
 
 READY: Final = Verdict(Status.VALID)
@@ -90,5 +87,5 @@ def verdict_of(row: JournalRow) -> Verdict:
     if row.status is Status.VALID and not row.deleted:
         # Most rows are: they share one.
         return READY
-    problems = () if row.status in (Status.VALID, Status.CREATED, Status.EXISTS) else problems_of(row)
+    problems = () if row.status.done else problems_of(row)
     return Verdict(row.status, problems, row.deleted, row.maybe_sent)

@@ -74,7 +74,7 @@ class JournalRow(NamedTuple):
     @property
     def actor(self) -> Actor:
         """Who must act before the row can be created; meaningless if it is done."""
-        if self.status in (Status.INVALID, Status.REJECTED):
+        if self.status.to_fix:
             return Actor.SHEET
         again = (self.status is Status.FAILED and self.sends > 1) or (
             self.status is Status.UNFINISHED and self.timeouts > 1

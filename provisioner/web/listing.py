@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 MOST: Final = 50
 """How many sheets are shown at once: only their journals are opened."""
 FIX: Final = "Fix"
-_TO_FIX: Final = (Status.INVALID, Status.REJECTED)
-_DONE: Final = (Status.CREATED, Status.EXISTS)
 _SENT: Final = frozenset(Status) - {Status.VALID, Status.INVALID}
 
 
@@ -73,7 +71,8 @@ def state_of(known: Overview | None) -> tuple[str, str]:
     statuses = known.statuses if known is not None else {}
     if not statuses:
         return "new", "Check"
-    to_fix, done = (sum(statuses.get(status, 0) for status in group) for group in (_TO_FIX, _DONE))
+    to_fix = sum(number for status, number in statuses.items() if status.to_fix)
+    done = sum(number for status, number in statuses.items() if status.has_mailbox)
     left = sum(statuses.values()) - to_fix - done
     if not left and not to_fix:
         return f"{count(done, 'mailbox', 'mailboxes')} done", "See the results"

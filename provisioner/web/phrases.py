@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 LONGEST_CELL: Final = 80
 """Characters of a cell that is only shown."""
-_TO_FIX: Final = (Status.INVALID, Status.REJECTED)
-_DONE: Final = (Status.CREATED, Status.EXISTS)
 
 
 def name_of(key: str) -> str:
@@ -24,12 +22,14 @@ def name_of(key: str) -> str:
 
 def is_to_fix(row: OpenRow) -> bool:
     """Whether it takes a change of the row before it can be created."""
-    return row.status in _TO_FIX
+    return row.status.to_fix
 
 
 def told_of(row: OpenRow) -> str:
     """What is said of a row in which nothing is to be fixed."""
-    return f"{name_of(row.key).capitalize()} is {'done' if row.status in _DONE else 'ready'}"
+    done, ready = row.status.has_mailbox, row.status is Status.VALID
+    state = "done" if done else "ready" if ready else f"to be run again ({state_of(row)})"
+    return f"{name_of(row.key).capitalize()} is {state}"
 
 
 def state_of(row: OpenRow) -> str:

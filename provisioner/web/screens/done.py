@@ -70,7 +70,7 @@ def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
     """What the template shows."""
     summary, statuses = result.summary, result.statuses
     left = sum(number for status, number in statuses.items() if not status.done)
-    to_fix = statuses.get(Status.INVALID, 0) + statuses.get(Status.REJECTED, 0)
+    to_fix = sum(number for status, number in statuses.items() if status.to_fix)
     groups = result.groups[:SHOWN_CAUSES]
     existing, clients = summary.existing[:SHOWN_EXISTING], _clients(summary)
     known = work.run.result.summary.rate if work.run.result else None

@@ -23,7 +23,7 @@ from provisioner.service.rate_limiter import RateLimiter
 from provisioner.stages.context import RunContext
 from provisioner.stages.deliver import Delivery, preview, within_limit
 from provisioner.stages.fetch_account import FetchedAccount, fetch_account
-from provisioner.stages.known_rate import begin_at_remembered_rate, remember_rate
+from provisioner.stages.known_rate import remember_rate, remembered_rate
 from provisioner.stages.prepare import prepare
 from provisioner.stages.stop_signal import StopSignal
 from provisioner.stages.verify import verify_created
@@ -89,7 +89,8 @@ async def run(
         )
         record = Record(prepared, journal, listener)
         await record.begin(warnings, connection.service_name)
-        await run_sync(begin_at_remembered_rate, journal, limiter)
+        if (rate := await run_sync(remembered_rate, journal)) is not None:
+            limiter.begin_at(rate)
         async with context.service:
             logins = await _use_service(context, record, watch.without(confirm))
         result = await run_sync(lambda: _result(context, prepared, watch.seconds, logins))

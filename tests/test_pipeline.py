@@ -391,6 +391,25 @@ def test_the_rate_is_found_told_shown_and_remembered(
         assert journal.fact("rate") == str(result.summary.rate)
 
 
+def test_a_run_begins_at_the_rate_that_its_folder_remembers(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any
+) -> None:
+    """A second run in a folder goes on, and says how long it takes at the rate that the first one found."""
+    service, sheet = sandbox(**FAST), write_sheet(6)
+    folder = Path(run(sheet, connection(service), limit=2).summary.run_folder)
+    with closing(Journal(folder / "journal.sqlite3")) as journal:
+        journal.set_fact("rate", "120/min")
+    seconds = []
+
+    def confirm(preview: Any) -> bool:
+        seconds.append(preview.seconds)
+        return True
+
+    result = run(sheet, connection(service, rates=AutoRate()), limit=2, confirm=confirm)
+    assert result.summary.statuses == {Status.CREATED: 4, Status.UNSENT: 2}
+    assert seconds == [pytest.approx(2.0, abs=0.6)]
+
+
 def test_a_trial_run_counts_rows_in_doubt(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
     """`--limit` bounds what may be made, rows in doubt among it, and the question tells both numbers."""
     broken = sandbox(**FAST, lost_share=1.0, no_listing=True)

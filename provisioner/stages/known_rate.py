@@ -19,7 +19,7 @@ def remember_rate(journal: Journal, limiter: RateLimiter) -> None:
         journal.set_fact(_FACT, str(rate))
 
 
-def begin_at_remembered_rate(journal: Journal, limiter: RateLimiter) -> None:
-    """Begin at what an earlier run found, if it did. Raises JournalError."""
-    if (fact := journal.fact(_FACT)) is not None:
-        limiter.begin_at(Rate.parse(fact))
+def remembered_rate(journal: Journal) -> Rate | None:
+    """What an earlier run found; None if none did. Raises JournalError."""
+    fact = journal.fact(_FACT)
+    return None if fact is None else Rate.parse(fact)

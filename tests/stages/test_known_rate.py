@@ -10,7 +10,7 @@ import pytest
 from provisioner.journal import Journal
 from provisioner.records import AutoRate, Rate
 from provisioner.service.rate_limiter import Priority, RateLimiter
-from provisioner.stages.known_rate import begin_at_remembered_rate, remember_rate
+from provisioner.stages.known_rate import remember_rate, remembered_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +33,13 @@ async def _refused_after(rates: Sequence[Rate] | AutoRate, passed: int, retry_af
     return limiter
 
 
+def _begin(journal: Journal, limiter: RateLimiter) -> None:
+    """As a run begins."""
+    rate = remembered_rate(journal)
+    assert rate is not None
+    limiter.begin_at(rate)
+
+
 @pytest.mark.parametrize(("retry_after", "begins"), [(1, Rate(3, 1.0)), (45, Rate(60, 60.0))])
 def test_the_next_run_begins_at_what_was_found(
     journal: Journal, in_virtual_time: Run, retry_after: float, begins: Rate
@@ -41,7 +48,7 @@ def test_the_next_run_begins_at_what_was_found(
     remember_rate(journal, in_virtual_time(_refused_after, AutoRate(), begins.count, retry_after))
 
     limiter = RateLimiter(AutoRate(), clock=lambda: 0.0)
-    begin_at_remembered_rate(journal, limiter)
+    _begin(journal, limiter)
     assert limiter.spacing == pytest.approx(begins.spacing, rel=0.05)
 
 
@@ -56,7 +63,7 @@ def test_a_fixed_rate_begins_as_it_says(journal: Journal) -> None:
     """What an earlier run found does not slow down a run with a rate of its own."""
     journal.set_fact("rate", "1/s")
     limiter = RateLimiter([Rate(10, 1.0)], clock=lambda: 0.0)
-    begin_at_remembered_rate(journal, limiter)
+    _begin(journal, limiter)
     assert limiter.spacing < 0.11
 
 
@@ -65,7 +72,7 @@ def test_a_limiter_that_has_begun_is_left_alone(journal: Journal, in_virtual_tim
     journal.set_fact("rate", "1/s")
     limiter = RateLimiter(AutoRate(), clock=lambda: 0.0)
     in_virtual_time(limiter.acquire, Priority.CREATE)
-    begin_at_remembered_rate(journal, limiter)
+    _begin(journal, limiter)
     assert limiter.spacing < 0.3
 
 
@@ -74,5 +81,5 @@ def test_asking_for_the_account_is_no_beginning(journal: Journal, in_virtual_tim
     journal.set_fact("rate", "1/s")
     limiter = RateLimiter(AutoRate(), clock=lambda: 0.0)
     in_virtual_time(limiter.share().acquire, Priority.QUERY)
-    begin_at_remembered_rate(journal, limiter)
+    _begin(journal, limiter)
     assert limiter.spacing > 1

@@ -102,6 +102,10 @@ class Work:
         sheet = await self.sheet()
         return await run_sync(lambda: sheet.working_file)
 
+    async def is_known(self) -> bool:
+        """Whether its run folder has a journal, as far as that can be told without opening the sheet."""
+        return await run_sync((await self._likely_folder()).journal.exists)
+
     async def folder(self) -> RunFolder:
         """Its run folder, which need not exist. Raises UnusableError."""
         folder = await self._likely_folder()

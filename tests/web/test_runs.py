@@ -415,7 +415,8 @@ def test_two_sheets_keep_one_rate_and_are_stopped_each_alone(sandbox: Any, site:
     assert brook.run.error is None
     assert brook.statuses() == {Status.CREATED: 20}
     times = sorted(received.at for received in service.state.requests)
-    assert max(sum(first <= at < first + 1.0 for at in times) for first in times) <= 31
+    # Two rates of their own would be 60. What left in turn may arrive in a bunch on a busy machine.
+    assert max(sum(first <= at < first + 1.0 for at in times) for first in times) <= 40
 
 
 def test_a_key_that_is_refused_in_the_middle_ends_the_run(site: Any, scripted: Any) -> None:

@@ -40,11 +40,10 @@ async def show(request: Request) -> Response:
     work: Work = await request.app.state.workspace.find(request.path_params["id"])
     if work.run.phase in (Phase.SENDING, Phase.STOPPING):
         return RedirectResponse(f"{work.path}/run", 303)
-    folder = await work.folder()
-    if not await run_sync(folder.journal.exists):
+    if not await work.is_known():
         return RedirectResponse(f"{work.path}/check", 303)
     result = await work.outcome()
-    files = await run_sync(_files, folder)
+    files = await run_sync(_files, await work.folder())
     return views.page("done.html", practice=work.practice, **_values(work, result, files))
 
 

@@ -383,6 +383,9 @@ class Rows:
     def _verdict(self, change: SheetChange) -> Verdict:
         """What a change of the journal says of the row that it is for."""
         if isinstance(change, Written):
+            if change.row.status is Status.VALID and change.row.file_row is None:
+                # It was fixed in a failures file, which a run of this file leaves it to.
+                return Verdict(Status.UNSENT)
             return verdict_of(change.row)
         assert isinstance(change, Moved)
         return verdict_of(self.known.by_id[change.row_id])

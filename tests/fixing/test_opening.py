@@ -228,3 +228,16 @@ def test_a_sheet_that_was_changed_later_is_used_when_that_is_asked_for(opened: S
     assert any(kept.name in note for note in sheet.notes)
     sheet.change("3", sheet.row("3").version, {"email": "bo"})
     assert (again(sheet).counts().ready, again(sheet).sheet_changed) == (3, False)
+
+
+def test_a_fix_that_was_checked_is_not_ready_in_the_sheet(opened: Sheets, write_sheet: Any) -> None:
+    """A run of the sheet leaves the row to the failures file that holds the fix, and does not create it as it was."""
+    sheet = opened(GOOD, SPACED)
+    sheet.change("3", sheet.row("3").version, {"email": "bob"})
+    provisioner.check(sheet.working_file.sheet)
+    write_sheet([GOOD, SPACED, ("new", *GOOD[1:])])
+    sheet = again(sheet)
+    sheet.use_sheet()
+    assert (sheet.counts().ready, sheet.counts().other, sheet.counts().to_fix) == (2, 1, 0)
+    assert sheet.row("3").status is Status.UNSENT
+    assert any("1 row was fixed in a failures file" in note for note in sheet.notes)

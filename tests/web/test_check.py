@@ -317,12 +317,13 @@ def test_a_cell_that_may_hold_a_piece_of_a_password_is_masked_too(screen: Any) -
 
 
 def test_a_password_can_be_generated(screen: Any) -> None:
-    """It fills the cell and is not stored before Enter; then the row is ready."""
-    shown = screen([WEAK])
-    answer = shown.press("2", "generate", column="password")
-    (password,) = re.findall(r' data-changed="always" value="(.*?)"', answer.text)
-    assert heading(shown.show()) == "1 row: 1 to fix"
-    assert heading(shown.type("2", password=html.unescape(password)).text) == "1 row: 1 ready"
+    """It is stored at once, with what else was typed into the row, and can be undone; no other cell is filled so."""
+    shown = screen([("c arl", "101", "201", "feeble-secret", "", "")])
+    assert shown.press("2", "generate", column="email").status_code == 409
+    answer = shown.press("2", "generate", column="password", **{"cell:email": "carl"})
+    assert "Row 2 is ready" in answer.text
+    assert heading(shown.show()) == "1 row: 1 ready"
+    assert heading(shown.undo().text) == "1 row: 1 to fix"
 
 
 def test_passwords_can_be_generated_for_all_rows_without_one(screen: Any) -> None:

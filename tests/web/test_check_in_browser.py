@@ -155,10 +155,7 @@ def test_everything_can_be_done_by_keyboard(open_sheet: Any) -> None:
     expect(tab.get_by_role("button", name="Hide")).to_be_focused()
     expect(cell(tab, "password, row 3")).to_have_value("weak")
     tab.keyboard.press("Tab")
-    tab.keyboard.press("Space")
-    expect(cell(tab, "password, row 3")).to_be_focused()
-    assert len(cell(tab, "password, row 3").input_value()) > 11
-    tab.keyboard.press("Enter")
+    tab.keyboard.press("Space")  # on Generate
     expect(cell(tab, "email, row 4")).to_be_focused()
     while tab.evaluate("document.activeElement.textContent") != "Leave this row out":
         tab.keyboard.press("Tab")
@@ -246,6 +243,30 @@ def test_what_was_typed_is_not_lost_by_leaving(open_sheet: Any) -> None:
     tab.get_by_role("link", name="All rows").click()
     expect(tab.get_by_role("table", name="All rows")).to_be_visible()
     assert asked == ["beforeunload"]
+
+
+def test_nothing_is_created_while_something_typed_is_not_saved(open_sheet: Any) -> None:
+    """The cell is named and has the focus; saved, the same press asks the question."""
+    tab = open_sheet([MISTAKES[0][0], ("lea", "101", "201", SOUND, "", "")])
+    begun: list[str] = []
+    tab.on("request", lambda request: begun.append(request.url) if request.url.endswith("/begin") else None)
+    cell(tab, "email, row 2").fill("bob")
+    tab.get_by_role("button", name="Create 1 mailbox…").click()
+    expect(tab.get_by_role("alert")).to_contain_text("What was typed into email, row 2 is not saved.")
+    expect(cell(tab, "email, row 2")).to_be_focused()
+    assert begun == []
+    cell(tab, "email, row 2").press("Enter")
+    heading(tab, "2 rows: 2 ready")
+    tab.get_by_role("button", name="Create 2 mailboxes…").click()
+    expect(tab.get_by_role("button", name="Create 2 mailboxes", exact=True)).to_be_visible()
+
+
+def test_a_generated_password_is_saved_at_once(open_sheet: Any) -> None:
+    """One press, and the row is ready."""
+    tab = open_sheet([("hal", "101", "201", "weak", "", "")])
+    tab.get_by_role("button", name="Generate", exact=True).click()
+    heading(tab, "1 row: 1 ready")
+    expect(tab.get_by_role("button", name="Create 1 mailbox…")).to_be_focused()
 
 
 def test_when_the_program_has_ended_what_was_typed_stays(page_server: Any, open_page: Any, write_sheet: Any) -> None:

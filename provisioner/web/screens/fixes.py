@@ -210,19 +210,22 @@ def _parts(work: Work, sheet: OpenSheet, *, sent: SentRow, **values: Any) -> Res
     )
 
 
+async def generate(request: Request) -> Response:
+    """Put a generated password into a row, and save it with whatever else was typed there."""
+    sent = await SentRow.of(request)
+    sheet = await (await _work(request)).sheet()
+    if not any(column.secret and column.key == sent.column for column in sheet.columns):
+        return _said(sent.key, "There is no such password.")
+
+    def act(sheet: OpenSheet) -> Changed:
+        return sheet.change(sent.key, sent.version, {**sent.typed, sent.column: sheet.generated_password()})
+
+    return await _changed(request, sent, act, beside=True)
+
+
 async def reveal(request: Request) -> Response:
     """Show a password that stands in the sheet."""
     sent = await SentRow.of(request)
-    return await _password(request, sent, lambda sheet: sheet.reveal(sent.key, sent.column), generated=False)
-
-
-async def generate(request: Request) -> Response:
-    """Fill a password's cell; nothing is saved yet."""
-    sent = await SentRow.of(request)
-    return await _password(request, sent, lambda sheet: sheet.generated_password(), generated=True)
-
-
-async def _password(request: Request, sent: SentRow, text: Callable[[OpenSheet], str], *, generated: bool) -> Response:
     work = await _work(request)
     sheet = await work.sheet()
     try:
@@ -230,13 +233,12 @@ async def _password(request: Request, sent: SentRow, text: Callable[[OpenSheet],
         cell = row.cell(sent.column)
         if cell is None or not cell.hidden:
             return _said(sent.key, "There is no such password.")
-        shown = replace(cell, text=await run_sync(text, sheet), revealed=True)
+        shown = replace(cell, text=await run_sync(sheet.reveal, sent.key, sent.column), revealed=True)
     except UnknownRowError:
         return _said(sent.key, GONE)
     except ProvisionerError as error:
         return _said(sent.key, error.message, error.remedy)
-    row = replace(row, focus=cell.position if generated else None)
-    return views.page("check_password.html", work=work.id, row=row, cell=shown, changed="always" if generated else "")
+    return views.page("check_password.html", work=work.id, row=row, cell=shown)
 
 
 async def _work(request: Request) -> Work:

@@ -38,11 +38,21 @@ function take(response, text, from) {
 // A field with data-changed is sent only if something was typed into it: what a field shows may be less than what is
 // kept, such as a text without its line breaks, or nothing of a password.
 function typed(field) {
-  return field.dataset.changed === "always" || field.value !== field.defaultValue.replace(/[\r\n]/g, "");
+  return field.value !== field.defaultValue.replace(/[\r\n]/g, "");
 }
 
 function typedIn(root, except) {
-  return [...root.querySelectorAll("[data-changed]")].some((field) => field.form !== except && typed(field));
+  return [...root.querySelectorAll("[data-changed]")].find((field) => field.form !== except && typed(field));
+}
+
+// A button with data-unsaved does nothing while something typed is not saved: its text says so, with the field's name
+// in the place of {}.
+function mustWait(button) {
+  const field = button.dataset.unsaved && typedIn(document, button.form);
+  if (!field) return false;
+  trouble(button.dataset.unsaved.replace("{}", () => field.getAttribute("aria-label")));
+  field.focus();
+  return true;
 }
 
 function fieldsOf(form) {
@@ -79,7 +89,7 @@ document.addEventListener("click", (event) => {
     button.textContent = hidden ? "Hide" : "Show";
   } else if (button?.dataset.send) {
     event.preventDefault();
-    sendFrom(button, button.form);
+    if (!mustWait(button)) sendFrom(button, button.form);
   } else if (button?.dataset.close !== undefined) {
     button.closest("dialog").close();
   }

@@ -209,6 +209,16 @@ def test_logging_in_is_followed_to_its_result(site: Any, sandbox: Any) -> None:
     assert recall(page.folder).summary.logins is not None
 
 
+def test_log_ins_whose_journal_cannot_be_read_are_followed_no_more(done: Site) -> None:
+    """The browser is told why, in place of the element that asks for the events, so that it does not ask again."""
+    done.folder.journal.write_bytes(b"no database " * 100)
+    done.work.logins.running = True
+    told = next(message for message in done.events("logins") if message.startswith("data:"))
+    assert 'id="logins"' in told
+    assert 'role="alert"' in told
+    assert "data-live" not in told
+
+
 def test_a_sheet_that_was_never_run_has_no_result(site: Any, sandbox: Any) -> None:
     """Whoever types the address of the result comes to the check."""
     page = site(sandbox(**FAST), 3)

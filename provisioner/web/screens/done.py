@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from provisioner.account import SERVICES
-from provisioner.errors import InterruptedRunError
+from provisioner.errors import InterruptedRunError, ProvisionerError
 from provisioner.messages import LOGGED_IN, LOGINS, WORDS, found_rate, login_remedy
 from provisioner.records import Status
 from provisioner.web import live, views
@@ -22,7 +22,6 @@ from provisioner.wording import NO_PRACTICE_LOGINS, headings
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from provisioner.errors import ProvisionerError
     from provisioner.result import RunResult
     from provisioner.run_folder import RunFolder
     from provisioner.summary import Summary
@@ -56,11 +55,15 @@ async def verify(request: Request) -> Response:
 
 
 async def follow(request: Request) -> Response:
-    """The log-ins, whenever something changed."""
+    """The log-ins, whenever something changed; the browser leaves when it is told that they cannot be read."""
     work: Work = await request.app.state.workspace.find(request.path_params["id"])
 
     async def state() -> str:
-        return live.message(await _logins(work))
+        try:
+            return live.message(await _logins(work))
+        except ProvisionerError as error:
+            # Raised here, it would cut the stream, and the browser would connect again for ever.
+            return live.message(views.render("logins.html", logins=work.logins, unreadable=error))
 
     return live.stream(work.logins.changes, work.workspace.closing, state)
 
@@ -128,6 +131,7 @@ def _login_values(work: Work, result: RunResult) -> dict[str, Any]:
     counts = result.summary.logins
     return {
         "logins": work.logins,
+        "unreadable": None,
         "no_logins": "" if work.logins.possible else NO_PRACTICE_LOGINS,
         "login_total": _mailboxes(result.statuses),
         "login_counts": counts,

@@ -156,7 +156,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def _announce(address: str) -> None:
-    """Print a further address. Whoever read the first one may be gone."""
+    """Print a further address, for anyone who did not open the first one in time."""
     from provisioner import console
 
     with suppress(OutputError, BrokenPipeError):

@@ -13,6 +13,7 @@ import running
 from scripted import Scripted, reply
 from sites import Site
 
+import provisioner
 from provisioner.run_folder import hold, locate
 from provisioner.sheets import UNCERTAIN
 from provisioner.web.folder import id_of
@@ -292,6 +293,19 @@ def test_rows_that_were_added_to_the_sheet_are_not_passed_over(screen: Any, writ
     assert heading(page) == "3 rows: 2 ready, 1 to fix"
     assert "failures.csv is kept as" in page
     assert "Use the sheet as it is now" not in page
+
+
+def test_a_fix_that_is_left_to_a_failures_file_is_said(screen: Any, write_sheet: Any) -> None:
+    """It was checked, so the sheet's own row is not sent; the page counts it apart, and says why."""
+    shown = screen([GOOD, BLANK_IN_NAME])
+    shown.type("3", email="bob")
+    sheet = write_sheet([GOOD, BLANK_IN_NAME, ("carl", *GOOD[1:])])
+    provisioner.check(locate(sheet, None).failures)
+    shown.client.post(f"{shown.path}/use-sheet", json={})
+    page = shown.show()
+    assert heading(page) == "3 rows: 2 ready, 1 to run again"
+    assert "1 row was fixed in a failures file and not in this sheet" in page
+    assert "1 row that was sent or left earlier is continued." in page
 
 
 def test_no_password_is_in_the_page(screen: Any) -> None:

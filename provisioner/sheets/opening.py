@@ -37,7 +37,7 @@ def open_source(
         schema: Says which columns there are, and by which headers they go.
         encoding: The name of a text file's encoding; None finds it.
         sheet_name: Which sheet of a workbook; None takes the only one that can be meant.
-        required: The columns without which a sheet of a workbook is not the one that is meant.
+        required: The columns that the header of the sheet that is meant should have.
 
     Raises:
         SheetError: The file cannot be read, has no header, or it is not certain which table is meant.
@@ -47,13 +47,7 @@ def open_source(
     if kind is not Kind.TEXT:
         if encoding is not None:
             raise SheetError(f"{path} is a workbook, which has no encoding.", remedy="Leave out --encoding.")
-        return workbook_source(
-            data,
-            kind,
-            sheet_name,
-            schema.column_for,
-            lambda header: set(required) <= set(map(schema.column_for, header.cells)),
-        )
+        return workbook_source(data, kind, sheet_name, schema, required)
     if sheet_name is not None:
         raise SheetError(f"{path} is a text file, which has no sheets.", remedy="Leave out --sheet.")
     return text_source(data, encoding, schema.column_for)

@@ -6,11 +6,12 @@ as they are; what else is not text is noted, so that the row can be refused wher
 
 from __future__ import annotations
 
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
 from provisioner.sheets import ods, xls, xlsx
+from provisioner.sheets.headers import MOST_COLUMNS
 from provisioner.sheets.kinds import Kind
 from provisioner.sheets.limits import LAST_ROW
 from provisioner.sheets.questions import SeveralTabsError
@@ -18,8 +19,9 @@ from provisioner.sheets.sheet import column_letters
 from provisioner.sheets.source import SEARCHED_ROWS, TELLING_NAMES, Found, Source, find_header, no_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
+    from provisioner.schema import MailboxSchema
     from provisioner.sheets.delimited import Record
     from provisioner.sheets.grid import Grid, Page
     from provisioner.sheets.headers import Meaning
@@ -31,22 +33,24 @@ def workbook_source(
     data: bytes,
     kind: Kind,
     sheet_name: str | None,
-    column_for: Meaning,
-    enough: Callable[[Record], bool],
+    schema: MailboxSchema,
+    required: Collection[str],
 ) -> Source:
     """The sheet of a workbook that holds the mailboxes.
 
     Args:
         data: The file's content.
         kind: Which kind of workbook it is.
-        sheet_name: The sheet to take; None takes the only visible one whose header is `enough`.
-        column_for: The column that a header means.
-        enough: Whether a header has all that a sheet of mailboxes needs.
+        sheet_name: The sheet to take; None takes the only visible one whose header has what is required, unless that
+            of another nearly has it.
+        schema: Says which columns there are, and by which headers they go.
+        required: The columns that a sheet of mailboxes needs.
 
     Raises:
         SheetError: It is damaged or too large, or it is not certain which sheet is meant.
     """
-    page = _choose(_READERS[kind](data), sheet_name, column_for, enough)
+    column_for = schema.column_for
+    page = _choose(_READERS[kind](data), sheet_name, schema, required)
     grid = page.read(LAST_ROW)
     found = _find_header(grid, column_for)
     if found.header is None:
@@ -80,7 +84,7 @@ def _refuse_hidden_columns(header: Record, grid: Grid, column_for: Meaning) -> N
             )
 
 
-def _choose(pages: Sequence[Page], named: str | None, column_for: Meaning, enough: Callable[[Record], bool]) -> Page:
+def _choose(pages: Sequence[Page], named: str | None, schema: MailboxSchema, required: Collection[str]) -> Page:
     if named is not None:
         page = next((page for page in pages if page.name == named), None)
         if page is None:
@@ -89,10 +93,10 @@ def _choose(pages: Sequence[Page], named: str | None, column_for: Meaning, enoug
                 remedy=f"Its sheets are {_listed(page.name for page in pages)}.",
             )
         return page
-    headers = [(page, _find_header(page.read(SEARCHED_ROWS), column_for).header) for page in pages]
+    headers = [(page, _find_header(page.read(SEARCHED_ROWS), schema.column_for).header) for page in pages]
     with_header = [(page, header) for page, header in headers if header]
     visible = [(page, header) for page, header in with_header if page.visible]
-    candidates = [page for page, header in visible if enough(header)] or [page for page, _ in visible]
+    candidates = _candidates(visible, schema, required)
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
@@ -108,6 +112,24 @@ def _choose(pages: Sequence[Page], named: str | None, column_for: Meaning, enoug
             remedy="Show the sheet in the spreadsheet program, or name it with --sheet.",
         )
     raise no_header()
+
+
+def _candidates(visible: Sequence[tuple[Page, Record]], schema: MailboxSchema, required: Collection[str]) -> list[Page]:
+    """The pages that may be meant: beside one that has all it needs only those that nearly have it."""
+    if any(set(required) <= set(map(schema.column_for, header.cells)) for _, header in visible):
+        return [page for page, header in visible if _may_be_meant(header, schema, required)]
+    return [page for page, _ in visible]
+
+
+def _may_be_meant(header: Record, schema: MailboxSchema, required: Collection[str]) -> bool:
+    """Whether a header has what is required, but for a slip or a column or two.
+
+    A list of domains and relay servers names neither users nor passwords.
+    """
+    cells = set(islice(header.cells, MOST_COLUMNS))
+    named = {schema.column_for(cell) or schema.closest_column(cell) for cell in cells}
+    found, account = named & set(required), {"email", "password"}
+    return set(required) <= named or account <= named or bool(account & named and 2 * len(found) > len(required))
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -229,6 +229,32 @@ def test_of_several_sheets_one_must_be_named(save: Save) -> None:
         read(path, MAILBOX, sheet_name="May")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        ["email", "Domian", "relay_server", "password"],
+        ["email", "domain", "password", "Notes"],
+        ["email", "Hosts", "Machine", "password"],
+    ],
+)
+def test_a_sheet_that_nearly_fits_is_not_passed_over(save: Save, header: list[str]) -> None:
+    """A misspelt or missing column beside a sheet that has all: which is meant is asked, and a choice settles it."""
+    path = save(March=table(header, ["john", 101, 201, "Abcdef1!"]), April=table(HEADER, GOOD))
+    with pytest.raises(SeveralTabsError, match="“March”, “April”"):
+        read(path, MAILBOX)
+    assert cells(read(path, MAILBOX, sheet_name="April"), 2)[0] == "john"
+
+
+def test_lists_to_choose_from_are_no_sheet_that_nearly_fits(save: Save) -> None:
+    """Domains and relay servers without users or passwords stand beside the mailboxes in many workbooks."""
+    path = save(
+        Lists=table(["domain", "relay_server", "project"], [101, 201, 301]),
+        People=table(["email", "Phone"], ["john", "1"]),
+        M=table(HEADER[:3], GOOD[:3]),
+    )
+    assert cells(read(path, MAILBOX, blank_password_ok=True), 2)[0] == "john"
+
+
 def test_a_hidden_sheet_is_not_taken_unless_it_is_named(save: Save) -> None:
     """What nobody sees is not what is meant."""
 

@@ -60,13 +60,19 @@ def action(row: JournalRow, entry: Entry, *, is_failures: bool, checking: bool) 
             return Action.LOOK_UP
     if row.deleted and not is_failures and (entry.problems or _is_as_known(row, entry)):
         return Action.OMIT
-    if row.address_key not in (None, *keys_of(entry)) or (row.corrected and entry.problems and not is_failures):
+    if not _is_same_mailbox(row, entry) or (row.corrected and entry.problems and not is_failures):
         return Action.DEFER
     if entry.problems:
         return Action.REFUSE
     if checking and row.status in (Status.FAILED, Status.REJECTED) and not _differs(row, entry):
         return Action.KEEP
     return Action.WAIT if entry.request is None else Action.SEND
+
+
+def _is_same_mailbox(row: JournalRow, entry: Entry) -> bool:
+    """Whether the row is for the mailbox of the entry, although only one of them may know the domain's ID or name."""
+    keys = keys_of(entry)
+    return row.address_key in (None, *keys) or row.address.casefold() in keys
 
 
 @dataclass
@@ -239,7 +245,8 @@ class _Planner:
 
     def _wait(self, row: JournalRow, entry: Entry) -> SheetChange:
         self.work.open += 1
-        return Written(self._as_in_sheet(row, entry, address_key=entry.key))
+        # What an earlier run learnt of the domain is more than the sheet says.
+        return Written(self._as_in_sheet(row, entry, address_key=row.address_key or entry.key))
 
     def _keep(self, row: JournalRow, _: Entry) -> SheetChange:
         return Moved(row.id, row.sheet_row, row.file_row)

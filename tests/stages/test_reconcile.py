@@ -619,3 +619,14 @@ def test_a_row_whose_place_was_changed_makes_no_second_one(journal: Journal) -> 
         (2, "ann", "its sheet_row is not"),
         (3, "bob", "its sheet_row is not"),
     ]
+
+
+def test_a_row_whose_domain_an_earlier_run_looked_up_is_still_the_sheets_own(journal: Journal) -> None:
+    """A check knows the domain's name alone and finds the row valid; what the run learnt of it is kept."""
+    named = entry(2, "ann", domain="101", address="ann@acme.example")
+    assert emails(apply_sheet(journal, named).to_send) == ["ann"]
+    unasked = replace(named, key="ann@acme.example", request=None)
+    checked = apply_sheet(journal, unasked, checking=True)
+    assert (checked.open, checked.corrected) == (1, 0)
+    (row,) = journal.rows()
+    assert (row.status, row.address_key, row.file_row) == (Status.VALID, "ann@101", 2)

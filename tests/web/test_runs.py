@@ -11,15 +11,18 @@ from sites import SHEET, Site, question_in, until
 
 from provisioner import record
 from provisioner.errors import FilesError
+from provisioner.fixing import open_sheet
 from provisioner.records import Rate, Status
 from provisioner.run_folder import hold
 from provisioner.secret import Secret
+from provisioner.settings import SheetOptions
 from provisioner.stages.write import write as write_files
 from provisioner.web import runs
 from provisioner.web.screens import confirm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 FAST = {"latency": 0.02, "latency_spread": 0.0}
@@ -119,6 +122,29 @@ def test_back_sends_nothing_and_gives_the_folder_free(sandbox: Any, site: Any) -
     page.create()
     page.wait("ended")
     assert carried_out(service) == [1] * 5
+
+
+def test_back_leaves_the_fixes_as_they_were(site: Any, sandbox: Any, tmp_path: Path, page_server: Any) -> None:
+    """After Back, and after the program was started again, the check screen and the file to be run are the same."""
+    lines = ["email,domain,relay_server,password,Client"]
+    lines += [f"{name},acme-mail.example,Mailgun,Sheet-Pass-77!,X" for name in ("ann", "b ob", "c id", "d an")]
+    (tmp_path / "acme.csv").write_text("\n".join(lines), "utf-8")
+    sheet = open_sheet(SheetOptions(sheet=tmp_path / "acme.csv"))
+    for key, name in (("3", "bob"), ("4", "cid")):
+        sheet.change(key, sheet.row(key).version, {"email": name})
+    page = site(sandbox(**FAST), None)
+
+    def cells(of: Site) -> list[Any]:
+        assert '<h1 id="heading">4 rows: 3 ready, 1 to fix</h1>' in of.get("check").text
+        sheet = open_sheet(SheetOptions(sheet=tmp_path / "acme.csv"))
+        assert (sheet.working_file.sheet, sheet.notes) == (page.folder.failures, ["Ignored column: Client."])
+        return [(row.key, row.status, row.cells) for row in sheet.rows(to_fix=False)[0]]
+
+    before = cells(page)
+    page.post("answer", create="none", question=page.ask())
+    page.wait("idle")
+    assert cells(page) == before
+    assert cells(Site(page_server())) == before
 
 
 def test_back_before_the_question_was_shown_takes_it_back(sandbox: Any, site: Any) -> None:

@@ -91,6 +91,8 @@ async def run(
         await record.begin(warnings, connection.service_name)
         if (rate := await run_sync(remembered_rate, journal)) is not None:
             limiter.begin_at(rate)
+        if limiter.paused_for:
+            listener.paused(limiter.paused_for, "the service asked us to wait")
         async with context.service:
             logins = await _use_service(context, record, watch.without(confirm))
         result = await run_sync(lambda: _result(context, prepared, watch.seconds, logins))

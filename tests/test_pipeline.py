@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 import running
 import xlsxwriter
 
-from provisioner import record
+from provisioner import pipeline, record
 from provisioner.errors import (
     JournalError,
     KeyRefusedError,
@@ -25,6 +26,7 @@ from provisioner.journal import Journal
 from provisioner.records import AutoRate, Rate, Status
 from provisioner.run_folder import RunFolder, hold
 from provisioner.secret import Secret
+from provisioner.service.rate_limiter import RateLimiter
 from provisioner.settings import RunOptions, SheetOptions
 from provisioner.stages.write import write as write_files
 
@@ -408,6 +410,22 @@ def test_a_run_begins_at_the_rate_that_its_folder_remembers(
     result = run(sheet, connection(service, rates=AutoRate()), limit=2, confirm=confirm)
     assert result.summary.statuses == {Status.CREATED: 4, Status.UNSENT: 2}
     assert seconds == [pytest.approx(2.0, abs=0.6)]
+
+
+def test_a_pause_that_another_run_caused_is_told(
+    sandbox: Any, connection: Any, write_sheet: Any, listener: Any
+) -> None:
+    """Runs share the pauses of one account; the one that begins in a pause says what it waits for."""
+    to = connection(sandbox(**FAST))
+
+    async def paused_run() -> None:
+        limiter = RateLimiter(to.rates)
+        limiter.pause(1.0)
+        options = SheetOptions(sheet=write_sheet(1))
+        await pipeline.run(options, RunOptions(), lambda _: nullcontext(to), listener, limiter=limiter)
+
+    anyio.run(paused_run)
+    assert listener.all("paused") == [(pytest.approx(0.6, abs=0.5), "the service asked us to wait")]
 
 
 def test_a_trial_run_counts_rows_in_doubt(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:

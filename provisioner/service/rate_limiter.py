@@ -182,6 +182,11 @@ class RateLimiter:
         self._count(now)
         return now
 
+    @property
+    def paused_for(self) -> float:
+        """Seconds for which nothing is sent from now on, because of a pause; 0 if there is none."""
+        return max(0.0, self._schedule.paused_until - self._clock())
+
     def pause(self, seconds: float) -> bool:
         """Send nothing for this many seconds. Returns False if that was so already."""
         now = self._clock()

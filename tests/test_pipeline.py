@@ -135,7 +135,7 @@ def test_a_duplicate_that_was_deleted_is_settled(
     assert second.summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
     again = run(sheet, connection(service))
     assert again.summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
-    assert ("note", "Deleted from failures.csv, so left out: row 3.") in listener.heard
+    assert ("note", "Left out: row 3.") in listener.heard
 
 
 def test_what_exists_already_is_told_apart_from_what_was_made(

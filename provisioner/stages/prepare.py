@@ -245,7 +245,7 @@ def _notes_about(plan: WorkPlan) -> Iterator[str]:
         yield f"{rows} fixed in a failures file and not in this sheet: nothing is sent for them now."
     if plan.deleted:
         rows = "row" if len(plan.deleted) == 1 else "rows"
-        yield f"Deleted from failures.csv, so left out: {rows} {', '.join(map(str, plan.deleted))}."
+        yield f"Left out: {rows} {', '.join(map(str, plan.deleted))}."
     if plan.changed:
         were = count(len(plan.changed), "mailbox was", "mailboxes were")
         yield (

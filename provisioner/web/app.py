@@ -16,6 +16,7 @@ from provisioner.errors import ProvisionerError
 from provisioner.web import views
 from provisioner.web.forms import BodyLimit
 from provisioner.web.screens import check, columns, confirm, done, downloads, fixes, run, service, sheets
+from provisioner.web.workspace import NoKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ async def _unable(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProvisionerError)
     if request.method == "GET":
         return views.page("unable.html", status=409, message=error.message, remedy=error.remedy)
-    return views.trouble(error)
+    return views.trouble(error, link="/#service" if isinstance(error, NoKeyError) else "")
 
 
 async def _left(_: Request, __: Exception) -> Response:

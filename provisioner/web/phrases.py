@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 LONGEST_CELL: Final = 80
 """Characters of a cell that is only shown."""
+_PLAIN: Final = {
+    Status.CREATED: "created, confirmed by the service",
+    Status.INVALID: "not sent: to be fixed first",
+}
+"""The meanings that would be unclear without the status's name."""
 
 
 def name_of(key: str) -> str:
@@ -34,7 +39,12 @@ def told_of(row: OpenRow) -> str:
 
 def state_of(row: OpenRow) -> str:
     """Where a row stands in which nothing is to be fixed."""
-    return f"{row.status}: {WORDS[row.status].meaning}" if row.status is not Status.VALID else "ready"
+    return plain(row.status) if row.status is not Status.VALID else "ready"
+
+
+def plain(status: Status) -> str:
+    """What a status means, without its name."""
+    return _PLAIN.get(status, WORDS[status].meaning)
 
 
 def counted(counts: Counts) -> str:

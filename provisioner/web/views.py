@@ -53,9 +53,10 @@ def page(template: str, /, *, status: int = 200, practice: bool = False, **value
     return HTMLResponse(render(template, practice=practice, **{"trouble": "", **values}), status)
 
 
-def trouble(error: ProvisionerError, status: int = 409) -> HTMLResponse:
-    """What went wrong and what to do now, in the words of the command line."""
-    return HTMLResponse(render("trouble.html", message=error.message, remedy=error.remedy, focus=False), status)
+def trouble(error: ProvisionerError, status: int = 409, link: str = "") -> HTMLResponse:
+    """What went wrong and what to do now, in the words of the command line; `link` is where a missing key is typed."""
+    values = {"message": error.message, "remedy": error.remedy, "link": link}
+    return HTMLResponse(render("trouble.html", focus=False, **values), status)
 
 
 def go(path: str) -> JSONResponse:

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     Connect = Callable[[RunFolder | None], AbstractContextManager[Connection]]
 
 
+class NoKeyError(SettingsError):
+    """Something was to be asked of the service, and no key was given yet."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PageOptions:
     """What the page was started with."""
@@ -93,11 +97,11 @@ class Workspace:
         return self._connect is not None
 
     def connect(self, practice: bool) -> Connect:  # noqa: FBT001 - it is what is asked
-        """How a run reaches its service. Raises SettingsError if there is no key yet."""
+        """How a run reaches its service. Raises NoKeyError if there is none yet."""
         if practice and not self.options.sandbox:
             return self.options.practise
         if self._connect is None:
-            raise SettingsError("There is no API key yet.", remedy="Type it on the page of the sheets, then try again.")
+            raise NoKeyError("There is no API key yet.", remedy="Type it on the first screen, then try again.")
         return self._connect
 
     def limiter(self, practice: bool) -> RateLimiter:  # noqa: FBT001 - it is what is asked

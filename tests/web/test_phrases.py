@@ -17,9 +17,9 @@ from provisioner.web.phrases import told_of
         (Status.EXISTS, "Row 3 is done"),
         (
             Status.FAILED,
-            "Row 3 is to be run again (failed: accepted, but the service could not create it)",
+            "Row 3 is to be run again (accepted, but the service could not create it)",
         ),
-        (Status.UNKNOWN, "Row 3 is to be run again (unknown: sent, but no clear answer came)"),
+        (Status.UNKNOWN, "Row 3 is to be run again (sent, but no clear answer came)"),
     ],
 )
 def test_a_row_without_a_fault_is_called_what_it_is(status: Status, told: str) -> None:

@@ -274,7 +274,8 @@ def test_stop_follows_what_is_in_flight_to_its_end(sandbox: Any, site: Any) -> N
     assert set(statuses) == {Status.CREATED, Status.UNSENT}
     assert statuses[Status.CREATED] == len(service.state.creates)
     done = page.get("done").text
-    assert "The run was interrupted." in done
+    assert "The run was interrupted.<br>Press “Continue” to go on." in done
+    assert f"<b>{statuses[Status.UNSENT]}</b> not sent yet</li>" in done
     assert f"<h1>{statuses[Status.CREATED]} created</h1>" in done
     page.create()
     page.wait("ended")

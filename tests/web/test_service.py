@@ -12,6 +12,7 @@ import pytest
 
 from provisioner.errors import SettingsError
 from provisioner.settings import Connection
+from provisioner.web.folder import id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,10 +60,20 @@ def test_without_a_key_the_page_works_and_asks_for_one(keyless: Any) -> None:
     """Sheets can be looked at without a key, and the form for it is open."""
     running, _ = keyless()
     client = running.enter()
-    assert "There is no API key yet." in service_of(client)
+    page = client.get("/").text
+    assert page.index("There is no API key yet.") < page.index("Drop a sheet here")
     assert client.put("/sheets?name=acme.csv", content=b"email\n").status_code == 200
     refused = client.get("/exports/smartlead")
     assert (refused.status_code, "no API key yet" in refused.text) == (409, True)
+
+
+def test_without_a_key_nothing_is_begun_and_the_way_to_its_field_is_shown(keyless: Any, write_sheet: Any) -> None:
+    """The refusal links to the field for the key."""
+    running, _ = keyless()
+    sheet = write_sheet([("ann", "101", "201", "Sound-Passw0rd!", "", "")])
+    refused = running.enter().post(f"/sheets/{id_of(sheet.name)}/begin", json={})
+    assert refused.status_code == 409
+    assert '<a href="/#service">' in refused.text
 
 
 @pytest.mark.parametrize("keep", ["", "1"])

@@ -133,8 +133,8 @@ def test_the_keyboard_is_enough(tab: Tab, tmp_path: Path) -> None:
         tab.keyboard.press("Tab")
         reached.append(tab.evaluate("document.activeElement.ariaLabel ?? document.activeElement.innerText"))
     sheet = ""
-    wanted = ["Skip to the content", "provisioner", sheet, "Paste rows", "Download an empty sheet", "the same as CSV"]
-    assert reached == [*wanted, "Practise", "Check: acme.csv"]
+    wanted = ["Skip to the content", "provisioner", sheet, "Paste rows", "Download an empty sheet", "as CSV"]
+    assert reached == [*wanted, "Open a sample sheet", "Check: acme.csv"]
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -12,9 +12,10 @@ from starlette.routing import Route
 
 from provisioner.account import SERVICES
 from provisioner.errors import InterruptedRunError, ProvisionerError
-from provisioner.messages import LOGGED_IN, LOGINS, WORDS, found_rate, login_remedy
+from provisioner.messages import LOGGED_IN, LOGINS, found_rate, login_remedy
 from provisioner.records import Status
 from provisioner.web import live, views
+from provisioner.web.phrases import plain
 from provisioner.web.runs import Phase
 from provisioner.web.screens.downloads import FILES
 from provisioner.wording import NO_PRACTICE_LOGINS, headings
@@ -73,14 +74,15 @@ def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
     summary, statuses = result.summary, result.statuses
     left = sum(number for status, number in statuses.items() if not status.done)
     to_fix = sum(number for status, number in statuses.items() if status.to_fix)
+    again = "Continue" if statuses.get(Status.UNSENT) or work.run.result is None else "Run the rest again"
     groups = result.groups[:SHOWN_CAUSES]
     existing, clients = summary.existing[:SHOWN_EXISTING], _clients(summary)
     known = work.run.result.summary.rate if work.run.result else None
     return {
         "work": work,
-        "error": _error(work, left),
+        "error": _error(work, left, again if left - to_fix else ""),
         "created": statuses.get(Status.CREATED, 0),
-        "counts": [(number, status, WORDS[status].meaning) for status, number in statuses.items()],
+        "counts": [(number, plain(status)) for status, number in statuses.items()],
         "existing": ", ".join(existing),
         "more_existing": statuses.get(Status.EXISTS, 0) - len(existing),
         "headings": headings(result.groups, left),
@@ -89,7 +91,7 @@ def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
         "more_causes": len(result.groups) - len(groups),
         "to_fix": to_fix,
         "rest": left - to_fix,
-        "again": "Continue" if statuses.get(Status.UNSENT) or work.run.result is None else "Run the rest again",
+        "again": again,
         "rate": found_rate(known) if known else "",
         "files": files,
         "clients": clients[:SHOWN_CLIENTS],
@@ -101,11 +103,17 @@ def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
     }
 
 
-def _error(work: Work, left: int) -> ProvisionerError | None:
-    """Why the latest run ended early. One that could not be begun is told where that was tried, and not for ever."""
+def _error(work: Work, left: int, again: str) -> ProvisionerError | None:
+    """Why the latest run ended early. One that could not be begun is told where that was tried, and not for ever.
+
+    `again` is the name of the button that sends the rest; empty if there is none.
+    """
     error = work.run.error
-    is_over = isinstance(error, InterruptedRunError) and not left
-    return error if work.run.phase is Phase.ENDED and not is_over else None
+    if work.run.phase is not Phase.ENDED:
+        return None
+    if not isinstance(error, InterruptedRunError):
+        return error
+    return InterruptedRunError(error.message, remedy=f"Press “{again}” to go on." if again else "") if left else None
 
 
 def _mailboxes(statuses: Any) -> int:

@@ -381,6 +381,30 @@ def test_all_rows_can_be_looked_at_and_searched(screen: Any) -> None:
         assert re.findall(r'<th scope="row">Row (\d+)', shown.show(show="all", q=search)) == rows
 
 
+def test_all_rows_show_their_fixes_and_say_which_are_not_listed(
+    screen: Any, sandbox: Any, connection: Any, listener: Any, tmp_path: Path
+) -> None:
+    """A row reads as it was fixed, rows that are done or left out are counted, and the rest can be created there."""
+    shown = screen([GOOD, BLANK_IN_NAME, WEAK])
+    running.run(tmp_path / "acme.csv", connection(sandbox(latency=0.0)), listener)
+    shown.type("3", email="bob", project="789")
+    shown.press("4", "leave-out")
+    page = shown.show(show="all")
+    assert re.findall(r'<th scope="row">Row (\d+)', page) == ["3"]
+    assert "<td>bob</td>" in page
+    assert "<td>789</td>" in page
+    assert "Not listed: 1 row that is done and 1 row that was left out." in page
+    assert "Create 1 mailbox…</button>" in page
+
+
+def test_a_row_under_several_causes_is_said_to_be(screen: Any) -> None:
+    """Else the causes would seem to count more rows than there are; it is said no longer than that is so."""
+    said = "A row with several errors is listed under each."
+    shown = screen([("b ob", "101", "201", "weak", "", ""), WEAK])
+    assert said in shown.show()
+    assert said not in shown.type("2", email="bob").text
+
+
 def test_pages_do_not_slip_while_rows_are_fixed(screen: Any) -> None:
     """The next page begins after the last row of this one, however many were fixed here."""
     shown = screen([(f"us er{n}", "101", "201", "Sound-Passw0rd!", "", "") for n in range(MOST_ROWS_TO_FIX + 3)])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.fixing.mailboxes import Mailboxes
 from provisioner.fixing.table import OpenTable
-from provisioner.fixing.verdicts import READY, Place, Tally, Verdict, verdict_of
+from provisioner.fixing.verdicts import READY, SENT_AS_THEY_STAND, Place, Tally, Verdict, verdict_of
 from provisioner.fixing.views import Fault, FixRefusedError, OpenRow, StaleRowError, UnknownRowError
 from provisioner.journal import Moved, Written
 from provisioner.messages import WORDS
@@ -60,7 +60,7 @@ class Rows:
         """The columns of a row whose cells were typed here, so that no piece of a password can stand there."""
         self._verdicts: list[Verdict] = [READY] * len(self.sheet.rows)
         self._place_of: list[Place] = [Place.READY] * len(self.sheet.rows)
-        self._tally = Tally(len(self.sheet.rows))
+        self.tally = Tally(len(self.sheet.rows))
         if known is None:
             self._judge(self._suspects())
         else:
@@ -77,12 +77,12 @@ class Rows:
     @property
     def places(self) -> Counter[Place]:
         """How many rows are counted where, those that the file does not hold included."""
-        return self._tally.places + self.outside
+        return self.tally.places + self.outside
 
     @property
     def causes(self) -> Counter[str]:
         """The causes of the rows to fix, and how many have each."""
-        return +self._tally.causes
+        return +self.tally.causes
 
     def at(self, key: str) -> int:
         """The position of a row that is left. Raises UnknownRowError."""
@@ -130,7 +130,7 @@ class Rows:
             cells={key: None if cell and key in hidden else cell for key, cell in cells.items()},
             faults=tuple(found),
             alike={
-                fault.column: self._tally.texts[fault.column, cells[fault.column]]
+                fault.column: self.tally.texts[fault.column, cells[fault.column]]
                 for fault in found
                 if fault.column in cells and not (fault.column == "email" and self._is_duplicate(position))
             }
@@ -266,7 +266,7 @@ class Rows:
             affected |= set(self._mailboxes.of(position))
         before = {position: self._verdicts[position] for position in affected}
         for position in affected:
-            self._tally.remove(position, self._verdicts[position])
+            self.tally.remove(position, self._verdicts[position])
         for place, position in enumerate(changed):
             self._mailboxes.remove(position)
             self._shown[position] |= self.table.put(position, part, place)
@@ -274,7 +274,7 @@ class Rows:
         new = {other for position in changed for other in set(self._mailboxes.of(position))} - affected
         for position in new:
             before[position] = self._verdicts[position]
-            self._tally.remove(position, self._verdicts[position])
+            self.tally.remove(position, self._verdicts[position])
         self._judge(affected | new, counted=False)
         return [p for p in sorted(affected | new) if p in changed or before[p] != self._verdicts[p]]
 
@@ -331,7 +331,7 @@ class Rows:
         if self.known.corrections:
             entries = list(entries)
             self.known.in_sheet = {key for entry in entries for key in keys_of(entry)}
-        self.plan, changes = verdicts(entries, self._matcher())
+        self.plan, changes = verdicts(entries, self._matcher(), self._cell_name)
         for position, change in enumerate(islice(changes, len(sheet.rows))):
             self._set(position, self._verdict(change))
             self._ids.append(change.row.id if isinstance(change, Written) else change.row_id)
@@ -365,7 +365,7 @@ class Rows:
         )
         builder = RowBuilder(part, checked, self._resolver, secret=self.schema.secret, duplicates=same)
         self.known.taken.clear()
-        _, changes = verdicts(builder.entries(), self._matcher())
+        _, changes = verdicts(builder.entries(), self._matcher(), self._cell_name)
         for position in ordered:
             self._set(position, self._verdict(next(changes)), counted=counted)
         self.known.taken.clear()
@@ -373,29 +373,26 @@ class Rows:
     def _matcher(self) -> FailuresMatcher | SheetMatcher:
         if not self.sheet.is_failures:
             return SheetMatcher(self.known)
-        return FailuresMatcher(
-            self.known,
-            lambda entry, column: self.sheet.cell_name(entry.file_row, column),
-            is_workbook=self.sheet.path.suffix.lower() != ".csv",
-            typed=self.typed,
-        )
+        is_workbook = self.sheet.path.suffix.lower() != ".csv"
+        return FailuresMatcher(self.known, self._cell_name, is_workbook=is_workbook, typed=self.typed)
+
+    def _cell_name(self, entry: Entry, column: str) -> str:
+        return self.sheet.cell_name(entry.file_row, column)
 
     def _verdict(self, change: SheetChange) -> Verdict:
-        """What a change of the journal says of the row that it is for."""
-        if isinstance(change, Written):
-            if change.row.status is Status.VALID and change.row.file_row is None:
-                # It was fixed in a failures file, which a run of this file leaves it to.
-                return Verdict(Status.UNSENT)
-            return verdict_of(change.row)
-        assert isinstance(change, Moved)
-        return verdict_of(self.known.by_id[change.row_id])
+        """What a change of the journal says of its row; `unsent` if a run of this file leaves it to a failures file."""
+        if not isinstance(change, Written):
+            return verdict_of(self.known.by_id[change.row_id])
+        if change.row.status in SENT_AS_THEY_STAND and change.row.file_row is None:
+            return Verdict(Status.UNSENT)
+        return verdict_of(change.row)
 
     def _set(self, position: int, verdict: Verdict, *, counted: bool = True) -> None:
         if counted:
-            self._tally.remove(position, self._verdicts[position])
+            self.tally.remove(position, self._verdicts[position])
         self._verdicts[position] = verdict
         self._place_of[position] = verdict.place
-        self._tally.add(position, verdict, self._faulty_texts(position) if verdict.place is Place.TO_FIX else ())
+        self.tally.add(position, verdict, self._faulty_texts(position) if verdict.place is Place.TO_FIX else ())
 
     def _faulty_texts(self, position: int) -> list[tuple[str, str]]:
         """The texts of the row's faulty cells, by column."""

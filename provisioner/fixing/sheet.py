@@ -95,6 +95,7 @@ class OpenSheet:
             done=places[Place.DONE],
             left_out=places[Place.LEFT_OUT],
             other=places[Place.OTHER],
+            of_account=self._rows.tally.of_account,
         )
 
     def causes(self) -> list[Cause]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.records import Status
 from provisioner.stages.group import problems_of
+from provisioner.stages.resolve import is_of_account
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,6 +28,10 @@ class Place(Enum):
     OTHER = auto()
 
 
+SENT_AS_THEY_STAND: Final = frozenset({Status.VALID, Status.FAILED})
+"""What a run sends without a change of the row. In a check, `unsent` rows are left to another file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a check says of a row."""
@@ -41,7 +46,7 @@ class Verdict:
     def place(self) -> Place:
         if self.left_out:
             return Place.LEFT_OUT
-        if self.status is Status.VALID:
+        if self.status in SENT_AS_THEY_STAND:
             return Place.READY
         if self.status.to_fix:
             return Place.TO_FIX
@@ -59,6 +64,8 @@ class Tally:
         self.places = Counter({Place.READY: ready})
         self.causes: Counter[str] = Counter()
         """Of the rows to fix, how many have a cause."""
+        self.of_account = 0
+        """Of the rows to fix, how many have no other faults than those that only the account knows."""
         self.texts: Counter[tuple[str, str]] = Counter()
         """Of the rows to fix, how many hold a text in a faulty cell of a column."""
         self._texts_of: dict[int, Collection[tuple[str, str]]] = {}
@@ -76,6 +83,8 @@ class Tally:
     def _count(self, position: int, verdict: Verdict, number: int) -> None:
         self.places[verdict.place] += number
         if verdict.place is Place.TO_FIX:
+            if verdict.problems and all(map(is_of_account, verdict.problems)):
+                self.of_account += number
             for cause in {problem.cause for problem in verdict.problems}:
                 self.causes[cause] += number
             for text in self._texts_of[position]:

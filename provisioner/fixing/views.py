@@ -95,7 +95,9 @@ class Counts:
     done: int
     left_out: int
     other: int
-    """Sent and not known to be done, failed, or still to be sent: to be run again."""
+    """Sent and not known to be done, or not to be sent from the file that is open."""
+    of_account: int = 0
+    """Of those to fix, the ones that lack nothing but what an earlier run did not find in the account."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,16 +101,20 @@ class FailuresMatcher:
             return Dropped(row.id) if added_by_hand else Written(row._replace(deleted=True, file_row=None))
         return None
 
+    def base(self, row: JournalRow) -> JournalRow:
+        """As in Matcher."""
+        return self._bases.get(row.id, row)
+
     def own_password(self, row: JournalRow, password: Secret) -> Secret | None:
         """As in Matcher: it was fixed in this file, or in an earlier one."""
-        base = self._bases.get(row.id, row)
+        base = self.base(row)
         in_sheet = password != row.password and password_check(password, base.id) == base.password_check
         return None if in_sheet else password
 
     def is_correction(self, row: JournalRow, entry: Entry, own_password: Secret | None) -> bool:
         """As in Matcher; a password that was generated for a blank cell corrects nothing."""
         fixed = entry.password is not None and own_password is not None
-        return row.corrected or fixed or entry.cells != self._bases.get(row.id, row).cells
+        return row.corrected or fixed or entry.cells != self.base(row).cells
 
     def _claim(self, entry: Entry) -> tuple[JournalRow | None, Problem | None]:
         """The known row for a row of the file; a problem if the row names the mailbox of another."""

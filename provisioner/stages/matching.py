@@ -130,6 +130,9 @@ class Matcher(Protocol):
     def absent(self, row: JournalRow) -> SheetChange | None:
         """What changes for a row that the file does not hold; None if nothing does."""
 
+    def base(self, row: JournalRow) -> JournalRow:
+        """The row that a row which `match` returned corrects; that row itself if it corrects none."""
+
     def own_password(self, row: JournalRow, password: Secret) -> Secret | None:
         """The password of the row's cell if the original sheet does not hold it, else None."""
 
@@ -154,6 +157,10 @@ class SheetMatcher:
         """Forgotten only if it was never sent."""
         was_sent = row.was_sent or row.status in (Status.UNFINISHED, Status.UNKNOWN)
         return Moved(row.id, None, None) if was_sent else Dropped(row.id)
+
+    def base(self, row: JournalRow) -> JournalRow:
+        """The row itself."""
+        return row
 
     def own_password(self, row: JournalRow, password: Secret) -> Secret | None:  # noqa: ARG002 - the sheet holds it
         """None: the sheet holds it."""

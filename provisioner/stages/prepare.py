@@ -132,7 +132,7 @@ class PreparedSheet:
             new_password=self._new_password(),
             since=since,
             checking=checking,
-            unreachable=resources is None and not checking,
+            unasked=resources is None,
             is_workbook=self.sheet.path.suffix.lower() != ".csv",
             typed=self.typed(journal),
             latest_file=self.sheet.path.resolve() in map(Path.resolve, self.folder.failures_files),

@@ -7,7 +7,7 @@
 | `unknown` | whatever it is | looks it up; if it is not there and is ready, sends it |
 | deleted from a failures file | still invalid, or as it was | leaves it out |
 | fixed in a failures file | as it was, in the whole sheet | leaves it to that file |
-| anything else, or not at all | invalid | keeps the reason |
+| anything else, or not at all | invalid, or known to be while the service is not asked | keeps the reason |
 | anything else, or not at all | not to be understood without the service | keeps it waiting |
 | `failed`, `rejected` | as it was sent, in a check | leaves it alone |
 | anything else, or not at all | ready | sends it |
@@ -20,12 +20,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from provisioner.journal import JournalRow, Moved, SheetChange, Written, address_key, password_check, sent_cells
 from provisioner.records import Entry, Job, OpenTask, Problem, Request, Status, Unconfirmed
 from provisioner.stages.corrections import FailuresMatcher
 from provisioner.stages.matching import KnownRows, Matcher, SheetMatcher, keys_of
+from provisioner.stages.resolve import is_of_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from provisioner.journal import Journal
     from provisioner.secret import Secret
     from provisioner.stages.corrections import Typed
+
+_LOOKED_UP: Final = ("domain", "relay_server", "project")
+"""The columns of which only the account knows whether it has what a cell names."""
 
 
 class Action(Enum):
@@ -109,7 +113,7 @@ def reconcile(
     new_password: Callable[[], Secret] | None,
     since: Callable[[float | None], float],
     checking: bool = False,
-    unreachable: bool = False,
+    unasked: bool = False,
     latest_file: bool = False,
     is_workbook: bool = False,
     typed: Typed = MappingProxyType({}),
@@ -121,9 +125,9 @@ def reconcile(
     `latest_file`: the one that the latest run wrote; `is_workbook`: its cells are of the kind that they were typed as;
     `typed`: so are these cells of it. `new_password` generates a password for a row without one; None leaves
     it out of the request. `since` turns the journal's time of a create, None if that is not known, into one on
-    the event loop's clock. `checking`: nothing will be sent, so rows that could be are `valid`. `unreachable`: the
-    service could not be asked, so what an earlier run found the account to lack is still so. `cell_name` names the cell
-    of an entry in a column. Raises JournalError.
+    the event loop's clock. `checking`: nothing will be sent, so rows that could be are `valid`. `unasked`: the service
+    was not asked, so what an earlier run found the account to lack is still so. `cell_name` names the cell of an entry
+    in a column. Raises JournalError.
     """
     known = KnownRows(journal.rows(), latest_file=latest_file)
     if known.corrections:
@@ -134,17 +138,19 @@ def reconcile(
         FailuresMatcher(known, cell_name, is_workbook=is_workbook, typed=typed) if is_failures else SheetMatcher(known)
     )
     planner = _Planner(matcher, new_password, since, checking=checking)
-    journal.apply_sheet(planner.changes(entries, cell_name if unreachable else None))
+    journal.apply_sheet(planner.changes(entries, cell_name if unasked else None))
     return planner.work
 
 
-def verdicts(entries: Iterable[Entry], matcher: Matcher) -> tuple[WorkPlan, Iterator[SheetChange]]:
+def verdicts(
+    entries: Iterable[Entry], matcher: Matcher, cell_name: Callable[[Entry, str], str]
+) -> tuple[WorkPlan, Iterator[SheetChange]]:
     """What a check of these rows would write into the journal, one change for each, then those for rows without one.
 
-    Nothing is written. The plan is filled as the changes are asked for.
+    `cell_name` is as for `reconcile`. Nothing is written. The plan is filled as the changes are asked for.
     """
     planner = _Planner(matcher, None, lambda _: 0.0, checking=True)
-    return planner.work, planner.changes(entries)
+    return planner.work, planner.changes(entries, cell_name)
 
 
 class _Planner:
@@ -187,7 +193,7 @@ class _Planner:
         """
         for each in entries:
             row, entry = self._matcher.match(each)
-            if cell_name and (lacking := _known_lacking(row, entry, cell_name)):
+            if cell_name and (lacking := _known_lacking(self._matcher.base(row), entry, cell_name)):
                 self.work.open += 1
                 entry = replace(entry, request=None, problems=lacking)
             if (row.sheet_row, row.file_row) != (entry.sheet_row, entry.file_row):
@@ -341,17 +347,21 @@ def request_of(row: JournalRow) -> Request:
 
 
 def _known_lacking(row: JournalRow, entry: Entry, cell_name: Callable[[Entry, str], str]) -> tuple[Problem, ...]:
-    """What an earlier run found the account to lack for a row whose cells are still the same."""
-    same = (row.email, row.domain, row.relay_server, row.project) == (
-        entry.email,
-        entry.domain,
-        entry.relay_server,
-        entry.project,
-    )
-    if row.status is not Status.INVALID or entry.problems or not same:
+    """What an earlier run found the account to lack for the cells of a row that are still the same."""
+    if row.status is not Status.INVALID or entry.problems:
         return ()
-    cells = {cell_name(entry, column) for column in ("domain", "relay_server", "project") if entry.cells.get(column)}
-    return tuple(problem for problem in row.problems if problem.cell in cells)
+    same = {name for name in ("email", *_LOOKED_UP) if getattr(entry, name) == getattr(row, name) != ""}
+    if "domain" not in same:
+        # What is wrong with a full address is that it is not of the domain.
+        same.discard("email")
+    cells = {_letters(cell_name(entry, name)): cell_name(entry, name) for name in same}
+    lacking = ((cells.get(_letters(each.cell)), each) for each in row.problems if each.cell and is_of_account(each))
+    return tuple(problem._replace(cell=cell) for cell, problem in lacking if cell)
+
+
+def _letters(cell: str) -> str:
+    """The column of a cell's name: the row may have moved since."""
+    return cell.rstrip("0123456789")
 
 
 def _cells_of_sent(row: JournalRow, entry: Entry) -> Mapping[str, str]:

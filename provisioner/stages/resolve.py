@@ -20,6 +20,7 @@ from provisioner.resources import Resources
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from provisioner.records import Problem
     from provisioner.resources import Resource
 
 ID = re.compile(r"[1-9][0-9]{0,17}")
@@ -28,6 +29,11 @@ NAMED = 3
 """This many of the account's own are named beside one that it lacks."""
 SIMILAR = 0.8
 """How alike two names are, of 1, if one can be a slip for the other; two domains may share but their ending."""
+_NO_LIST = "is not an ID, and the service gives no list of the account's"
+_AMBIGUOUS = "write the ID of the one meant"
+_UNVERIFIED = "is not verified yet; verify it at Mission Inbox, then run again"
+_LACKING = "the account has no"
+_FOREIGN = f"“{GAP}” is no address of the row's domain {GAP}; write only “{GAP}” here, or fix the domain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +119,14 @@ class Resolver:
 def _foreign(email: str, username: str, domain: _Match) -> Fault:
     """About a full address that is not certainly one of the row's own domain."""
     if domain.name:
-        cause = f"“{GAP}” is no address of the row's domain {GAP}; write only “{GAP}” here, or fix the domain"
-        return Fault(cause, (email, f"{domain.id} ({domain.name})", username))
+        return Fault(_FOREIGN, (email, f"{domain.id} ({domain.name})", username))
     cause = f"“{GAP}” is a full address; write only “{GAP}” here, and the ID of its domain in the domain column"
     return Fault(cause, (email, username))
+
+
+def is_of_account(problem: Problem) -> bool:
+    """Whether only a run could find this, which asks what the account has."""
+    return any(text in problem.cause for text in (_NO_LIST, _AMBIGUOUS, _UNVERIFIED, _LACKING, _FOREIGN))
 
 
 def duplicates(cells: Iterable[tuple[int, tuple[str, ...]]], resolver: Resolver) -> dict[int, list[int]]:
@@ -169,21 +179,20 @@ class _Kind:
             if number is None and self._asked:
                 return _Match(
                     None,
-                    fault=f"“{text}” is not an ID, and the service gives no list of the account's {self._plural} "
-                    f"to look up a name in; write the {self._noun}'s ID",
+                    fault=f"“{text}” {_NO_LIST} {self._plural} to look up a name in; write the {self._noun}'s ID",
                 )
             return _Match(number)
         matches = [self._by_id[number]] if number in self._by_id else [] if number else self._named(text)
         if len(matches) > 1:
             which = " and ".join(str(resource.id) for resource in matches)
-            return _Match(None, fault=f"“{text}” is the name of {self._plural} {which}; write the ID of the one meant")
+            return _Match(None, fault=f"“{text}” is the name of {self._plural} {which}; {_AMBIGUOUS}")
         if not matches:
             return _Match(None, fault=self._lacking(text))
         return self._usable(matches[0])
 
     def _usable(self, resource: Resource) -> _Match:
         if resource.verified is False:
-            fault = f"{self._noun} {_shown(resource)} is not verified yet; verify it at Mission Inbox, then run again"
+            fault = f"{self._noun} {_shown(resource)} {_UNVERIFIED}"
             return _Match(resource.id, resource.name, fault)
         return _Match(resource.id, resource.name)
 
@@ -195,7 +204,7 @@ class _Kind:
         return [resource for resource in resources if resource.name and self._plain(resource.name) == self._plain(text)]
 
     def _lacking(self, text: str) -> str:
-        said = f"the account has no {self._noun} {text if ID.fullmatch(text) else f'“{text}”'}"
+        said = f"{_LACKING} {self._noun} {text if ID.fullmatch(text) else f'“{text}”'}"
         by_text: defaultdict[str, list[Resource]] = defaultdict(list)
         for resource in self._holdings or ():
             for known in filter(None, (str(resource.id), self._plain(resource.name) if resource.name else "")):

@@ -272,6 +272,36 @@ def test_a_row_that_was_sent_is_not_changed(opened: Sheets, sandbox: Any, connec
     assert sheet.row("2") == row
 
 
+def test_what_the_account_lacks_is_fixed_cell_by_cell(opened: Sheets, sandbox: Any, connection: Any) -> None:
+    """Each fault that a run found stands at its cell until that is changed, and again if it is changed back."""
+    sheet = opened(("ann", "acme-mail.exampel", "Mailgum", *GOOD[3:]), ("cid@other.example", *GOOD[1:]))
+    assert sheet.counts().ready == 2, "only the account knows"
+    provisioner.run(sheet.options.sheet, connection(sandbox()))
+    assert sheet.refresh()
+    assert [(fault.column, fault.cell) for fault in sheet.row("2").faults] == [
+        ("domain", "B2"),
+        ("relay_server", "C2"),
+    ]
+    assert "is no address of the row's domain" in sheet.row("3").faults[0].sentence
+    assert (sheet.counts().to_fix, sheet.counts().of_account) == (2, 2)
+    changed = change(sheet, "2", {"domain": "101"})
+    assert changed.row is not None
+    assert [(fault.column, fault.cell) for fault in changed.row.faults] == [("relay_server", "C2")]
+    assert change(sheet, "2", {"relay_server": "Mailgun"}).counts.ready == 1
+    assert change(sheet, "2", {"relay_server": "Mailgum"}).counts.to_fix == 2
+    assert change(sheet, "2", {"relay_server": "202"}).counts.ready == 1
+    changed = change(sheet, "3", {"email": "cid"})
+    assert (changed.counts.ready, changed.counts.of_account) == (2, 0)
+
+
+def test_a_row_that_failed_is_ready_to_be_sent_again(opened: Sheets, sandbox: Any, connection: Any) -> None:
+    """A run sends it as it stands, so it is counted among what the run will ask about."""
+    sheet = opened(GOOD)
+    provisioner.run(sheet.options.sheet, connection(sandbox(fail_share=1.0)))
+    assert sheet.refresh()
+    assert (sheet.row("2").status, sheet.counts().ready, sheet.counts().other) == (Status.FAILED, 1, 0)
+
+
 def test_a_row_that_the_service_refused_is_fixed_with_its_sentence(opened: Sheets) -> None:
     """It is said of the whole row; changed, it is ready; changed back, it is what the service refused."""
     sheet = opened(GOOD, SPACED)

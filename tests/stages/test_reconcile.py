@@ -630,3 +630,61 @@ def test_a_row_whose_domain_an_earlier_run_looked_up_is_still_the_sheets_own(jou
     assert (checked.open, checked.corrected) == (1, 0)
     (row,) = journal.rows()
     assert (row.status, row.address_key, row.file_row) == (Status.VALID, "ann@101", 2)
+
+
+LACKING = Problem("C2", Fault("the account has no relay server “Mailgum”"))
+NO_DOMAIN = Problem("B2", Fault("the account has no domain “acme.exampel”"))
+
+
+def name_cell(entry: Entry, column: str) -> str:
+    letters = {"email": "A", "domain": "B", "relay_server": "C", "project": "D"}
+    return f"{letters[column]}{entry.file_row}"
+
+
+def check(journal: Journal, asked: Entry, *, failures: bool = False) -> list[tuple[Status, str]]:
+    """What a check says of a sheet of one row, after a run that could ask the account."""
+    reconcile(
+        [as_told(journal, asked) if failures else asked],
+        journal,
+        is_failures=failures,
+        new_password=None,
+        since=since,
+        checking=True,
+        unasked=True,
+        cell_name=name_cell,
+    )
+    return [(row.status, row.error) for row in journal.record_rows()]
+
+
+def lacking(*problems: Problem, row: int = 2, **cells: Any) -> Entry:
+    return replace(entry(row, "ann", ready=False, **cells), problems=problems)
+
+
+def test_what_the_account_lacked_stays_a_fault_until_its_cell_is_changed(journal: Journal) -> None:
+    """A check does not ask again: it says what the run found, in the place that the row has now."""
+    apply_sheet(journal, lacking(LACKING, relay_server="Mailgum"))
+    found = [(Status.INVALID, "C5: the account has no relay server “Mailgum”")]
+    assert check(journal, lacking(row=5, relay_server="Mailgum")) == found
+    assert check(journal, lacking(row=5, relay_server="Mailgum")) == found, "a check is no answer of the account"
+    assert check(journal, lacking(row=5, relay_server="Mailgun")) == [(Status.VALID, "")]
+
+
+def test_a_run_that_asks_the_account_forgets_what_it_lacked(journal: Journal) -> None:
+    """It may have been added there since."""
+    apply_sheet(journal, lacking(LACKING, relay_server="Mailgum"))
+    check(journal, lacking(relay_server="Mailgum"))
+    assert emails(apply_sheet(journal, entry(2, "ann", relay_server="Mailgum")).to_send) == ["ann"]
+
+
+def test_each_cell_keeps_what_the_account_lacked_for_it(journal: Journal) -> None:
+    """Although the row is another mailbox's once its domain is fixed."""
+    apply_sheet(journal, lacking(NO_DOMAIN, LACKING, domain="acme.exampel", relay_server="Mailgum"))
+    fixed = lacking(domain="101", relay_server="Mailgum")
+    assert check(journal, fixed, failures=True) == [(Status.INVALID, str(LACKING))]
+
+
+@pytest.mark.parametrize("problem", [Problem("A2", Fault("the same username and domain as in row 3")), BROKEN])
+def test_only_what_the_account_lacked_is_kept(journal: Journal, problem: Problem) -> None:
+    """All else is found by every check anew: the other row may be gone, or the rules may be others now."""
+    apply_sheet(journal, lacking(problem))
+    assert check(journal, entry(2, "ann")) == [(Status.VALID, "")]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import running
 from scripted import Scripted, reply
-from sites import Site
+from sites import Site, question_in
 
 import provisioner
 from provisioner.run_folder import hold, locate
@@ -589,3 +589,34 @@ def test_a_sheet_that_cannot_be_read_says_why(client: httpx.Client, tmp_path: Pa
     assert refused.status_code == 409
     assert "No header was found" in refused.text
     assert ">Choose another sheet</a>" in refused.text
+
+
+def test_what_a_run_finds_the_account_to_lack_is_fixed_at_its_cell(site: Any, sandbox: Any, write_sheet: Any) -> None:
+    """The result leads to a screen that shows it; once changed, it is created, and nothing is created twice."""
+    service = sandbox(latency=0.02, latency_spread=0.0)
+    sheet = write_sheet([GOOD, ("bob", "101", "Mailgum", *GOOD[3:])])
+    page = site(service, None)
+    page.create()
+    page.wait("ended")
+    assert "Fix 1 row</a>" in page.get("done").text
+    screen = Screen(page.client, sheet)
+    shown = screen.show()
+    assert heading(shown) == "2 rows: 1 to fix, 1 done"
+    (cell,) = re.findall(r'<input [^>]*aria-invalid="true"[^>]*>', shown)
+    assert 'aria-label="relay_server, row 3"' in cell
+    (described,) = re.findall(r'aria-describedby="(.*?)"', cell)
+    assert re.search(rf'id="{described}">the account has no relay server “Mailgum”', shown)
+    assert "Look in the account again…</button>" in shown, "it may have been added there"
+    assert "1 row has errors" in page.post("begin").text
+    page.wait("ended")
+    assert heading(screen.show()) == "2 rows: 1 to fix, 1 done"
+    assert "Create 1 mailbox…</button>" in screen.type("3", relay_server="Mailgun").text
+    question = page.asked()
+    assert "Create 1 mailbox?" in question
+    page.post("answer", create="none", question=question_in(question))
+    page.wait("idle")
+    assert heading(screen.show()) == "2 rows: 1 ready, 1 done", "after Back it is as before"
+    page.create()
+    page.wait("ended")
+    assert heading(screen.show()) == "2 rows: 2 done"
+    assert [received.carried_out for received in service.state.creates.values()] == [1, 1]

@@ -212,7 +212,7 @@ def test_a_row_that_is_left_out_is_not_sent_by_anything(
     for path in (sheet.folder.failures, sheet.options.sheet):
         listener.heard.clear()
         assert provisioner.run(path, connection(service), listener=listener).statuses == {Status.CREATED: 1}
-        assert any("left out: rows 3, 4" in str(note) for note in listener.all("note"))
+        assert any("Left out: rows 3, 4" in str(note) for note in listener.all("note"))
     assert open_sheet(sheet.options).counts().left_out == 2
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from anyio.to_thread import run_sync
 
 from provisioner.concurrency import in_threads
+from provisioner.errors import SheetError
+from provisioner.journal import CONTENT_FACT, Journal
 from provisioner.record import Record, no_command, open_journal
 from provisioner.result import RunResult, summarize
+from provisioner.stages.failures_files import digest_of, failures_options, unfinished_file
 from provisioner.stages.prepare import prepare
 
 if TYPE_CHECKING:
@@ -20,15 +24,44 @@ if TYPE_CHECKING:
     from provisioner.settings import SheetOptions
     from provisioner.stages.prepare import PreparedSheet
 
+_INSTEAD: Final = (
+    "{name} has not changed, and {file} may hold fixes that are not done: that file was checked instead. Go on with "
+    "it; to use the sheet without them, move the file to another folder first."
+)
+
 
 async def check(options: SheetOptions, listener: Listener, *, next_command: NextCommand = no_command) -> RunResult:
     """Read and validate a sheet and write the files. Nothing is sent.
 
+    While a failures file holds what is to be run of a sheet that has not changed, that file is checked instead: fixes
+    in it are not set aside for a check. The listener is told.
+
     `next_command` is as for `run`. Raises UnusableError and StoppedError.
     """
     started = time.perf_counter()
-    prepared = await run_sync(prepare, options, abandon_on_cancel=True)
+    prepared = await run_sync(_prepared, options, abandon_on_cancel=True)
+    if prepared.options is not options:
+        listener.note(_INSTEAD.format(name=options.shown or options.sheet, file=prepared.options.sheet))
     return await check_prepared(prepared, listener, next_command=next_command, started=started)
+
+
+def _prepared(options: SheetOptions) -> PreparedSheet:
+    """The sheet, or the failures file that is to be run instead and can be read. Raises UnusableError."""
+    prepared = prepare(options)
+    folder, sheet = prepared.folder, prepared.sheet
+    if sheet.is_failures or not folder.journal.exists():
+        return prepared
+    with closing(Journal(folder.journal)) as journal:
+        if not sheet.path.is_file() or journal.fact(CONTENT_FACT) != digest_of(sheet.path):
+            return prepared
+        file = unfinished_file(journal, folder)
+    if file is None:
+        return prepared
+    with suppress(SheetError):
+        failures = prepare(failures_options(options, folder, file))
+        if failures.sheet.is_failures:
+            return failures
+    return prepared
 
 
 async def check_prepared(

@@ -14,7 +14,14 @@ from provisioner.fixing.rows import Rows
 from provisioner.journal import CONTENT_FACT, SHEET_FACT, TAB_FACT, Journal
 from provisioner.messages import count
 from provisioner.sheets import FAILURES_COLUMNS
-from provisioner.stages.failures_files import added_cells, digest_of, failures_header, look_of, unfinished_file
+from provisioner.stages.failures_files import (
+    added_cells,
+    digest_of,
+    failures_header,
+    failures_options,
+    look_of,
+    unfinished_file,
+)
 from provisioner.stages.prepare import PreparedSheet, prepare
 from provisioner.stages.read import read_rows
 from provisioner.stages.validate import validate
@@ -110,11 +117,6 @@ def _failures(options: SheetOptions, folder: RunFolder, file: Path) -> PreparedS
             "the sheet itself is opened.",
         )
     return prepared
-
-
-def failures_options(options: SheetOptions, folder: RunFolder, file: Path) -> SheetOptions:
-    """How a failures file of the folder is read."""
-    return replace(options, sheet=file, out=folder.path, sheet_name=None, encoding=None, shown="")
 
 
 def _opened(prepared: PreparedSheet, known: list[JournalRow] | None, typed: Typed, seen: dict[Path, object]) -> Opened:

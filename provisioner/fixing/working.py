@@ -13,10 +13,17 @@ import anyio
 from provisioner import run_folder
 from provisioner.checking import check_prepared
 from provisioner.events import NullListener
-from provisioner.fixing.opening import failures_options, find, from_table, place_of, watched
+from provisioner.fixing.opening import find, from_table, place_of, watched
 from provisioner.fixing.storing import FailuresFile, storing
 from provisioner.journal import Journal
-from provisioner.stages.failures_files import added_cells, edited_files, look_of, remember_typed, set_aside
+from provisioner.stages.failures_files import (
+    added_cells,
+    edited_files,
+    failures_options,
+    look_of,
+    remember_typed,
+    set_aside,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

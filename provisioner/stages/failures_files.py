@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SheetError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from provisioner.journal import Journal, JournalRow
     from provisioner.run_folder import RunFolder
+    from provisioner.settings import SheetOptions
     from provisioner.stages.corrections import Typed
 
 _CELL = re.compile(r"([A-Z]+)[0-9]+")
@@ -81,6 +83,11 @@ def unfinished_file(journal: Journal, folder: RunFolder) -> Path | None:
         return edited[-1]
     of_failures = bool(journal.fact(OF_FAILURES_FACT)) and journal.retriable_count(of_failures=True) > 0
     return folder.failures if folder.failures.exists() and (of_failures or journal.open_corrections()) else None
+
+
+def failures_options(options: SheetOptions, folder: RunFolder, file: Path) -> SheetOptions:
+    """How a failures file of the folder is read."""
+    return replace(options, sheet=file, out=folder.path, sheet_name=None, encoding=None, shown="")
 
 
 def edited_files(journal: Journal, folder: RunFolder) -> list[Path]:

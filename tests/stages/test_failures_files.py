@@ -133,6 +133,42 @@ def test_older_changes_in_the_other_file_are_kept(folder: RunFolder, check: Any,
     assert any(str(kept) in note for (note,) in listener.all("note"))
 
 
+def test_a_check_of_the_sheet_does_not_set_fixes_aside(
+    folder: RunFolder, check: Any, listener: Any, tmp_path: Path, read_csv: Any
+) -> None:
+    """The file that holds them is checked instead, as often as one likes, and it is said that it was."""
+    change(folder.failures, "weak", "Fixed-Pass-1!")
+    for _ in range(2):
+        assert check(tmp_path / "acme.csv").statuses == {Status.VALID: 2, Status.INVALID: 1}
+        fixed = read_csv(folder.failures)
+        assert [(row["email"], row["password"]) for row in fixed] == [("007", "Fixed-Pass-1!"), ("b..b", GOOD[2])]
+        assert not list(folder.path.glob("failures-edited-*"))
+        assert any(f"{folder.failures} may hold fixes" in note for (note,) in listener.all("note"))
+        listener.heard.clear()
+    assert [row["status"] for row in read_csv(folder.results)] == ["valid", "invalid", "valid"]
+
+
+def test_a_sheet_that_was_changed_is_checked_itself(
+    folder: RunFolder, check: Any, listener: Any, write_sheet: Any
+) -> None:
+    """Its changes are what is asked about; the fixes in the failures file are kept under another name."""
+    change(folder.failures, "weak", "Fixed-Pass-1!")
+    sheet = write_sheet([("007", *GOOD[:2], "weak", "", ""), ("bob", *GOOD), ("cid", *GOOD)])
+    assert check(sheet).statuses == {Status.VALID: 2, Status.INVALID: 1}
+    (kept,) = folder.path.glob("failures-edited-*.csv")
+    assert "Fixed-Pass-1!" in kept.read_text("utf-8")
+    assert any(str(kept) in note for (note,) in listener.all("note"))
+
+
+def test_a_damaged_failures_file_does_not_keep_the_sheet_from_being_checked(
+    folder: RunFolder, check: Any, tmp_path: Path
+) -> None:
+    """It cannot be run, so the sheet is checked; what was typed into it is kept."""
+    change(folder.failures, "sheet_row", "my row")
+    assert check(tmp_path / "acme.csv").statuses == {Status.VALID: 1, Status.INVALID: 2}
+    assert len(list(folder.path.glob("failures-edited-*.csv"))) == 1
+
+
 def test_a_file_that_nobody_changed_is_not_kept(folder: RunFolder, tmp_path: Path) -> None:
     """Saved again as it was, copied with its folder, or restored: only its content counts."""
     with closing(Journal(folder.journal)) as journal:

@@ -9,6 +9,7 @@ import pytest
 from scripted import CUT, Scripted, reply
 from sites import SHEET, Site, question_in, until
 
+import provisioner
 from provisioner import record
 from provisioner.errors import FilesError
 from provisioner.fixing import open_sheet
@@ -145,6 +146,14 @@ def test_back_leaves_the_fixes_as_they_were(site: Any, sandbox: Any, tmp_path: P
     page.wait("idle")
     assert cells(page) == before
     assert cells(Site(page_server())) == before
+    for _ in range(2):
+        # Nor does a check of the sheet undo them.
+        provisioner.check(tmp_path / "acme.csv")
+        assert cells(page) == before
+    assert not list(page.folder.path.glob("failures-edited-*"))
+    page.create()
+    page.wait("ended")
+    assert page.statuses() == {Status.CREATED: 3, Status.INVALID: 1}
 
 
 def test_back_before_the_question_was_shown_takes_it_back(sandbox: Any, site: Any) -> None:

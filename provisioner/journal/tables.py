@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import contextmanager
 from sys import intern
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from provisioner.errors import RunFolderError
 from provisioner.journal.rows import JournalRow
@@ -98,6 +99,9 @@ _WRITE: Mapping[str, Callable[[Any], Any]] = {
     "problems": _encoded,
 }
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_ATTEMPTS: Final = 100
+_PAUSE: Final = 0.02
+"""Seconds between two attempts."""
 
 
 def _by_place(conversions: Mapping[str, Callable[[Any], Any]]) -> list[tuple[int, Callable[[Any], Any]]]:
@@ -145,11 +149,25 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
             f"The journal {path} was written by another version of this program.",
             remedy="Run that version again, or name another folder with --out. The journal was not changed.",
         )
-    database.execute("PRAGMA journal_mode = WAL")
+    _log_ahead(database)
     # A computer may lose its power between the intent and the answer.
     database.execute("PRAGMA synchronous = FULL")
     if version == 0:
         database.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def _log_ahead(database: sqlite3.Connection) -> None:
+    """Turn on the write-ahead log. SQLite waits for locks, but not for another program that does the same just now."""
+    for _ in range(_ATTEMPTS):
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not is_locked(error):
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
+    database.execute("PRAGMA journal_mode = WAL")
 
 
 def is_locked(error: sqlite3.Error) -> bool:

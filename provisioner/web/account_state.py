@@ -10,6 +10,7 @@ from provisioner.concurrency import in_threads
 from provisioner.errors import ProvisionerError
 from provisioner.events import NullListener
 from provisioner.web.live import Changes
+from provisioner.web.phrases import unexpected
 
 if TYPE_CHECKING:
     from provisioner.resources import Account
@@ -50,10 +51,7 @@ class AccountState:
         except ProvisionerError as error:
             self.trouble = error
         except Exception as error:  # noqa: BLE001 - the page must go on; what it was may hold anything
-            self.trouble = ProvisionerError(
-                f"Something unexpected happened in the program ({type(error).__name__}).",
-                remedy="The account could not be asked about. Close the page and start it again.",
-            )
+            self.trouble = unexpected(error, "The account could not be asked about. Close the page and start it again.")
         finally:
             self.asking = False
             self.changes.tell()

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from provisioner.errors import ProvisionerError
 from provisioner.web import views
 from provisioner.web.forms import BodyLimit
+from provisioner.web.phrases import unexpected
 from provisioner.web.screens import check, columns, confirm, done, downloads, fixes, run, service, sheets
 from provisioner.web.workspace import NoKeyError
 
@@ -84,6 +85,5 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     """A fault of the program: what it was is not shown, since it may hold anything."""
-    sentence = f"Something unexpected happened in the program ({type(error).__name__})."
-    unexpected = ProvisionerError(sentence, remedy="Open the page again. What was sent and fixed is kept.")
-    return await _unable(request, unexpected)
+    said = unexpected(error, "Open the page again. What was sent and fixed is kept.")
+    return await _unable(request, said)

@@ -14,7 +14,7 @@ from provisioner.errors import ProvisionerError
 from provisioner.events import NullListener
 from provisioner.journal import Journal
 from provisioner.web.live import Changes
-from provisioner.web.runs import unexpected
+from provisioner.web.phrases import unexpected
 from provisioner.wording import paused_until
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from provisioner.errors import ProvisionerError
 from provisioner.messages import WORDS, count
 from provisioner.records import Status
 
@@ -23,11 +24,6 @@ _PLAIN: Final = {
 def name_of(key: str) -> str:
     """What the row with this key is called; one that was added to a failures file has no number in the sheet."""
     return f"added row {key[1:]}" if key.startswith("+") else f"row {key}"
-
-
-def is_to_fix(row: OpenRow) -> bool:
-    """Whether it takes a change of the row before it can be created."""
-    return row.status.to_fix
 
 
 def told_of(row: OpenRow) -> str:
@@ -69,3 +65,10 @@ def shorten(text: str, most: int = LONGEST_CELL) -> str:
 def short_hash(text: str) -> str:
     """Stands for a sentence in an address."""
     return sha256(text.encode()).hexdigest()[:12]
+
+
+def unexpected(
+    error: Exception, remedy: str = "Try again: what was sent is looked up first, and nothing is created twice."
+) -> ProvisionerError:
+    """What is said of a fault of the program: its kind alone, since what it was may hold anything."""
+    return ProvisionerError(f"Something unexpected happened in the program ({type(error).__name__}).", remedy=remedy)

@@ -17,6 +17,7 @@ from provisioner.journal import Journal
 from provisioner.messages import why
 from provisioner.stages.stop_signal import StopSignal
 from provisioner.web.live import Changes
+from provisioner.web.phrases import unexpected
 from provisioner.web.progress import Progress
 
 if TYPE_CHECKING:
@@ -201,14 +202,6 @@ class Run:
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
         self.changes.tell()
-
-
-def unexpected(error: Exception) -> ProvisionerError:
-    """What is said of a fault of the program."""
-    return ProvisionerError(
-        f"Something unexpected happened in the program ({type(error).__name__}).",
-        remedy="Try again: what was sent is looked up first, and nothing is created twice.",
-    )
 
 
 def _failures(folder: RunFolder, since: float) -> list[Failure]:

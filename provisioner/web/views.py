@@ -38,7 +38,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     filters = (count, duration, visible, phrases.counted, phrases.name_of, phrases.shorten, phrases.short_hash)
-    for phrase in (*filters, phrases.is_to_fix, phrases.state_of, phrases.told_of):
+    for phrase in (*filters, phrases.state_of, phrases.told_of):
         environment.filters[phrase.__name__] = phrase
     return environment
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from anyio.abc import TaskGroup, TaskStatus
+    from starlette.requests import Request
 
     from provisioner.records import Rate
     from provisioner.resources import Account
@@ -129,3 +130,9 @@ class Workspace:
             practice = self.options.sandbox or found.practice
             self.works.setdefault(sheet_id, Work(sheet_id, found.options, self, practice=practice))
         return self.works[sheet_id]
+
+
+async def work_of(request: Request) -> Work:
+    """The work on the sheet that a request names. Raises HTTPException if there is no such sheet."""
+    workspace: Workspace = request.app.state.workspace
+    return await workspace.find(request.path_params["id"])

@@ -34,18 +34,6 @@ PASSWORD = "Sheet-Pass-79!"
 Sheets = Any
 
 
-@pytest.fixture
-def opened(write_sheet: Callable[..., Path]) -> Callable[..., OpenSheet]:
-    """A sheet of these rows, opened, with all that it writes."""
-
-    def make(*rows: tuple[str, ...], **options: Any) -> OpenSheet:
-        sheet = open_sheet(SheetOptions(sheet=write_sheet(list(rows)), **options))
-        assert sheet.working_file
-        return sheet
-
-    return make
-
-
 def change(sheet: OpenSheet, key: str, cells: Mapping[str, str], **more: Any) -> Changed:
     return sheet.change(key, sheet.row(key).version, cells, **more)
 

@@ -29,18 +29,6 @@ WEAK = ("cid", "101", "201", "hidden-weak", "789", "cid@acme.com")
 Sheets = Any
 
 
-@pytest.fixture
-def opened(write_sheet: Callable[..., Path]) -> Callable[..., OpenSheet]:
-    """A sheet of these rows, opened, with all that it writes."""
-
-    def make(*rows: tuple[str, ...], **options: Any) -> OpenSheet:
-        sheet = open_sheet(SheetOptions(sheet=write_sheet(list(rows)), **options))
-        assert sheet.working_file
-        return sheet
-
-    return make
-
-
 def again(sheet: OpenSheet) -> OpenSheet:
     """The same sheet, opened by another program."""
     other = open_sheet(sheet.options)

@@ -11,6 +11,7 @@ from anyio.to_thread import run_sync
 from starlette.routing import Route
 
 from provisioner.errors import UnusableError
+from provisioner.sheets import FAILURES_COLUMNS
 from provisioner.sheets.failures_workbook import MAX_CELLS
 from provisioner.web import forms, views
 from provisioner.web.phrases import short_hash
@@ -24,6 +25,7 @@ from provisioner.web.rows import (
 )
 from provisioner.web.screens.columns import unusable
 from provisioner.web.screens.confirm import dialog
+from provisioner.web.workspace import work_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +42,7 @@ MOST_NOTES: Final = 30
 
 async def check(request: Request) -> Response:
     """The page: the rows to fix, or all rows to look at."""
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    work = await work_of(request)
     try:
         sheet = await work.sheet()
     except UnusableError as error:
@@ -83,7 +85,9 @@ def _files(sheet: OpenSheet) -> list[str]:
         is_current = workbook.stat().st_mtime_ns >= text.stat().st_mtime_ns
     except FileNotFoundError:
         # Both may be about to be written.
-        is_current = not text.exists() and sheet.counts().to_fix * (len(sheet.columns) + 5) <= MAX_CELLS
+        is_current = (
+            not text.exists() and sheet.counts().to_fix * (len(sheet.columns) + len(FAILURES_COLUMNS)) <= MAX_CELLS
+        )
     return [text.name, workbook.name] if is_current else [text.name]
 
 

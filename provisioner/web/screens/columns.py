@@ -11,6 +11,7 @@ from provisioner.errors import SheetError, UnusableError
 from provisioner.sheets import ColumnsError, SeveralTabsError
 from provisioner.sheets.header_checks import SAME
 from provisioner.web import forms, views
+from provisioner.web.workspace import work_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,7 +81,7 @@ def _questions(error: ColumnsError) -> Iterator[Question]:
 
 async def choose_columns(request: Request) -> Response:
     """Read the sheet with the columns that were chosen."""
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    work = await work_of(request)
     sent = await forms.fields(request)
     try:
         await work.sheet()
@@ -116,14 +117,14 @@ def _spoken(column: str) -> str:
 
 async def generate_passwords(request: Request) -> Response:
     """Have a password generated for every row that has none."""
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    work = await work_of(request)
     await work.reopen(generate_passwords=True)
     return views.go(f"{work.path}/check")
 
 
 async def choose_tab(request: Request) -> Response:
     """Read one of a workbook's sheets."""
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    work = await work_of(request)
     await work.reopen(sheet_name=(await forms.fields(request)).get("tab", ""))
     return views.go(f"{work.path}/check")
 

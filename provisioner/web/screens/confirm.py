@@ -11,6 +11,7 @@ from starlette.routing import Route
 from provisioner.messages import duration
 from provisioner.web import forms, live, views
 from provisioner.web.runs import ANSWER_WITHIN, Phase
+from provisioner.web.workspace import work_of
 from provisioner.wording import LONG, invalid_rows, least_time, other_rows
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ _STALE: Final = (
 
 async def begin(request: Request) -> Response:
     """Start a run, and answer with its question as soon as there is one."""
-    work = await _work(request)
+    work = await work_of(request)
     work.run.begin(work.to_run)
     return await _outcome(work)
 
 
 async def answer(request: Request) -> Response:
     """Take the person's answer: all, some or none."""
-    work = await _work(request)
+    work = await work_of(request)
     given = await forms.fields(request)
     create, run = given.get("create"), work.run
     # Without a number it was pressed before the question came; to decline is always safe.
@@ -66,7 +67,7 @@ async def answer(request: Request) -> Response:
 
 async def question(request: Request) -> Response:
     """Follow what the service is asked, until there is a question or an end."""
-    work = await _work(request)
+    work = await work_of(request)
 
     async def state() -> str:
         if work.run.phase is Phase.ASKING:
@@ -135,11 +136,6 @@ def _settled(work: Work) -> str:
 def _others(preview: RunPreview) -> list[str]:
     """What happens to the rows that no new mailbox is created for."""
     return [*other_rows(preview), *([f"{invalid_rows(preview)}."] if preview.invalid else [])]
-
-
-async def _work(request: Request) -> Work:
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
-    return work
 
 
 ROUTES: Final = (

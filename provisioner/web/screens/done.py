@@ -18,6 +18,7 @@ from provisioner.web import live, views
 from provisioner.web.phrases import plain
 from provisioner.web.runs import Phase
 from provisioner.web.screens.downloads import FILES
+from provisioner.web.workspace import work_of
 from provisioner.wording import NO_PRACTICE_LOGINS, headings
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ SHOWN_REASONS: Final = 10
 
 async def show(request: Request) -> Response:
     """The whole screen, made from the journal and the files."""
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    work = await work_of(request)
     if work.run.phase in (Phase.SENDING, Phase.STOPPING):
         return RedirectResponse(f"{work.path}/run", 303)
     if not await work.is_known():
@@ -49,7 +50,7 @@ async def show(request: Request) -> Response:
 
 async def verify(request: Request) -> Response:
     """Log in to each mailbox of the run."""
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    work = await work_of(request)
     if work.logins.possible:
         work.logins.begin(await work.folder(), work.options.schema)
     return HTMLResponse(await _logins(work))
@@ -57,7 +58,7 @@ async def verify(request: Request) -> Response:
 
 async def follow(request: Request) -> Response:
     """The log-ins, whenever something changed; the browser leaves when it is told that they cannot be read."""
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    work = await work_of(request)
 
     async def state() -> str:
         try:

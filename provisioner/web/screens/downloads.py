@@ -18,6 +18,7 @@ from provisioner.credentials import KINDS, write_credentials
 from provisioner.errors import RunFolderError, SettingsError
 from provisioner.events import NullListener
 from provisioner.web import views
+from provisioner.web.workspace import work_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,7 +47,7 @@ async def file(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in FILES:
         raise HTTPException(404)
-    work = await _work(request)
+    work = await work_of(request)
     path = (await work.folder()).path / name
     await work.settle()
     try:
@@ -58,7 +59,7 @@ async def file(request: Request) -> Response:
 
 async def credentials(request: Request) -> Response:
     """What a client is to be given; of one client only, if the address names one."""
-    work = await _work(request)
+    work = await work_of(request)
     client = request.query_params.get("client")
     kind = f".{request.query_params.get('kind', 'csv')}"
     if kind not in KINDS:
@@ -86,7 +87,7 @@ async def credentials(request: Request) -> Response:
 
 async def export(request: Request) -> Response:
     """The service's own CSV for a sending service, with the mailboxes of this run alone."""
-    work, name = await _work(request), request.path_params["service"]
+    work, name = await work_of(request), request.path_params["service"]
     if name not in account.SERVICES:
         raise HTTPException(404)
     folder = await work.folder()
@@ -96,11 +97,6 @@ async def export(request: Request) -> Response:
     async with in_threads(work.workspace.connect(work.practice)(folder)) as connection:
         await account.export(connection, name, NullListener(), into, only=folder, limiter=_limiter(work))
     return views.download(into.getvalue(), f"{name}.csv", "text/csv")
-
-
-async def _work(request: Request) -> Work:
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
-    return work
 
 
 def _limiter(work: Work) -> RateLimiter:

@@ -13,8 +13,9 @@ from provisioner.errors import ProvisionerError
 from provisioner.fixing import StaleRowError, UnknownRowError
 from provisioner.messages import count
 from provisioner.web import forms, views
-from provisioner.web.phrases import is_to_fix, name_of, told_of
+from provisioner.web.phrases import name_of, told_of
 from provisioner.web.rows import FURTHER_COLUMNS, MOST_FURTHER_COLUMNS, ShownColumns
+from provisioner.web.workspace import work_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,7 +104,7 @@ async def _changed(request: Request, sent: SentRow, act: Callable[[OpenSheet], C
 
     `beside`: rows that the page does not show are shown at its end if something is wrong with them now.
     """
-    work = await _work(request)
+    work = await work_of(request)
     sheet = await work.sheet()
     try:
         work.refuse_if_busy()
@@ -124,8 +125,8 @@ def _after(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed, *, bes
         return views.go(f"{work.path}/check")
     shown = sent.columns(sheet)
     others = [row for row in changed.also if sent.shows(row)]
-    rows = [shown.row_to_fix(row) for row in others if is_to_fix(row)]
-    is_fixed = changed.row is None or not is_to_fix(changed.row)
+    rows = [shown.row_to_fix(row) for row in others if row.status.to_fix]
+    is_fixed = changed.row is None or not changed.row.status.to_fix
     if changed.row and not is_fixed:
         rows.insert(0, _focused(shown.row_to_fix(changed.row), sent))
         said = f"{name_of(sent.key).capitalize()} is saved, and something in it is still to be fixed"
@@ -137,7 +138,7 @@ def _after(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed, *, bes
         said=said,
         rows=rows,
         fixed=sent.key if is_fixed else "",
-        others=[row for row in others if not is_to_fix(row)],
+        others=[row for row in others if not row.status.to_fix],
         into="rows" if beside else "",
         sent=sent,
     )
@@ -147,13 +148,13 @@ def _settled(key: str, changed: Changed) -> str:
     """What is said of a row for which nothing is left to fix."""
     if changed.row is None:
         return f"{name_of(key).capitalize()} is left out"
-    ready = sum(not is_to_fix(row) for row in changed.also)
+    ready = sum(not row.status.to_fix for row in changed.also)
     return told_of(changed.row) + (f", and {count(ready, 'other row', 'other rows')} with it" if ready else "")
 
 
 async def use_sheet(request: Request) -> Response:
     """Take the rows from the sheet, which was changed since it was checked."""
-    work = await _work(request)
+    work = await work_of(request)
     sheet = await work.sheet()
     work.refuse_if_busy()
     await run_sync(sheet.use_sheet)
@@ -162,7 +163,7 @@ async def use_sheet(request: Request) -> Response:
 
 async def undo(request: Request) -> Response:
     """Take back the latest change."""
-    work, sent = await _work(request), SentRow("", await forms.fields(request))
+    work, sent = await work_of(request), SentRow("", await forms.fields(request))
     sheet = await work.sheet()
     try:
         work.refuse_if_busy()
@@ -180,7 +181,7 @@ def _undone(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed | None
     if changed and len(changed.also) >= MOST_OTHERS:
         return views.go(f"{work.path}/check")
     again = [row for row in (changed.row, *changed.also) if row] if changed else []
-    rows = [shown.row_to_fix(row) for row in again if is_to_fix(row)]
+    rows = [shown.row_to_fix(row) for row in again if row.status.to_fix]
     if rows:
         rows[0] = replace(rows[0], focus=next(iter(rows[0].faulty), None))
     said = f"{name_of(again[0].key).capitalize()} is as it was before" if again else "Nothing is left to undo"
@@ -190,7 +191,7 @@ def _undone(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed | None
         said=said,
         rows=rows,
         fixed="",
-        others=[row for row in again if not is_to_fix(row)],
+        others=[row for row in again if not row.status.to_fix],
         into="rows",
         sent=sent,
     )
@@ -213,7 +214,7 @@ def _parts(work: Work, sheet: OpenSheet, *, sent: SentRow, **values: Any) -> Res
 async def generate(request: Request) -> Response:
     """Put a generated password into a row, and save it with whatever else was typed there."""
     sent = await SentRow.of(request)
-    sheet = await (await _work(request)).sheet()
+    sheet = await (await work_of(request)).sheet()
     if not any(column.secret and column.key == sent.column for column in sheet.columns):
         return _said(sent.key, "There is no such password.")
 
@@ -226,7 +227,7 @@ async def generate(request: Request) -> Response:
 async def reveal(request: Request) -> Response:
     """Show a password that stands in the sheet."""
     sent = await SentRow.of(request)
-    work = await _work(request)
+    work = await work_of(request)
     sheet = await work.sheet()
     try:
         row = sent.columns(sheet).row_to_fix(await run_sync(sheet.row, sent.key))
@@ -239,11 +240,6 @@ async def reveal(request: Request) -> Response:
     except ProvisionerError as error:
         return _said(sent.key, error.message, error.remedy)
     return views.page("check_password.html", work=work.id, row=row, cell=shown)
-
-
-async def _work(request: Request) -> Work:
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
-    return work
 
 
 def _said(key: str, message: str, remedy: str = "") -> Response:

@@ -13,6 +13,7 @@ from provisioner.messages import count
 from provisioner.records import Status
 from provisioner.web import forms, live, views
 from provisioner.web.runs import Phase
+from provisioner.web.workspace import work_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,7 +28,7 @@ _UNDER_WAY: Final = (Phase.SENDING, Phase.STOPPING)
 
 async def show(request: Request) -> Response:
     """The whole screen; elsewhere if no run is under way."""
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    work = await work_of(request)
     if work.run.phase not in _UNDER_WAY:
         return RedirectResponse(_elsewhere(work), 303)
     return views.page("run.html", practice=work.practice, **await _state(work))
@@ -35,7 +36,7 @@ async def show(request: Request) -> Response:
 
 async def follow(request: Request) -> Response:
     """The same, whenever something changed, until the run has ended."""
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    work = await work_of(request)
     announced_at = anyio.current_time()
 
     async def state() -> str:
@@ -52,7 +53,7 @@ async def follow(request: Request) -> Response:
 
 async def stop(request: Request) -> Response:
     """Stop the run: gently, or at once."""
-    work: Work = await request.app.state.workspace.find(request.path_params["id"])
+    work = await work_of(request)
     given = await forms.fields(request)
     if work.run.phase not in _UNDER_WAY:
         return views.go(_elsewhere(work))

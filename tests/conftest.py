@@ -43,6 +43,11 @@ hypothesis.settings.load_profile("fast")
 UNLIMITED = (Rate(1_000_000, 1.0),)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: two workers for each processor, as tests wait about half of their time."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.fixture(autouse=True)
 def no_blocking_calls() -> Iterator[None]:
     """Nothing of the program's own may block its event loop; the stand-in, on a thread of its own, may."""

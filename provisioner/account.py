@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
-import shutil
-import tempfile
 from contextlib import aclosing, closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
-from provisioner.concurrency import in_threads
 from provisioner.errors import FilesError, SettingsError, UnavailableError, WrongServiceError
 from provisioner.journal import Journal
 from provisioner.resources import Account, Listing
 from provisioner.service import ListingUnavailableError, Service
 from provisioner.service.rate_limiter import RateLimiter
-from provisioner.sheets import replacing
+from provisioner.sheets import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from provisioner.events import Listener
     from provisioner.run_folder import RunFolder
@@ -77,109 +73,78 @@ async def listing(connection: Connection, what: Listing, listener: Listener, sho
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The outcome of an export."""
+    """What the service exports for a sending service."""
 
+    content: bytes
+    """A CSV file."""
     rows: int
     """Mailboxes in it."""
     missing: int = 0
     """Mailboxes of the run that was asked for which the service's export does not hold."""
+
+    def save(self, path: Path) -> None:
+        """Put it in the place of a file in one step, for its owner alone. Raises FilesError."""
+        try:
+            replace_file(path, self.content)
+        except OSError as error:
+            raise FilesError(
+                f"The export cannot be written: {error.strerror or error}.", remedy="Name another file, or make room."
+            ) from error
 
 
 async def export(
     connection: Connection,
     name: str,
     listener: Listener,
-    into: Path | IO[bytes],
     *,
     only: RunFolder | None = None,
     limiter: RateLimiter | None = None,
 ) -> Exported:
-    """Download the CSV made for a sending service, see that it is one, and put it in its place in one step.
+    """Download the CSV made for a sending service, and see that it is one.
 
-    `into`: a file, which is replaced and which only its owner may read; or a stream. `only` keeps the mailboxes of one
-    run. `limiter` is shared by all that keep one rate; None makes one. Nothing is written unless all of it arrived.
-    Raises StoppedError and UnusableError.
+    `only` keeps the mailboxes of one run. `limiter` is shared by all that keep one rate; None makes one. Raises
+    StoppedError and UnusableError.
     """
     wanted = await run_sync(_addresses, only) if only is not None else None
-    folder = into.parent if isinstance(into, Path) else None
+    async with Service(connection, limiter or RateLimiter(connection.rates), listener) as service:
+        await service.account()
+        content = await service.download(name)
+    return await run_sync(_checked, content, wanted)
+
+
+def _checked(content: bytes, wanted: frozenset[str] | None) -> Exported:
+    """The wanted rows of what was downloaded; None wants all. Cells stay as they are: another program is to read them.
+
+    Raises WrongServiceError.
+    """
+    header, *rows = _rows(content)
+    missing = set(wanted or ())
+    if wanted is not None:
+        own = [wanted.intersection(cell.strip().casefold() for cell in row) for row in rows]
+        rows = [row for row, addresses in zip(rows, own, strict=True) if addresses]
+        missing.difference_update(*own)
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerows([header, *rows])
+    return Exported(text.getvalue().encode(), len(rows), len(missing))
+
+
+def _rows(content: bytes) -> list[list[str]]:
+    """The rows of what was downloaded, blank ones left out. Raises WrongServiceError if it is no CSV file."""
     try:
-        async with in_threads(await run_sync(lambda: tempfile.TemporaryFile(dir=folder))) as raw:
-            async with Service(connection, limiter or RateLimiter(connection.rates), listener) as service:
-                await _download(service, name, raw)
-            return await run_sync(_put, raw, into, wanted)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise FilesError(
-            f"The export cannot be written: {error.strerror or error}.", remedy="Name another file, or make room."
-        ) from error
-
-
-async def _download(service: Service, name: str, into: IO[bytes]) -> None:
-    await service.account()
-    async with aclosing(service.download(name)) as pieces:
-        async for piece in pieces:
-            await run_sync(into.write, piece)
-
-
-def _put(raw: IO[bytes], into: Path | IO[bytes], wanted: frozenset[str] | None) -> Exported:
-    """Check what was downloaded, and only then write it."""
-    raw.seek(0)
-    if isinstance(into, Path):
-        with replacing(into) as part, part.open("wb") as file:
-            exported = _copy(raw, file, wanted)
-            file.flush()
-            os.fsync(file.fileno())
-        return exported
-    with tempfile.TemporaryFile() as checked:
-        exported = _copy(raw, checked, wanted)
-        checked.seek(0)
-        shutil.copyfileobj(checked, into)
-        into.flush()
-        return exported
-
-
-def _copy(raw: IO[bytes], into: Any, wanted: frozenset[str] | None) -> Exported:
-    """Copy a CSV file row by row, the wanted ones only. Cells stay as they are: another program is to read them."""
-    rows, met = 0, set[str]()
-    text = io.TextIOWrapper(into, encoding="utf-8", newline="", write_through=True)
-    try:
-        writer = csv.writer(text, lineterminator="\r\n")
-        source = _rows(raw)
-        writer.writerow(next(source))
-        for row in source:
-            own = {cell.strip().casefold() for cell in row} & wanted if wanted is not None else set()
-            if wanted is None or own:
-                writer.writerow(row)
-                rows += 1
-                met |= own
-    finally:
-        text.detach()
-    return Exported(rows, len(wanted - met) if wanted is not None else 0)
-
-
-def _rows(raw: IO[bytes]) -> Iterator[list[str]]:
-    """The rows of what was downloaded, blank ones left out. Raises WrongServiceError where it is no CSV file."""
-    text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
-    try:
-        width = 0
-        for row in csv.reader(text, strict=True):
-            if not row:
-                continue
-            if not width and (len(row) < 2 or row[0].lstrip()[:1] in ("<", "{", "[")):  # noqa: PLR2004 - a mailbox has a password too
-                raise _no_table("it does not begin with a header")
-            width = width or len(row)
-            if len(row) != width:
-                raise _no_table("its rows differ in length")
-            if any(_CONTROL.search(cell) for cell in row):
-                raise _no_table("a cell holds a control character, which programs take in different ways")
-            yield row
-        if not width:
-            raise _no_table("it is empty")
+        text = content.decode("utf-8-sig")
+        rows = list(filter(None, csv.reader(io.StringIO(text, newline=""), strict=True)))
     except (csv.Error, UnicodeDecodeError) as error:
         raise _no_table(str(error)) from error
-    finally:
-        text.detach()
+    if not rows:
+        raise _no_table("it is empty")
+    header = rows[0]
+    if len(header) < 2 or header[0].lstrip()[:1] in ("<", "{", "["):  # noqa: PLR2004 - a mailbox has a password too
+        raise _no_table("it does not begin with a header")
+    if any(len(row) != len(header) for row in rows):
+        raise _no_table("its rows differ in length")
+    if _CONTROL.search(text):
+        raise _no_table("a cell holds a control character, which programs take in different ways")
+    return rows
 
 
 def _no_table(reason: str) -> WrongServiceError:

@@ -226,6 +226,13 @@ def test_a_download_that_breaks_off_is_told(invoke: Any, answering: Any, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_export_that_cannot_be_written_is_told(invoke: Any, sandbox: Any, tmp_path: Path) -> None:
+    """A folder that is not there is an error with a sentence, not a traceback."""
+    said = invoke("export", "instantly", "-o", tmp_path / "nowhere" / "out.csv", service=sandbox())
+    assert said.exit_code == 3
+    assert "The export cannot be written: No such file or directory." in said.stderr
+
+
 def test_cells_stay_as_they_are(invoke: Any, answering: Any) -> None:
     """A password that begins like a formula is another program's to read, so nothing is put before it."""
     body = '\ufeffemail,password\r\na@b.example,"=1+1,""x"\r\n'.encode()

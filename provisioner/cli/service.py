@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,10 +98,11 @@ def export(*, service: str, output: Path | None, force: bool, only: Path | None,
             )
         only_run = run_folder.existing(only) if only is not None else None
         with connector(options)(only_run) as connection:
-            into = output if output is not None else io.BytesIO()
-            exported = anyio.run(partial(account_calls.export, connection, service, listener, into, only=only_run))
-        if isinstance(into, io.BytesIO):
-            console.print_file(into.getvalue())
+            exported = anyio.run(partial(account_calls.export, connection, service, listener, only=only_run))
+        if output is None:
+            console.print_file(exported.content)
+        else:
+            exported.save(output)
         where = f": {output}" if output is not None else "."
         console.say(f"{count(exported.rows, 'mailbox', 'mailboxes')} for {service}{where}")
         if options["sandbox"] and only is None:

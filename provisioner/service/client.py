@@ -202,8 +202,8 @@ class Service:
 
         return read_pages(path, self._page, at_origin)
 
-    async def download(self, export: str) -> AsyncGenerator[bytes, None]:
-        """The CSV made for a sending service, in pieces as it arrives.
+    async def download(self, export: str) -> bytes:
+        """The CSV made for a sending service.
 
         Raises SettingsError where there is no such export, WrongServiceError where the answer is no file, and as
         `account` does.
@@ -213,15 +213,13 @@ class Service:
             permit = await self._limiter.acquire(Priority.QUERY)
             self._session.count("other")
             try:
-                async with self._session.pool.download(path) as file:
-                    if not isinstance(file, Reply):
-                        async for piece in file:
-                            yield piece
-                        return
+                file = await self._session.pool.download(path)
             except DownloadError as error:
                 raise ServiceDownError(
                     f"The download from {self._origin} broke off.", remedy=stops.TRY_LATER, technical=str(error)
                 ) from error
+            if not isinstance(file, Reply):
+                return file
             if not self._session.must_wait(file, permit, Priority.QUERY):
                 self._refuse_download(file, export)
 

@@ -11,7 +11,7 @@ import json
 import math
 import re
 import ssl
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +23,7 @@ import httpx
 from provisioner.certificates import trusted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from provisioner.settings import Connection
 
@@ -153,25 +153,22 @@ class ConnectionPool:
                 with anyio.CancelScope(shield=True):
                     await transport.aclose()
 
-    @asynccontextmanager
-    async def download(self, path: str) -> AsyncIterator[AsyncIterator[bytes] | Reply]:
-        """Ask for a CSV file. Yields its pieces as they arrive, or the reply if it is not a file.
+    async def download(self, path: str) -> bytes | Reply:
+        """Ask for a CSV file. Returns the reply if it is none. Raises DownloadError.
 
-        Raises DownloadError, also within the context if the file ends early.
+        The time limit is for each piece: a large file on a slow line may take longer.
         """
-        timeout = httpx.Timeout(self._timeout, connect=CONNECT_TIMEOUT).as_dict()
         request = self._request("GET", path, None, None)
         request.headers["Accept"] = "text/csv, */*"
-        request.extensions["timeout"] = timeout
-        async with self._transport() as transport:
-            try:
-                async with aclosing(await transport.handle_async_request(request)) as response:
-                    if response.status_code == httpx.codes.OK and _is_file(response):
-                        yield response.aiter_bytes()
-                    else:
-                        yield _read(response, await _content(response))
-            except NO_ANSWER as error:
-                raise DownloadError(_description(error)) from error
+        request.extensions["timeout"] = httpx.Timeout(self._timeout, connect=CONNECT_TIMEOUT).as_dict()
+        try:
+            async with self._transport() as transport:
+                response = await transport.handle_async_request(request)
+                content = await _content(response)
+        except NO_ANSWER as error:
+            raise DownloadError(_description(error)) from error
+        is_file = response.status_code == httpx.codes.OK and _may_be_file(response)
+        return content if is_file else _read(response, content)
 
     def target(self, path: str, link: str, *, own_path: str) -> str | None:
         """Path and query of a link in the response to `path`, to be asked at this origin; None if it leads elsewhere.
@@ -319,7 +316,7 @@ def _read(response: httpx.Response, content: bytes) -> Reply:
     )
 
 
-def _is_file(response: httpx.Response) -> bool:
+def _may_be_file(response: httpx.Response) -> bool:
     """Whether the response may be a CSV file: a web page or JSON is not, whatever its status."""
     kind = response.headers.get("content-type", "").lower()
     return not ("html" in kind or "json" in kind)

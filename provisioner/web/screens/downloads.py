@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,10 +92,9 @@ async def export(request: Request) -> Response:
     folder = await work.folder()
     if work.run.active:
         raise RunFolderError("A run is under way.", remedy="Wait until it has ended.")
-    into = io.BytesIO()
     async with in_threads(work.workspace.connect(work.practice)(folder)) as connection:
-        await account.export(connection, name, NullListener(), into, only=folder, limiter=_limiter(work))
-    return views.download(into.getvalue(), f"{name}.csv", "text/csv")
+        exported = await account.export(connection, name, NullListener(), only=folder, limiter=_limiter(work))
+    return views.download(exported.content, f"{name}.csv", "text/csv")
 
 
 def _limiter(work: Work) -> RateLimiter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 import time
 from functools import partial
@@ -130,12 +129,11 @@ async def export(request: Request) -> Response:
     name = request.path_params["service"]
     if name not in account_calls.SERVICES:
         raise HTTPException(404)
-    content = io.BytesIO()
     workspace = _workspace(request)
     async with in_threads(workspace.connect(practice=False)(None)) as connection:
         limiter = workspace.limiter(practice=False).share()
-        await account_calls.export(connection, name, NullListener(), content, limiter=limiter)
-    return views.download(content.getvalue(), f"{name}.csv", "text/csv")
+        exported = await account_calls.export(connection, name, NullListener(), limiter=limiter)
+    return views.download(exported.content, f"{name}.csv", "text/csv")
 
 
 async def stand(request: Request) -> Response:

@@ -24,6 +24,7 @@ LEVELS = {
     "messages": 3,
     "events": 3,
     "wording": 4,
+    "progress": 5,
     "certificates": 1,
     "domains": 1,
     "redaction": 1,

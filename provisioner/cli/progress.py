@@ -6,10 +6,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from provisioner.console import Progress
+    from provisioner.console import ScreenProgress
 
 
-def screen_progress(*, quiet: bool = False) -> closing[Progress]:
+def screen_progress(*, quiet: bool = False) -> closing[ScreenProgress]:
     """A listener for the screen, which is left tidy however the command ends."""
     from provisioner import console
 

@@ -4,7 +4,7 @@ from provisioner.console.credentials import show_credentials
 from provisioner.console.errors import show_again, show_error, show_interrupted, show_unexpected
 from provisioner.console.logins import show_logins
 from provisioner.console.preview import show_preview
-from provisioner.console.progress import Progress, make_progress
+from provisioner.console.progress import ScreenProgress, make_progress
 from provisioner.console.shell import command_line
 from provisioner.console.summary import print_json, show_summary
 from provisioner.console.tables import CsvTable, JsonTable, Table, print_account_json, show_account
@@ -13,7 +13,7 @@ from provisioner.console.terminal import output_error, print_file, print_out, sa
 __all__ = [
     "CsvTable",
     "JsonTable",
-    "Progress",
+    "ScreenProgress",
     "Table",
     "command_line",
     "make_progress",

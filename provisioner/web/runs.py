@@ -105,7 +105,7 @@ class Run:
         how = replace(how, grace=how.task_timeout, limit=limit or how.limit)
         self.preview = self.result = self.error = None
         self.at_once = False
-        self.progress = Progress(self.changes.tell)
+        self.progress = Progress(self.changes)
         self._stop_signal = StopSignal(how="")
         self._failures = (0, [])
         self._scope = anyio.CancelScope()

@@ -192,29 +192,6 @@ def test_more_causes_are_where_they_are_said_to_be(monkeypatch: pytest.MonkeyPat
         assert "in the report.html of each sheet" in words(" ".join(seen.lines()))
 
 
-def test_no_time_is_told_before_rows_are_finished(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time that is left is reckoned from finished rows, in requests; before there are some, none is told."""
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    tally = progress.Progress()
-    tally.planned(to_send=100, to_poll=0, done=0, invalid=0)
-    for _ in range(60):
-        tally.sent()
-        tally.answered(SENT)
-    now[0] = 60.0
-    assert tally.counts() == "0 created, 0 not created; 60 sent, waiting for the service"
-    for _ in range(10):
-        tally.finished(Status.CREATED)
-        tally.answered(ASKED)
-        tally.answered(ASKED)
-    now[0] = 80.0
-    # 80 requests in 80 s; 40 creates and 90 rows of two questions each are left: 220 requests.
-    assert (
-        tally.counts()
-        == "10 created, 0 not created; 50 sent, waiting for the service; 1.0 requests a second, about 4 min left"
-    )
-
-
 def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """No control characters, a line at sensible intervals, and one line for a time of waiting however often told."""
     now = [1000.0]

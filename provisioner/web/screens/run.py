@@ -83,7 +83,6 @@ async def _state(work: Work, *, announce: bool = False, stopped_now: bool = Fals
         "stopping": run.phase is Phase.STOPPING,
         "at_once": run.at_once,
         "stopped_now": stopped_now,
-        "speed": f"{progress.speed:.1f} requests a second" if progress.speed else "",
         "counts": counts,
         "failures": failures,
         "announcement": ", ".join(f"{number:,} {name}" for number, name in counts) if announce else "",
@@ -98,7 +97,7 @@ def _sentence(progress: Progress, *, stopping: bool, at_once: bool) -> str:
     if stopping:
         return f"Stopping: {flying:,} in flight, followed to their end." if flying else "Stopping."
     if progress.pause:
-        return progress.pause
+        return f"{progress.pause}."
     if progress.unsent or not progress.to_finish:
         return "Sending."
     them = count(flying, "mailbox is", "mailboxes are")

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import heapq
 import math
+import time
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
-from provisioner.web.time_left import ENOUGH, WARM_UP, Counts, TimeLeft, words
+from provisioner.progress import WARM_UP, Progress, range_in_words
+from provisioner.records import Exchange, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Estimates = list[tuple[float, "tuple[float, float] | None"]]
+SENT, ASKED = (Exchange(method, "/api/mailboxes/", 202, 0.1) for method in ("POST", "GET"))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the monotonic clock says."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
 
 
 def grows(moment: float) -> float:
@@ -22,27 +33,31 @@ def grows(moment: float) -> float:
     return min(20.0, 5.0 * math.pow(1.2, moment / 1.5))
 
 
-def simulate(rows: int, rate: Callable[[float], float], latency: float) -> Estimates:
+def simulate(clock: list[float], rows: int, rate: Callable[[float], float], latency: float) -> Estimates:
     """What is estimated after each request, and when: creates go first, one question in ten comes between."""
     chance = Random(1)
-    now, sent, finished, creates, questions, turn = 0.0, 0, 0, 0, 0, 0
+    now, sent, finished, turn = 0.0, 0, 0, 0
     tasks: list[tuple[float, float]] = []
-    time_left, estimates = TimeLeft(0.0), []
+    progress, estimates = Progress(), []
+    progress.planned(to_send=rows, to_poll=0, done=0, invalid=0)
     while finished < rows:
         now, turn = now + 1 / rate(now), turn + 1
         asks = tasks and tasks[0][0] <= now and (sent == rows or turn % 10 == 0)
         if sent < rows and not asks:
-            sent, creates = sent + 1, creates + 1
+            clock[0], sent = now, sent + 1
             heapq.heappush(tasks, (now + latency, now + latency * chance.uniform(0.5, 2.0)))
+            progress.answered(SENT)
+            progress.sent()
         elif tasks:
             due, ready = heapq.heappop(tasks)
-            now, questions = max(now, due), questions + 1
-            finished += ready <= now
-            if ready > now:
+            clock[0] = now = max(now, due)
+            progress.answered(ASKED)
+            if ready <= now:
+                finished += 1
+                progress.finished(Status.CREATED)
+            else:
                 heapq.heappush(tasks, (now + 2.0, ready))
-        time_left.note(now, creates + questions)
-        counts = Counts(rows, rows, sent, finished, creates, questions)
-        estimates.append((now, time_left.range(now, counts)))
+        estimates.append((now, progress.estimate(now)))
     return estimates
 
 
@@ -51,9 +66,11 @@ def simulate(rows: int, rate: Callable[[float], float], latency: float) -> Estim
     [(400, grows, 3.0), (5000, grows, 3.0), (400, lambda _: 5.0, 3.0), (60, lambda _: 1.0, 20.0)],
     ids=["400 rows", "5,000 rows", "a fixed rate", "a slow service"],
 )
-def test_the_end_lies_in_the_range(rows: int, rate: Callable[[float], float], latency: float) -> None:
+def test_the_end_lies_in_the_range(
+    rows: int, rate: Callable[[float], float], latency: float, clock: list[float]
+) -> None:
     """Of all estimates of a run nearly each one holds what came then, and the ranges become narrower."""
-    estimates = simulate(rows, rate, latency)
+    estimates = simulate(clock, rows, rate, latency)
     end = estimates[-1][0]
     told = [(at, *found) for at, found in estimates if found is not None]
     right = sum(least <= end - at <= most for at, least, most in told)
@@ -63,14 +80,26 @@ def test_the_end_lies_in_the_range(rows: int, rate: Callable[[float], float], la
     assert widths[-1] < widths[0] / 4
 
 
-def test_nothing_is_said_before_anything_is_known() -> None:
-    """Neither in the first seconds, nor before some rows are finished."""
-    for at, found in simulate(400, grows, 3.0):
+def test_nothing_is_said_before_anything_is_known(clock: list[float]) -> None:
+    """Neither in the first seconds, nor before some rows are finished; the speed is known earlier."""
+    for at, found in simulate(clock, 400, grows, 3.0):
         if at < WARM_UP:
             assert found is None
-    time_left = TimeLeft(0.0)
-    few = Counts(to_send=9, to_finish=9, sent=9, finished=ENOUGH - 1, creates=9, questions=50)
-    assert time_left.range(100.0, few) is None
+    clock[0] = 0.0
+    progress = Progress()
+    progress.planned(to_send=100, to_poll=0, done=0, invalid=0)
+    for _ in range(60):
+        progress.sent()
+        progress.answered(SENT)
+    clock[0] = 60.0
+    assert progress.outlook == "1.0 requests a second"
+    for _ in range(10):
+        progress.finished(Status.CREATED)
+        progress.answered(ASKED)
+        progress.answered(ASKED)
+    clock[0] = 80.0
+    # 80 requests in 80 s; 40 creates and 90 rows of one or two questions each are left, give or take a quarter.
+    assert progress.outlook == "1.0 requests a second, 1 min to 5 min left"
 
 
 @pytest.mark.parametrize(
@@ -85,4 +114,4 @@ def test_nothing_is_said_before_anything_is_known() -> None:
 )
 def test_a_range_is_said_in_words(least: float, most: float, said: str) -> None:
     """In whole minutes, never more exact than it is."""
-    assert words(least, most) == said
+    assert range_in_words(least, most) == said

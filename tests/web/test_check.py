@@ -620,3 +620,19 @@ def test_what_a_run_finds_the_account_to_lack_is_fixed_at_its_cell(site: Any, sa
     page.wait("ended")
     assert heading(screen.show()) == "2 rows: 2 done"
     assert [received.carried_out for received in service.state.creates.values()] == [1, 1]
+
+
+def test_back_shows_what_only_the_account_could_tell(site: Any, sandbox: Any, write_sheet: Any) -> None:
+    """The question says that there are errors, and Back leads to the screen with each at its cell."""
+    page = site(sandbox(latency=0.02, latency_spread=0.0), None)
+    screen = Screen(page.client, write_sheet([GOOD, ("bob", "101", "Mailgum", *GOOD[3:])]))
+    assert heading(screen.show()) == "2 rows: 2 ready"
+    question = page.asked()
+    assert "1 row has errors and will be skipped." in question
+    assert ">Back to fix the errors</button>" in question
+    answer = page.post("answer", create="none", question=question_in(question))
+    assert answer.json()["location"].endswith("/check")
+    shown = screen.show()
+    assert heading(shown) == "2 rows: 1 ready, 1 to fix"
+    assert "the account has no relay server “Mailgum”" in shown
+    assert "Create 1 mailbox…</button>" in shown

@@ -58,6 +58,10 @@ async def answer(request: Request) -> Response:
             409,
         )
     await run.until(*(phase for phase in Phase if phase is not Phase.CONFIRMING))
+    if create == "none" and run.preview and run.preview.invalid:
+        # Some of the errors may be new to the screen: only now was the account asked.
+        await run.until(Phase.IDLE, Phase.ENDED)
+        return views.go(f"{work.path}/check")
     if create == "some":
         await run.until(Phase.IDLE, Phase.ENDED)
         run.begin(work.to_run, limit=TRIAL, agreed=True)

@@ -15,7 +15,6 @@ from provisioner.errors import FilesError, SettingsError, UnavailableError, Wron
 from provisioner.journal import Journal
 from provisioner.resources import Account, Listing
 from provisioner.service import ListingUnavailableError, Service
-from provisioner.service.rate_limiter import RateLimiter
 from provisioner.sheets import replace_file
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from provisioner.events import Listener
     from provisioner.run_folder import RunFolder
+    from provisioner.service.rate_limiter import RateLimiter
     from provisioner.settings import Connection
 
 Item = dict[str, str | int | bool | None]
@@ -46,7 +46,7 @@ async def account(connection: Connection, listener: Listener, *, limiter: RateLi
 
     `limiter` is shared by all that keep one rate; None makes one.
     """
-    async with Service(connection, limiter or RateLimiter(connection.rates), listener) as service:
+    async with Service(connection, limiter, listener) as service:
         return await service.account()
 
 
@@ -56,7 +56,7 @@ async def listing(connection: Connection, what: Listing, listener: Listener, sho
     `show` is called in a worker thread.
     """
     count = 0
-    async with Service(connection, RateLimiter(connection.rates), listener) as service:
+    async with Service(connection, None, listener) as service:
         await service.account()
         try:
             async with aclosing(service.pages(what)) as pages:
@@ -106,7 +106,7 @@ async def export(
     StoppedError and UnusableError.
     """
     wanted = await run_sync(_addresses, only) if only is not None else None
-    async with Service(connection, limiter or RateLimiter(connection.rates), listener) as service:
+    async with Service(connection, limiter, listener) as service:
         await service.account()
         content = await service.download(name)
     return await run_sync(_checked, content, wanted)

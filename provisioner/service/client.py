@@ -65,11 +65,12 @@ class Service:
     last moment what to send.
     """
 
-    def __init__(self, connection: Connection, limiter: RateLimiter, listener: Listener) -> None:
+    def __init__(self, connection: Connection, limiter: RateLimiter | None, listener: Listener) -> None:
+        """`limiter` is shared by all that keep one rate; None makes one for the connection's rates."""
         self._connection = connection
         self._origin = connection.api_url.rstrip("/")
-        self._limiter = limiter
-        self._session = Session(connection, limiter, listener)
+        self._limiter = limiter or RateLimiter(connection.rates)
+        self._session = Session(connection, self._limiter, listener)
 
     @property
     def met(self) -> bool:
@@ -243,7 +244,7 @@ class Service:
         """One page of a list. Raises ListingUnavailableError and StoppedError."""
         reason = ""
         for _ in range(LISTING_TRIES):
-            reply = await self._session.ask(path, is_foreign="?" in path)
+            reply = await self._session.ask(path)
             if isinstance(reply, NoAnswer):
                 reason = reply.reason
                 continue

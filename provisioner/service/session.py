@@ -31,8 +31,6 @@ class _Outgoing:
     method: str
     path: str
     body: bytes | None = None
-    is_foreign: bool = False
-    """The path comes from the service."""
 
 
 class Session:
@@ -61,11 +59,9 @@ class Session:
         body = reply.body if reply.is_json else reply.text
         return answers.shown(answers.sentences(body, by_field=not reply.is_success), self.secrets)
 
-    async def ask(
-        self, path: str, *, purpose: str = "other", permit: Permit | None = None, is_foreign: bool = False
-    ) -> Reply | NoAnswer:
-        """Ask a question; `is_foreign`: at a path that the service gave. Raises StoppedError and LimiterClosedError."""
-        return await self._send(_Outgoing(purpose, Priority.QUERY, "GET", path, is_foreign=is_foreign), permit)
+    async def ask(self, path: str, *, purpose: str = "other", permit: Permit | None = None) -> Reply | NoAnswer:
+        """Ask a question. Raises StoppedError and LimiterClosedError."""
+        return await self._send(_Outgoing(purpose, Priority.QUERY, "GET", path), permit)
 
     async def create(self, path: str, body: bytes, permit: Permit) -> Reply | NoAnswer:
         """Send a create. Raises StoppedError and LimiterClosedError, after which nothing was created."""
@@ -117,36 +113,27 @@ class Session:
         self._counts[request.purpose] += 1
         self._counts["retried"] += is_repeated
         began = anyio.current_time()
-        departure = _Departure(self._limiter, permit, request.priority)
+
+        async def leaving() -> None:
+            # Counted from now on: else the first requests would reach the service late, bunched with those behind them.
+            nonlocal permit
+            permit = await self._limiter.renew(permit, request.priority)
+
         try:
-            reply = await self.pool.send(request.method, request.path, request.body, departure)
+            reply = await self.pool.send(request.method, request.path, request.body, leaving)
         except LimiterClosedError:
             self._counts[request.purpose] -= 1
             self._counts["retried"] -= is_repeated
             raise
         if isinstance(reply, Reply) and reply.status < 500 and reply.status not in (421, 429):
-            found = self._limiter.answered(departure.permit, request.priority)
+            found = self._limiter.answered(permit, request.priority)
             if found is not None:
                 self._listener.note(found_rate(found))
         status, fault = (reply.status, "") if isinstance(reply, Reply) else (None, reply.reason)
-        path = self.secrets.safe(request.path, HIDDEN_PATH) if request.is_foreign else request.path
+        # Only the service gives paths with a query: those of a list's further pages.
+        path = self.secrets.safe(request.path, HIDDEN_PATH) if "?" in request.path else request.path
         self._listener.answered(Exchange(request.method, path, status, anyio.current_time() - began, fault))
         return reply
-
-
-class _Departure:
-    """Counts a request from when it leaves, if a connection had to be opened for it first.
-
-    Otherwise the first requests would reach the service late, and bunched with those behind them.
-    """
-
-    def __init__(self, limiter: RateLimiter, permit: Permit, priority: Priority) -> None:
-        self.permit = permit
-        self._limiter = limiter
-        self._priority = priority
-
-    async def __call__(self) -> None:
-        self.permit = await self._limiter.renew(self.permit, self._priority)
 
 
 def _is_unavailable(reply: Reply) -> bool:

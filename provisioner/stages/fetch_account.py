@@ -11,7 +11,6 @@ from provisioner.concurrency import in_threads
 from provisioner.errors import StoppedError
 from provisioner.resources import Account, Listing, Resource, Resources
 from provisioner.service import ListingUnavailableError, Service
-from provisioner.service.rate_limiter import RateLimiter
 from provisioner.stages.mail_servers import remember_servers
 from provisioner.stages.verify import servers
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from provisioner.events import Listener
     from provisioner.journal import Journal
     from provisioner.run_folder import RunFolder
+    from provisioner.service.rate_limiter import RateLimiter
     from provisioner.settings import Connection
     from provisioner.stages.context import RunContext
 
@@ -67,7 +67,7 @@ async def ask_account(
     """
     async with in_threads(connect(folder)) as connection:
         await run_sync(journal.belong_to, connection.service_name)
-        async with Service(connection, limiter or RateLimiter(connection.rates), listener) as service:
+        async with Service(connection, limiter, listener) as service:
             account = await service.account()
     await run_sync(remember_servers, journal, account)
     return account

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -12,7 +13,7 @@ from anyio.to_thread import run_sync
 
 from provisioner import run_folder
 from provisioner.journal import Journal
-from provisioner.result import RunResult, write_report
+from provisioner.report import write_report
 from provisioner.stages.by_column import value_of
 from provisioner.stages.write import set_aside_edited, write
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from provisioner.events import Listener
     from provisioner.resources import Resources
+    from provisioner.result import RunResult
     from provisioner.run_folder import RunFolder
     from provisioner.stages.prepare import PreparedSheet
     from provisioner.stages.reconcile import WorkPlan
@@ -85,9 +87,9 @@ class Record:
         Both are empty if rows are not counted. Blocks; raises JournalError.
         """
         sent = {job.row_id for job in plan.to_send} | {row.job.row_id for row in plan.unconfirmed_rows if row.resend}
-        if self.prepared.by is None or not sent:
-            return "", {}
         header, column = self.prepared.by
+        if not (column and sent):
+            return "", {}
         return header, Counter(value_of(row, column) for row in self._journal.record_rows() if row.id in sent)
 
     async def write(self, *, final: bool = False) -> None:
@@ -108,19 +110,17 @@ class Record:
         paused: Sequence[tuple[float, float, str]] = (),
     ) -> None:
         """Write the page. It shows only what the other files hold, so a run does not fail because of it."""
+        path = Path(result.summary.report)
 
-        def report() -> str:
-            return write_report(
-                result,
-                self._journal,
-                command=next_command(result),
-                after=self._first_event,
-                paused=paused,
-                finished_at=finished_at,
-            )
+        def report() -> None:
+            events, command = self._journal.events(self._first_event), next_command(result)
+            write_report(path, result, events, command=command, paused=paused, finished_at=finished_at)
 
-        if note := await run_sync(report):
-            self._tell([note])
+        try:
+            await run_sync(report)
+        except OSError as error:
+            why = error.strerror or error
+            self._tell([f"The page {path} could not be written ({why}); the other files are whole."])
 
     def _tell(self, notes: Sequence[str]) -> None:
         for note in notes:

@@ -1,20 +1,19 @@
-"""The outcome of a run or a check: what callers get, and the report page made of it."""
+"""The outcome of a run or a check: what callers get."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner import report
-from provisioner.journal import CHOSEN_TAB_FACT, SERVICE_FACT, SHEET_FACT, Journal
+from provisioner.journal import CHOSEN_TAB_FACT, OF_FAILURES_FACT, SERVICE_FACT, SHEET_FACT, Journal
 from provisioner.records import Rate, RequestCounts, Status
 from provisioner.settings import PRACTICE
 from provisioner.sheets import read_table
-from provisioner.stages.by_column import columns_by_header, matching
+from provisioner.stages.by_column import columns_by_header, counted_by
 from provisioner.stages.group import group, group_logins
 from provisioner.summary import Group, LoginCounts, LoginGroup, Summary
 
@@ -82,40 +81,12 @@ def summarize(
     logins: LoginCounts | None = None,
     rate: Rate | None = None,
 ) -> RunResult:
-    """The result as the journal has it now. Raises JournalError."""
-    folder = prepared.folder
-    header, column = prepared.by or ("", "")
-    by_value = _by_value(journal, column)
-    original = journal.fact(SHEET_FACT) or prepared.name
-    summary = Summary(
-        sheet=prepared.name,
-        run_folder=str(folder.path),
-        results=str(folder.results),
-        failures=str(folder.failures),
-        report=str(folder.report),
-        statuses=journal.statuses(),
-        to_retry=journal.retriable_count(of_failures=prepared.sheet.is_failures),
-        original=original,
-        tab=journal.fact(CHOSEN_TAB_FACT) or "",
-        read=len(prepared.sheet.rows),
-        requests=requests or RequestCounts(),
-        seconds=seconds,
-        logins=logins,
-        rate=rate,
-        existing=_existing(by_value),
-        practice=journal.fact(SERVICE_FACT) == PRACTICE,
-        by=header,
-        counts_by={value: dict(rows.statuses) for value, rows in by_value.items()} if column else {},
-        failures_workbook=_failures_workbook(prepared, original),
+    """The result of a run or a check that ended just now, as the journal has it. Raises JournalError."""
+    result = _result(journal, prepared.folder, prepared.by, logins, name=prepared.name)
+    summary = replace(
+        result.summary, read=len(prepared.sheet.rows), requests=requests or RequestCounts(), seconds=seconds, rate=rate
     )
-    unproved = group_logins(journal.record_rows(), keep=EXAMPLES) if logins is not None else ()
-    return RunResult(
-        summary,
-        stopped,
-        group(journal.left(), keep=EXAMPLES),
-        unproved,
-        created={value: rows.created for value, rows in by_value.items() if rows.created},
-    )
+    return replace(result, summary=summary, stopped=stopped)
 
 
 def recall(folder: RunFolder, *, by: str | None = None) -> RunResult:
@@ -125,45 +96,45 @@ def recall(folder: RunFolder, *, by: str | None = None) -> RunResult:
     that ran it knew is missing: the time, the requests, and why it was stopped. Raises RunFolderError, JournalError.
     """
     with closing(Journal(folder.journal)) as journal:
-        header, column = _recalled_column(journal, by or "Client")
-        by_value = _by_value(journal, column)
-        statuses, original = journal.statuses(), journal.fact(SHEET_FACT) or ""
-        logins = _logins(journal)
-        workbook = folder.failures_workbook
-        summary = Summary(
-            sheet=original,
-            run_folder=str(folder.path),
-            results=str(folder.results),
-            failures=str(folder.failures),
-            report=str(folder.report),
-            statuses=statuses,
-            to_retry=sum(1 for _ in journal.left()),
-            original=original,
-            tab=journal.fact(CHOSEN_TAB_FACT) or "",
-            read=sum(statuses.values()),
-            requests=RequestCounts(),
-            seconds=0.0,
-            logins=logins,
-            existing=_existing(by_value),
-            practice=journal.fact(SERVICE_FACT) == PRACTICE,
-            by=header,
-            counts_by={value: dict(rows.statuses) for value, rows in by_value.items()} if column else {},
-            failures_workbook=str(workbook) if workbook.exists() else "",
-        )
-        return RunResult(
-            summary,
-            None,
-            group(journal.left(), keep=EXAMPLES),
-            group_logins(journal.record_rows(), keep=EXAMPLES) if logins is not None else (),
-            created={value: rows.created for value, rows in by_value.items() if rows.created},
-        )
+        return _result(journal, folder, counted_by(columns_by_header(journal), by), _logins(journal))
 
 
-def _recalled_column(journal: Journal, name: str) -> tuple[str, str]:
-    """The header and the journal's column that rows are counted by; both empty if there is none."""
-    keys = columns_by_header(journal)
-    found = matching(keys, name)
-    return (found[0], keys[found[0]]) if found else ("", "")
+def _result(
+    journal: Journal, folder: RunFolder, by: tuple[str, str], logins: LoginCounts | None, *, name: str = ""
+) -> RunResult:
+    """What the journal says. `name` is what people call the file that was read, if it is not the original sheet."""
+    header, column = by
+    by_value = _by_value(journal, column)
+    statuses = journal.statuses()
+    original = journal.fact(SHEET_FACT) or name
+    existing = (address for rows in by_value.values() for address in rows.existing)
+    summary = Summary(
+        sheet=name or original,
+        run_folder=str(folder.path),
+        results=str(folder.results),
+        failures=str(folder.failures),
+        report=str(folder.report),
+        statuses=statuses,
+        to_retry=journal.retriable_count(of_failures=bool(journal.fact(OF_FAILURES_FACT))),
+        requests=RequestCounts(),
+        seconds=0.0,
+        logins=logins,
+        original=original,
+        tab=journal.fact(CHOSEN_TAB_FACT) or "",
+        read=sum(statuses.values()),
+        existing=tuple(islice(existing, EXAMPLES)),
+        practice=journal.fact(SERVICE_FACT) == PRACTICE,
+        by=header,
+        counts_by={value: dict(rows.statuses) for value, rows in by_value.items()} if column else {},
+        failures_workbook=_failures_workbook(folder, original, name),
+    )
+    return RunResult(
+        summary,
+        None,
+        group(journal.left(), keep=EXAMPLES),
+        group_logins(journal.record_rows(), keep=EXAMPLES) if logins is not None else (),
+        created={value: rows.created for value, rows in by_value.items() if rows.created},
+    )
 
 
 def _logins(journal: Journal) -> LoginCounts | None:
@@ -199,45 +170,7 @@ def _by_value(journal: Journal, column: str) -> dict[str, _Rows]:
     return found
 
 
-def _existing(by_value: Mapping[str, _Rows]) -> tuple[str, ...]:
-    return tuple(islice((name for rows in by_value.values() for name in rows.existing), EXAMPLES))
-
-
-def _failures_workbook(prepared: PreparedSheet, original: str) -> str:
-    """Where it is, if the sheet or the file that was read is a workbook; else an empty text."""
-    is_workbook = any(Path(name).suffix.lower() in WORKBOOKS for name in (original, prepared.name))
-    workbook = prepared.folder.failures_workbook
-    return str(workbook) if is_workbook and workbook.exists() else ""
-
-
-def write_report(
-    result: RunResult,
-    journal: Journal,
-    *,
-    command: str,
-    after: int,
-    paused: Sequence[tuple[float, float, str]] = (),
-    finished_at: float,
-) -> str:
-    """Write report.html; returns a note if that failed, else an empty text: the page shows only what other files hold.
-
-    `command` continues the run, `after` is the last event of earlier runs, `paused` and `finished_at` are on the wall
-    clock. Raises JournalError.
-    """
-    path = Path(result.summary.report)
-    try:
-        report.write_report(
-            path,
-            result.summary,
-            result.groups,
-            journal.events(after),
-            command=command,
-            created=result.created,
-            failed_logins=result.logins,
-            paused=paused,
-            stopped=result.stopped,
-            finished_at=finished_at,
-        )
-    except OSError as error:
-        return f"The page {path} could not be written ({error.strerror or error}); the other files are whole."
-    return ""
+def _failures_workbook(folder: RunFolder, *names: str) -> str:
+    """Where it is, if one of the sheets of these names is a workbook; else an empty text."""
+    is_workbook = any(Path(name).suffix.lower() in WORKBOOKS for name in names)
+    return str(folder.failures_workbook) if is_workbook and folder.failures_workbook.exists() else ""

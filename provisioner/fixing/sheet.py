@@ -144,10 +144,10 @@ class OpenSheet:
     def by_client(self) -> list[tuple[str, int]]:
         """How many ready rows each value has in the column that rows are counted by; empty if there is none."""
         with self._lock:
-            by = self._rows.prepared.by
-            if by is None:
+            _, column = self._rows.prepared.by
+            if not column:
                 return []
-            cells = self._rows.sheet.columns[by[1]]
+            cells = self._rows.sheet.columns[column]
             found = Counter(cells[position].strip() for position in self._rows.positions(Place.READY))
             return found.most_common()
 

@@ -12,7 +12,6 @@ from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -24,12 +23,12 @@ from provisioner.report.picture import draw, duration_bars, duration_quantiles
 from provisioner.sheets import escape_formula, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from provisioner.errors import StoppedError
     from provisioner.journal import Event
     from provisioner.report.picture import Pause
-    from provisioner.summary import Group, LoginGroup, Summary
+    from provisioner.result import RunResult
+    from provisioner.summary import Group
 
 LISTED: Final = 3_000
 """Maximum number of rows that are listed; failures.csv has them all."""
@@ -37,22 +36,18 @@ LISTED: Final = 3_000
 
 def write_report(
     path: Path,
-    summary: Summary,
-    groups: Sequence[Group],
+    result: RunResult,
     events: Iterable[Event],
     *,
     command: str = "",
-    created: Mapping[str, Sequence[str]] = MappingProxyType({}),
-    failed_logins: Sequence[LoginGroup] = (),
     paused: Sequence[Pause] = (),
-    stopped: StoppedError | None = None,
     finished_at: float,
 ) -> None:
     """Replace the page at `path` in one step. Raises OSError.
 
-    `command` continues the run; empty if nothing is left. `created` are the addresses that were created, by the value
-    of the column that rows are counted by. `finished_at` is on the wall clock.
+    `command` continues the run; empty if nothing is left. `finished_at` is on the wall clock.
     """
+    summary, groups, logins = result.summary, result.groups, result.summary.logins
     course = follow(events)
     listed = list(_listed(groups))
     page = _environment().get_template("report.html.j2")
@@ -60,20 +55,20 @@ def write_report(
         summary=summary,
         failures=Path(summary.to_fix).name,
         finished_at=local_time(finished_at),
-        stopped=stopped,
+        stopped=result.stopped,
         words=WORDS,
         exists=Status.EXISTS,
-        logins=summary.logins,
-        unproved=summary.logins.failed + summary.logins.untried if summary.logins else 0,
+        logins=logins,
+        unproved=logins.failed + logins.untried if logins else 0,
         undone=summary.left,
         tasks=TASKS,
         groups={actor: list(own) for actor, own in groupby(listed, attrgetter("actor"))},
         unlisted=sum(group.rows for group in groups) - sum(len(group.examples) for group in listed),
         command=command,
-        created=created,
-        created_count=sum(map(len, created.values())),
+        created=result.created,
+        created_count=sum(map(len, result.created.values())),
         counted=[status for status in Status if any(status in counts for counts in summary.counts_by.values())],
-        failed_logins=failed_logins,
+        failed_logins=result.logins,
         login_remedy=login_remedy,
         found_rate=found_rate,
         picture=draw(course, paused),

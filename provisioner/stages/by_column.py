@@ -9,7 +9,7 @@ from provisioner.errors import SettingsError
 from provisioner.schema import normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from provisioner.journal import Journal, JournalRow
 
@@ -45,8 +45,21 @@ def find_column(columns: Iterable[str], name: str) -> str:
 
 def columns_by_header(journal: Journal) -> dict[str, str]:
     """The journal's columns by the headers of the sheet; empty if no sheet was read. Raises JournalError."""
-    headers = json.loads(journal.fact(HEADERS_FACT) or "[]")
-    return dict(reversed([(header.strip(), column) for header, column in headers]))
+    return by_header(json.loads(journal.fact(HEADERS_FACT) or "[]"))
+
+
+def by_header(named: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Columns by their headers; if several have one header, the first."""
+    return {header.strip(): column for header, column in reversed(named)}
+
+
+def counted_by(columns: Mapping[str, str], name: str | None) -> tuple[str, str]:
+    """The header and the column of the values that rows are counted by; both empty if rows are only counted.
+
+    `columns` are by their headers; `name` is the header to look for, Client if that is None.
+    """
+    header = next(iter(matching(columns, name or "Client")), "")
+    return header, columns.get(header, "")
 
 
 def value_of(row: JournalRow, column: str) -> str:

@@ -22,7 +22,7 @@ from provisioner.journal import (
     Journal,
 )
 from provisioner.messages import count, listed
-from provisioner.stages.by_column import HEADERS_FACT, find_column, matching
+from provisioner.stages.by_column import HEADERS_FACT, by_header, counted_by, find_column
 from provisioner.stages.entries import RowBuilder
 from provisioner.stages.failures_files import digest_of, look_of, typed_cells
 from provisioner.stages.read import chosen_columns, read
@@ -65,11 +65,9 @@ class PreparedSheet:
         return self.options.shown or str(self.options.sheet)
 
     @property
-    def by(self) -> tuple[str, str] | None:
-        """The header and the frame's column of the values that rows are counted by; None if rows are only counted."""
-        keys = {header.strip(): key for header, key in reversed(self.sheet.named)}
-        found = matching(keys, self.options.by or "Client")
-        return (found[0], keys[found[0]]) if found else None
+    def by(self) -> tuple[str, str]:
+        """The header and the column of the values that rows are counted by; both empty if rows are only counted."""
+        return counted_by(by_header(self.sheet.named), self.options.by)
 
     @property
     def any_ready(self) -> bool:
@@ -183,7 +181,7 @@ def prepare(options: SheetOptions) -> PreparedSheet:
     checked = validate(sheet, rules, blank_password_ok=options.generate_passwords)
     prepared = PreparedSheet(rules, sheet, checked, _folder(options, sheet.tab), options, seen)
     if options.by is not None:
-        find_column((header.strip() for header, _ in sheet.named), options.by)
+        find_column(by_header(sheet.named), options.by)
     return prepared
 
 

@@ -23,6 +23,7 @@ from provisioner.report.course import follow
 from provisioner.report.page import local_time
 from provisioner.report.picture import draw
 from provisioner.resources import LoginState
+from provisioner.result import RunResult
 from provisioner.summary import Example, Group, LoginCounts, LoginGroup, Summary
 
 if TYPE_CHECKING:
@@ -75,7 +76,14 @@ def page(tmp_path: Path) -> Callable[..., Path]:
         counts = more.pop("statuses", {Status.CREATED: 30, Status.REJECTED: 3})
         known = {name: more.pop(name) for name in ("logins", "by", "counts_by", "existing") if name in more}
         finished = replace(summary(counts), **known)
-        write_report(path, finished, groups, events, finished_at=1_700_000_000.0, **more)
+        result = RunResult(
+            finished,
+            more.pop("stopped", None),
+            groups,
+            more.pop("failed_logins", ()),
+            created=more.pop("created", {}),
+        )
+        write_report(path, result, events, finished_at=1_700_000_000.0, **more)
         return path
 
     return write

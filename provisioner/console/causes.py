@@ -46,11 +46,12 @@ def cause_lines(
 ) -> list[Line]:
     """The rows left by cause; where `room` lines do not hold all, the causes with the most rows.
 
-    `elsewhere` says where to find the others.
+    Causes that running again settles give way to those that somebody must act on. `elsewhere` says where to find the
+    causes that are not shown.
     """
     lines: list[Line] = []
     chosen: list[Group] = []
-    for group in sorted(groups, key=lambda group: -group.rows)[:SHOWN_GROUPS]:
+    for group in sorted(groups, key=lambda group: (group.actor is Actor.NEXT_RUN, -group.rows))[:SHOWN_GROUPS]:
         more = [each for each in groups if each in (*chosen, group)]
         longer = _chosen(more, headings, width)
         if unshown := len(groups) - len(more):

@@ -23,6 +23,10 @@ KEYRING_SERVICE = "provisioner"
 DEFAULT_PROFILE = "default"
 
 
+class NoKeyError(SettingsError):
+    """No API key was given in any way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """An API key and the address of the service it is for."""

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from provisioner.cli.options import KEY_VARIABLE, rates_of, typed_here
+from provisioner.cli.options import KEY_VARIABLE, rates_of, subset, typed_here
 from provisioner.defaults import API_URL, CREATE_PATH, RATE
 from provisioner.errors import RunFolderError, SettingsError
 
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from provisioner.settings import Connection, VerifyOptions
 
 
-class NoKeyError(SettingsError):
-    """No API key was given in any way."""
-
-
 def connector(
     options: dict[str, Any], rate: tuple[Rate, ...] | AutoRate | None = None
 ) -> Callable[[RunFolder | None], AbstractContextManager[Connection]]:
@@ -37,16 +33,9 @@ def connector(
     from provisioner.secret import Secret
     from provisioner.settings import Connection
 
-    rates = rate or rates_of(RATE)
+    rates, create_path = rate or rates_of(RATE), options.get("create_path", CREATE_PATH)
     if not options["sandbox"]:
-        login = find_login(options)
-        connection = Connection(
-            api_url=login.api_url,
-            api_key=login.api_key,
-            rates=rates,
-            proxy=proxy_for(login.api_url),
-            create_path=options.get("create_path", CREATE_PATH),
-        )
+        connection = connection_to(find_login(options), rates=rates, create_path=create_path)
         return lambda _: nullcontext(connection)
     if (options["api_url"] and typed_here("api_url")) or options["profile"]:
         raise SettingsError(
@@ -60,7 +49,6 @@ def connector(
 
         # It remembers its mailboxes beside the journal, as the service itself would, so that a second run can go on.
         state = folder.path / SANDBOX_STATE if folder else None
-        create_path = options.get("create_path", CREATE_PATH)
         form: Any = "guide" if create_path == CREATE_PATH else "reference"
         with ExitStack() as stack:
             try:
@@ -74,6 +62,13 @@ def connector(
             yield Connection(api_url=sandbox.url, api_key=key, rates=rates, create_path=create_path, practice=True)
 
     return sandboxed
+
+
+def connection_to(login: Login, **more: Any) -> Connection:
+    """A connection to a service, as the environment says to reach it. Raises SettingsError."""
+    from provisioner.settings import Connection
+
+    return Connection(api_url=login.api_url, api_key=login.api_key, proxy=proxy_for(login.api_url), **more)
 
 
 def proxy_for(api_url: str) -> str | None:
@@ -113,7 +108,7 @@ def find_login(options: dict[str, Any]) -> Login:
                 remedy=f"Run provisioner login --profile {profile} first.",
             )
         if in_file is None:
-            raise NoKeyError(
+            raise keys.NoKeyError(
                 "There is no API key.",
                 remedy=f"Run provisioner login once, or set {KEY_VARIABLE}, or give a file that contains the key with "
                 "--api-key-file. To practice without a key, add --sandbox.",
@@ -134,7 +129,6 @@ def find_login(options: dict[str, Any]) -> Login:
 
 def read_verify_options(options: dict[str, Any], *, instead: str) -> VerifyOptions:
     """How to log in. Raises SettingsError in the sandbox, with what to do `instead`."""
-    from provisioner.settings import VerifyOptions
     from provisioner.wording import NO_PRACTICE_LOGINS
 
     if options["sandbox"] and not (options["imap_host"] and options["smtp_host"]):
@@ -142,5 +136,12 @@ def read_verify_options(options: dict[str, Any], *, instead: str) -> VerifyOptio
             NO_PRACTICE_LOGINS,
             remedy=f"{instead}, or give servers of your own with --imap-host and --smtp-host.",
         )
-    names = ("imap_host", "imap_port", "smtp_host", "smtp_port")
-    return VerifyOptions(patience=options["verify_timeout"], **{name: options[name] for name in names})
+    return login_options(options)
+
+
+def login_options(options: dict[str, Any]) -> VerifyOptions:
+    """How to log in, whatever the service is."""
+    from provisioner.settings import VerifyOptions
+
+    servers = subset(options, "imap_host", "imap_port", "smtp_host", "smtp_port")
+    return VerifyOptions(patience=options["verify_timeout"], **servers)

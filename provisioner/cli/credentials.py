@@ -13,10 +13,8 @@ from provisioner.cli.errors import explained
 from provisioner.cli.exit_codes import DONE, ROWS_LEFT
 from provisioner.cli.options import ENVIRONMENT, passwords_options, service_options, verbose_option
 from provisioner.cli.progress import screen_progress
-from provisioner.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from provisioner.run_folder import RunFolder
@@ -59,19 +57,11 @@ def credentials(
         from provisioner.credentials import write_credentials
 
         work = partial(write_credentials, by=by, schema_file=schema, sheets=sheets, force=force)
-        written = anyio.run(partial(work, run, output, _connector(options), listener))
+
+        def connect(folder: RunFolder) -> AbstractContextManager[Connection]:
+            # Not before it is called: a missing key is an error only if the service has to be asked.
+            return connector(options)(folder)
+
+        written = anyio.run(partial(work, run, output, connect, listener))
         console.show_credentials(written)
     raise SystemExit(ROWS_LEFT if written.without_password else DONE)
-
-
-def _connector(options: dict[str, Any]) -> Callable[[RunFolder], AbstractContextManager[Connection]]:
-    """What `connector` returns; a missing key is an error only if the service has to be asked."""
-    try:
-        return connector(options)
-    except SettingsError as error:
-        missing = error
-
-    def refuse(_: RunFolder) -> AbstractContextManager[Connection]:
-        raise missing
-
-    return refuse

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from provisioner.cli.connection import proxy_for
+from provisioner.cli.connection import connection_to
 from provisioner.cli.errors import explained
 from provisioner.cli.options import ENVIRONMENT, URL_VARIABLE, verbose_option
 from provisioner.cli.progress import screen_progress
@@ -28,7 +28,6 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
         from provisioner import account as account_calls
         from provisioner import console, keys
         from provisioner.secret import Secret
-        from provisioner.settings import Connection
 
         keys.require_keyring()
         if sys.stdin.isatty():
@@ -36,10 +35,8 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
         else:
             text = sys.stdin.readline()
         entry = keys.Login(api_url or API_URL, Secret(text.strip()))
-        connection = Connection(api_url=entry.api_url, api_key=entry.api_key, proxy=proxy_for(entry.api_url))
-        known = anyio.run(account_calls.account, connection, listener)
+        whose = anyio.run(account_calls.account, connection_to(entry), listener).name
         keys.keep(profile or keys.DEFAULT_PROFILE, entry)
-        whose = known.name
         console.say(f"The key{f' of {whose}' if whose else ''} is saved for {entry.api_url}.")
 
 

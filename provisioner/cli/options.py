@@ -118,9 +118,6 @@ passwords_options = combined(
     schema_option,
 )
 
-schema_option = click.option(
-    "--schema", type=click.Path(path_type=Path), help="Your own schema file instead of the built-in one."
-)
 fill_option = click.option(
     "--set",
     "fill",
@@ -180,6 +177,8 @@ sheet_options = combined(
 
 reading_options = combined(schema_option, fill_option, encoding_option, generate_option, by_option)
 """How every sheet is read, whichever it is."""
+READING = ("schema", "encoding", "generate_passwords", "by")
+"""Their names, as SheetOptions has them too; `fill` has another form there."""
 
 sending_options = combined(
     click.option(
@@ -215,6 +214,9 @@ sending_options = combined(
         help="Stop after N failures in a row with the same cause; 0: never.",
     ),
 )
+
+SENDING = ("workers", "task_timeout", "stop_after")
+"""Those of them that RunOptions has too."""
 
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Also print technical causes.")
 
@@ -253,6 +255,11 @@ create_path_option = click.option(
     show_default=True,
     help="Where mailboxes are created; /mailbox/ is the form of the service's API reference.",
 )
+
+
+def subset(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Some of a command's options, by name."""
+    return {name: options[name] for name in names}
 
 
 def typed_here(option: str) -> bool:

@@ -15,6 +15,8 @@ from provisioner.cli.exit_codes import exit_code
 from provisioner.cli.next_command import Left, alone, left_of, next_command, verify_command
 from provisioner.cli.options import (
     ENVIRONMENT,
+    READING,
+    SENDING,
     STANDARD_INPUT,
     STDIN,
     SheetCommand,
@@ -23,10 +25,11 @@ from provisioner.cli.options import (
     sending_options,
     service_options,
     sheet_options,
+    subset,
     verify_options,
 )
 from provisioner.cli.progress import screen_progress
-from provisioner.cli.signals import answerable, interrupting
+from provisioner.cli.signals import answerable, ending
 from provisioner.errors import FilesError, OutputError, SettingsError
 
 if TYPE_CHECKING:
@@ -54,11 +57,7 @@ def run(
     *,
     yes: bool,
     verify: bool,
-    limit: int | None,
     rate: tuple[Rate, ...] | AutoRate,
-    workers: int,
-    task_timeout: float,
-    stop_after: int,
     **options: Any,
 ) -> None:
     """Create the mailboxes of each SHEET.
@@ -70,13 +69,8 @@ def run(
     with explained(verbose=options["verbose"]):
         from provisioner.settings import RunOptions
 
-        how = RunOptions(
-            limit=limit,
-            workers=workers,
-            task_timeout=task_timeout,
-            stop_after=stop_after,
-            verify=read_verify_options(options, instead="Leave out --verify") if verify else None,
-        )
+        logins = read_verify_options(options, instead="Leave out --verify") if verify else None
+        how = RunOptions(**subset(options, "limit", *SENDING), verify=logins)
         yes = yes or options["sandbox"]
         work = _creating(options, how, rate, _question(yes=yes, quiet=options["quiet"]))
         if STDIN in options["sheets"] and not yes and sys.stderr.isatty():
@@ -104,7 +98,7 @@ def _creating(
             async def confirm(preview: RunPreview) -> bool:
                 agreed = ask(preview)
                 # Before this, Ctrl-C ends the program: there is nothing to end gently.
-                stack.enter_context(interrupting(stop_signal))
+                stack.enter_context(ending(stop_signal.interrupt))
                 return agreed
 
             return await pipeline.run(
@@ -255,14 +249,10 @@ def _read_sheet_options(options: dict[str, Any], sheet: Path, tab: str | None) -
     return SheetOptions(
         sheet=sheet,
         shown="" if sheet in options["sheets"] else STANDARD_INPUT,
-        out=options["out"],
-        schema=options["schema"],
-        generate_passwords=options["generate_passwords"],
-        encoding=options["encoding"],
         sheet_name=tab,
         fill=dict(options["fill"]),
         columns=dict(options["columns"]),
-        by=options["by"],
+        **subset(options, "out", *READING),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,9 +13,6 @@ from provisioner.cli.errors import explained
 from provisioner.cli.options import ENVIRONMENT, service_options, verbose_option
 from provisioner.cli.progress import screen_progress
 from provisioner.errors import SettingsError
-
-if TYPE_CHECKING:
-    from provisioner import console
 
 LISTINGS = ("mailboxes", "domains", "relay-servers", "projects")
 """The values of `records.Listing`, for a help that does not wait for it."""
@@ -40,12 +37,8 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
 
         listing = Listing(what)
         columns = account_calls.COLUMNS[listing]
-        table: console.Table | console.CsvTable | console.JsonTable
         with connector(options)(None) as connection:
-            if form == "csv":
-                table = console.CsvTable(columns)
-            else:
-                table = console.JsonTable() if form == "json" else console.Table(columns)
+            table = {"csv": console.CsvTable, "json": console.JsonTable}.get(form or "", console.Table)(columns)
             number = anyio.run(account_calls.listing, connection, listing, listener, table.show)
         table.close()
         one = "mailbox" if listing is Listing.MAILBOXES else listing.words.removesuffix("s")

@@ -13,16 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from provisioner.stages.stop_signal import StopSignal
-
     Handler = Callable[[int, Any], Any]
-
-
-@contextmanager
-def interrupting(stop_signal: StopSignal) -> Iterator[None]:
-    """Have the first signal stop the run gently, and the second at once. Call it in asyncio's event loop."""
-    with ending(stop_signal.interrupt):
-        yield
 
 
 @contextmanager

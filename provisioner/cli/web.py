@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.cli.connection import NoKeyError, connector, proxy_for
+from provisioner.cli.connection import connection_to, connector, login_options
 from provisioner.cli.errors import explained
 from provisioner.cli.exit_codes import DONE, INTERRUPTED
 from provisioner.cli.options import (
     ENVIRONMENT,
+    READING,
+    SENDING,
     WholeNumber,
     create_path_option,
     reading_options,
     sending_options,
     service_options,
+    subset,
     verbose_option,
     verify_options,
 )
@@ -91,26 +94,19 @@ def _serve(folder: Path, listener: socket.socket, *, no_browser: bool, options: 
 def _page_options(folder: Path, options: dict[str, Any]) -> PageOptions:
     """What the page is started with. Raises SettingsError."""
     from provisioner import keys
-    from provisioner.settings import Connection, RunOptions, VerifyOptions
+    from provisioner.settings import RunOptions
     from provisioner.web.workspace import PageOptions
 
     rates = options["rate"]
-    api_url = options["api_url"] or API_URL
 
     def connection_with(key: Secret) -> Connection:
-        return Connection(
-            api_url=api_url,
-            api_key=key,
-            rates=rates,
-            proxy=proxy_for(api_url),
-            create_path=options["create_path"],
-        )
+        login = keys.Login(options["api_url"] or API_URL, key)
+        return connection_to(login, rates=rates, create_path=options["create_path"])
 
     def keep_key(connection: Connection) -> None:
         login = keys.Login(connection.api_url, connection.api_key)
         keys.keep(options["profile"] or keys.DEFAULT_PROFILE, login)
 
-    servers = {name: options[name] for name in ("imap_host", "imap_port", "smtp_host", "smtp_port")}
     return PageOptions(
         folder=folder,
         practise=connector({**options, "sandbox": True, "api_url": None, "profile": None}, rates),
@@ -118,22 +114,16 @@ def _page_options(folder: Path, options: dict[str, Any]) -> PageOptions:
         connection_with=None if options["sandbox"] else connection_with,
         keep_key=keep_key,
         sandbox=options["sandbox"],
-        sheet={
-            "schema": options["schema"],
-            "fill": dict(options["fill"]),
-            "encoding": options["encoding"],
-            "generate_passwords": options["generate_passwords"],
-            "by": options["by"],
-        },
-        run=RunOptions(
-            workers=options["workers"], task_timeout=options["task_timeout"], stop_after=options["stop_after"]
-        ),
-        verify=VerifyOptions(patience=options["verify_timeout"], **servers),
+        sheet={**subset(options, *READING), "fill": dict(options["fill"])},
+        run=RunOptions(**subset(options, *SENDING)),
+        verify=login_options(options),
         rates=rates,
     )
 
 
 def _connect(options: dict[str, Any]) -> Connect | None:
+    from provisioner.keys import NoKeyError
+
     try:
         return connector(options, options["rate"])
     except NoKeyError:

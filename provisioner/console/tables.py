@@ -47,7 +47,7 @@ class Table:
         return "  ".join(_cut(cell, width) if self._cuts else cell.ljust(width) for cell, width in cells).rstrip()
 
     def close(self) -> None:
-        """A table needs no end."""
+        """Print what stands at the end."""
 
 
 def _fitted(widths: Sequence[int], room: int) -> list[int]:
@@ -62,11 +62,11 @@ def _cut(cell: str, width: int) -> str:
     return cell.ljust(width) if len(cell) <= width else f"{cell[: width - 1]}…"
 
 
-class CsvTable:
+class CsvTable(Table):
     """Entries of a list as CSV, in which no spreadsheet program runs a cell."""
 
     def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = columns
+        super().__init__(columns)
         self._print([[escape_formula(column) for column in columns]])
 
     def show(self, entries: Sequence[Mapping[str, object]]) -> None:
@@ -77,15 +77,11 @@ class CsvTable:
         csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
         print_out(*text.getvalue().splitlines())
 
-    def close(self) -> None:
-        """A CSV file needs no end."""
 
-
-class JsonTable:
+class JsonTable(Table):
     """Entries of a list as one JSON array, in ASCII: exact whatever the terminal or the next program can read."""
 
-    def __init__(self) -> None:
-        self._last = ""
+    _last = ""
 
     def show(self, entries: Sequence[Mapping[str, object]]) -> None:
         lines = []

@@ -13,11 +13,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from provisioner.errors import ProvisionerError
+from provisioner.keys import NoKeyError
 from provisioner.web import views
 from provisioner.web.forms import BodyLimit
 from provisioner.web.phrases import unexpected
 from provisioner.web.screens import check, columns, confirm, done, downloads, fixes, run, service, sheets
-from provisioner.web.workspace import NoKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

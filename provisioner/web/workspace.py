@@ -11,7 +11,7 @@ import anyio
 from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
 
-from provisioner.errors import SettingsError
+from provisioner.keys import NoKeyError
 from provisioner.records import AutoRate
 from provisioner.service.rate_limiter import RateLimiter
 from provisioner.settings import RunOptions, VerifyOptions
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from provisioner.settings import Connection
 
     Connect = Callable[[RunFolder | None], AbstractContextManager[Connection]]
-
-
-class NoKeyError(SettingsError):
-    """Something was to be asked of the service, and no key was given yet."""
 
 
 @dataclass(frozen=True, kw_only=True)

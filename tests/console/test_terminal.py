@@ -53,7 +53,7 @@ def test_a_text_beside_a_number_keeps_to_its_column(text: str, width: int) -> No
 def test_a_list_in_json_is_safe_and_exact(capsys: pytest.CaptureFixture[str]) -> None:
     """What a name holds is escaped on the way to the terminal and comes back whole."""
     entries = [{"name": text} for text in HOSTILE]
-    table = console.JsonTable()
+    table = console.JsonTable([])
     table.show(entries[:3])
     table.show(entries[3:])
     table.close()
@@ -64,7 +64,7 @@ def test_a_list_in_json_is_safe_and_exact(capsys: pytest.CaptureFixture[str]) ->
 
 def test_an_empty_list_is_json_too(capsys: pytest.CaptureFixture[str]) -> None:
     """A list without entries is an empty array."""
-    console.JsonTable().close()
+    console.JsonTable([]).close()
     assert json.loads(capsys.readouterr().out) == []
 
 

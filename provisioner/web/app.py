@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from provisioner.web.workspace import Workspace
 
-_KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-"""Not the system's own table of types, which some programs change on Windows."""
 _SCREENS: Final = (sheets, service, check, fixes, columns, confirm, run, done, downloads)
 
 
@@ -54,7 +53,7 @@ def build(workspace: Workspace) -> Starlette:
 def _static() -> Iterator[Route]:
     """A route for each file of the page itself: no other name leads to anything."""
     for file in (resources.files("provisioner.web") / "static").iterdir():
-        content, kind = file.read_bytes(), _KINDS[f".{file.name.rpartition('.')[2]}"]
+        content, kind = file.read_bytes(), views.KINDS[PurePath(file.name).suffix]
 
         async def show(_: Request, content: bytes = content, kind: str = kind) -> Response:
             return Response(content, media_type=kind)

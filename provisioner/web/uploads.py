@@ -8,7 +8,7 @@ import re
 import tempfile
 import time
 import unicodedata
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
@@ -73,8 +73,11 @@ def receiving(folder: Path) -> Iterator[Part]:
     """A new file in the folder, which is gone at the end unless it was kept. Raises FilesError."""
     try:
         descriptor, name = tempfile.mkstemp(prefix=".receiving-", suffix=".part", dir=folder)
-        with _removing(Path(name)), os.fdopen(descriptor, "wb") as file:
-            yield Part(file, Path(name))
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield Part(file, Path(name))
+        finally:
+            Path(name).unlink(missing_ok=True)
     except OSError as error:
         raise FilesError(
             f"The sheet could not be saved in {folder}: {error.strerror or error}.",
@@ -123,13 +126,3 @@ def claim(path: Path) -> bool:
     except FileExistsError:
         return False
     return True
-
-
-@contextmanager
-def _removing(path: Path) -> Iterator[None]:
-    """Remove a file at the end, if it is still there."""
-    try:
-        yield
-    finally:
-        with suppress(FileNotFoundError):
-            path.unlink()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import jinja2
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from provisioner.errors import ProvisionerError
+
+KINDS: Final = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".csv": "text/csv",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".html": "text/html",
+}
+"""What files are, by the end of their names. Not the system's own table, which some programs change on Windows."""
 
 
 def prepare() -> None:
@@ -64,10 +75,11 @@ def go(path: str) -> JSONResponse:
     return JSONResponse({"location": path})
 
 
-def download(content: bytes | AsyncIterator[bytes], name: str, kind: str) -> Response:
+def download(content: bytes | AsyncIterator[bytes], name: str) -> Response:
     """A file for the person's own disk, whole or piece by piece."""
     # https://www.rfc-editor.org/rfc/rfc6266#section-4.3: a name with other letters than ASCII's.
     headers = {"content-disposition": f"attachment; filename*=utf-8''{quote(name)}"}
+    kind = KINDS[PurePath(name).suffix]
     if isinstance(content, bytes):
         return Response(content, media_type=kind, headers=headers)
     return StreamingResponse(content, media_type=kind, headers=headers)

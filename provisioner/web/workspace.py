@@ -128,7 +128,12 @@ class Workspace:
         return self.works[sheet_id]
 
 
+def workspace_of(request: Request) -> Workspace:
+    """The one workspace of the application that a request came to."""
+    workspace: Workspace = request.app.state.workspace
+    return workspace
+
+
 async def work_of(request: Request) -> Work:
     """The work on the sheet that a request names. Raises HTTPException if there is no such sheet."""
-    workspace: Workspace = request.app.state.workspace
-    return await workspace.find(request.path_params["id"])
+    return await workspace_of(request).find(request.path_params["id"])

@@ -107,12 +107,10 @@ def _chosen(work: Work, error: ColumnsError, sent: Mapping[str, str]) -> dict[st
         elif answer == GENERATED:
             generate = True
         elif answer != NONE or column in error.missing:
-            raise SheetError(f"It is not said yet where the {_spoken(column)} is.", remedy="Choose it in the list.")
+            raise SheetError(
+                f"It is not said yet where the {column.replace('_', ' ')} is.", remedy="Choose it in the list."
+            )
     return {"columns": {**work.options.columns, **columns}, "fill": fill, "generate_passwords": generate}
-
-
-def _spoken(column: str) -> str:
-    return column.replace("_", " ")
 
 
 async def generate_passwords(request: Request) -> Response:

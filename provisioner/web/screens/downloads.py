@@ -14,10 +14,10 @@ from starlette.routing import Route
 from provisioner import account
 from provisioner.concurrency import in_threads
 from provisioner.credentials import KINDS, write_credentials
-from provisioner.errors import RunFolderError, SettingsError
+from provisioner.errors import RunFolderError
 from provisioner.events import NullListener
 from provisioner.web import views
-from provisioner.web.workspace import work_of
+from provisioner.web.workspace import work_of, workspace_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,17 +27,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from provisioner.run_folder import RunFolder
-    from provisioner.service.rate_limiter import RateLimiter
     from provisioner.settings import Connection
-    from provisioner.web.work import Work
-    from provisioner.web.workspace import Connect
 
-FILES: Final = {
-    "results.csv": "text/csv",
-    "failures.csv": "text/csv",
-    "failures.xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "report.html": "text/html",
-}
+FILES: Final = ("results.csv", "failures.csv", "failures.xlsx", "report.html")
 PIECE: Final = 1 << 16
 
 
@@ -53,7 +45,7 @@ async def file(request: Request) -> Response:
         opened = await run_sync(partial(path.open, "rb"))
     except FileNotFoundError:
         raise HTTPException(404) from None
-    return views.download(_pieces(opened), name, FILES[name])
+    return views.download(_pieces(opened), name)
 
 
 async def credentials(request: Request) -> Response:
@@ -65,53 +57,51 @@ async def credentials(request: Request) -> Response:
         raise HTTPException(404)
     by = (await work.outcome()).summary.by if client is not None else None
     folder = await work.folder()
+
+    def connect(within: RunFolder) -> AbstractContextManager[Connection]:
+        # Not before it is called: a missing key is an error only if the service has to be asked.
+        return work.workspace.connect(work.practice)(within)
+
     async with in_threads(await run_sync(TemporaryDirectory)) as temporary:
         target = Path(temporary) / f"credentials{kind}"
         written = await write_credentials(
             folder.path,
             target,
-            _connect(work),
+            connect,
             NullListener(),
             by=by or None,
             schema_file=work.options.schema,
-            limiter=_limiter(work),
+            limiter=work.workspace.limiter(work.practice).share(),
         )
         path = target if client is None else written.by_value.get(client)
         if path is None:
             raise HTTPException(404)
         content = await run_sync(path.read_bytes)
-    media = FILES["failures.xlsx"] if kind == ".xlsx" else "text/csv"
-    return views.download(content, path.name, media)
+    return views.download(content, path.name)
 
 
 async def export(request: Request) -> Response:
     """The service's own CSV for a sending service, with the mailboxes of this run alone."""
-    work, name = await work_of(request), request.path_params["service"]
-    if name not in account.SERVICES:
-        raise HTTPException(404)
+    work = await work_of(request)
     folder = await work.folder()
     if work.run.active:
         raise RunFolderError("A run is under way.", remedy="Wait until it has ended.")
-    async with in_threads(work.workspace.connect(work.practice)(folder)) as connection:
-        exported = await account.export(connection, name, NullListener(), only=folder, limiter=_limiter(work))
-    return views.download(exported.content, f"{name}.csv", "text/csv")
+    return await _exported(request, practice=work.practice, only=folder)
 
 
-def _limiter(work: Work) -> RateLimiter:
-    return work.workspace.limiter(work.practice).share()
+async def export_all(request: Request) -> Response:
+    """The same with all mailboxes of the account."""
+    return await _exported(request, practice=False, only=None)
 
 
-def _connect(work: Work) -> Connect:
-    """A missing key is an error only if the service has to be asked."""
-    try:
-        return work.workspace.connect(work.practice)
-    except SettingsError as error:
-        missing = error
-
-    def refuse(_: RunFolder | None) -> AbstractContextManager[Connection]:
-        raise missing
-
-    return refuse
+async def _exported(request: Request, *, practice: bool, only: RunFolder | None) -> Response:
+    workspace, name = workspace_of(request), request.path_params["service"]
+    if name not in account.SERVICES:
+        raise HTTPException(404)
+    limiter = workspace.limiter(practice).share()
+    async with in_threads(workspace.connect(practice)(only)) as connection:
+        exported = await account.export(connection, name, NullListener(), only=only, limiter=limiter)
+    return views.download(exported.content, f"{name}.csv")
 
 
 async def _pieces(opened: BinaryIO) -> AsyncIterator[bytes]:
@@ -127,4 +117,5 @@ ROUTES: Final = (
     Route("/sheets/{id}/files/{name}", file),
     Route("/sheets/{id}/credentials", credentials),
     Route("/sheets/{id}/exports/{service}", export),
+    Route("/exports/{service}", export_all),
 )

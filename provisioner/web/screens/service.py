@@ -12,6 +12,7 @@ from provisioner.errors import SettingsError
 from provisioner.secret import Secret
 from provisioner.web import forms, live, views
 from provisioner.web.account_state import whose
+from provisioner.web.workspace import workspace_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 async def enter_key(request: Request) -> Response:
     """Try a key that was typed, and use it from then on; save it in the keyring only if that was asked for."""
-    workspace: Workspace = request.app.state.workspace
+    workspace = workspace_of(request)
     options = workspace.options
     if options.connection_with is None:
         raise SettingsError(
@@ -42,7 +43,7 @@ async def enter_key(request: Request) -> Response:
 
 async def follow(request: Request) -> Response:
     """What is known of the account, as soon as it is."""
-    workspace: Workspace = request.app.state.workspace
+    workspace = workspace_of(request)
 
     async def state() -> str:
         if workspace.account.asking:

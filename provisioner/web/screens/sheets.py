@@ -13,17 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from provisioner import account as account_calls
 from provisioner import schema
+from provisioner.account import SERVICES
 from provisioner.concurrency import in_threads
 from provisioner.errors import RunFolderError, SheetError
-from provisioner.events import NullListener
 from provisioner.sheets.template import template
 from provisioner.web import forms, uploads, views
 from provisioner.web.folder import id_of
 from provisioner.web.listing import list_folder
 from provisioner.web.practice import make_sheet
 from provisioner.web.screens import service
+from provisioner.web.workspace import work_of, workspace_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,13 +32,10 @@ if TYPE_CHECKING:
 
     from provisioner.web.workspace import Workspace
 
-_WORKBOOK: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_EMPTY_SHEETS: Final = {"csv": "text/csv", "xlsx": _WORKBOOK}
-
 
 async def show(request: Request) -> Response:
     """The whole screen. With `q`, only the sheets whose names hold it."""
-    workspace = _workspace(request)
+    workspace = workspace_of(request)
     workspace.ask_account()
     busy = {work.id for work in workspace.works.values() if work.is_busy}
     search = request.query_params.get("q", "")
@@ -51,7 +48,7 @@ async def show(request: Request) -> Response:
         search=search,
         most=forms.LARGEST_SHEET,
         too_large=forms.too_large(forms.LARGEST_SHEET).detail,
-        exports=account_calls.SERVICES if workspace.has_key and not workspace.options.sandbox else (),
+        exports=SERVICES if workspace.has_key and not workspace.options.sandbox else (),
         **service.shown(workspace),
     )
 
@@ -77,7 +74,7 @@ async def paste(request: Request) -> Response:
 
 
 async def _save(request: Request, name: str, pieces: AsyncIterator[bytes], existing: str) -> Response:
-    workspace = _workspace(request)
+    workspace = workspace_of(request)
     _refuse_if_run(workspace, name, existing)
     async with in_threads(uploads.receiving(workspace.options.folder)) as part:
         async for piece in pieces:
@@ -103,11 +100,11 @@ def _refuse_if_run(workspace: Workspace, name: str, existing: str) -> None:
 async def empty_sheet(request: Request) -> Response:
     """A sheet with the header and one example row, to be filled in."""
     kind = request.path_params["kind"]
-    if kind not in _EMPTY_SHEETS:
+    if kind not in ("csv", "xlsx"):
         raise HTTPException(404)
-    rules = _workspace(request).options.sheet.get("schema")
+    rules = workspace_of(request).options.sheet.get("schema")
     content = await run_sync(_empty_sheet, kind, rules)
-    return views.download(content, f"mailboxes.{kind}", _EMPTY_SHEETS[kind])
+    return views.download(content, f"mailboxes.{kind}")
 
 
 def _empty_sheet(kind: str, rules: Path | None) -> bytes:
@@ -119,32 +116,15 @@ def _empty_sheet(kind: str, rules: Path | None) -> bytes:
 
 async def practise(request: Request) -> Response:
     """Make a sheet to practise with, and open it."""
-    options = _workspace(request).options
+    options = workspace_of(request).options
     path = await run_sync(make_sheet, options.folder, options.sheet.get("schema"))
     return views.go(f"/sheets/{id_of(path.name)}")
 
 
-async def export(request: Request) -> Response:
-    """All mailboxes of the account, as a file for a sending service."""
-    name = request.path_params["service"]
-    if name not in account_calls.SERVICES:
-        raise HTTPException(404)
-    workspace = _workspace(request)
-    async with in_threads(workspace.connect(practice=False)(None)) as connection:
-        limiter = workspace.limiter(practice=False).share()
-        exported = await account_calls.export(connection, name, NullListener(), limiter=limiter)
-    return views.download(exported.content, f"{name}.csv", "text/csv")
-
-
 async def stand(request: Request) -> Response:
     """Go to the screen where a sheet stands."""
-    work = await _workspace(request).find(request.path_params["id"])
+    work = await work_of(request)
     return RedirectResponse(await work.standing(), 303)
-
-
-def _workspace(request: Request) -> Workspace:
-    workspace: Workspace = request.app.state.workspace
-    return workspace
 
 
 ROUTES: Final = (
@@ -153,6 +133,5 @@ ROUTES: Final = (
     Route("/pasted", paste, methods=["PUT"]),
     Route("/template.{kind}", empty_sheet),
     Route("/practice", practise, methods=["POST"]),
-    Route("/exports/{service}", export),
     Route("/sheets/{id}", stand),
 )

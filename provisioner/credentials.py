@@ -23,7 +23,7 @@ from provisioner.sheets.text_workbook import text_workbook
 from provisioner.stages.by_column import columns_by_header, find_column, value_of
 from provisioner.stages.fetch_account import ask_account
 from provisioner.stages.find_passwords import find_password, read_passwords
-from provisioner.stages.mail_servers import remembered_servers
+from provisioner.stages.remembered import remembered_servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

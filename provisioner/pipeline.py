@@ -23,8 +23,8 @@ from provisioner.service.rate_limiter import RateLimiter
 from provisioner.stages.context import RunContext
 from provisioner.stages.deliver import Delivery, preview, within_limit
 from provisioner.stages.fetch_account import FetchedAccount, fetch_account
-from provisioner.stages.known_rate import remember_rate, remembered_rate
 from provisioner.stages.prepare import prepare
+from provisioner.stages.remembered import remember_rate, remembered_rate
 from provisioner.stages.stop_signal import StopSignal
 from provisioner.stages.verify import verify_created
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -172,19 +172,13 @@ class Journal:
         if not changes:
             return
         batch = self._batch
-        leads = not batch.changes
         batch.changes.extend(changes)
-        if leads:
-            # Even if the leader is cancelled, the others must not wait forever.
-            with anyio.CancelScope(shield=True):
-                async with self._turn:
+        # Even if this call is cancelled, the others that share the commit must not go without it.
+        with anyio.CancelScope(shield=True):
+            async with self._turn:
+                if batch is self._batch:
                     self._batch = _Batch()
-                    try:
-                        await anyio.to_thread.run_sync(self._commit, batch)
-                    finally:
-                        batch.settled.set()
-        else:
-            await batch.settled.wait()
+                    await anyio.to_thread.run_sync(self._commit, batch)
         if batch.error is not None:
             raise JournalError(batch.error.message, remedy=batch.error.remedy) from batch.error
 
@@ -248,15 +242,12 @@ def _to_retry(*, of_failures: bool) -> str:
     return f"{_NOT_CREATED if of_failures else _LEFT} AND file_row IS NOT NULL"
 
 
+@dataclass(slots=True)
 class _Batch:
     """Changes that share one commit."""
 
-    __slots__ = ("changes", "error", "settled")
-
-    def __init__(self) -> None:
-        self.changes: list[Change] = []
-        self.error: JournalError | None = None
-        self.settled = anyio.Event()
+    changes: list[Change] = field(default_factory=list)
+    error: JournalError | None = None
 
 
 @dataclass(frozen=True, slots=True)

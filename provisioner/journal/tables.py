@@ -17,8 +17,10 @@ from provisioner.resources import LoginState
 from provisioner.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    _Conversions = dict[int, Callable[[Any], Any]]
 
 VERSION = 6
 """Of the tables; SQLite's user_version. A journal of another version is refused."""
@@ -81,49 +83,42 @@ def _problems(text: str) -> tuple[Problem, ...]:
     return tuple(Problem(cell, Fault(intern(cause), tuple(details))) for cell, (cause, details) in json.loads(text))
 
 
-_READ: Mapping[str, Callable[[Any], Any]] = {
-    "cells": json.loads,
-    "status": Status,
-    "maybe_sent": bool,
-    "corrected": bool,
-    "moved": bool,
-    "deleted": bool,
-    "password": Secret,
-    "problems": _problems,
-    "imap": LoginState,
-    "smtp": LoginState,
-}
-_WRITE: Mapping[str, Callable[[Any], Any]] = {
-    "cells": _encoded,
-    "password": Secret.reveal,
-    "problems": _encoded,
-}
+def _by_place(**conversions: Callable[[Any], Any]) -> _Conversions:
+    return {FIELDS.index(name): convert for name, convert in conversions.items()}
+
+
+_READ = _by_place(
+    cells=json.loads,
+    status=Status,
+    maybe_sent=bool,
+    corrected=bool,
+    moved=bool,
+    deleted=bool,
+    password=Secret,
+    problems=_problems,
+    imap=LoginState,
+    smtp=LoginState,
+)
+_WRITE = _by_place(cells=_encoded, password=Secret.reveal, problems=_encoded)
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _ATTEMPTS: Final = 100
 _PAUSE: Final = 0.02
 """Seconds between two attempts."""
 
 
-def _by_place(conversions: Mapping[str, Callable[[Any], Any]]) -> list[tuple[int, Callable[[Any], Any]]]:
-    return [(FIELDS.index(name), convert) for name, convert in conversions.items()]
-
-
-_READ_AT, _WRITE_AT = _by_place(_READ), _by_place(_WRITE)
-
-
 def row_from(values: Sequence[Any]) -> JournalRow:
     """A row of the table. `values` are in the order of COLUMNS."""
-    return JournalRow(*_converted(values, _READ_AT))
+    return JournalRow(*_converted(values, _READ))
 
 
 def values_of(row: JournalRow) -> list[Any]:
     """What the table holds of a row, in the order of COLUMNS."""
-    return _converted(row, _WRITE_AT)
+    return _converted(row, _WRITE)
 
 
-def _converted(values: Sequence[Any], conversions: Sequence[tuple[int, Callable[[Any], Any]]]) -> list[Any]:
+def _converted(values: Sequence[Any], conversions: _Conversions) -> list[Any]:
     converted = list(values)
-    for place, convert in conversions:
+    for place, convert in conversions.items():
         if converted[place] is not None:
             converted[place] = convert(converted[place])
     return converted

@@ -127,7 +127,7 @@ class Delivery:
         poller = Poller(self._context)
         submitter = Submitter(self._context, accepted=poller.follow)
         for task in tasks:
-            poller.resume(task)
+            poller.follow(task, fresh=False)
         async with anyio.create_task_group() as watch:
             async with anyio.create_task_group() as group:
                 group.start_soon(partial(poller.poll, workers=self._options.workers))

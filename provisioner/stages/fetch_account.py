@@ -11,7 +11,7 @@ from provisioner.concurrency import in_threads
 from provisioner.errors import StoppedError
 from provisioner.resources import Account, Listing, Resource, Resources
 from provisioner.service import ListingUnavailableError, Service
-from provisioner.stages.mail_servers import remember_servers
+from provisioner.stages.remembered import remember_servers
 from provisioner.stages.verify import servers
 
 if TYPE_CHECKING:

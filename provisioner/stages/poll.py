@@ -18,7 +18,7 @@ from provisioner.service.rate_limiter import LimiterClosedError, Permit, Priorit
 from provisioner.stages.stop_signal import FailureStreak
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from provisioner.stages.context import RunContext
 
@@ -143,11 +143,6 @@ class Agenda:
         at = max(now + self._pause(age), followed.since + self._typical.seconds)
         self._push(max(now, min(at, followed.since + self._timeout)), followed)
 
-    def clear(self) -> Iterator[Followed]:
-        """Take every task, in no particular order."""
-        while (followed := self.take()) is not None:
-            yield followed
-
     def _pause(self, age: float) -> float:
         affordable = len(self._others) * self._spacing() / ASKING_SHARE
         return max(YOUNGEST, age * IMPATIENCE, min(age * PATIENCE, affordable))
@@ -182,13 +177,14 @@ class Poller:
         self.unconfirmed_rows: list[Unconfirmed] = []
         """Rows that only the service's list can settle."""
 
-    def follow(self, task: OpenTask) -> None:
-        """Poll a task that was accepted just now."""
-        self._take_on(task, fresh=True)
-
-    def resume(self, task: OpenTask) -> None:
-        """Poll a task that was accepted in an earlier run, no matter how long ago."""
-        self._take_on(task, fresh=False)
+    def follow(self, task: OpenTask, *, fresh: bool = True) -> None:
+        """Poll a task, which was accepted just now; or, unless `fresh`, in an earlier run, no matter how long ago."""
+        self._open += 1
+        if self._given_up:
+            self._leave()
+            return
+        self._agenda.add(Followed(task, anyio.current_time(), fresh))
+        self._wake_if_sooner()
 
     @property
     def open(self) -> int:
@@ -307,14 +303,6 @@ class Poller:
         self.unconfirmed_rows.append(unconfirmed)
         self._close_one()
 
-    def _take_on(self, task: OpenTask, *, fresh: bool) -> None:
-        self._open += 1
-        if self._given_up:
-            self._leave()
-            return
-        self._agenda.add(Followed(task, anyio.current_time(), fresh))
-        self._wake_if_sooner()
-
     async def _give_up_when_closed(self) -> None:
         await self._context.limiter.until_closed(Priority.QUERY)
         self._give_up()
@@ -322,7 +310,7 @@ class Poller:
     def _give_up(self) -> None:
         """Stop waiting for tasks, since nothing may be asked any more."""
         self._given_up = True
-        for _ in self._agenda.clear():
+        while self._agenda.take() is not None:
             self._leave()
         self._wake.set()
 

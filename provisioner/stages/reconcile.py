@@ -18,7 +18,6 @@ A row that the sheet no longer holds is forgotten if it was never sent, else it 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,40 +36,6 @@ if TYPE_CHECKING:
 
 _LOOKED_UP: Final = ("domain", "relay_server", "project")
 """The columns of which only the account knows whether it has what a cell names."""
-
-
-class Action(Enum):
-    """What a run does with a row that the sheet holds."""
-
-    LEAVE = auto()
-    POLL = auto()
-    LOOK_UP = auto()
-    OMIT = auto()
-    DEFER = auto()
-    REFUSE = auto()
-    WAIT = auto()
-    KEEP = auto()
-    SEND = auto()
-
-
-def action(row: JournalRow, entry: Entry, *, is_failures: bool, checking: bool) -> Action:  # noqa: PLR0911 - a table
-    """The table above: what to do with a row that the journal has as `row` and the sheet as `entry`."""
-    match row.status:
-        case Status.CREATED | Status.EXISTS:
-            return Action.LEAVE
-        case Status.UNFINISHED if row.task_id is not None:
-            return Action.POLL
-        case Status.UNKNOWN:
-            return Action.LOOK_UP
-    if row.deleted and not is_failures and (entry.problems or _is_as_known(row, entry)):
-        return Action.OMIT
-    if not _is_same_mailbox(row, entry) or (row.corrected and entry.problems and not is_failures):
-        return Action.DEFER
-    if entry.problems:
-        return Action.REFUSE
-    if checking and row.status in (Status.FAILED, Status.REJECTED) and not _differs(row, entry):
-        return Action.KEEP
-    return Action.WAIT if entry.request is None else Action.SEND
 
 
 def _is_same_mailbox(row: JournalRow, entry: Entry) -> bool:
@@ -137,7 +102,7 @@ def reconcile(
     matcher = (
         FailuresMatcher(known, cell_name, is_workbook=is_workbook, typed=typed) if is_failures else SheetMatcher(known)
     )
-    planner = _Planner(matcher, new_password, since, checking=checking)
+    planner = Planner(matcher, new_password, since, checking=checking)
     journal.apply_sheet(planner.changes(entries, cell_name if unasked else None))
     return planner.work
 
@@ -149,11 +114,11 @@ def verdicts(
 
     `cell_name` is as for `reconcile`. Nothing is written. The plan is filled as the changes are asked for.
     """
-    planner = _Planner(matcher, None, lambda _: 0.0, checking=True)
+    planner = Planner(matcher, None, lambda _: 0.0, checking=True)
     return planner.work, planner.changes(entries, cell_name)
 
 
-class _Planner:
+class Planner:
     """Decides on every row of a sheet, in order."""
 
     def __init__(
@@ -171,17 +136,6 @@ class _Planner:
         self._since = since
         self._checking = checking
         self._waiting = Status.VALID if checking else Status.UNSENT
-        self._actions = {
-            Action.LEAVE: self._leave,
-            Action.POLL: self._poll,
-            Action.LOOK_UP: self._look_up,
-            Action.OMIT: self._omit,
-            Action.DEFER: self._defer,
-            Action.REFUSE: self._refuse,
-            Action.WAIT: self._wait,
-            Action.KEEP: self._keep,
-            Action.SEND: self._send,
-        }
 
     def changes(
         self, entries: Iterable[Entry], cell_name: Callable[[Entry, str], str] | None = None
@@ -199,8 +153,7 @@ class _Planner:
             if (row.sheet_row, row.file_row) != (entry.sheet_row, entry.file_row):
                 moved = row.moved or row.sheet_row not in (None, entry.sheet_row)
                 row = row._replace(sheet_row=entry.sheet_row, file_row=entry.file_row, moved=moved)
-            act = self._actions[action(row, entry, is_failures=self._is_failures, checking=self._checking)]
-            yield act(row, entry)
+            yield self.decide(row, entry)
         for row in self._matcher.unmatched():
             change = self._matcher.absent(row)
             if row.deleted and self._is_failures:
@@ -211,6 +164,25 @@ class _Planner:
                 change = Written(self._in_run(row)._replace(file_row=None))
             if change is not None:
                 yield change
+
+    def decide(self, row: JournalRow, entry: Entry) -> SheetChange:  # noqa: PLR0911 - a table
+        """The table above: what this run does with a row that the journal has as `row` and the sheet as `entry`."""
+        match row.status:
+            case Status.CREATED | Status.EXISTS:
+                return self._leave(row, entry)
+            case Status.UNFINISHED if row.task_id is not None:
+                return self._poll(row, entry)
+            case Status.UNKNOWN:
+                return self._look_up(row, entry)
+        if row.deleted and not self._is_failures and (entry.problems or _is_as_known(row, entry)):
+            return self._omit(row, entry)
+        if not _is_same_mailbox(row, entry) or (row.corrected and entry.problems and not self._is_failures):
+            return self._defer(row)
+        if entry.problems:
+            return self._refuse(row, entry)
+        if self._checking and row.status in (Status.FAILED, Status.REJECTED) and not _differs(row, entry):
+            return Moved(row.id, row.sheet_row, row.file_row)
+        return self._wait(row, entry) if entry.request is None else self._send(row, entry, entry.request)
 
     def _leave(self, row: JournalRow, entry: Entry) -> SheetChange:
         self.work.done += 1
@@ -241,7 +213,7 @@ class _Planner:
         self.work.deleted.append(entry.sheet_row)
         return Moved(row.id, row.sheet_row, None)
 
-    def _defer(self, row: JournalRow, _: Entry) -> SheetChange:
+    def _defer(self, row: JournalRow) -> SheetChange:
         self.work.corrected += 1
         return Written(self._in_run(row)._replace(file_row=None))
 
@@ -254,12 +226,8 @@ class _Planner:
         # What an earlier run learnt of the domain is more than the sheet says.
         return Written(self._as_in_sheet(row, entry, address_key=row.address_key or entry.key))
 
-    def _keep(self, row: JournalRow, _: Entry) -> SheetChange:
-        return Moved(row.id, row.sheet_row, row.file_row)
-
-    def _send(self, row: JournalRow, entry: Entry) -> SheetChange:
-        assert entry.request is not None
-        request, own = self._with_password(row, entry.request)
+    def _send(self, row: JournalRow, entry: Entry, request: Request) -> SheetChange:
+        request, own = self._with_password(row, request)
         relay_server, project, reply_to = sent_cells(request)
         self.work.to_send.append(Job(row.id, request, row.maybe_sent, keeps_password=own is not None))
         return Written(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -56,8 +56,6 @@ class _Match:
     name: str = ""
     """Empty where it is not known."""
     fault: str = ""
-    plain: str = ""
-    """The cell without what does not matter in a name."""
 
 
 class Resolver:
@@ -67,9 +65,9 @@ class Resolver:
         """None: the service was not asked."""
         self._asked = asked = resources is not None
         known = resources or Resources(None, None, None)
-        self._domains = _Kind("domain", "domains", known.domains, asked=asked, plain=ascii_domain)
-        self._relay_servers = _Kind("relay server", "relay servers", known.relay_servers, asked=asked, plain=_plain)
-        self._projects = _Kind("project", "projects", known.projects, asked=asked, plain=_plain)
+        self._domains = _Kind("domain", known.domains, ascii_domain, asked=asked)
+        self._relay_servers = _Kind("relay server", known.relay_servers, _plain, asked=asked)
+        self._projects = _Kind("project", known.projects, _plain, asked=asked)
 
     def identity(self, email: str, domain: str) -> Identity:
         """Which mailbox the cells mean; those that mean none are known by what they say."""
@@ -79,7 +77,7 @@ class Resolver:
         address = ADDRESS.fullmatch(email)
         if address and (is_same_domain(address[2], name) if name else not self._asked):
             username = address[1]
-        key = address_key(username, match.id if match.id is not None else match.plain)
+        key = address_key(username, match.id if match.id is not None else ascii_domain(domain))
         return Identity(username, key, f"{username}@{match.name}" if match.name and "@" not in username else "")
 
     def faults(self, email: str, domain: str, relay_server: str, project: str) -> list[tuple[str, Fault]]:
@@ -150,17 +148,10 @@ class _Kind:
     """The domains, the relay servers or the projects of an account."""
 
     def __init__(
-        self,
-        noun: str,
-        plural: str,
-        resources: Sequence[Resource] | None,
-        *,
-        asked: bool,
-        plain: Callable[[str], str],
+        self, noun: str, resources: Sequence[Resource] | None, plain: Callable[[str], str], *, asked: bool
     ) -> None:
         """`plain` takes from a name what does not matter in it."""
         self._noun = noun
-        self._plural = plural
         self._plain = plain
         self._holdings = resources
         self._asked = asked
@@ -170,31 +161,25 @@ class _Kind:
     def find(self, text: str) -> _Match:
         """What a cell means: an ID, or a name that is looked up whatever its case."""
         if text not in self._found:
-            self._found[text] = replace(self._look_up(text), plain=self._plain(text))
+            self._found[text] = self._look_up(text)
         return self._found[text]
 
     def _look_up(self, text: str) -> _Match:
         number = int(text) if ID.fullmatch(text) else None
         if self._holdings is None:
-            if number is None and self._asked:
-                return _Match(
-                    None,
-                    fault=f"“{text}” {_NO_LIST} {self._plural} to look up a name in; write the {self._noun}'s ID",
-                )
-            return _Match(number)
+            if number is not None or not self._asked:
+                return _Match(number)
+            how = f"{_NO_LIST} {self._noun}s to look up a name in; write the {self._noun}'s ID"
+            return _Match(None, fault=f"“{text}” {how}")
         matches = [self._by_id[number]] if number in self._by_id else [] if number else self._named(text)
         if len(matches) > 1:
             which = " and ".join(str(resource.id) for resource in matches)
-            return _Match(None, fault=f"“{text}” is the name of {self._plural} {which}; {_AMBIGUOUS}")
+            return _Match(None, fault=f"“{text}” is the name of {self._noun}s {which}; {_AMBIGUOUS}")
         if not matches:
             return _Match(None, fault=self._lacking(text))
-        return self._usable(matches[0])
-
-    def _usable(self, resource: Resource) -> _Match:
-        if resource.verified is False:
-            fault = f"{self._noun} {_shown(resource)} {_UNVERIFIED}"
-            return _Match(resource.id, resource.name, fault)
-        return _Match(resource.id, resource.name)
+        (found,) = matches
+        unverified = f"{self._noun} {_shown(found)} {_UNVERIFIED}" if found.verified is False else ""
+        return _Match(found.id, found.name, unverified)
 
     def _named(self, text: str) -> list[Resource]:
         resources = self._holdings or ()
@@ -214,7 +199,7 @@ class _Kind:
         if nearest:
             return f"{said}; the closest {'is' if len(nearest) == 1 else 'are'} {', '.join(nearest)}"
         some = [_shown(resource) for resource in (self._holdings or ())[:NAMED]]
-        listing = f"provisioner list {self._plural.replace(' ', '-')}"
+        listing = f"provisioner list {self._noun.replace(' ', '-')}s"
         more = f", … ({listing} shows all)" if len(self._by_id) > NAMED else ""
         if some:
             return f"{said}; write one that it has: {', '.join(some)}{more}"

@@ -97,7 +97,7 @@ def test_fresh_tasks_come_in_the_order_of_their_age_when_they_are_old_enough() -
     for number in range(3):
         agenda.add(followed(number, since=float(number)))
     assert agenda.next_at() == YOUNGEST
-    assert [task.task.task_id for task in agenda.clear()] == ["0", "1", "2"]
+    assert [task.task.task_id for task in iter(agenda.take, None)] == ["0", "1", "2"]
     assert agenda.take() is None
 
 
@@ -329,7 +329,7 @@ async def test_a_task_of_an_earlier_run_is_asked_about_at_once(
         tasks = [await work.accept(job) for job in await jobs(5)]
         started = anyio.current_time()
         for task in tasks:
-            work.poller.resume(task)
+            work.poller.follow(task, fresh=False)
         work.poller.no_more()
         await work.poller.poll(workers=2)
         assert anyio.current_time() - started < 2 * YOUNGEST
@@ -371,16 +371,16 @@ async def test_a_task_that_the_service_does_not_know_is_waited_for(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("taken_on", ["follow", "resume"])
+@pytest.mark.parametrize("fresh", [True, False])
 async def test_a_task_that_is_gone_for_good_may_be_sent_again_after_a_look(
-    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any, taken_on: str
+    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any, *, fresh: bool
 ) -> None:
     """Not known for long enough: it ends as a doubt that allows another create, as one in doubt."""
     running = sandbox()
     async with working(connection(running), journal, listener, gone_after=1.2) as work:
         (job,) = await jobs(1)
         started = anyio.current_time()
-        getattr(work.poller, taken_on)(OpenTask(job, TaskId("nobody-knows-it")))
+        work.poller.follow(OpenTask(job, TaskId("nobody-knows-it")), fresh=fresh)
         work.poller.no_more()
         await work.poller.poll(workers=2)
         assert 1.2 <= anyio.current_time() - started < 4

@@ -10,7 +10,7 @@ import pytest
 from provisioner.journal import Journal
 from provisioner.records import AutoRate, Rate
 from provisioner.service.rate_limiter import Priority, RateLimiter
-from provisioner.stages.known_rate import remember_rate, remembered_rate
+from provisioner.stages.remembered import remember_rate, remembered_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -1,12 +1,12 @@
 """The whole run, in order: one asynchronous function from a sheet to its files.
 
-Whatever blocks (reading, validating, SQLite, writing files) happens in worker threads.
+What blocks (reading, validating, SQLite, writing files) happens in worker threads.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -29,17 +29,15 @@ from provisioner.stages.stop_signal import StopSignal
 from provisioner.stages.verify import verify_created
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Awaitable, Callable, Iterator
 
     from provisioner.events import Listener
     from provisioner.record import Clock, NextCommand
-    from provisioner.run_folder import RunFolder
-    from provisioner.settings import Connection, RunOptions, SheetOptions
+    from provisioner.settings import RunOptions, SheetOptions
+    from provisioner.stages.fetch_account import Connect
     from provisioner.stages.prepare import PreparedSheet
     from provisioner.summary import LoginCounts, RunPreview
 
-    Connect = Callable[[RunFolder], AbstractContextManager[Connection]]
     Confirm = Callable[[RunPreview], Awaitable[bool]]
 
 
@@ -67,7 +65,7 @@ async def run(
     call is cancelled. Raises UnusableError if the work cannot begin, and FilesError or JournalError if its outcome
     cannot be recorded.
     """
-    watch = _Stopwatch()
+    stopwatch = _Stopwatch()
     prepared = await run_sync(prepare, options, abandon_on_cancel=True)
     warnings: list[str] = []
     async with (
@@ -89,20 +87,62 @@ async def run(
         )
         record = Record(prepared, journal, listener)
         await record.begin(warnings, connection.service_name)
-        if (rate := await run_sync(remembered_rate, journal)) is not None:
-            limiter.begin_at(rate)
-        if limiter.paused_for:
-            listener.paused(limiter.paused_for, "the service asked us to wait")
         async with context.service:
-            logins = await _use_service(context, record, watch.without(confirm))
-        result = await run_sync(lambda: _result(context, prepared, watch.seconds, logins))
+            logins = await _create(context, record, confirm, stopwatch)
+        result = await run_sync(_result, context, prepared, stopwatch.seconds, logins)
         log.end(result.summary, result.stopped)
         await record.report(result, next_command, paused=log.pauses, finished_at=wall_clock())
         return result
 
 
+async def _create(
+    context: RunContext, record: Record, confirm: Confirm | None, stopwatch: _Stopwatch
+) -> LoginCounts | None:
+    """From valid rows to outcomes: everything that needs the service. Returns None if no log-in was tried."""
+    await _take_up_rate(context)
+    fetched = await fetch_account(context) if record.prepared.any_ready else FetchedAccount()
+    plan = await record.reconcile(fetched.resources, context.wall_clock)
+    await record.write()
+    if fetched.trouble is not None and not plan.idle:
+        context.stop_signal.set(fetched.trouble)
+    plan, beyond_limit = within_limit(plan, context.options.limit)
+    by, by_value = await run_sync(record.count_by, plan)
+    account = fetched.account.name if fetched.account else ""
+    about = preview(context, plan, record.prepared.folder, len(beyond_limit), account=account, by=by, by_value=by_value)
+    try:
+        if await _may_begin(context.stop_signal, confirm, about, stopwatch):
+            await Delivery(context, record.write).deliver(plan, beyond_limit)
+        return await verify_created(context, record.prepared.sheet, fetched.account)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_sync(remember_rate, context.journal, context.limiter)
+        await record.write(final=True)
+
+
+async def _take_up_rate(context: RunContext) -> None:
+    """Begin at the rate that an earlier run found, and say so if another one that shares the rate is paused."""
+    limiter = context.limiter
+    if (rate := await run_sync(remembered_rate, context.journal)) is not None:
+        limiter.begin_at(rate)
+    if limiter.paused_for:
+        context.listener.paused(limiter.paused_for, "the service asked us to wait")
+
+
+async def _may_begin(
+    stop_signal: StopSignal, confirm: Confirm | None, about: RunPreview, stopwatch: _Stopwatch
+) -> bool:
+    """Ask the caller, unless the run was stopped before."""
+    agreed = False
+    if stop_signal.reason is None:
+        with stop_signal.cancelling(), stopwatch.stopped():
+            agreed = confirm is None or await confirm(about)
+    if not agreed:
+        stop_signal.set(DeclinedError("Nothing was sent.", remedy="Run again when the mailboxes are to be created."))
+    return stop_signal.reason is None
+
+
 class _Stopwatch:
-    """Measures how long a run takes."""
+    """Measures how long a run takes, without the time that somebody takes to answer."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
@@ -111,17 +151,13 @@ class _Stopwatch:
     def seconds(self) -> float:
         return time.perf_counter() - self._began
 
-    def without(self, confirm: Confirm | None) -> Confirm:
-        """`confirm`, or one that goes on: the time that somebody takes to answer does not count."""
-
-        async def ask(preview: RunPreview) -> bool:
-            asked_at = time.perf_counter()
-            try:
-                return confirm is None or await confirm(preview)
-            finally:
-                self._began += time.perf_counter() - asked_at
-
-        return ask
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        stopped_at = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._began += time.perf_counter() - stopped_at
 
 
 def _result(context: RunContext, prepared: PreparedSheet, seconds: float, logins: LoginCounts | None) -> RunResult:
@@ -134,39 +170,3 @@ def _result(context: RunContext, prepared: PreparedSheet, seconds: float, logins
         logins=logins,
         rate=context.limiter.learned,
     )
-
-
-async def _use_service(context: RunContext, record: Record, confirm: Confirm) -> LoginCounts | None:
-    """Everything that needs the service. Returns None if no log-in was tried."""
-    fetched = await fetch_account(context) if record.prepared.any_ready else FetchedAccount()
-    plan = await record.reconcile(fetched.resources, context.wall_clock)
-    await record.write()
-    if fetched.trouble is not None and not plan.idle:
-        context.stop_signal.set(fetched.trouble)
-    plan, beyond_limit = within_limit(plan, context.options.limit)
-    by, by_value = await run_sync(record.count_by, plan)
-    about = replace(
-        preview(context, plan, len(beyond_limit), record.prepared.folder),
-        account=fetched.account.name if fetched.account else "",
-        by=by,
-        by_value=by_value,
-    )
-    try:
-        if await _may_begin(context.stop_signal, confirm, about):
-            await Delivery(context, record.write).deliver(plan, beyond_limit)
-        return await verify_created(context, record.prepared.sheet, fetched.account)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await run_sync(remember_rate, context.journal, context.limiter)
-        await record.write(final=True)
-
-
-async def _may_begin(stop_signal: StopSignal, confirm: Confirm, about: RunPreview) -> bool:
-    """Ask the caller, unless the run was stopped before."""
-    agreed = False
-    if stop_signal.reason is None:
-        with stop_signal.cancelling():
-            agreed = await confirm(about)
-    if not agreed:
-        stop_signal.set(DeclinedError("Nothing was sent.", remedy="Run again when the mailboxes are to be created."))
-    return stop_signal.reason is None

@@ -76,9 +76,8 @@ class Record:
             # A clock that was set back must not make a row wait for longer than one that was sent just now.
             return now - max(0.0, wall_clock() - sent_at if sent_at is not None else 0.0)
 
-        work = partial(self.prepared.reconcile, self._journal, resources, since, checking=checking)
-        plan, notes = await run_sync(work)
-        self._tell(notes)
+        plan = await run_sync(partial(self.prepared.reconcile, self._journal, resources, since, checking=checking))
+        self._tell(self.prepared.notes(plan))
         return plan
 
     def count_by(self, plan: WorkPlan) -> tuple[str, dict[str, int]]:

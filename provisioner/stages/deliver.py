@@ -19,7 +19,7 @@ from provisioner.stages.submit import Submitter
 from provisioner.summary import RunPreview
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from provisioner.run_folder import RunFolder
     from provisioner.stages.context import RunContext
@@ -49,8 +49,17 @@ def within_limit(plan: WorkPlan, limit: int | None) -> tuple[WorkPlan, list[Job]
     return replace(plan, to_send=plan.to_send[:left], unconfirmed_rows=unconfirmed_rows), plan.to_send[left:]
 
 
-def preview(context: RunContext, plan: WorkPlan, beyond_limit: int, folder: RunFolder) -> RunPreview:
-    """What the run is about to do; `beyond_limit` rows are left for another run."""
+def preview(
+    context: RunContext,
+    plan: WorkPlan,
+    folder: RunFolder,
+    beyond_limit: int,
+    *,
+    account: str,
+    by: str,
+    by_value: Mapping[str, int],
+) -> RunPreview:
+    """What the run is about to do; `beyond_limit` rows are left for another run, and the rest is as in RunPreview."""
     to_send, to_look_up = len(plan.to_send), sum(unconfirmed.resend for unconfirmed in plan.unconfirmed_rows)
     connection = context.connection
     return RunPreview(
@@ -66,6 +75,9 @@ def preview(context: RunContext, plan: WorkPlan, beyond_limit: int, folder: RunF
         seconds=context.limiter.duration(2 * (to_send + to_look_up)),
         results=str(folder.results),
         failures=str(folder.failures),
+        account=account,
+        by=by,
+        by_value=by_value,
     )
 
 

@@ -116,14 +116,14 @@ class PreparedSheet:
         since: Callable[[float | None], float],
         *,
         checking: bool = False,
-    ) -> tuple[WorkPlan, list[str]]:
-        """Bring the journal in step with the sheet; returns what is to be done, and notes for the user.
+    ) -> WorkPlan:
+        """Bring the journal in step with the sheet; returns what is to be done.
 
         `resources` is what the account has, None if the service was not asked; `since` as for the stage `reconcile`.
         Raises JournalError.
         """
         entries = RowBuilder(self.sheet, self.checked, Resolver(resources), secret=self.schema.secret)
-        plan = reconcile(
+        return reconcile(
             entries.entries(),
             journal,
             is_failures=self.sheet.is_failures,
@@ -136,7 +136,6 @@ class PreparedSheet:
             latest_file=self.sheet.path.resolve() in map(Path.resolve, self.folder.failures_files),
             cell_name=lambda entry, column: self.sheet.cell_name(entry.file_row, column),
         )
-        return plan, self.notes(plan)
 
     def typed(self, journal: Journal) -> Typed:
         """The cells of a failures file that no spreadsheet program converted. Raises JournalError."""

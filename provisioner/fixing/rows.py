@@ -26,7 +26,7 @@ from provisioner.stages.resolve import Resolver
 from provisioner.stages.validate import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from provisioner.journal import JournalRow, SheetChange
     from provisioner.records import Entry, RowId
@@ -59,8 +59,8 @@ class Rows:
         self._shown: dict[int, set[str]] = defaultdict(set)
         """The columns of a row whose cells were typed here, so that no piece of a password can stand there."""
         self._verdicts: list[Verdict] = [READY] * len(self.sheet.rows)
-        self._place_of: list[Place] = [Place.READY] * len(self.sheet.rows)
-        self.tally = Tally(len(self.sheet.rows))
+        self._tally: Tally | None = None
+        """Of the verdicts as they are now; None if they were changed since it was made."""
         if known is None:
             self._judge(self._suspects())
         else:
@@ -75,14 +75,11 @@ class Rows:
         return zip(self.sheet.rows, self._ids, strict=True)
 
     @property
-    def places(self) -> Counter[Place]:
-        """How many rows are counted where, those that the file does not hold included."""
-        return self.tally.places + self.outside
-
-    @property
-    def causes(self) -> Counter[str]:
-        """The causes of the rows to fix, and how many have each."""
-        return +self.tally.causes
+    def tally(self) -> Tally:
+        """The rows of the file, counted."""
+        if self._tally is None:
+            self._tally = Tally(self._verdicts, self._faulty_texts)
+        return self._tally
 
     def at(self, key: str) -> int:
         """The position of a row that is left. Raises UnknownRowError."""
@@ -176,8 +173,7 @@ class Rows:
 
     def all_cells(self) -> list[list[str]]:
         """All rows that are not left out, as a failures file has them."""
-        kept = (position for position, place in enumerate(self._place_of) if place is not Place.LEFT_OUT)
-        return [self.table.row(position) for position in kept]
+        return [self.table.row(position) for position, verdict in enumerate(self._verdicts) if not verdict.left_out]
 
     def behind(self, key: str) -> int:
         """The position behind a row, left or not; the first one if no row has the key."""
@@ -186,8 +182,7 @@ class Rows:
 
     def positions(self, *places: Place) -> list[int]:
         """The positions of the rows that are counted at one of these places, in the file's order."""
-        wanted = frozenset(places)
-        return [position for position, place in enumerate(self._place_of) if place in wanted]
+        return [position for position, verdict in enumerate(self._verdicts) if verdict.place in places]
 
     def found(self, position: int, text: str) -> bool:
         """Whether a cell of the row that may be shown holds `text`, whatever its case, or its key is that."""
@@ -260,41 +255,45 @@ class Rows:
 
     def apply(self, part: Sheet) -> list[int]:
         """Take in rows that were read. Returns their positions, and those of rows that are judged otherwise now."""
+
+        def put() -> None:
+            for place, position in enumerate(changed):
+                self._mailboxes.remove(position)
+                self._shown[position] |= self.table.put(position, part, place)
+                self._mailboxes.add(position)
+
         changed = [self.sheet.position(row) for row in part.rows]
-        affected = set(changed)
-        for position in changed:
-            affected |= set(self._mailboxes.of(position))
-        before = {position: self._verdicts[position] for position in affected}
-        for position in affected:
-            self.tally.remove(position, self._verdicts[position])
-        for place, position in enumerate(changed):
-            self._mailboxes.remove(position)
-            self._shown[position] |= self.table.put(position, part, place)
-            self._mailboxes.add(position)
-        new = {other for position in changed for other in set(self._mailboxes.of(position))} - affected
-        for position in new:
-            before[position] = self._verdicts[position]
-            self.tally.remove(position, self._verdicts[position])
-        self._judge(affected | new, counted=False)
-        return [p for p in sorted(affected | new) if p in changed or before[p] != self._verdicts[p]]
+        return self._judged_after(put, set(changed))
 
     def leave_out(self, position: int) -> list[int]:
         """Take a row out. Returns the positions of the rows that are judged otherwise now."""
-        others = set(self._mailboxes.of(position)) - {position}
-        self._mailboxes.remove(position)
-        return self._rejudged(position, others, replace(self._verdicts[position], left_out=True))
+
+        def remove() -> None:
+            self._mailboxes.remove(position)
+            self._verdicts[position] = replace(self._verdicts[position], left_out=True)
+
+        return [other for other in self._judged_after(remove, {position}) if other != position]
 
     def take_back(self, position: int) -> list[int]:
-        """Take a row in again that was left out, as it was."""
-        self._mailboxes.add(position)
-        others = set(self._mailboxes.of(position)) - {position}
-        return self._rejudged(position, others, replace(self._verdicts[position], left_out=False))
+        """Take a row in again that was left out, as it was. Returns as `apply` does."""
 
-    def _rejudged(self, position: int, others: set[int], verdict: Verdict) -> list[int]:
-        before = {other: self._verdicts[other] for other in others}
-        self._set(position, verdict)
-        self._judge(others if verdict.left_out else others | {position})
-        return [other for other in sorted(others) if before[other] != self._verdicts[other]]
+        def add() -> None:
+            self._verdicts[position] = replace(self._verdicts[position], left_out=False)
+            self._mailboxes.add(position)
+
+        return self._judged_after(add, {position})
+
+    def _judged_after(self, change: Callable[[], None], positions: set[int]) -> list[int]:
+        """Change some rows, and judge them and those that are or were for the same mailboxes.
+
+        Returns these positions, and those of the others that are judged otherwise now.
+        """
+        affected = positions.union(*map(self._mailboxes.of, positions))
+        change()
+        affected = affected.union(*map(self._mailboxes.of, positions))
+        before = {position: self._verdicts[position] for position in affected}
+        self._judge({position for position in affected if not self._verdicts[position].left_out})
+        return [each for each in sorted(affected) if each in positions or before[each] != self._verdicts[each]]
 
     def refuse(self, position: int, *, leave_out: bool = False) -> None:
         """Raise FixRefusedError if a row must stay as it is, since its mailbox may exist."""
@@ -308,8 +307,7 @@ class Rows:
 
     @cached_property
     def _mailboxes(self) -> Mailboxes:
-        left_out = {position for position, place in enumerate(self._place_of) if place is Place.LEFT_OUT}
-        return Mailboxes(self.sheet, left_out)
+        return Mailboxes(self.sheet, self.positions(Place.LEFT_OUT))
 
     def _suspects(self) -> set[int]:
         """The rows that may have a fault, in a sheet without a journal."""
@@ -333,7 +331,7 @@ class Rows:
             self.known.in_sheet = {key for entry in entries for key in keys_of(entry)}
         self.plan, changes = verdicts(entries, self._matcher(), self._cell_name)
         for position, change in enumerate(islice(changes, len(sheet.rows))):
-            self._set(position, self._verdict(change))
+            self._verdicts[position] = self._verdict(change)
             self._ids.append(change.row.id if isinstance(change, Written) else change.row_id)
         beyond = {row.id: row for row in self.known.unmatched()}
         for change in changes:
@@ -353,8 +351,9 @@ class Rows:
                 self.missing.append(row)
         self.known.taken.clear()
 
-    def _judge(self, positions: set[int], *, counted: bool = True) -> None:
-        """Judge rows anew. `counted`: their earlier verdicts are among the counts."""
+    def _judge(self, positions: set[int]) -> None:
+        """Judge rows anew."""
+        self._tally = None
         if not positions:
             return
         ordered = sorted(positions)
@@ -367,7 +366,7 @@ class Rows:
         self.known.taken.clear()
         _, changes = verdicts(builder.entries(), self._matcher(), self._cell_name)
         for position in ordered:
-            self._set(position, self._verdict(next(changes)), counted=counted)
+            self._verdicts[position] = self._verdict(next(changes))
         self.known.taken.clear()
 
     def _matcher(self) -> FailuresMatcher | SheetMatcher:
@@ -386,13 +385,6 @@ class Rows:
         if change.row.status in SENT_AS_THEY_STAND and change.row.file_row is None:
             return Verdict(Status.UNSENT)
         return verdict_of(change.row)
-
-    def _set(self, position: int, verdict: Verdict, *, counted: bool = True) -> None:
-        if counted:
-            self.tally.remove(position, self._verdicts[position])
-        self._verdicts[position] = verdict
-        self._place_of[position] = verdict.place
-        self.tally.add(position, verdict, self._faulty_texts(position) if verdict.place is Place.TO_FIX else ())
 
     def _faulty_texts(self, position: int) -> list[tuple[str, str]]:
         """The texts of the row's faulty cells, by column."""

@@ -87,7 +87,7 @@ class OpenSheet:
             return self._counts()
 
     def _counts(self) -> Counts:
-        places = self._rows.places
+        places = self._rows.tally.places + self._rows.outside
         return Counts(
             rows=places.total(),
             ready=places[Place.READY],
@@ -101,7 +101,7 @@ class OpenSheet:
     def causes(self) -> list[Cause]:
         """What is wrong with the rows to fix, the most frequent first."""
         with self._lock:
-            return [Cause(sentence, rows) for sentence, rows in self._rows.causes.most_common()]
+            return [Cause(sentence, rows) for sentence, rows in self._rows.tally.causes.most_common()]
 
     def rows(
         self, *, to_fix: bool = True, search: str = "", cause: str = "", after: str = "", start: int = 0, size: int = 50

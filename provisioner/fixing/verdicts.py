@@ -12,7 +12,7 @@ from provisioner.stages.group import problems_of
 from provisioner.stages.resolve import is_of_account
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Iterable, Sequence
 
     from provisioner.journal import JournalRow
     from provisioner.records import Problem
@@ -59,36 +59,18 @@ READY: Final = Verdict(Status.VALID)
 class Tally:
     """How many rows are counted where, and what the rows to fix have in common."""
 
-    def __init__(self, ready: int) -> None:
-        """`ready` rows are counted as ready at first."""
-        self.places = Counter({Place.READY: ready})
-        self.causes: Counter[str] = Counter()
+    def __init__(self, verdicts: Sequence[Verdict], faulty_texts: Callable[[int], Iterable[tuple[str, str]]]) -> None:
+        """`faulty_texts` are the texts of the faulty cells of the row at a position, by column."""
+        places = [verdict.place for verdict in verdicts]
+        to_fix = [position for position, place in enumerate(places) if place is Place.TO_FIX]
+        problems = [verdicts[position].problems for position in to_fix]
+        self.places = Counter(places)
+        self.causes = Counter(cause for found in problems for cause in {problem.cause for problem in found})
         """Of the rows to fix, how many have a cause."""
-        self.of_account = 0
+        self.of_account = sum(bool(found) and all(map(is_of_account, found)) for found in problems)
         """Of the rows to fix, how many have no other faults than those that only the account knows."""
-        self.texts: Counter[tuple[str, str]] = Counter()
+        self.texts = Counter(text for position in to_fix for text in faulty_texts(position))
         """Of the rows to fix, how many hold a text in a faulty cell of a column."""
-        self._texts_of: dict[int, Collection[tuple[str, str]]] = {}
-        """The same, by row, as it was when the row was counted."""
-
-    def add(self, position: int, verdict: Verdict, texts: Collection[tuple[str, str]]) -> None:
-        """Count a row. `texts` are its faulty cells, by column."""
-        self._texts_of[position] = texts
-        self._count(position, verdict, 1)
-
-    def remove(self, position: int, verdict: Verdict) -> None:
-        """Count a row no more that was counted with this verdict."""
-        self._count(position, verdict, -1)
-
-    def _count(self, position: int, verdict: Verdict, number: int) -> None:
-        self.places[verdict.place] += number
-        if verdict.place is Place.TO_FIX:
-            if verdict.problems and all(map(is_of_account, verdict.problems)):
-                self.of_account += number
-            for cause in {problem.cause for problem in verdict.problems}:
-                self.causes[cause] += number
-            for text in self._texts_of[position]:
-                self.texts[text] += number
 
 
 def verdict_of(row: JournalRow) -> Verdict:

@@ -1,6 +1,6 @@
 """A sheet that is open for fixing, row by row: every change is judged as a run would, and stored in failures.csv."""
 
-from provisioner.fixing.sheet import OpenSheet, open_sheet
+from provisioner.fixing.sheet import OpenSheet
 from provisioner.fixing.views import (
     Cause,
     Changed,
@@ -24,5 +24,4 @@ __all__ = [
     "OpenSheet",
     "StaleRowError",
     "UnknownRowError",
-    "open_sheet",
 ]

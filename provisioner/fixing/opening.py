@@ -79,10 +79,7 @@ def _without_the_sheet(options: SheetOptions) -> Opened | None:
         file = unfinished_file(journal, folder) if journal.fact(TAB_FACT) == "" else None
         if file is None:
             return None
-        failures = _failures(options, folder, file)
-        opened = _gathered(failures, partial(prepare, options), journal, list(journal.rows()), seen)
-        opened.sheet_changed = _has_changed(options.sheet, journal)
-        return opened
+        return _in_failures(options, file, journal, partial(prepare, options), seen)
 
 
 def _compared(options: SheetOptions, prepared: PreparedSheet) -> Opened:
@@ -91,32 +88,36 @@ def _compared(options: SheetOptions, prepared: PreparedSheet) -> Opened:
     if not folder.journal.exists():
         return _opened(prepared, None, {}, seen)
     with closing(Journal(folder.journal)) as journal:
-        known = list(journal.rows())
         if prepared.sheet.is_failures:
-            return _gathered(prepared, partial(_original, journal, prepared.options), journal, known, seen)
+            return _gathered(prepared, partial(_original, journal, prepared.options), journal, seen)
         file = unfinished_file(journal, folder)
         if file is None:
-            return _opened(prepared, known, {}, seen)
-        failures = _failures(options, folder, file)
-        opened = _gathered(failures, lambda: prepared, journal, known, seen)
-        opened.sheet_changed = _has_changed(options.sheet, journal)
-        return opened
+            return _opened(prepared, list(journal.rows()), {}, seen)
+        return _in_failures(options, file, journal, lambda: prepared, seen)
 
 
-def _has_changed(sheet: Path, journal: Journal) -> bool:
-    """Whether a sheet says something else than when it was checked last; False if that cannot be told."""
-    return sheet.is_file() and journal.fact(CONTENT_FACT) not in (None, digest_of(sheet))
-
-
-def _failures(options: SheetOptions, folder: RunFolder, file: Path) -> PreparedSheet:
-    prepared = prepare(failures_options(options, folder, file))
+def _in_failures(
+    options: SheetOptions,
+    file: Path,
+    journal: Journal,
+    read_original: Callable[[], PreparedSheet],
+    seen: dict[Path, object],
+) -> Opened:
+    """What a failures file says in place of the sheet that it belongs to. Raises UnusableError."""
+    prepared = prepare(failures_options(options, run_folder.RunFolder(file.parent), file))
     if not prepared.sheet.is_failures:
         raise SheetError(
             f"{file} has lost the columns that say which row of the sheet each of its rows is.",
             remedy=f"Put them back ({', '.join(FAILURES_COLUMNS)}), or move the file to another folder: without it, "
             "the sheet itself is opened.",
         )
-    return prepared
+    opened = _gathered(prepared, read_original, journal, seen)
+    # False if it cannot be told.
+    opened.sheet_changed = options.sheet.is_file() and journal.fact(CONTENT_FACT) not in (
+        None,
+        digest_of(options.sheet),
+    )
+    return opened
 
 
 def _opened(prepared: PreparedSheet, known: list[JournalRow] | None, typed: Typed, seen: dict[Path, object]) -> Opened:
@@ -128,11 +129,10 @@ def _gathered(
     prepared: PreparedSheet,
     read_original: Callable[[], PreparedSheet | None],
     journal: Journal,
-    known: list[JournalRow],
     seen: dict[Path, object],
 ) -> Opened:
     """The rows of a failures file, together with those that are to be run and stand in the original sheet alone."""
-    typed = prepared.typed(journal)
+    known, typed = list(journal.rows()), prepared.typed(journal)
     found = _opened(prepared, known, typed, seen)
     if not found.rows.missing:
         return found

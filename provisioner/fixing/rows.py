@@ -117,27 +117,24 @@ class Rows:
         verdict = self._verdicts[position]
         cells = self.table.cells(position)
         hidden = self._hidden(position, cells)
-        found = [self._fault(position, problem) for problem in verdict.problems]
-        to_fix = verdict.place is Place.TO_FIX
+        found = tuple(self._fault(position, problem) for problem in verdict.problems)
+        alike = {}
+        if verdict.place is Place.TO_FIX:
+            alike = {
+                fault.column: self.tally.texts[fault.column, cells[fault.column]] for fault in found if fault.column
+            }
+            if len(self._mailboxes.of(position)) > 1:
+                # Another row is for the same mailbox: one username for both would be wrong again.
+                alike.pop("email", None)
         return OpenRow(
             key=self.table.keys[position],
             number=self.table.number(position),
             version=self.table.version(position),
             status=verdict.status,
             cells={key: None if cell and key in hidden else cell for key, cell in cells.items()},
-            faults=tuple(found),
-            alike={
-                fault.column: self.tally.texts[fault.column, cells[fault.column]]
-                for fault in found
-                if fault.column in cells and not (fault.column == "email" and self._is_duplicate(position))
-            }
-            if to_fix
-            else {},
+            faults=found,
+            alike=alike,
         )
-
-    def _is_duplicate(self, position: int) -> bool:
-        """Whether another row is for the same mailbox, so that one username for both would be wrong again."""
-        return len(self._mailboxes.of(position)) > 1
 
     def _hidden(self, position: int, cells: Mapping[str, str]) -> set[str]:
         """The columns of which nothing is shown: secret ones, and those where a piece of the password may stand."""
@@ -174,11 +171,6 @@ class Rows:
     def all_cells(self) -> list[list[str]]:
         """All rows that are not left out, as a failures file has them."""
         return [self.table.row(position) for position, verdict in enumerate(self._verdicts) if not verdict.left_out]
-
-    def behind(self, key: str) -> int:
-        """The position behind a row, left or not; the first one if no row has the key."""
-        position = self.table.position(key)
-        return 0 if position is None else position + 1
 
     def positions(self, *places: Place) -> list[int]:
         """The positions of the rows that are counted at one of these places, in the file's order."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from provisioner import passwords
@@ -23,14 +22,6 @@ if TYPE_CHECKING:
 
 MOST_TOLD: Final = 100
 """How many further rows the answer to a change names at most."""
-
-
-def open_sheet(options: SheetOptions) -> OpenSheet:
-    """Read and validate a sheet, and compare it with the journal of its run folder.
-
-    What a check writes follows in a thread. Raises UnusableError.
-    """
-    return OpenSheet(options)
 
 
 @dataclass(frozen=True)
@@ -51,18 +42,14 @@ class OpenSheet:
     """One sheet. Its methods block, and may be called from several threads."""
 
     def __init__(self, options: SheetOptions) -> None:
-        """As `open_sheet`."""
+        """Read and validate a sheet, and compare it with the journal of its run folder.
+
+        What a check writes follows in a thread. Raises UnusableError.
+        """
         self.options = options
-        self._lock = Lock()
+        self._lock = RLock()
         self._steps: list[_Step] = []
         self._file = WorkingFile(options)
-
-    # What is shown
-
-    @property
-    def name(self) -> str:
-        """What people call the sheet."""
-        return self.options.shown or self.options.sheet.name
 
     @property
     def folder(self) -> RunFolder:
@@ -84,19 +71,10 @@ class OpenSheet:
     def counts(self) -> Counts:
         """How many rows stand where."""
         with self._lock:
-            return self._counts()
-
-    def _counts(self) -> Counts:
-        places = self._rows.tally.places + self._rows.outside
-        return Counts(
-            rows=places.total(),
-            ready=places[Place.READY],
-            to_fix=places[Place.TO_FIX],
-            done=places[Place.DONE],
-            left_out=places[Place.LEFT_OUT],
-            other=places[Place.OTHER],
-            of_account=self._rows.tally.of_account,
-        )
+            tally = self._rows.tally
+            places = tally.places + self._rows.outside
+        numbers = {place.name.lower(): places[place] for place in Place}
+        return Counts(rows=places.total(), **numbers, of_account=tally.of_account)
 
     def causes(self) -> list[Cause]:
         """What is wrong with the rows to fix, the most frequent first."""
@@ -115,11 +93,11 @@ class OpenSheet:
             rows = self._rows
             places = (Place.TO_FIX,) if to_fix else (Place.TO_FIX, Place.READY, Place.OTHER)
             text = search.strip().casefold()
-            beyond = rows.behind(after)
+            last = rows.table.position(after)
             found = [
                 position
                 for position in rows.positions(*places)
-                if position >= beyond
+                if (last is None or position > last)
                 and (not cause or rows.has_cause(position, cause))
                 and (not text or rows.found(position, text))
             ]
@@ -140,18 +118,6 @@ class OpenSheet:
         """A new password that the schema accepts; it is not stored. Raises SchemaError if none can be generated."""
         schema = self._rows.schema
         return passwords.generator(lambda text: schema.accepts("password", text))().reveal()
-
-    def by_client(self) -> list[tuple[str, int]]:
-        """How many ready rows each value has in the column that rows are counted by; empty if there is none."""
-        with self._lock:
-            _, column = self._rows.prepared.by
-            if not column:
-                return []
-            cells = self._rows.sheet.columns[column]
-            found = Counter(cells[position].strip() for position in self._rows.positions(Place.READY))
-            return found.most_common()
-
-    # What changes
 
     def change(self, key: str, version: str, cells: Mapping[str, str], *, alike: str | None = None) -> Changed:
         """Write other texts into some cells of a row, by column, and store that.
@@ -265,9 +231,7 @@ class OpenSheet:
         rows = self._rows
         position = rows.at(key) if key is not None else None
         others = [rows.view(each) for each in affected[: MOST_TOLD + 1] if each != position][:MOST_TOLD]
-        return Changed(rows.view(position) if position is not None else None, tuple(others), self._counts())
-
-    # The files
+        return Changed(rows.view(position) if position is not None else None, tuple(others), self.counts())
 
     @property
     def sheet_changed(self) -> bool:

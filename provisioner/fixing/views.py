@@ -24,7 +24,6 @@ class Column:
     header: str
     """As the sheet writes it, without the blanks around it."""
     secret: bool
-    required: bool
     known: bool
     """Whether the schema knows it; other columns are kept, and not sent."""
 
@@ -39,7 +38,6 @@ def columns_of(sheet: Sheet, schema: MailboxSchema) -> list[Column]:
                 key=key,
                 header=header.strip() or key,
                 secret=known is not None and known.secret,
-                required=known is not None and not known.nullable,
                 known=known is not None,
             )
         )

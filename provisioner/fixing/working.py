@@ -106,8 +106,6 @@ class WorkingFile:
         with closing(Journal(self.folder.journal)) as journal:
             yield journal
 
-    # The disk
-
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep runs out of the folder, and read again what was changed in it.
@@ -150,15 +148,9 @@ class WorkingFile:
     def to_run(self) -> SheetOptions:
         """How the file is read that is to be run, once everything is written. Raises UnusableError, StoppedError."""
         self._settle()
-        if not self._source_is_failures:
+        if self._source == self._options.sheet:
             return self._options
         return failures_options(self._options, self.folder, self._source)
-
-    @property
-    def _source_is_failures(self) -> bool:
-        return self._source != self._options.sheet
-
-    # Writing
 
     def take_over(self) -> None:
         """Have all rows that are not done in memory as failures.csv is to hold them. Raises JournalError."""

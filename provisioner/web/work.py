@@ -12,7 +12,7 @@ from anyio.to_thread import run_sync
 
 from provisioner import run_folder
 from provisioner.errors import ProvisionerError, RunFolderError
-from provisioner.fixing import open_sheet
+from provisioner.fixing import OpenSheet
 from provisioner.journal import Journal, overview
 from provisioner.records import Status
 from provisioner.result import recall
@@ -23,7 +23,6 @@ from provisioner.web.runs import Phase, Run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from provisioner.fixing import OpenSheet
     from provisioner.journal import Overview
     from provisioner.result import RunResult
     from provisioner.run_folder import RunFolder
@@ -67,7 +66,7 @@ class Work:
         """The sheet as it is now, opened if it was not. Raises UnusableError."""
         async with self._opening:
             if self._opened is None:
-                self._opened = await run_sync(open_sheet, self.options)
+                self._opened = await run_sync(OpenSheet, self.options)
             else:
                 await run_sync(self._opened.refresh)
             return self._opened

@@ -129,10 +129,10 @@ def _shown(path: Path) -> float:
 
 def _open(path: Path) -> OpenSheet:
     """Open a sheet, with all that the page shows first."""
-    from provisioner.fixing import open_sheet
+    from provisioner.fixing import OpenSheet
     from provisioner.settings import SheetOptions
 
-    sheet = open_sheet(SheetOptions(sheet=path))
+    sheet = OpenSheet(SheetOptions(sheet=path))
     assert sheet.counts().rows
     assert sheet.causes()
     assert sheet.rows()[0]

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provisioner.fixing import open_sheet
+from provisioner.fixing import OpenSheet
 from provisioner.settings import SheetOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from provisioner.fixing import OpenSheet
 
 
 @pytest.fixture
@@ -21,7 +19,7 @@ def opened(write_sheet: Callable[..., Path]) -> Callable[..., OpenSheet]:
     """A sheet of these rows, opened, with all that it writes."""
 
     def make(*rows: tuple[str, ...], **options: Any) -> OpenSheet:
-        sheet = open_sheet(SheetOptions(sheet=write_sheet(list(rows)), **options))
+        sheet = OpenSheet(SheetOptions(sheet=write_sheet(list(rows)), **options))
         assert sheet.working_file
         return sheet
 

@@ -13,7 +13,7 @@ import provisioner
 from provisioner.checking import check_prepared
 from provisioner.errors import FilesError, RunFolderError, SheetError
 from provisioner.events import NullListener
-from provisioner.fixing import FixRefusedError, OpenRow, StaleRowError, UnknownRowError, open_sheet
+from provisioner.fixing import FixRefusedError, OpenRow, OpenSheet, StaleRowError, UnknownRowError
 from provisioner.fixing import storing as module
 from provisioner.journal import Finished, Journal
 from provisioner.records import Status
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from provisioner.fixing import Changed, OpenSheet
+    from provisioner.fixing import Changed
 
 GOOD = ("ann", "101", "201", "Sheet-Pass-77!", "789", "")
 SPACED = ("b b", "101", "201", "Sheet-Pass-78!", "789", "")
@@ -201,7 +201,7 @@ def test_a_row_that_is_left_out_is_not_sent_by_anything(
         listener.heard.clear()
         assert provisioner.run(path, connection(service), listener=listener).statuses == {Status.CREATED: 1}
         assert any("Left out: rows 3, 4" in str(note) for note in listener.all("note"))
-    assert open_sheet(sheet.options).counts().left_out == 2
+    assert OpenSheet(sheet.options).counts().left_out == 2
 
 
 @pytest.mark.parametrize("read_again", [False, True])
@@ -242,7 +242,7 @@ def test_what_a_program_made_of_a_cell_stays_told(opened: Sheets) -> None:
     changed = change(sheet, "2", {"password": PASSWORD})
     assert any("spreadsheet programs change" in each for each in sentences(changed.row))
     assert provisioner.check(sheet.folder.failures).statuses == {Status.VALID: 1, Status.INVALID: 1}
-    assert change(open_sheet(sheet.options), "2", {"email": "007"}).counts.ready == 2
+    assert change(OpenSheet(sheet.options), "2", {"email": "007"}).counts.ready == 2
 
 
 def test_a_row_that_was_sent_is_not_changed(opened: Sheets, sandbox: Any, connection: Any) -> None:
@@ -296,7 +296,7 @@ def test_a_row_that_the_service_refused_is_fixed_with_its_sentence(opened: Sheet
     with closing(Journal(sheet.folder.journal)) as journal:
         (ann,) = (row for row in journal.record_rows() if row.email == "ann")
         journal.apply([Finished(ann.id, Status.REJECTED, 1.0, "ann is not allowed")])
-    sheet = open_sheet(sheet.options)
+    sheet = OpenSheet(sheet.options)
     row = sheet.row("2")
     assert (row.status, sentences(row), row.faults[0].column) == (Status.REJECTED, ["ann is not allowed"], None)
     assert "… is not allowed" in [cause.sentence for cause in sheet.causes()]
@@ -329,7 +329,7 @@ def test_an_unclear_row_is_cleared_by_deleting_its_marks(tmp_path: Path) -> None
     path.write_text(
         "email,domain,relay_server,password,project,reply_to\nann,101,201,Se,cret-Pass1!,789,\n", encoding="utf-8"
     )
-    sheet = open_sheet(SheetOptions(sheet=path))
+    sheet = OpenSheet(SheetOptions(sheet=path))
     row = sheet.row("2")
     assert (row.faults[0].column, row.cells["project"], row.cells["email"]) == (None, None, "ann")
     assert "cret" not in repr(row)
@@ -349,7 +349,7 @@ def test_rows_of_a_second_table_stay_unclear_while_its_header_is_there(tmp_path:
         "bob,101,201,Sheet-Pass-78!\n",
         encoding="utf-8",
     )
-    sheet = open_sheet(SheetOptions(sheet=path))
+    sheet = OpenSheet(SheetOptions(sheet=path))
     assert sheet.counts().to_fix == 2
     changed = change(sheet, "4", {"email": "bob"})
     assert "a second table begins" in sentences(changed.row)[0]
@@ -399,7 +399,7 @@ def test_a_fix_that_a_run_has_not_read_stops_that_run(opened: Sheets) -> None:
     assert sheet.counts().ready == 3
     read_again = prepare(sheet.working_file)
     anyio.run(lambda: check_prepared(read_again, NullListener(), started=0.0))
-    assert open_sheet(sheet.options).counts().ready == 3
+    assert OpenSheet(sheet.options).counts().ready == 3
 
 
 def test_a_row_that_could_not_be_left_out_is_still_there(opened: Sheets, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -413,7 +413,7 @@ def test_a_row_that_could_not_be_left_out_is_still_there(opened: Sheets, monkeyp
         patched.setattr(module, "replace_file", full)
         with pytest.raises(FilesError):
             sheet.leave_out("3", sheet.row("3").version)
-    assert [each.counts().to_fix for each in (sheet, open_sheet(sheet.options))] == [1, 1]
+    assert [each.counts().to_fix for each in (sheet, OpenSheet(sheet.options))] == [1, 1]
 
 
 def test_a_row_that_somebody_put_back_is_not_put_back_twice(opened: Sheets) -> None:

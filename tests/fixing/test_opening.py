@@ -10,7 +10,7 @@ import xlsxwriter
 
 import provisioner
 from provisioner.errors import RunFolderError, SheetError
-from provisioner.fixing import open_sheet
+from provisioner.fixing import OpenSheet
 from provisioner.records import Status
 from provisioner.run_folder import RunFolder, hold
 from provisioner.secret import MASK
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from provisioner.fixing import OpenSheet
 
 GOOD = ("ann", "101", "201", "Sheet-Pass-77!", "789", "")
 SPACED = ("b b", "101", "201", "Sheet-Pass-78!", "789", "")
@@ -31,7 +30,7 @@ Sheets = Any
 
 def again(sheet: OpenSheet) -> OpenSheet:
     """The same sheet, opened by another program."""
-    other = open_sheet(sheet.options)
+    other = OpenSheet(sheet.options)
     assert other.working_file
     return other
 
@@ -56,7 +55,6 @@ def test_faults_are_shown_beside_their_cells(opened: Sheets) -> None:
     assert "holds a blank" in fault.sentence
     assert [cause.rows for cause in sheet.causes()] == [1, 1]
     assert [column.key for column in sheet.columns if column.secret] == ["password"]
-    assert sheet.name == "acme.csv"
 
 
 def test_no_password_is_shown_unless_it_is_asked_for(opened: Sheets) -> None:
@@ -79,7 +77,7 @@ def test_a_workbook_shows_what_stands_beside_a_weak_password(tmp_path: Path) -> 
         page.write_row(0, 0, ["email", "domain", "relay_server", "password", "reply_to"])
         page.write_row(1, 0, ["ann", 101, 201, "weak", "ann@acme.com"])
         page.write_row(2, 0, [7, 101, 201, "Sheet-Pass-78!", ""])
-    sheet = open_sheet(SheetOptions(sheet=tmp_path / "acme.xlsx"))
+    sheet = OpenSheet(SheetOptions(sheet=tmp_path / "acme.xlsx"))
     assert sheet.row("2").cells["reply_to"] == "ann@acme.com"
     (fault,) = sheet.row("3").faults
     assert (fault.column, fault.cell) == ("email", "A3")
@@ -119,7 +117,7 @@ def test_a_folder_that_is_in_use_is_told_when_something_is_to_be_written(write_s
     """The rows can be looked at all the same; once the other run has ended, a fix is taken."""
     path = write_sheet([GOOD, SPACED])
     with hold(RunFolder(path.with_name("acme-run")), print):
-        sheet = open_sheet(SheetOptions(sheet=path))
+        sheet = OpenSheet(SheetOptions(sheet=path))
         row = sheet.row("3")
         with pytest.raises(RunFolderError, match="Another run"):
             sheet.change("3", row.version, {"email": "bob"})
@@ -171,23 +169,10 @@ def test_a_damaged_failures_file_is_not_passed_over(opened: Sheets, names: list[
     for name in names:
         edit(sheet.folder.failures, f'"{name}"'.encode(), f'"my {name}"'.encode())
     with pytest.raises(SheetError, match=r"gone|has lost the columns"):
-        open_sheet(sheet.options)
+        OpenSheet(sheet.options)
     with pytest.raises(SheetError, match=r"gone|has lost the columns"):
         sheet.refresh()
     assert b"my task_id" in sheet.folder.failures.read_bytes()
-
-
-def test_rows_are_counted_by_client(write_sheet: Callable[..., Path], tmp_path: Path) -> None:
-    """The ready ones, by the column that a run counts by; nothing without one."""
-    assert open_sheet(SheetOptions(sheet=write_sheet([GOOD]))).by_client() == []
-    path = tmp_path / "clients.csv"
-    path.write_text(
-        "email,domain,relay_server,password,Client\n"
-        + "".join(f"u{n},101,201,Sheet-Pass-77!,{'AB'[n % 2]}\n" for n in range(5))
-        + "b b,101,201,Sheet-Pass-77!,B\n",
-        encoding="utf-8",
-    )
-    assert open_sheet(SheetOptions(sheet=path)).by_client() == [("A", 3), ("B", 2)]
 
 
 def test_a_generated_password_passes_and_is_stored_nowhere(opened: Sheets) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import provisioner
-from provisioner.fixing import FixRefusedError, OpenSheet, open_sheet
+from provisioner.fixing import FixRefusedError, OpenSheet
 from provisioner.journal import Journal
 from provisioner.settings import SheetOptions
 
@@ -75,7 +75,7 @@ class Tried:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.folder = path.with_name("acme-run")
-        self.sheet = open_sheet(SheetOptions(sheet=path))
+        self.sheet = OpenSheet(SheetOptions(sheet=path))
         self.expected = shown(self.sheet)
         self.before: list[dict[str, dict[str, str]]] = []
 
@@ -129,7 +129,7 @@ class Tried:
 
     def open_again(self) -> None:
         self.sheet.working_file  # noqa: B018 - waits for what it writes
-        self.sheet = open_sheet(SheetOptions(sheet=self.path))
+        self.sheet = OpenSheet(SheetOptions(sheet=self.path))
         self.before = []
 
     def check(self) -> None:

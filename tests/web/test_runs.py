@@ -12,7 +12,7 @@ from sites import SHEET, Site, question_in, until
 import provisioner
 from provisioner import record
 from provisioner.errors import FilesError
-from provisioner.fixing import open_sheet
+from provisioner.fixing import OpenSheet
 from provisioner.records import Rate, Status
 from provisioner.run_folder import hold
 from provisioner.secret import Secret
@@ -130,14 +130,14 @@ def test_back_leaves_the_fixes_as_they_were(site: Any, sandbox: Any, tmp_path: P
     lines = ["email,domain,relay_server,password,Client"]
     lines += [f"{name},acme-mail.example,Mailgun,Sheet-Pass-77!,X" for name in ("ann", "b ob", "c id", "d an")]
     (tmp_path / "acme.csv").write_text("\n".join(lines), "utf-8")
-    sheet = open_sheet(SheetOptions(sheet=tmp_path / "acme.csv"))
+    sheet = OpenSheet(SheetOptions(sheet=tmp_path / "acme.csv"))
     for key, name in (("3", "bob"), ("4", "cid")):
         sheet.change(key, sheet.row(key).version, {"email": name})
     page = site(sandbox(**FAST), None)
 
     def cells(of: Site) -> list[Any]:
         assert '<h1 id="heading">4 rows: 3 ready, 1 to fix</h1>' in of.get("check").text
-        sheet = open_sheet(SheetOptions(sheet=tmp_path / "acme.csv"))
+        sheet = OpenSheet(SheetOptions(sheet=tmp_path / "acme.csv"))
         assert (sheet.working_file.sheet, sheet.notes) == (page.folder.failures, ["Ignored column: Client."])
         return [(row.key, row.status, row.cells) for row in sheet.rows(to_fix=False)[0]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from provisioner.cli.options import ENVIRONMENT, passwords_options, service_opti
 from provisioner.cli.progress import screen_progress
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
     from provisioner.run_folder import RunFolder
     from provisioner.settings import Connection
@@ -58,9 +59,16 @@ def credentials(
 
         work = partial(write_credentials, by=by, schema_file=schema, sheets=sheets, force=force)
 
-        def connect(folder: RunFolder) -> AbstractContextManager[Connection]:
-            # Not before it is called: a missing key is an error only if the service has to be asked.
-            return connector(options)(folder)
+        command = click.get_current_context()
+
+        @contextmanager
+        def connect(folder: RunFolder) -> Iterator[Connection]:
+            # A missing key is an error only if the service has to be asked. The keyring, which may ask the user for
+            # a password, keeps no event loop waiting: this is entered in a worker thread.
+            with command.scope(cleanup=False):
+                connecting = connector(options)
+            with connecting(folder) as connection:
+                yield connection
 
         written = anyio.run(partial(work, run, output, connect, listener))
         console.show_credentials(written)

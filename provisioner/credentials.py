@@ -23,6 +23,7 @@ from provisioner.sheets.text_workbook import text_workbook
 from provisioner.stages.by_column import columns_by_header, find_column, value_of
 from provisioner.stages.fetch_account import ask_account
 from provisioner.stages.find_passwords import find_password, read_passwords
+from provisioner.stages.look_up import EXISTED
 from provisioner.stages.remembered import remembered_servers
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ SECURITY: Final = "SSL/TLS"
 """What mail programs call TLS from the first byte on, which all servers of the service have."""
 UNKNOWN_PASSWORD: Final = "the password is not known; the service's export may hold it"  # noqa: S105 - a sentence
 UNKNOWN_ADDRESS: Final = "the full address is not known; run the sheet again"
-EXISTED: Final = "it existed before this run, so its password may be another"
 APOSTROPHE: Final = "the apostrophe before the password is not part of it"
 KINDS: Final = (".csv", ".xlsx")
 LONGEST_NAME: Final = 50

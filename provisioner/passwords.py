@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import string
+from itertools import product
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SchemaError
 from provisioner.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 LOOKALIKES = frozenset("0O1lI")
 """Left out, since passwords are read aloud and typed from paper."""
@@ -24,11 +25,13 @@ TRIES = 40
 
 
 def generator(accepts: Callable[[str], bool]) -> Callable[[], Secret]:
-    """A function that makes up a new password at each call.
+    """A function that generates a new password at each call.
 
     `accepts` says whether the schema lets a password pass. Raises SchemaError if none can be generated.
     """
-    recipe = next((recipe for recipe in _recipes() if _attempt(recipe, accepts) is not None), None)
+    # The strongest first.
+    recipes = product((*SPECIALS, ""), LENGTHS)
+    recipe = next((recipe for recipe in recipes if _attempt(*recipe, accepts) is not None), None)
     if recipe is None:
         raise SchemaError(
             "No password could be generated that the schema's own password rules accept.",
@@ -37,23 +40,15 @@ def generator(accepts: Callable[[str], bool]) -> Callable[[], Secret]:
 
     def make() -> Secret:
         while True:
-            password = _attempt(recipe, accepts)
+            password = _attempt(*recipe, accepts)
             if password is not None:
                 return Secret(password)
 
     return make
 
 
-def _recipes() -> Iterator[tuple[int, str]]:
-    """Length and special characters, the strongest first."""
-    for specials in (*SPECIALS, ""):
-        for length in LENGTHS:
-            yield length, specials
-
-
-def _attempt(recipe: tuple[int, str], accepts: Callable[[str], bool]) -> str | None:
-    """A password of the recipe; None where, in a fair number of tries, none was accepted."""
-    length, specials = recipe
+def _attempt(specials: str, length: int, accepts: Callable[[str], bool]) -> str | None:
+    """A password with these special characters; None if none was accepted in a fair number of tries."""
     # One of each kind, as most rules for passwords ask for, published or not; the rest as it comes.
     kinds = [kind for kind in (LOWER, UPPER, DIGITS, specials) if kind]
     for _ in range(TRIES):

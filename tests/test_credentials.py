@@ -16,13 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from provisioner.credentials import EXISTED, UNKNOWN_ADDRESS, UNKNOWN_PASSWORD, find_credentials, safe_name
+from provisioner.credentials import UNKNOWN_ADDRESS, UNKNOWN_PASSWORD, find_credentials, safe_name
 from provisioner.journal import JournalRow, password_check
 from provisioner.records import RowId, Status
 from provisioner.resources import LoginState
 from provisioner.secret import Secret
 from provisioner.settings import SheetOptions
 from provisioner.sheets import read_table
+from provisioner.stages.look_up import EXISTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -153,16 +153,14 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
 
 def _log_ahead(database: sqlite3.Connection) -> None:
     """Turn on the write-ahead log. SQLite waits for locks, but not for another program that does the same just now."""
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         try:
             database.execute("PRAGMA journal_mode = WAL")
+            break
         except sqlite3.OperationalError as error:
-            if not is_locked(error):
+            if not is_locked(error) or attempt == _ATTEMPTS - 1:
                 raise
-            time.sleep(_PAUSE)
-        else:
-            return
-    database.execute("PRAGMA journal_mode = WAL")
+        time.sleep(_PAUSE)
 
 
 def is_locked(error: sqlite3.Error) -> bool:

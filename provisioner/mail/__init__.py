@@ -46,10 +46,7 @@ def imap_login(server: MailServer, address: str, password: Secret, context: ssl.
     except (imaplib.IMAP4.abort, OSError) as error:
         return _unreachable(server, error, password)
     except imaplib.IMAP4.error as error:
-        said = _sentence(error, password)
-        if NOT_NOW.search(str(error)):
-            return LoginAnswer(LoginState.UNREACHABLE, f"{server.host} cannot say at present: {said}")
-        return LoginAnswer(LoginState.REFUSED, f"{server.host} refused the log-in: {said}")
+        return _not_accepted(server, error, password, for_now=NOT_NOW.search(str(error)) is not None)
     finally:
         with suppress(OSError, imaplib.IMAP4.error):
             imap.logout()
@@ -77,15 +74,21 @@ def smtp_login(server: MailServer, address: str, password: Secret, context: ssl.
         smtp.close()
     if code == ACCEPTED:
         return LoginAnswer(LoginState.OK)
-    said = _sentence(f"{code} {answer.decode('utf-8', 'replace')}", password)
-    if code < BAD_FOR_GOOD:
-        return LoginAnswer(LoginState.UNREACHABLE, f"{server.host} cannot say at present: {said}")
-    return LoginAnswer(LoginState.REFUSED, f"{server.host} refused the log-in: {said}")
+    said = f"{code} {answer.decode('utf-8', 'replace')}"
+    return _not_accepted(server, said, password, for_now=code < BAD_FOR_GOOD)
 
 
 def _plain(address: str, password: Secret) -> bytes:
     """The message of https://www.rfc-editor.org/rfc/rfc4616."""
     return f"\0{address}\0{password.reveal()}".encode()
+
+
+def _not_accepted(server: MailServer, said: object, password: Secret, *, for_now: bool) -> LoginAnswer:
+    """The server's own no; `for_now`: it does not judge the password."""
+    sentence = _sentence(said, password)
+    if for_now:
+        return LoginAnswer(LoginState.UNREACHABLE, f"{server.host} cannot say at present: {sentence}")
+    return LoginAnswer(LoginState.REFUSED, f"{server.host} refused the log-in: {sentence}")
 
 
 def _unreachable(server: MailServer, error: Exception, password: Secret) -> LoginAnswer:

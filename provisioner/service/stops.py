@@ -106,14 +106,9 @@ def untrusted(origin: str, failure: NeverConnected) -> WrongServiceError:
 
 def proxy_refused(connection: Connection, status: int) -> ServiceDownError:
     if status == 407:
-        has_login = "@" in (connection.proxy or "")
-        wants = (
-            "does not accept the user name and password in HTTPS_PROXY"
-            if has_login
-            else ("wants a user name and password")
-        )
+        refuses, wants = "does not accept the user name and password in HTTPS_PROXY", "wants a user name and password"
         return ServiceDownError(
-            f"Your office's proxy {wants} (407).",
+            f"Your office's proxy {refuses if '@' in (connection.proxy or '') else wants} (407).",
             remedy="Write them into HTTPS_PROXY, like http://user:password@proxy.example:3128. Your network "
             "administrator knows them.",
         )

@@ -112,11 +112,8 @@ def _in_failures(
             "the sheet itself is opened.",
         )
     opened = _gathered(prepared, read_original, journal, seen)
-    # False if it cannot be told.
-    opened.sheet_changed = options.sheet.is_file() and journal.fact(CONTENT_FACT) not in (
-        None,
-        digest_of(options.sheet),
-    )
+    sheet = options.sheet
+    opened.sheet_changed = sheet.is_file() and journal.fact(CONTENT_FACT) not in (None, digest_of(sheet))
     return opened
 
 

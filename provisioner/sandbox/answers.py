@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from provisioner.sandbox.account import Domain, Project, RelayServer
+    from provisioner.sandbox.account import Domain, RelayServer
     from provisioner.sandbox.records import Creation, TaskState
     from provisioner.sandbox.state import State
 
@@ -64,11 +64,7 @@ def domain(known: Domain) -> Answer:
 
 
 def relay_server(known: RelayServer) -> Answer:
-    return {"id": known.id, "name": known.name, "provider": known.provider, "status": "active"}
-
-
-def project(known: Project) -> Answer:
-    return {"id": known.id, "name": known.name}
+    return {**asdict(known), "status": "active"}
 
 
 def page(request: Request, items: Sequence[T], shown: Callable[[T], Answer], size: int) -> Answer:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from provisioner.sandbox.faults import Faults
     from provisioner.sandbox.options import SandboxOptions
-    from provisioner.sandbox.records import Wanted
+    from provisioner.sandbox.records import Creation, Wanted
     from provisioner.sandbox.state import State
 
 Handler = Callable[[Request, bytes], Response]
@@ -122,18 +122,22 @@ class Sandbox:
         options = self.options
         create = {"POST": Action("create", self._create)}
         by_guide = options.create_form == "guide"
+        projects = self._list("projects", lambda: PROJECTS, asdict)
         return {
             "/api/tasks/{task_id}/": {"GET": Action("task", self._task)},
-            "/api/mailboxes/": {"GET": Action("mailboxes", self._mailboxes)} | (create if by_guide else {}),
+            "/api/mailboxes/": {
+                "GET": self._list("mailboxes", self._mailboxes, answers.mailbox),
+                **(create if by_guide else {}),
+            },
             "/mailbox/": {} if by_guide else create,
             "/mailbox/download/{service}/": {"GET": Action("download", self._download)},
             "/api/userinfo/": {"GET": Action("userinfo", self._userinfo)},
             "/api/domains/": {
-                "GET": Action("domains", self._domains),
+                "GET": self._list("domains", lambda: list(self.state.domains.values()), answers.domain),
                 "POST": Action("create_domain", self._create_domain),
             },
-            "/api/relay-servers/": {"GET": Action("relay_servers", self._relay_servers)},
-            "/api/projects/": {} if options.no_projects else {"GET": Action("projects", self._projects)},
+            "/api/relay-servers/": {"GET": self._list("relay_servers", lambda: RELAY_SERVERS, answers.relay_server)},
+            "/api/projects/": {} if options.no_projects else {"GET": projects},
         }
 
     def _watching(self) -> list[Route]:
@@ -204,28 +208,18 @@ class Sandbox:
         now, celery_states = self.state.now(), self.options.celery_states
         return JSONResponse(answers.task(task_id, creation, now, celery_states=celery_states))
 
-    def _mailboxes(self, request: Request, _body: bytes) -> Response:
+    def _mailboxes(self) -> Sequence[Creation]:
         if self.options.no_listing:
             raise refusals.not_found()
-        return self._listing(request, self.state.listed(), answers.mailbox)
+        return self.state.listed()
 
     def _userinfo(self, _request: Request, _body: bytes) -> Response:
         hosts = {"ibx_smtp": self.options.smtp_host, "ibx_imap": self.options.imap_host}
         return JSONResponse({"id": 1, "name": ACCOUNT_NAME, "email": "office@acme-mail.example", **hosts})
 
-    def _domains(self, request: Request, _body: bytes) -> Response:
-        return self._listing(request, list(self.state.domains.values()), answers.domain)
-
     def _create_domain(self, request: Request, body: bytes) -> Response:
         form = DomainForm(_parsed(request, body), self.state.domains)
-        made = self.state.add_domain(form.name, form.relay_server, form.project, form.redirect)
-        return JSONResponse(answers.domain(made), 201)
-
-    def _relay_servers(self, request: Request, _body: bytes) -> Response:
-        return self._listing(request, RELAY_SERVERS, answers.relay_server)
-
-    def _projects(self, request: Request, _body: bytes) -> Response:
-        return self._listing(request, PROJECTS, answers.project)
+        return JSONResponse(answers.domain(self.state.add_domain(**form.values)), 201)
 
     def _download(self, request: Request, _body: bytes) -> Response:
         service = request.path_params["service"]
@@ -236,10 +230,13 @@ class Sandbox:
         content = export(service, self.state.listed(), **hosts)
         return Response(content, media_type="text/csv", headers={"Content-Disposition": disposition})
 
-    def _listing(self, request: Request, items: Sequence[T], shown: Callable[[T], answers.Answer]) -> Response:
-        if self.options.paginated:
-            return JSONResponse(answers.page(request, items, shown, self.options.page_size))
-        return JSONResponse([shown(item) for item in items])
+    def _list(self, kind: str, items: Callable[[], Sequence[T]], shown: Callable[[T], answers.Answer]) -> Action:
+        def answer(request: Request, _body: bytes) -> Response:
+            if self.options.paginated:
+                return JSONResponse(answers.page(request, items(), shown, self.options.page_size))
+            return JSONResponse([shown(item) for item in items()])
+
+        return Action(kind, answer)
 
 
 class View:

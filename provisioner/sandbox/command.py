@@ -6,14 +6,14 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from provisioner.sandbox.options import SandboxOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 
@@ -33,6 +33,10 @@ def share(text: str) -> float:
     if fraction > 1.0:
         raise click.BadParameter(f"{text!r} is not a share: write 5% or 0.05.")
     return fraction
+
+
+def share_option(name: str, text: str) -> Callable[[Any], Any]:
+    return click.option(f"--{name}", f"{name}_share", type=share, metavar="SHARE", default="0%", help=text)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,29 +65,13 @@ def share(text: str) -> float:
     help="How much that varies from one mailbox to the next; 0: not at all.",
 )
 @click.option("--throttle", metavar="RATE", help="Refuse requests that come faster than this: 20/s, or 5/s,200/min.")
-@click.option(
-    "--fail", "fail_share", type=share, metavar="SHARE", default="0%", help="Creations that fail: 5% or 0.05."
-)
-@click.option("--stuck", "stuck_share", type=share, metavar="SHARE", default="0%", help="Creations that never end.")
-@click.option(
-    "--error",
-    "error_share",
-    type=share,
-    metavar="SHARE",
-    default="0%",
-    help="Creations answered with a server error; half of them are made all the same.",
-)
-@click.option(
-    "--lost",
-    "lost_share",
-    type=share,
-    metavar="SHARE",
-    default="0%",
-    help="Creations that are made, but whose answer never arrives.",
-)
-@click.option("--slow", "slow_share", type=share, metavar="SHARE", default="0%", help="Answers that come late.")
+@share_option("fail", "Creations that fail: 5% or 0.05.")
+@share_option("stuck", "Creations that never end.")
+@share_option("error", "Creations answered with a server error; half of them are made all the same.")
+@share_option("lost", "Creations that are made, but whose answer never arrives.")
+@share_option("slow", "Answers that come late.")
 @click.option("--slow-by", type=duration, metavar="TIME", default="5s", show_default=True, help="How late those come.")
-@click.option("--html", "html_share", type=share, metavar="SHARE", default="0%", help="Answers replaced by a web page.")
+@share_option("html", "Answers replaced by a web page.")
 @click.option(
     "--keep-passwords/--forget-passwords",
     default=False,
@@ -149,12 +137,12 @@ def sandbox(**options: object) -> None:
 def _welcome(url: str, options: SandboxOptions) -> str:
     from provisioner.sandbox import account  # noqa: PLC0415 - needed when it serves
 
-    lines = [
+    named = [
         ("domain", domain.id, domain.name + ("" if domain.verified else "  (not verified: refused)"))
         for domain in account.DOMAINS
     ]
-    lines += [("relay_server", server.id, server.name) for server in account.RELAY_SERVERS]
-    lines += [("project", project.id, project.name) for project in account.PROJECTS]
+    named += [("relay_server", server.id, server.name) for server in account.RELAY_SERVERS]
+    named += [("project", project.id, project.name) for project in account.PROJECTS]
     taken = ", ".join(known.address for known in account.EXISTING_MAILBOXES)
     return "\n".join(
         [
@@ -164,7 +152,7 @@ def _welcome(url: str, options: SandboxOptions) -> str:
             f"API key:  {options.api_key}",
             "",
             "Write these in your sheet:",
-            *_table(lines),
+            *(f"  {column:<14}{number:<6}{name}" for column, number, name in named),
             "",
             f"These mailboxes exist already: {taken}",
             "",
@@ -172,10 +160,6 @@ def _welcome(url: str, options: SandboxOptions) -> str:
             f"  {_key_setting(options.api_key)} provisioner run SHEET --api-url {url}",
         ]
     )
-
-
-def _table(lines: Sequence[tuple[str, int, str]]) -> list[str]:
-    return [f"  {column:<14}{number:<6}{name}" for column, number, name in lines]
 
 
 def _key_setting(key: str) -> str:

@@ -14,66 +14,26 @@ if TYPE_CHECKING:
 SMTP_PORT = 465
 IMAP_PORT = 993
 
-COLUMNS: dict[str, dict[str, str]] = {
-    "smartlead": {
-        "from_name": "name",
-        "from_email": "email",
-        "user_name": "email",
-        "password": "password",
-        "smtp_host": "smtp_host",
-        "smtp_port": "smtp_port",
-        "imap_host": "imap_host",
-        "imap_port": "imap_port",
-    },
-    "instantly": {
-        "Email": "email",
-        "First Name": "first_name",
-        "Last Name": "last_name",
-        "IMAP Username": "email",
-        "IMAP Password": "password",
-        "IMAP Host": "imap_host",
-        "IMAP Port": "imap_port",
-        "SMTP Username": "email",
-        "SMTP Password": "password",
-        "SMTP Host": "smtp_host",
-        "SMTP Port": "smtp_port",
-    },
-    "reply.io": {
-        "Email": "email",
-        "Sender name": "name",
-        "SMTP host": "smtp_host",
-        "SMTP port": "smtp_port",
-        "SMTP username": "email",
-        "SMTP password": "password",
-        "IMAP host": "imap_host",
-        "IMAP port": "imap_port",
-        "IMAP username": "email",
-        "IMAP password": "password",
-    },
-    "woodpecker": {
-        "email": "email",
-        "from_name": "name",
-        "smtp_login": "email",
-        "smtp_password": "password",
-        "smtp_server": "smtp_host",
-        "smtp_port": "smtp_port",
-        "imap_login": "email",
-        "imap_password": "password",
-        "imap_server": "imap_host",
-        "imap_port": "imap_port",
-    },
-    "emailbison": {
-        "Name": "name",
-        "Email": "email",
-        "Username": "email",
-        "Password": "password",
-        "SMTP Server": "smtp_host",
-        "SMTP Port": "smtp_port",
-        "IMAP Server": "imap_host",
-        "IMAP Port": "imap_port",
-    },
+_HEADERS = {
+    "smartlead": "from_name,from_email,user_name,password,smtp_host,smtp_port,imap_host,imap_port",
+    "instantly": "Email,First Name,Last Name,IMAP Username,IMAP Password,IMAP Host,IMAP Port,"
+    "SMTP Username,SMTP Password,SMTP Host,SMTP Port",
+    "reply.io": "Email,Sender name,SMTP host,SMTP port,SMTP username,SMTP password,"
+    "IMAP host,IMAP port,IMAP username,IMAP password",
+    "woodpecker": "email,from_name,smtp_login,smtp_password,smtp_server,smtp_port,"
+    "imap_login,imap_password,imap_server,imap_port",
+    "emailbison": "Name,Email,Username,Password,SMTP Server,SMTP Port,IMAP Server,IMAP Port",
 }
-"""By service: each column's header, and what stands in it."""
+COLUMNS = {service: header.split(",") for service, header in _HEADERS.items()}
+"""By service: the header of each column."""
+_OTHER_WORDS = {
+    "email": ("from_email", "user_name", "username", "smtp_username", "imap_username", "smtp_login", "imap_login"),
+    "name": ("from_name", "sender_name"),
+    "password": ("smtp_password", "imap_password"),
+    "smtp_host": ("smtp_server",),
+    "imap_host": ("imap_server",),
+}
+"""What else the services call a cell."""
 
 
 def export(service: str, mailboxes: Iterable[Creation], *, smtp_host: str, imap_host: str) -> str:
@@ -88,7 +48,8 @@ def export(service: str, mailboxes: Iterable[Creation], *, smtp_host: str, imap_
     writer.writerow(columns)
     for mailbox in mailboxes:
         cells = _cells(mailbox) | {"smtp_host": smtp_host, "imap_host": imap_host}
-        writer.writerow([cells[what] for what in columns.values()])
+        cells |= {word: cells[name] for name, words in _OTHER_WORDS.items() for word in words}
+        writer.writerow([cells[header.lower().replace(" ", "_")] for header in columns])
     return text.getvalue()
 
 

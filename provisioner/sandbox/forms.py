@@ -7,7 +7,7 @@ password, of the username) are this sandbox's own: Django's password validators,
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provisioner.sandbox.account import PROJECTS, RELAY_SERVERS
 from provisioner.sandbox.records import Wanted
@@ -20,32 +20,11 @@ if TYPE_CHECKING:
 
 LONGEST = 255
 SHORTEST_PASSWORD = 8
-COMMON_PASSWORDS = frozenset(
-    {
-        "12345678",
-        "123456789",
-        "1234567890",
-        "11111111",
-        "abcd1234",
-        "admin123",
-        "baseball",
-        "changeme",
-        "football",
-        "iloveyou",
-        "letmein1",
-        "passw0rd",
-        "password",
-        "password1",
-        "password123",
-        "princess",
-        "qwerty123",
-        "qwertyuiop",
-        "sunshine",
-        "superman",
-        "trustno1",
-        "welcome1",
-    }
-)
+_COMMON = """
+12345678 123456789 1234567890 11111111 abcd1234 admin123 baseball changeme football iloveyou letmein1 passw0rd
+password password1 password123 princess qwerty123 qwertyuiop sunshine superman trustno1 welcome1
+"""
+COMMON_PASSWORDS = frozenset(_COMMON.split())
 
 _RELAY_SERVER_IDS = frozenset(server.id for server in RELAY_SERVERS)
 _PROJECT_IDS = frozenset(project.id for project in PROJECTS)
@@ -93,8 +72,16 @@ class Form:
             return None
         return text
 
-    def integer(self, name: str, *, required: bool = True) -> int | None:
-        """An IntegerField: a text of digits counts as a number. None where it is absent or wrong."""
+    def matching(self, name: str, pattern: re.Pattern[str], sentence: str, *, required: bool = True) -> str | None:
+        """A CharField whose whole text matches; `sentence` is what is said of another. None: absent or wrong."""
+        text = self.text(name, required=required)
+        if text is not None and pattern.fullmatch(text) is None:
+            self.fail(name, sentence)
+            return None
+        return text
+
+    def related(self, name: str, known: Container[int], *, required: bool = True) -> int | None:
+        """The ID of something that exists: an integer, or a text of digits. None where it is absent or wrong."""
         value = self._value(name, required=required)
         if value is None:
             return None
@@ -102,12 +89,8 @@ class Form:
         if match is None:
             self.fail(name, "A valid integer is required.")
             return None
-        return int(match[1])
-
-    def related(self, name: str, known: Container[int], *, required: bool = True) -> int | None:
-        """The ID of something that exists. None where it is absent or wrong."""
-        pk = self.integer(name, required=required)
-        if pk is not None and pk not in known:
+        pk = int(match[1])
+        if pk not in known:
             self.fail(name, f'Invalid pk "{pk}" - object does not exist.')
             return None
         return pk
@@ -160,21 +143,24 @@ class CreateForm(Form):
     def __init__(self, body: object, domains: Mapping[int, Domain]) -> None:
         """Check every field against the account's `domains` and what else it holds."""
         super().__init__(body)
-        self._username = self._checked_username()
-        self._domain = self._checked_domain(domains)
-        self._relay_server = self.related("relay_server", _RELAY_SERVER_IDS)
-        self._password = self.text("password", required=False, trim=False)
-        self._project = self.related("project", _PROJECT_IDS, required=False)
-        self._reply_to = self._checked_reply_to()
-        if self._password is not None:
-            self._check_password(self._password)
+        username = self._checked_username()
+        domain = self._checked_domain(domains)
+        self.address = f"{username}@{domain.name}" if username and domain else None
+        """Whom the create is for; None where that cannot be said."""
+        password = self.text("password", required=False, trim=False)
+        self._values: dict[str, Any] = {
+            "username": username,
+            "domain": domain and domain.id,
+            "domain_name": domain and domain.name,
+            "relay_server": self.related("relay_server", _RELAY_SERVER_IDS),
+            "password": password,
+            "project": self.related("project", _PROJECT_IDS, required=False),
+            "reply_to": self.matching("reply_to", _ADDRESS, "Enter a valid email address.", required=False),
+        }
+        if password is not None and (faults := password_faults(password)):
+            self.fail("password", *faults)
         if self.address is not None and len(self.address) > LONGEST:
             self.fail("email", f"Ensure this field has no more than {LONGEST} characters.")
-
-    @property
-    def address(self) -> str | None:
-        """Whom the create is for; None where that cannot be said."""
-        return f"{self._username}@{self._domain.name}" if self._username and self._domain else None
 
     def wanted(self) -> Wanted:
         """What is wanted.
@@ -183,28 +169,16 @@ class CreateForm(Form):
             Refusal: a field is wrong; the answer names all that are.
         """
         self.refuse_errors()
-        assert self._username is not None
-        assert self._domain is not None
-        assert self._relay_server is not None
-        return Wanted(
-            username=self._username,
-            domain=self._domain.id,
-            domain_name=self._domain.name,
-            relay_server=self._relay_server,
-            password=self._password,
-            project=self._project,
-            reply_to=self._reply_to,
-        )
+        return Wanted(**self._values)
 
     def _checked_username(self) -> str | None:
         username = self.text("email")
-        if username is not None and "@" in username:
-            self.fail("email", "Enter the username alone, without @ and the domain.")
-            return None
-        if username is not None and _USERNAME.fullmatch(username) is None:
-            self.fail("email", "Enter a valid email address.")
-            return None
-        return username
+        if username is None or _USERNAME.fullmatch(username) is not None:
+            return username
+        is_address = "@" in username
+        alone = "Enter the username alone, without @ and the domain."
+        self.fail("email", alone if is_address else "Enter a valid email address.")
+        return None
 
     def _checked_domain(self, domains: Mapping[int, Domain]) -> Domain | None:
         pk = self.related("domain", domains)
@@ -213,18 +187,6 @@ class CreateForm(Form):
         if not domains[pk].verified:
             self.fail("domain", f"Domain {domains[pk].name} is not verified.")
         return domains[pk]
-
-    def _checked_reply_to(self) -> str | None:
-        reply_to = self.text("reply_to", required=False)
-        if reply_to is not None and _ADDRESS.fullmatch(reply_to) is None:
-            self.fail("reply_to", "Enter a valid email address.")
-            return None
-        return reply_to
-
-    def _check_password(self, password: str) -> None:
-        faults = password_faults(password)
-        if faults:
-            self.fail("password", *faults)
 
 
 class DomainForm(Form):
@@ -237,18 +199,13 @@ class DomainForm(Form):
             Refusal: a field is wrong; the answer names all that are.
         """
         super().__init__(body)
-        name = self.text("name")
-        relay_server = self.related("relay_server", _RELAY_SERVER_IDS)
-        project = self.related("project", _PROJECT_IDS)
-        self.redirect = self.text("redirect", required=False)
-        if name is not None and _HOST.fullmatch(name) is None:
-            self.fail("name", "Enter a valid domain name.")
-        elif name is not None and name.casefold() in {domain.name.casefold() for domain in domains.values()}:
+        name = self.matching("name", _HOST, "Enter a valid domain name.")
+        if name is not None and name.casefold() in {domain.name.casefold() for domain in domains.values()}:
             self.fail("name", "Domain with this name already exists.")
-        if self.redirect is not None and _URL.fullmatch(self.redirect) is None:
-            self.fail("redirect", "Enter a valid URL.")
+        self.values: dict[str, Any] = {
+            "name": name,
+            "relay_server": self.related("relay_server", _RELAY_SERVER_IDS),
+            "project": self.related("project", _PROJECT_IDS),
+            "redirect": self.matching("redirect", _URL, "Enter a valid URL.", required=False),
+        }
         self.refuse_errors()
-        assert name is not None
-        assert relay_server is not None
-        assert project is not None
-        self.name, self.relay_server, self.project = name, relay_server, project

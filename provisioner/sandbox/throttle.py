@@ -29,30 +29,22 @@ def parse_rates(text: str | None) -> list[tuple[int, int]]:
     return rates
 
 
-class _Rate:
-    def __init__(self, requests: int, window: int) -> None:
-        self._requests = requests
-        self._window = window
-        self._passed: deque[float] = deque()
-
-    def refusal(self, now: float) -> float | None:
-        """Seconds until the next request would pass; None where this one passes and is counted."""
-        while self._passed and self._passed[0] <= now - self._window:
-            self._passed.popleft()
-        if len(self._passed) >= self._requests:
-            return self._window - (now - self._passed[0])
-        self._passed.append(now)
-        return None
-
-
 class Throttle:
     """All rates of one sandbox together."""
 
     def __init__(self, text: str | None) -> None:
         """Take `text` as `parse_rates` does."""
-        self._rates = [_Rate(requests, window) for requests, window in parse_rates(text)]
+        self._rates = [(requests, window, deque[float]()) for requests, window in parse_rates(text)]
+        """With the times of the requests that each let through within its window."""
 
     def refusal(self, now: float) -> int | None:
         """Whole seconds to wait, as `Retry-After` says them, or None where the request at `now` (seconds) passes."""
-        waits = [wait for rate in self._rates if (wait := rate.refusal(now)) is not None]
+        waits = []
+        for requests, window, passed in self._rates:
+            while passed and passed[0] <= now - window:
+                passed.popleft()
+            if len(passed) >= requests:
+                waits.append(window - (now - passed[0]))
+            else:
+                passed.append(now)
         return math.ceil(max(waits)) if waits else None

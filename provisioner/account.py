@@ -155,7 +155,7 @@ def _no_table(reason: str) -> WrongServiceError:
 
 
 def _addresses(run: RunFolder) -> frozenset[str]:
-    """The addresses that a run made or found, in lower case."""
+    """The addresses of a run's mailboxes, in lower case."""
     with closing(Journal(run.journal)) as journal:
         there = list(journal.done())
     if any(not line.address for line in there):
@@ -171,7 +171,7 @@ def _item(entry: Mapping[str, Any], what: Listing, safe: Callable[[str], str]) -
 
 
 def _cell(value: object, safe: Callable[[str], str]) -> str | int | bool | None:
-    """A value as it is shown; of an object within, what names it."""
+    """A value as it is shown; for a nested object, its name or its ID."""
     if isinstance(value, dict):
         return _cell(next((value[key] for key in ("name", "id") if value.get(key) is not None), None), safe)
     return value if isinstance(value, int | bool | None) else safe(str(value))

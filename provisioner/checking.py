@@ -33,8 +33,8 @@ _INSTEAD: Final = (
 async def check(options: SheetOptions, listener: Listener, *, next_command: NextCommand = no_command) -> RunResult:
     """Read and validate a sheet and write the files. Nothing is sent.
 
-    While a failures file holds what is to be run of a sheet that has not changed, that file is checked instead: fixes
-    in it are not set aside for a check. The listener is told.
+    If the sheet has not changed and a failures file holds rows that are still to be run, that file is checked instead,
+    so that a check never discards the fixes in it. The listener gets a note about that.
 
     `next_command` is as for `run`. Raises UnusableError and StoppedError.
     """
@@ -67,7 +67,7 @@ def _prepared(options: SheetOptions) -> PreparedSheet:
 async def check_prepared(
     prepared: PreparedSheet, listener: Listener, *, next_command: NextCommand = no_command, started: float
 ) -> RunResult:
-    """The same for a sheet that was read and validated. `started` is when that began, on the performance counter."""
+    """Check a sheet that is already read and validated; `started` is the time.perf_counter() at which that began."""
     warnings: list[str] = []
     async with in_threads(open_journal(prepared.folder, warnings)) as journal:
         record = Record(prepared, journal, listener)

@@ -35,7 +35,7 @@ async def in_threads(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
 
 
 def in_own_task(work: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Have each call of a function run in a task of its own. It returns or raises the same; of a group, the first.
+    """Have each call of a function run in a task of its own. It returns and raises the same; the first of a group.
 
     asyncio's own cancellation (`task.cancel()`, `asyncio.timeout`, Ctrl-C) knows no shielded scopes and would break
     into them. The task that it hits only waits here; the work is then cancelled by anyio, which respects them.

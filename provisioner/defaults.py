@@ -1,4 +1,4 @@
-"""What holds where nothing else is said. Apart from the rest, so that the help need not wait for it."""
+"""Default values, in a module of their own, so that --help loads nothing else."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ DOMAIN_NAME = re.compile(r"[^\s/:@?#,]+\.[^\s/:@?#,]+")
 def ascii_domain(name: str) -> str:
     """A domain name as the network writes it, whatever its capitals and script (https://www.rfc-editor.org/rfc/rfc5891).
 
-    One that cannot be written so stays as it is, in small letters.
+    A name that has no such form is only put in lower case.
     """
     name = name.strip().rstrip(".")
     try:
-        # Of a name without further letters only its capitals can change.
+        # An ASCII name has that form already, apart from its capitals.
         return name.lower() if name.isascii() else idna.encode(name, uts46=True).decode()
     except UnicodeError:
         return name.casefold()

@@ -53,7 +53,7 @@ class NullListener:
 
 
 class PrefixedListener(NullListener):
-    """Hands on the notes alone, with a heading before the first; a listener to what nobody has much to say of."""
+    """Passes on only the notes, with a heading before the first of them."""
 
     def __init__(self, listener: Listener, heading: str) -> None:
         self._listener = listener

@@ -49,7 +49,7 @@ class SheetKeywords(TypedDict, total=False):
 
 
 class RunKeywords(SheetKeywords, total=False):
-    """How a run goes about its rows. Durations in seconds."""
+    """How a run is carried out. Durations are in seconds."""
 
     limit: int | None
     """Send only the first rows, this many; None sends all."""

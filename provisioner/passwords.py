@@ -49,10 +49,10 @@ def generator(accepts: Callable[[str], bool]) -> Callable[[], Secret]:
 
 def _attempt(specials: str, length: int, accepts: Callable[[str], bool]) -> str | None:
     """A password with these special characters; None if none was accepted in a fair number of tries."""
-    # One of each kind, as most rules for passwords ask for, published or not; the rest as it comes.
+    # One of each kind, since most password rules ask for that, published or not; the rest at random.
     kinds = [kind for kind in (LOWER, UPPER, DIGITS, specials) if kind]
     for _ in range(TRIES):
-        # A letter first: a spreadsheet program takes nothing that begins so for a formula or a number.
+        # A letter first, so that no spreadsheet program takes it for a formula or a number.
         first = secrets.choice(LOWER + UPPER)
         rest = [secrets.choice(kind) for kind in kinds]
         rest += [secrets.choice("".join(kinds)) for _ in range(length - 1 - len(kinds))]

@@ -1,4 +1,4 @@
-"""Files that only their owner may read and that are opened where they stand, never through a link."""
+"""Files that only their owner may read, never opened through a link."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIDE_FILES: Final = ("-journal", "-wal", "-shm")
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 """Absent on Windows, where only an administrator may make a link to a file."""
 _NO_WAITING: Final = getattr(os, "O_NONBLOCK", 0)
-"""A pipe is opened without waiting for somebody at its other end."""
+"""So that opening a pipe does not wait for a process at its other end."""
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -58,7 +58,7 @@ def _wrong(path: Path, found: os.stat_result) -> str | None:
 
 
 def claim_database(path: Path) -> None:
-    """Do the same to an SQLite database and to what SQLite left beside it, before it is opened by its name.
+    """Secure an SQLite database and the files beside it in the same way, before SQLite opens it by its name.
 
     Raises RunFolderError and OSError, as `open_private` does.
     """

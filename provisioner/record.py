@@ -52,7 +52,7 @@ class Record:
         self._listener = listener
 
     async def begin(self, warnings: Sequence[str], service: str | None = None) -> None:
-        """Claim the journal for a service, and set corrections aside that nobody ran. Raises RunFolderError.
+        """Claim the journal for a service, and keep corrections that were never run. Raises RunFolderError.
 
         `warnings` came up when the folder was opened.
         """

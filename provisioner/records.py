@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from provisioner.secret import Secret
 
 TaskId = NewType("TaskId", str)
-"""What the service calls a task; opaque."""
+"""The service's ID of a task; opaque."""
 RowId = NewType("RowId", int)
-"""What the journal calls a row: stable over runs, whatever the sheet's order."""
+"""The journal's ID of a row: the same in every run, whatever the order of the sheet."""
 
 
 class Status(StrEnum):
@@ -129,7 +129,7 @@ class Request:
     domain: int
     relay_server: int
     password: Secret | None
-    """None: the service makes one up."""
+    """None: the service generates one."""
     project: int | None
     reply_to: str | None
 
@@ -331,7 +331,7 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and what came of it: what may be shown to anybody, and so neither header nor body."""
+    """One request and its outcome, without headers and body, so that anybody may see it."""
 
     method: str
     path: str
@@ -350,4 +350,4 @@ class Actor(Enum):
     SUPPORT = "support"
     """The service's own people."""
     NEXT_RUN = "next run"
-    """Nobody: running again is all it takes."""
+    """Nobody: running again is enough."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from provisioner.secret import Secret
 
 LONGEST: Final = 4000
-"""Letters of a text that are looked at. Much less than that is ever shown."""
+"""Characters of a text that are examined. Much less than that is ever shown."""
 LAYERS: Final = 4
 """How many encodings, one within the other, are undone."""
 MOST_SPELLINGS: Final = 500

@@ -97,7 +97,7 @@ class Account:
 
 
 class LoginState(StrEnum):
-    """What came of logging in to a mailbox."""
+    """The result of logging in to a mailbox."""
 
     OK = "ok"
     REFUSED = "refused"

@@ -75,8 +75,8 @@ def _of_tabs(workbook: Path) -> list[Path]:
 def hold(folder: RunFolder, warn: Callable[[str], object]) -> Iterator[None]:
     """Make the folder, for its owner alone, and keep every other run out of it. Raises RunFolderError.
 
-    `warn` is told of a folder that other users of the computer may write to. The lock is the operating system's, so
-    one left by a killed process stands in nobody's way.
+    `warn` is called with a sentence if other users of the computer may write to the folder. The lock is the operating
+    system's, which releases it when a process is killed.
     """
     try:
         if not folder.path.is_dir():

@@ -1,7 +1,7 @@
 """run.log: what a run did, for support.
 
-It cannot leak a secret: it is told of methods, paths, statuses, times, numbers and the sentences that are shown on the
-screen, and never of a header, a body, a cell or the value of an option.
+It cannot leak a secret: it receives methods, paths, statuses, times, numbers and the sentences that are shown on the
+screen, and never a header, a body, a cell or the value of an option.
 """
 
 from __future__ import annotations

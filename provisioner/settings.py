@@ -114,7 +114,7 @@ class VerifyOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a run goes about its rows. Durations in seconds."""
+    """How a run is carried out. Durations are in seconds."""
 
     limit: int | None = None
     """Send at most this many rows; None sends all."""

@@ -101,7 +101,7 @@ Change = Sending | SendCancelled | TaskAccepted | Finished | LoginChecked
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change that was stored, as it is read afterwards."""
+    """A change that was stored, when it is read back."""
 
     row_id: RowId
     at: float

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from provisioner.journal.rows import JournalRow
 
 SHEET_FACT, TAB_FACT, CHOSEN_TAB_FACT, DELIMITER_FACT = "sheet", "tab", "chosen tab", "delimiter"
-"""Facts: the path of the whole sheet of the latest run, which sheet of a workbook it was, the same if it had to be
-named (both empty otherwise), and the delimiter of its files."""
+"""Facts: the path of the original sheet; which sheet of a workbook it is; the same, if it had to be named (both are
+empty otherwise); and the delimiter of the files."""
 OF_FAILURES_FACT = "of a failures file"
 """Whether the latest file that was read was a failures file: `yes` or empty."""
 CONTENT_FACT = "content of the sheet"
-"""SHA-256 of the whole sheet as it was read last."""
+"""SHA-256 of the original sheet when it was last read."""
 COLUMNS_FACT = "columns"
 """What unclear headers of the sheet mean, as JSON: `SheetOptions.columns`."""
 SERVICE_FACT = "service"
@@ -255,7 +255,7 @@ class Overview:
     """What a journal says at a glance."""
 
     sheet: str
-    """The path of the whole sheet; empty if it is not known."""
+    """The path of the original sheet; empty if it is not known."""
     tab: str
     """Which sheet of a workbook, if it had to be named; otherwise empty."""
     service: str | None
@@ -263,7 +263,7 @@ class Overview:
     statuses: Mapping[Status, int]
     """How many rows of results.csv have each status; a status without rows is absent."""
     content: str
-    """SHA-256 of the whole sheet as it was read last; empty if it is not known."""
+    """SHA-256 of the original sheet when it was last read; empty if it is not known."""
 
 
 def overview(path: Path) -> Overview | None:

@@ -1,4 +1,4 @@
-"""The tables of the journal, and a row's way into them and back."""
+"""The tables of the journal, and how a row is stored in them and read back."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Fill in the page.
 
-It holds no password. Whatever stands in a cell is text there: escaped, guarded as in the other files for those who
-paste it into a spreadsheet, and kept from running by a policy that lets only the page's own script run.
+It holds no password. The content of cells is shown as text: escaped, guarded as in the other files in case it is pasted
+into a spreadsheet, and kept from running by a policy that allows only the page's own script.
 """
 
 from __future__ import annotations

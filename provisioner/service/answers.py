@@ -71,7 +71,7 @@ def accepted(body: object, secrets: Secrets) -> Accepted | Created | None:
     if task_id is not None:
         return Accepted(TaskId(task_id))
     mailbox_id = usable_id(body.get("id"), secrets)
-    # An ID that cannot be used is still the service's word that there is a task.
+    # A task ID that cannot be used still says that there is a task.
     return Created(mailbox_id) if mailbox_id is not None and body.get("task_id") in (None, "") else None
 
 
@@ -102,7 +102,7 @@ def mailbox_id(body: Mapping[str, Any], secrets: Secrets) -> str | None:
 
 
 def account(body: Mapping[str, Any], secrets: Secrets) -> Account:
-    """Who a key belongs to; whatever looks like a secret is left out."""
+    """Who a key belongs to, without anything that looks like a secret."""
     facts = {
         str(key): str(value)
         for key, value in body.items()
@@ -190,7 +190,7 @@ def shown(said: Iterable[str], secrets: Secrets) -> str:
     """Sentences as they are shown: each once, none with a secret in it, and together not too long."""
     unlike = list(dict.fromkeys(safe for sentence in said if (safe := _safe(" ".join(sentence.split()), secrets))))
     once = [one for one in unlike if not any(one in other for other in unlike if other != one)]
-    # Two that are safe alone could be one secret together.
+    # Sentences that are safe apart could form a secret together.
     text = secrets.safe("; ".join(once), NOT_SHOWN)
     return text if len(text) <= REASON_LENGTH else text[: REASON_LENGTH - 1] + "…"
 

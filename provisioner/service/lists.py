@@ -1,4 +1,4 @@
-"""Reads a list of the service page by page, and tells whether it is whole and stood still meanwhile."""
+"""Reads a list of the service page by page, and checks that it is whole and did not change meanwhile."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def read_pages(
 
 
 class _Proof:
-    """What speaks against a list: entries that are missing, named twice, or counted otherwise on another page."""
+    """The evidence against a list: entries that are missing or listed twice, or a count that differs between pages."""
 
     def __init__(self) -> None:
         self._entries: set[str] = set()

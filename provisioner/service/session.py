@@ -41,7 +41,7 @@ class Session:
 
     def __init__(self, connection: Connection, limiter: RateLimiter, listener: Listener) -> None:
         self.secrets = Secrets(connection.api_key, _proxy_password(connection))
-        """Whatever is sent and must not be shown."""
+        """Everything that is sent and must not be shown."""
         self.pool = ConnectionPool(connection)
         self.met = False
         """Whether the service has answered as it does, and accepted the key."""

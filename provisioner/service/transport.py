@@ -130,8 +130,8 @@ class ConnectionPool:
     ) -> Reply | NoAnswer | NeverConnected:
         """Send one request and read the whole response.
 
-        `leaving` is awaited just before the request is sent, if a connection had to be opened for it. Whatever it
-        raises is passed on, and then nothing was sent. The answer's time limit starts when the request is sent.
+        `leaving` is awaited just before the request is sent, if a connection had to be opened for it. If it raises,
+        nothing is sent. The answer's time limit starts when the request is sent.
         """
         transport = self._idle.pop() if self._idle else self._transport()
         progress = _Progress(leaving, self._timeout)

@@ -35,8 +35,8 @@ class RowBuilder:
     ) -> None:
         """`secret`: the columns whose cells are never shown.
 
-        `duplicates`: of each row of a part of a sheet that is not the only one for its mailbox, all that are for it.
-        None finds them, in a whole sheet.
+        `duplicates`: for each row that shares its mailbox with others, all rows for that mailbox; a part of a sheet
+        cannot tell. None finds them, in a whole sheet.
         """
         self._sheet = sheet
         self._columns = [key for key in sheet.keys if key not in secret]
@@ -58,11 +58,11 @@ class RowBuilder:
                 upcoming = next(ready, None)
 
     def hidden(self, row: int, problems: Sequence[Problem]) -> Collection[str]:
-        """The columns of whose cells each may be what a delimiter cut off the row's password."""
+        """The columns whose cells may hold a piece of the row's password, cut off by a delimiter in it."""
         return self._after_password.difference(REQUIRED) if self._is_cut(row, problems) else ()
 
     def _written_differently(self) -> Mapping[int, Sequence[int]]:
-        """Of each row that is not the only one for its mailbox, all that are; a row that is not certain is for none.
+        """For each row that shares its mailbox with others, all rows for that mailbox; uncertain rows are left out.
 
         Rows that write one mailbox alike were found when they were validated.
         """

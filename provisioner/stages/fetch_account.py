@@ -1,4 +1,4 @@
-"""Ask what the account has, before any row is resolved by it."""
+"""Ask what the account has, before rows are resolved."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class _Found:
         """What is said of all of them, with an ellipsis where it differs."""
         self.examples: list[Example] = []
         self.same = 0
-        """The same for causes that the same cells have."""
+        """Equal for causes that are found in exactly the same cells."""
 
     def add(self, row: JournalRow, problem: Problem, keep: int) -> None:
         self.rows += 1
@@ -86,13 +86,13 @@ class _Found:
 
 
 def _common(known: Fault, other: Fault) -> Fault:
-    """Two faults of one cause, with the details that both of them have; in a row that is cut off they are left out."""
+    """The details that two faults of one cause share; an ellipsis stands for one that differs, or that one lacks."""
     pairs = zip_longest(known.details, other.details)
     return Fault(known.cause, tuple(one if one == its else GAP for one, its in pairs))
 
 
 def _joined(known: Group, new: Group) -> Group:
-    """Two causes that the same cells have."""
+    """Two causes that are found in exactly the same cells, as one group."""
     examples = (
         replace(one, sentence=f"{one.sentence}; {other.sentence}")
         for one, other in zip(known.examples, new.examples, strict=True)
@@ -106,7 +106,7 @@ def problems_of(row: JournalRow) -> tuple[Problem, ...]:
 
 
 def _said(text: str, row: JournalRow) -> Fault:
-    """What was said of a row, its own texts apart."""
+    """What was said about a row, with the row's own texts as details."""
     own = [each for each in (row.email, row.reply_to, GAP) if each and each in text]
     if not own:
         return Fault(text)

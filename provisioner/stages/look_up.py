@@ -116,7 +116,7 @@ class _Found:
         self.unclear: dict[RowId, str] = {}
         """Why nothing certain can be said of a row that is not there."""
         self.doubt = ""
-        """Why the list as a whole proves no absence; empty if it does."""
+        """Why the list cannot prove that a mailbox is not there; empty if it can."""
 
 
 async def _find(jobs: Sequence[Job], service: Service) -> _Found:

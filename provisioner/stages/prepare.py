@@ -57,7 +57,7 @@ class PreparedSheet:
     folder: RunFolder
     options: SheetOptions
     seen: object = None
-    """How the file looked before it was read; None if that is not known."""
+    """The state of the file before it was read, to notice that it changed since; None if that is not known."""
 
     @property
     def name(self) -> str:
@@ -199,7 +199,7 @@ def _chosen_columns(columns: Mapping[str, str], rules: MailboxSchema) -> dict[st
 
 
 def _refuse_unknown_headers(chosen: Mapping[str, str], sheet: Sheet) -> None:
-    """See that what was chosen for a header is of use: a slip in it would go unnoticed. Raises SheetError."""
+    """Refuse a choice for a header that the sheet does not have: a typo would go unnoticed. Raises SheetError."""
     headers = [header.strip() for header in sheet.headers]
     for header, name in chosen.items():
         if header not in headers and name and name not in sheet.columns:

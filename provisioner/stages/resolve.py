@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 ID = re.compile(r"[1-9][0-9]{0,17}")
 ADDRESS = re.compile(r"([^@\s<>]+)@([^@\s<>]+)")
 NAMED = 3
-"""This many of the account's own are named beside one that it lacks."""
+"""How many of the account's own are suggested for one that it lacks."""
 SIMILAR = 0.8
-"""How alike two names are, of 1, if one can be a slip for the other; two domains may share but their ending."""
+"""Similarity, from 0 to 1, at which one name may be a typo of another; two domains may share only their ending."""
 _NO_LIST = "is not an ID, and the service gives no list of the account's"
 _AMBIGUOUS = "write the ID of the one meant"
 _UNVERIFIED = "is not verified yet; verify it at Mission Inbox, then run again"
@@ -70,7 +70,7 @@ class Resolver:
         self._projects = _Kind("project", known.projects, _plain, asked=asked)
 
     def identity(self, email: str, domain: str) -> Identity:
-        """Which mailbox the cells mean; those that mean none are known by what they say."""
+        """Which mailbox the cells mean; cells that mean none are identified by their text."""
         match = self._domains.find(domain)
         name = match.name or ("" if ID.fullmatch(domain) else domain)
         username = email
@@ -128,9 +128,9 @@ def is_of_account(problem: Problem) -> bool:
 
 
 def duplicates(cells: Iterable[tuple[int, tuple[str, ...]]], resolver: Resolver) -> dict[int, list[int]]:
-    """The rows of which several mean one mailbox, and for each all that do. `cells`: of each row its email and domain.
+    """For each row that shares its mailbox with others, all rows for that mailbox, however they write it.
 
-    It is for those that write it differently; of rows that write it alike, all are found too.
+    `cells`: each row's number, and its email and domain.
     """
     rows = defaultdict[str, list[int]](list)
     for row, (email, domain) in cells:

@@ -46,7 +46,7 @@ def write_results(journal: Journal, folder: RunFolder, *, delimiter: str) -> Non
 
 
 def set_aside_edited(journal: Journal, folder: RunFolder, sheet: Path, seen: object) -> list[str]:
-    """Keep what stands in failures files alone before `sheet`, which was just read, is run.
+    """Keep corrections that only the failures files hold, before `sheet`, which was just read, is run.
 
     `seen` is as in `keep_edits`. Returns what people should know of it. Raises SheetError, FilesError, JournalError.
     """

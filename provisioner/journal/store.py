@@ -14,7 +14,6 @@ import anyio.to_thread
 from provisioner.errors import JournalError, RunFolderError
 from provisioner.journal.changes import Change, Event, SheetChange
 from provisioner.journal.tables import COLUMNS, is_locked, locked, open_database, row_from
-from provisioner.journal.writing import write_change, write_sheet_change
 from provisioner.records import RowId, Status
 from provisioner.settings import PRACTICE
 
@@ -151,7 +150,7 @@ class Journal:
         with self._transaction() as database:
             database.execute("UPDATE rows SET file_row = NULL WHERE file_row IS NOT NULL")
             for change in changes:
-                write_sheet_change(database, change)
+                change.write(database)
 
     def leave_out(self, row_id: RowId, *, left_out: bool) -> None:
         """Leave a row out, as if it had been deleted from a failures file, or take it in again. Raises JournalError."""
@@ -162,7 +161,8 @@ class Journal:
         """Store the changes and their events in one transaction. Raises JournalError."""
         with self._transaction() as database:
             for change in changes:
-                write_change(database, change)
+                event = (change.row_id, change.at, *change.write(database))
+                database.execute("INSERT INTO events (row_id, at, kind, detail) VALUES (?, ?, ?, ?)", event)
 
     async def record(self, *changes: Change) -> None:
         """Return when the changes are on the disk, all or none of them. Raises JournalError.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from provisioner.stages.resolve import Resolver
@@ -14,51 +14,42 @@ if TYPE_CHECKING:
 
 
 class Mailboxes:
-    """The positions of the rows for each mailbox, in the file's order. A row that is not certain is for none."""
+    """The positions of the rows for each mailbox. A row that is not certain is for none."""
 
     def __init__(self, sheet: Sheet, left_out: Collection[int]) -> None:
         """`sheet` is the one whose cells change; the positions in `left_out` are not listed."""
         self._sheet = sheet
         self._resolver = Resolver(None)
-        self._rows: dict[str, list[int]] = {}
+        self._rows = defaultdict[str | None, set[int]](set)
         for position in range(len(sheet.rows)):
-            key = self._key(position)
-            if key is not None and position not in left_out:
-                self._rows.setdefault(key, []).append(position)
+            if position not in left_out:
+                self.add(position)
 
-    def of(self, position: int) -> list[int]:
-        """The rows for the same mailbox as that of a row, which is one of them if it is listed."""
-        key = self._key(position)
-        return self._rows.get(key, []) if key is not None else []
+    def of(self, positions: Iterable[int]) -> set[int]:
+        """The rows for the same mailboxes as these, which are among them if they are listed."""
+        return set[int]().union(*(self._rows[key] for key in set(map(self._key, positions)) & self._rows.keys()))
 
     def add(self, position: int) -> None:
         key = self._key(position)
-        if key is not None and position not in self._rows.get(key, ()):
-            insort(self._rows.setdefault(key, []), position)
+        if key is not None:
+            self._rows[key].add(position)
 
     def remove(self, position: int) -> None:
         """To be called before the row's cells change."""
-        rows = self.of(position)
-        if position in rows:
-            rows.remove(position)
+        self._rows[self._key(position)].discard(position)
 
     def shared(self) -> set[int]:
         """Every row that is not the only one for its mailbox."""
-        return {position for rows in self._rows.values() if len(rows) > 1 for position in rows}
+        return set[int]().union(*(rows for rows in self._rows.values() if len(rows) > 1))
 
-    def duplicates(self, positions: Iterable[int]) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
+    def duplicates(self, positions: Collection[int]) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
         """The rows for the same mailbox as each of these: those that write it alike, and all; by their numbers."""
-        alike, same = {}, {}
-        numbers = self._sheet.rows
-        for position in positions:
-            together = self.of(position)
-            if len(together) > 1:
-                same[numbers[position]] = [numbers[each] for each in together]
-                own = self._written(position)
-                exactly = [numbers[each] for each in together if self._written(each) == own]
-                if len(exactly) > 1:
-                    alike[numbers[position]] = exactly
-        return alike, same
+        alike, same = defaultdict[tuple[str, str], list[int]](list), defaultdict[str | None, list[int]](list)
+        for position in sorted(self.of(positions)):
+            same[self._key(position)].append(self._sheet.rows[position])
+            alike[self._written(position)].append(self._sheet.rows[position])
+        wanted = {self._sheet.rows[position] for position in positions}
+        return _several(alike.values(), wanted), _several(same.values(), wanted)
 
     def _written(self, position: int) -> tuple[str, str]:
         return self._sheet.columns["email"][position].casefold(), self._sheet.columns["domain"][position]
@@ -70,3 +61,8 @@ class Mailboxes:
             return None
         email, domain = columns["email"][position], columns["domain"][position]
         return self._resolver.identity(email, domain).key if email and domain else None
+
+
+def _several(groups: Iterable[list[int]], wanted: Collection[int]) -> dict[int, list[int]]:
+    """Of each wanted row that is in a group of several, the group."""
+    return {row: group for group in groups if len(group) > 1 for row in group if row in wanted}

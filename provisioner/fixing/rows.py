@@ -123,7 +123,7 @@ class Rows:
             alike = {
                 fault.column: self.tally.texts[fault.column, cells[fault.column]] for fault in found if fault.column
             }
-            if len(self._mailboxes.of(position)) > 1:
+            if len(self._mailboxes.of([position])) > 1:
                 # Another row is for the same mailbox: one username for both would be wrong again.
                 alike.pop("email", None)
         return OpenRow(
@@ -280,9 +280,9 @@ class Rows:
 
         Returns these positions, and those of the others that are judged otherwise now.
         """
-        affected = positions.union(*map(self._mailboxes.of, positions))
+        affected = positions | self._mailboxes.of(positions)
         change()
-        affected = affected.union(*map(self._mailboxes.of, positions))
+        affected |= self._mailboxes.of(positions)
         before = {position: self._verdicts[position] for position in affected}
         self._judge({position for position in affected if not self._verdicts[position].left_out})
         return [each for each in sorted(affected) if each in positions or before[each] != self._verdicts[each]]
@@ -341,7 +341,7 @@ class Rows:
             else:
                 self.outside[Place.OTHER] += 1
                 self.missing.append(row)
-        self.known.taken.clear()
+        self.known.release_all()
 
     def _judge(self, positions: set[int]) -> None:
         """Judge rows anew."""
@@ -355,7 +355,7 @@ class Rows:
             part, self.schema, blank_password_ok=self.prepared.options.generate_passwords, duplicates=alike
         )
         builder = RowBuilder(part, checked, self._resolver, secret=self.schema.secret, duplicates=same)
-        self.known.taken.clear()
+        self.known.release_all()
         _, changes = verdicts(builder.entries(), self._matcher(), self._cell_name)
         for position in ordered:
             self._verdicts[position] = self._verdict(next(changes))

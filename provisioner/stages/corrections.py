@@ -76,7 +76,7 @@ class FailuresMatcher:
             fault = self._conversion(base, entry)
             if fault is not None:
                 # Its cells are not what anybody wrote: the row stays the one that it was.
-                self._known.taken.add(base.id)
+                self._known.hold(base)
                 row, entry = base, _with_cells_of(base, entry)
             else:
                 entry = _with_further_cells_of(base, entry, self._typed_in(entry))
@@ -126,7 +126,7 @@ class FailuresMatcher:
             corrected = known.corrected_by(entry)
             if corrected is not None and corrected.id != row.id:
                 # The row of another place only looks alike; this one says which it corrects.
-                known.taken.discard(row.id)
+                known.release(row)
                 return None, None
             return row, None
         if entry.problems and entry.sheet_row is None:
@@ -135,7 +135,7 @@ class FailuresMatcher:
         sorted_since = row.moved and not known.latest_file and entry.sheet_row is not None
         if sorted_since and known.corrected_by(entry) is None:
             return row, None
-        known.taken.discard(row.id)
+        known.release(row)
         return None, Problem(None, Fault(_OTHERS_MAILBOX, (str(row.sheet_row),)))
 
     def _is_settled(self, row: JournalRow) -> bool:

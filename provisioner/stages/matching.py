@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from typing import TYPE_CHECKING, Protocol
 
-from provisioner.journal import Dropped, JournalRow, Moved, address_key
+from provisioner.journal import Dropped, JournalRow, Moved, Written, address_key
 from provisioner.records import RowId, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from provisioner.journal import SheetChange
     from provisioner.records import Entry
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FORGETTABLE = frozenset({Status.INVALID, Status.UNSENT, Status.VALID, Status.REJECTED, Status.FAILED})
 """Statuses of rows for which nothing can exist at the service, unless an earlier create of theirs is unconfirmed."""
+_ANYWHERE = "anywhere"
 
 
 class KnownRows:
@@ -27,7 +28,9 @@ class KnownRows:
         self.by_id: dict[RowId, JournalRow] = {}
         self.by_key: dict[str, JournalRow] = {}
         self._by_address: dict[str, JournalRow] = {}
-        self._by_cells: defaultdict[str, list[JournalRow]] = defaultdict(list)
+        self._alike = defaultdict[tuple[str, object], OrderedDict[RowId, JournalRow]](OrderedDict)
+        """By their cells and their place, and by their cells and `_ANYWHERE`: the rows without an address of their own
+        that are not taken."""
         self._by_place: dict[int, JournalRow] = {}
         self.latest_file = latest_file
         self.taken: set[RowId] = set()
@@ -45,7 +48,7 @@ class KnownRows:
         if row.sheet_row is not None and row.superseded_by is None and not row.deleted:
             self._by_place[row.sheet_row] = row
         if row.address_key is None:
-            self._by_cells[address_key(row.email, row.domain)].append(row)
+            self.release(row)
             return
         self.by_key[row.address_key] = row
         if row.address:
@@ -55,8 +58,30 @@ class KnownRows:
         """The journal's row for a row of the sheet, each for one only; None if the row is new."""
         row = self._find(entry)
         if row is not None:
-            self.taken.add(row.id)
+            self.hold(row)
         return row
+
+    def hold(self, row: JournalRow) -> None:
+        """Have no other row of the sheet take this one."""
+        self.taken.add(row.id)
+        for alike in self._alike_rows(row):
+            alike.pop(row.id, None)
+
+    def release(self, row: JournalRow) -> None:
+        """Have this row free for any row of the sheet."""
+        self.taken.discard(row.id)
+        for alike in self._alike_rows(row):
+            alike[row.id] = row
+
+    def release_all(self) -> None:
+        for row_id in sorted(self.taken):
+            self.release(self.by_id[row_id])
+
+    def _alike_rows(self, row: JournalRow) -> list[OrderedDict[RowId, JournalRow]]:
+        if row.address_key is not None:
+            return []
+        cells = address_key(row.email, row.domain)
+        return [self._alike[cells, where] for where in (row.sheet_row, _ANYWHERE)]
 
     def new_row(self, entry: Entry) -> JournalRow:
         """A row that the journal does not know, with an ID that no row has had."""
@@ -77,6 +102,14 @@ class KnownRows:
     def unmatched(self) -> list[JournalRow]:
         """The rows that no row of the sheet was matched to; corrected ones are left out."""
         return [row for row in self.by_id.values() if row.id not in self.taken and row.superseded_by is None]
+
+    def to_write(self, changes: Iterable[SheetChange]) -> Iterator[SheetChange]:
+        """The changes, without the content of a row that is to stay as it is: it would take longer to write again."""
+        for change in changes:
+            if isinstance(change, Written) and change.row == self.by_id.get(change.row.id):
+                yield Moved(change.row.id, change.row.sheet_row, change.row.file_row)
+            else:
+                yield change
 
     def corrected_by(self, entry: Entry) -> JournalRow | None:
         """The row that a row of a failures file stands for by its place, status and task; None if that is uncertain.
@@ -99,13 +132,13 @@ class KnownRows:
                 row = rows.get(key)
                 if row is not None and row.id not in self.taken:
                     return row
-        lookalikes = [row for key in keys for row in self._by_cells.get(key, ()) if row.id not in self.taken]
-        if not (entry.email or entry.domain):
-            # A row that tells nothing of its mailbox is known by its place alone.
-            lookalikes = [row for row in lookalikes if row.sheet_row == entry.sheet_row]
-        # Rows without an address of their own may look alike; then the place decides.
-        row = min(lookalikes, key=lambda row: row.sheet_row != entry.sheet_row, default=None)
-        return self._latest_correction(row, entry) if row is not None else None
+        # Rows without an address of their own may look alike; then the place decides. A row that tells nothing of its
+        # mailbox is known by its place alone.
+        for where in (entry.sheet_row, _ANYWHERE) if entry.email or entry.domain else (entry.sheet_row,):
+            for key in keys:
+                if alike := self._alike.get((key, where)):
+                    return self._latest_correction(next(iter(alike.values())), entry)
+        return None
 
     def _latest_correction(self, row: JournalRow, entry: Entry) -> JournalRow:
         """The latest correction of a row; the row itself if it was fixed in the sheet."""

@@ -103,7 +103,7 @@ def reconcile(
         FailuresMatcher(known, cell_name, is_workbook=is_workbook, typed=typed) if is_failures else SheetMatcher(known)
     )
     planner = Planner(matcher, new_password, since, checking=checking)
-    journal.apply_sheet(planner.changes(entries, cell_name if unasked else None))
+    journal.apply_sheet(known.to_write(planner.changes(entries, cell_name if unasked else None)))
     return planner.work
 
 

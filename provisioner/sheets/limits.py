@@ -15,8 +15,8 @@ MOST_COLUMNS: Final = 1_000
 MOST_SHEETS: Final = 500
 LONGEST_CELL: Final = 100_000
 """In characters; Excel keeps 32,767."""
-MOST_FAULTY_ROWS: Final = 150_000
-"""What is wrong with each is written into every file, which takes more than a second for each 10,000 of them."""
+MOST_FAULTY_ROWS: Final = 20_000
+"""What is wrong with each is written into every file, which takes one to three seconds for each 10,000 of them."""
 LAST_ROW: Final = 1 << 24
 """Excel has 1,048,576 rows, LibreOffice up to 16 times as many."""
 

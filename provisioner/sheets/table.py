@@ -116,11 +116,8 @@ class Table:
         if second:
             self._unreadable.setdefault(record.number, _SECOND_TABLE.format(second))
             self._misaligned.add(record.number)
-        anchor = self._places.get("email", min(self._places.values()))
-        return [
-            self._looked_at(record, place, cell, doubted=second is not None and place == anchor)
-            for place, cell in enumerate(cells)
-        ]
+        anchor = self._places.get("email", min(self._places.values())) if second else None
+        return [self._looked_at(record, place, cell, doubted=place == anchor) for place, cell in enumerate(cells)]
 
     def _looked_at(self, record: Record, place: int, text: str, *, doubted: bool) -> str:
         """The text of a cell, with a mark if it is not certain."""

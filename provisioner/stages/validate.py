@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from provisioner.records import GAP, Fault, Problem, Row
@@ -133,6 +134,7 @@ def validate(
     return checked
 
 
+@lru_cache  # Many rows, such as short ones, have one sentence.
 def _unreadable(sentence: str) -> Fault:
     """Why a row could not be read with certainty; the same cause for all rows of which the same is said."""
     return Fault(_OWN_TO_THE_ROW.sub(GAP, sentence), tuple(_OWN_TO_THE_ROW.findall(sentence)))

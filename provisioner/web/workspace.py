@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio.to_thread import run_sync
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from provisioner.settings import Connection
 
     Connect = Callable[[RunFolder | None], AbstractContextManager[Connection]]
+
+MOST_OPEN: Final = 8
+"""How many sheets are kept in memory: those that were looked at last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +128,11 @@ class Workspace:
                 raise HTTPException(404)
             practice = self.options.sandbox or found.practice
             self.works.setdefault(sheet_id, Work(sheet_id, found.options, self, practice=practice))
-        return self.works[sheet_id]
+        # The one that was looked at last is last.
+        work = self.works[sheet_id] = self.works.pop(sheet_id)
+        for earlier in list(self.works.values())[:-MOST_OPEN]:
+            earlier.let_go()
+        return work
 
 
 def workspace_of(request: Request) -> Workspace:

@@ -86,9 +86,6 @@ def no_port() -> str:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-# --- the ordinary way, against the stand-in ---------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("celery_states", [False, True])
 async def test_a_mailbox_from_create_to_success(
     sandbox: Any, connection: Any, listener: Any, *, celery_states: bool
@@ -195,9 +192,6 @@ async def test_a_download_that_stands_still_is_told(server: Any, connection: Any
         async with Service(to, RateLimiter(to.rates), listener) as service:
             with pytest.raises(ServiceDownError, match="broke off"):
                 await service.download("smartlead")
-
-
-# --- what a create comes to -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -414,9 +408,6 @@ async def test_a_body_holds_what_the_row_holds_and_nothing_else(server: Any, con
     assert second == {"email": "j", "domain": 1, "relay_server": 2, "project": 3, "reply_to": "boss@acme.example"}
 
 
-# --- sent again, where nothing can have happened ----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("after", ["1", "0.5", "a date"])
 async def test_too_fast_holds_everyone_back_and_is_sent_again(
     server: Any, connection: Any, listener: Any, after: str
@@ -602,9 +593,6 @@ async def test_a_lane_that_closes_ends_the_waiting(server: Any, connection: Any,
     assert len(running.requests) == 1
 
 
-# --- the first call ---------------------------------------------------------------------------------------------------
-
-
 async def test_the_account_is_what_the_service_says(server: Any, connection: Any, listener: Any) -> None:
     """The page as it is; an empty one where a service has none."""
     assert await account(connection(server(reply(200, ACCOUNT)).url), listener) == KNOWN
@@ -644,9 +632,6 @@ async def test_a_page_that_takes_no_creates_stops_the_run(
     """A web page's 404 or 405 to a create: the address or the path is wrong for every row."""
     with pytest.raises(WrongServiceError):
         await create(connection(server(answer).url), listener)
-
-
-# --- what a task comes to ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -726,9 +711,6 @@ async def test_a_strange_task_id_stays_within_its_path(server: Any, connection: 
     running = server(reply(200, {"status": "pending"}))
     await ask(connection(running.url), listener, "../../userinfo/?a=b#c")
     assert running.requests[0].startswith("GET /api/tasks/..%2F..%2Fuserinfo%2F%3Fa%3Db%23c/ HTTP/1.1\r\n")
-
-
-# --- lists ------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_page_elsewhere_is_not_followed(server: Any, connection: Any, listener: Any) -> None:
@@ -818,9 +800,6 @@ async def test_a_mailbox_is_known_however_it_is_listed(
 ) -> None:
     """The domain as a number, a text, a name or an object; the address whole or in parts."""
     assert await mailboxes(connection(server(reply(200, [item])).url), listener) == [expected]
-
-
-# --- secrets ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("write", [str, repr, json.dumps], ids=["plain", "Python", "JSON"])

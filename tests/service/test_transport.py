@@ -45,9 +45,6 @@ async def account(connection: Connection, listener: Any) -> Account:
         return await service.account()
 
 
-# --- encryption -------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def authority() -> trustme.CA:
     return trustme.CA()
@@ -125,9 +122,6 @@ async def test_an_impostor_gets_no_request(
     assert running.requests == []
 
 
-# --- the border to httpx ----------------------------------------------------------------------------------------------
-
-
 def _exceptions_of_httpx() -> list[type[Exception]]:
     classes = [value for name in httpx.__all__ if isinstance(value := getattr(httpx, name), type)]
     return sorted((cls for cls in classes if issubclass(cls, Exception)), key=lambda cls: cls.__name__)
@@ -159,9 +153,6 @@ def _make(kind: type[Exception]) -> Exception:
         stream_error: Callable[[], Exception] = kind  # its kinds know their own sentence
         return stream_error()
     return kind("it broke")
-
-
-# --- what comes from outside ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -173,8 +173,6 @@ def test_no_doubts_ask_nothing(looked_up: Any, sandbox: Any, connection: Any, li
     assert not service.state.requests
 
 
-# --- what a list proves -----------------------------------------------------------------------------------------------
-
 DOMAINS = [{"id": 101, "name": "bücher.example"}, {"id": 102, "name": "other.example"}]
 OTHERS = [{"id": number, "email": f"box{number}@other.example", "domain": 102} for number in range(1, 9)]
 JANE = {"id": 77, "email": "jane@xn--bcher-kva.example", "domain": 101}
@@ -301,9 +299,6 @@ def test_a_mailbox_is_found_however_its_domain_is_written(looked_up: Any, connec
     with closing(Lists([[*OTHERS, item]])) as server:
         _, rows = looked_up(connection(server.url), unconfirmed(1, "jane", Status.UNKNOWN, maybe_sent=True))
     assert rows["jane"].status is Status.CREATED
-
-
-# --- whose mailbox it is ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

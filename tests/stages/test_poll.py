@@ -41,9 +41,6 @@ def followed(number: int, since: float, *, fresh: bool = True) -> Followed:
     return Followed(OpenTask(job, TaskId(str(number))), since, fresh)
 
 
-# --- when a task is worth asking about --------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("median", [0.7, 2.0, 10.0, 60.0, 600.0])
 @pytest.mark.parametrize("spread", [0.1, 0.3, 0.6])
 def test_the_typical_age_is_found_within_a_few_dozen_answers(median: float, spread: float) -> None:
@@ -234,9 +231,6 @@ def test_every_task_is_asked_about_until_it_ends_or_its_time_is_up(durations: Se
         else:
             agenda.pending(task, now)
     assert agenda.next_at() == math.inf
-
-
-# --- the asking itself ------------------------------------------------------------------------------------------------
 
 
 class Work:

@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 import provisioner as p
-from provisioner import library
+from provisioner import errors, library
 from provisioner.records import Rate, Status
 from provisioner.settings import RunOptions
 
@@ -61,6 +61,12 @@ def test_every_public_name_is_there() -> None:
     assert {name for name in p.__all__ if getattr(p, name) is not None} == set(p.__all__) <= set(dir(p))
     with pytest.raises(AttributeError, match="nosuch"):
         p.nosuch  # noqa: B018 # type: ignore[attr-defined]
+
+
+def test_every_error_that_a_caller_can_get_has_a_public_name() -> None:
+    """Those of the whole tree, but for the one that only the command line raises."""
+    tree = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert tree - set(p.__all__) == {"OutputError"}
 
 
 def test_the_sandbox_function_is_not_hidden_by_the_package_of_its_name() -> None:

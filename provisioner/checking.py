@@ -12,7 +12,7 @@ from anyio.to_thread import run_sync
 
 from provisioner.concurrency import in_threads
 from provisioner.errors import SheetError
-from provisioner.journal import CONTENT_FACT, Journal
+from provisioner.journal import Fact, Journal
 from provisioner.record import Record, no_command, open_journal
 from provisioner.result import RunResult, summarize
 from provisioner.stages.failures_files import digest_of, failures_options, unfinished_file
@@ -52,7 +52,7 @@ def _prepared(options: SheetOptions) -> PreparedSheet:
     if sheet.is_failures or not folder.journal.exists():
         return prepared
     with closing(Journal(folder.journal)) as journal:
-        if not sheet.path.is_file() or journal.fact(CONTENT_FACT) != digest_of(sheet.path):
+        if not sheet.path.is_file() or journal.fact(Fact.CONTENT) != digest_of(sheet.path):
             return prepared
         file = unfinished_file(journal, folder)
     if file is None:

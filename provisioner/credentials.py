@@ -14,7 +14,7 @@ from anyio.to_thread import run_sync
 from provisioner import run_folder
 from provisioner.concurrency import in_threads
 from provisioner.errors import FilesError, SettingsError
-from provisioner.journal import SERVICE_FACT, Journal
+from provisioner.journal import Fact, Journal
 from provisioner.record import open_journal
 from provisioner.records import Status
 from provisioner.settings import PRACTICE
@@ -175,7 +175,7 @@ def _write(
         uncertain=[mailbox.row.name for mailbox in found if mailbox.uncertain],
         not_created=without,
         missing_servers=[name for name, server in (("SMTP", account.smtp), ("IMAP", account.imap)) if server is None],
-        practice=journal.fact(SERVICE_FACT) == PRACTICE,
+        practice=journal.fact(Fact.SERVICE) == PRACTICE,
     )
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provisioner.journal import CHOSEN_TAB_FACT, OF_FAILURES_FACT, SERVICE_FACT, SHEET_FACT, Journal
+from provisioner.journal import Fact, Journal
 from provisioner.records import Rate, RequestCounts, Status
 from provisioner.settings import PRACTICE
 from provisioner.sheets import read_table
@@ -106,7 +106,7 @@ def _result(
     header, column = by
     by_value = _by_value(journal, column)
     statuses = journal.statuses()
-    original = journal.fact(SHEET_FACT) or name
+    original = journal.fact(Fact.SHEET) or name
     existing = (address for rows in by_value.values() for address in rows.existing)
     summary = Summary(
         sheet=name or original,
@@ -115,15 +115,15 @@ def _result(
         failures=str(folder.failures),
         report=str(folder.report),
         statuses=statuses,
-        to_retry=journal.retriable_count(of_failures=bool(journal.fact(OF_FAILURES_FACT))),
+        to_retry=journal.retriable_count(of_failures=bool(journal.fact(Fact.OF_FAILURES))),
         requests=RequestCounts(),
         seconds=0.0,
         logins=logins,
         original=original,
-        tab=journal.fact(CHOSEN_TAB_FACT) or "",
+        tab=journal.fact(Fact.CHOSEN_TAB) or "",
         read=sum(statuses.values()),
         existing=tuple(islice(existing, EXAMPLES)),
-        practice=journal.fact(SERVICE_FACT) == PRACTICE,
+        practice=journal.fact(Fact.SERVICE) == PRACTICE,
         by=header,
         counts_by={value: dict(rows.statuses) for value, rows in by_value.items()} if column else {},
         failures_workbook=_failures_workbook(folder, original, name),

@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 
 from provisioner import run_folder
 from provisioner.concurrency import in_own_task, in_threads
-from provisioner.journal import DELIMITER_FACT, Journal
+from provisioner.journal import Fact, Journal
 from provisioner.record import open_journal
 from provisioner.stages.fetch_account import ask_account
 from provisioner.stages.find_passwords import read_passwords
@@ -81,4 +81,4 @@ async def verify_run(
 
 
 def _write(journal: Journal, folder: RunFolder) -> None:
-    write_results(journal, folder, delimiter=journal.fact(DELIMITER_FACT) or ",")
+    write_results(journal, folder, delimiter=journal.fact(Fact.DELIMITER) or ",")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from provisioner import run_folder
 from provisioner.errors import SheetError
 from provisioner.fixing.rows import Rows
-from provisioner.journal import CONTENT_FACT, SHEET_FACT, TAB_FACT, Journal
+from provisioner.journal import Fact, Journal
 from provisioner.messages import count
 from provisioner.sheets import FAILURES_COLUMNS
 from provisioner.stages.failures_files import (
@@ -76,7 +76,7 @@ def _without_the_sheet(options: SheetOptions) -> Opened | None:
     seen = {path: look_of(path) for path in watched(folder)}
     with closing(Journal(folder.journal)) as journal:
         # Only of a text file is the folder known before it is read.
-        file = unfinished_file(journal, folder) if journal.fact(TAB_FACT) == "" else None
+        file = unfinished_file(journal, folder) if journal.fact(Fact.TAB) == "" else None
         if file is None:
             return None
         return _in_failures(options, file, journal, partial(prepare, options), seen)
@@ -113,7 +113,7 @@ def _in_failures(
         )
     opened = _gathered(prepared, read_original, journal, seen)
     sheet = options.sheet
-    opened.sheet_changed = sheet.is_file() and journal.fact(CONTENT_FACT) not in (None, digest_of(sheet))
+    opened.sheet_changed = sheet.is_file() and journal.fact(Fact.CONTENT) not in (None, digest_of(sheet))
     return opened
 
 
@@ -149,7 +149,7 @@ def _gathered(
 
 
 def _original(journal: Journal, options: SheetOptions) -> PreparedSheet | None:
-    path = journal.fact(SHEET_FACT)
+    path = journal.fact(Fact.SHEET)
     return prepare(replace(options, sheet=Path(path), out=options.sheet.parent)) if path else None
 
 

@@ -5,7 +5,6 @@ The journal always says what would be true if the process died at this instant. 
 """
 
 from provisioner.journal.changes import (
-    Change,
     Dropped,
     Event,
     Finished,
@@ -20,31 +19,16 @@ from provisioner.journal.changes import (
 )
 from provisioner.journal.rows import JournalRow, address_key, password_check, sent_cells
 from provisioner.journal.store import (
-    CHOSEN_TAB_FACT,
-    COLUMNS_FACT,
-    CONTENT_FACT,
-    DELIMITER_FACT,
-    OF_FAILURES_FACT,
-    SERVICE_FACT,
-    SHEET_FACT,
-    TAB_FACT,
+    Fact,
     Journal,
     Overview,
     overview,
 )
 
 __all__ = [
-    "CHOSEN_TAB_FACT",
-    "COLUMNS_FACT",
-    "CONTENT_FACT",
-    "DELIMITER_FACT",
-    "OF_FAILURES_FACT",
-    "SERVICE_FACT",
-    "SHEET_FACT",
-    "TAB_FACT",
-    "Change",
     "Dropped",
     "Event",
+    "Fact",
     "Finished",
     "Journal",
     "JournalRow",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +24,35 @@ if TYPE_CHECKING:
 
     from provisioner.journal.rows import JournalRow
 
-SHEET_FACT, TAB_FACT, CHOSEN_TAB_FACT, DELIMITER_FACT = "sheet", "tab", "chosen tab", "delimiter"
-"""Facts: the path of the original sheet; which sheet of a workbook it is; the same, if it had to be named (both are
-empty otherwise); and the delimiter of the files."""
-OF_FAILURES_FACT = "of a failures file"
-"""Whether the latest file that was read was a failures file: `yes` or empty."""
-CONTENT_FACT = "content of the sheet"
-"""SHA-256 of the original sheet when it was last read."""
-COLUMNS_FACT = "columns"
-"""What unclear headers of the sheet mean, as JSON: `SheetOptions.columns`."""
-SERVICE_FACT = "service"
-"""Which service the mailboxes are at, as `belong_to` was told."""
+
+class Fact(StrEnum):
+    """What a journal remembers of the run as a whole, as texts."""
+
+    SHEET = "sheet"
+    """The path of the original sheet."""
+    TAB = "tab"
+    """Which sheet of a workbook it is; otherwise empty."""
+    CHOSEN_TAB = "chosen tab"
+    """The same, if it had to be named; otherwise empty."""
+    CONTENT = "content of the sheet"
+    """SHA-256 of the original sheet when it was last read."""
+    DELIMITER = "delimiter"
+    """Of the files."""
+    COLUMNS = "columns"
+    """What unclear headers of the sheet mean, as JSON: `SheetOptions.columns`."""
+    HEADERS = "headers"
+    """The sheet's own headers but those of secret columns, as JSON: [[header, column], …]."""
+    FURTHER = "further columns"
+    """The sheet's columns that the schema does not know, in the same form."""
+    OF_FAILURES = "of a failures file"
+    """Whether the latest file that was read was a failures file: `yes` or empty."""
+    SERVICE = "service"
+    """Which service the mailboxes are at, as `Journal.belong_to` was told."""
+    RATE = "rate"
+    """What the service allows, as far as it was found out."""
+    SERVERS = "mail servers"
+    """The account's, as JSON."""
+
 
 _IN_RESULTS = "superseded_by IS NULL AND NOT deleted"
 _MAILBOXES = f"('{Status.CREATED}', '{Status.EXISTS}')"
@@ -68,9 +87,9 @@ class Journal:
 
         Raises RunFolderError if it is another: a row that is done there is not done here. Raises JournalError.
         """
-        known = self.fact(SERVICE_FACT)
+        known = self.fact(Fact.SERVICE)
         if known is None:
-            self.set_fact(SERVICE_FACT, service)
+            self.set_fact(Fact.SERVICE, service)
         elif known != service:
             folder = self._path.parent
             if known == PRACTICE:
@@ -90,8 +109,12 @@ class Journal:
 
     def set_fact(self, name: str, value: str) -> None:
         """Remember something about the run as a whole. Raises JournalError."""
+        self.set_facts({name: value})
+
+    def set_facts(self, facts: Mapping[Any, str]) -> None:
+        """Remember several things about the run as a whole, all or none of them. Raises JournalError."""
         with self._transaction() as database:
-            database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value))
+            database.executemany("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", facts.items())
 
     def rows(self) -> Iterator[JournalRow]:
         """Every row, superseded ones too, in no particular order."""
@@ -275,9 +298,9 @@ def overview(path: Path) -> Overview | None:
     except sqlite3.DatabaseError:
         return None
     return Overview(
-        facts.get(SHEET_FACT, ""),
-        facts.get(CHOSEN_TAB_FACT, ""),
-        facts.get(SERVICE_FACT),
+        facts.get(Fact.SHEET, ""),
+        facts.get(Fact.CHOSEN_TAB, ""),
+        facts.get(Fact.SERVICE),
         {status: counted[status] for status in Status if status in counted},
-        facts.get(CONTENT_FACT, ""),
+        facts.get(Fact.CONTENT, ""),
     )

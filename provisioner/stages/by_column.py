@@ -6,15 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SettingsError
+from provisioner.journal import Fact
 from provisioner.schema import normalize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from provisioner.journal import Journal, JournalRow
-
-HEADERS_FACT = "headers"
-"""Fact: the sheet's own headers but those of secret columns, as JSON: [[header, column], …]."""
 
 
 def matching(columns: Iterable[str], name: str) -> list[str]:
@@ -45,7 +43,7 @@ def find_column(columns: Iterable[str], name: str) -> str:
 
 def columns_by_header(journal: Journal) -> dict[str, str]:
     """The journal's columns by the headers of the sheet; empty if no sheet was read. Raises JournalError."""
-    return by_header(json.loads(journal.fact(HEADERS_FACT) or "[]"))
+    return by_header(json.loads(journal.fact(Fact.HEADERS) or "[]"))
 
 
 def by_header(named: Sequence[tuple[str, str]]) -> dict[str, str]:

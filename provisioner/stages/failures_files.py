@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SheetError
-from provisioner.journal import OF_FAILURES_FACT
+from provisioner.journal import Fact
 from provisioner.messages import count, remedy, why
 from provisioner.sheets import FAILURES_COLUMNS, Sheet, column_letters, replacing, write_table
 from provisioner.sheets.failures_workbook import MAX_CELLS, AddRow, failures_workbook
@@ -81,7 +81,7 @@ def unfinished_file(journal: Journal, folder: RunFolder) -> Path | None:
     edited = edited_files(journal, folder)
     if edited:
         return edited[-1]
-    of_failures = bool(journal.fact(OF_FAILURES_FACT)) and journal.retriable_count(of_failures=True) > 0
+    of_failures = bool(journal.fact(Fact.OF_FAILURES)) and journal.retriable_count(of_failures=True) > 0
     return folder.failures if folder.failures.exists() and (of_failures or journal.open_corrections()) else None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from provisioner import schema
 from provisioner.errors import SheetError
-from provisioner.journal import SHEET_FACT, TAB_FACT, Journal, JournalRow, password_check
+from provisioner.journal import Fact, Journal, JournalRow, password_check
 from provisioner.records import Status
 from provisioner.secret import Secret
 from provisioner.stages.read import chosen_columns, read
@@ -33,7 +33,7 @@ def read_passwords(
     resolver = Resolver(None)
     known = defaultdict[str, list[Secret]](list)
     notes = []
-    fact, tab = journal.fact(SHEET_FACT), journal.fact(TAB_FACT)
+    fact, tab = journal.fact(Fact.SHEET), journal.fact(Fact.TAB)
     for path in sheets or ([Path(fact)] if fact else []):
         try:
             sheet = read(path, rules, sheet_name=None if sheets else tab or None, blank_password_ok=True)

@@ -11,25 +11,15 @@ from typing import TYPE_CHECKING
 
 from provisioner import passwords, run_folder, schema
 from provisioner.errors import RunFolderError, SheetError
-from provisioner.journal import (
-    CHOSEN_TAB_FACT,
-    COLUMNS_FACT,
-    CONTENT_FACT,
-    DELIMITER_FACT,
-    OF_FAILURES_FACT,
-    SHEET_FACT,
-    TAB_FACT,
-    Journal,
-)
+from provisioner.journal import Fact, Journal
 from provisioner.messages import count, listed
-from provisioner.stages.by_column import HEADERS_FACT, by_header, counted_by, find_column
+from provisioner.stages.by_column import by_header, counted_by, find_column
 from provisioner.stages.entries import RowBuilder
 from provisioner.stages.failures_files import digest_of, look_of, typed_cells
 from provisioner.stages.read import chosen_columns, read
 from provisioner.stages.reconcile import WorkPlan, reconcile
 from provisioner.stages.resolve import Resolver
 from provisioner.stages.validate import Checked, validate
-from provisioner.stages.write import FURTHER_FACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,28 +68,28 @@ class PreparedSheet:
 
         Raises RunFolderError if the journal belongs to another sheet, and JournalError.
         """
-        if not self.sheet.is_failures:
+        sheet, whole = self.sheet, not self.sheet.is_failures
+        if whole:
             self._refuse_other_sheet(journal)
-        journal.set_fact(OF_FAILURES_FACT, "yes" if self.sheet.is_failures else "")
-        further = [(header, key) for header, key in self.sheet.named if key not in self.schema.columns]
-        if not self.sheet.is_failures or journal.fact(FURTHER_FACT) is None:
-            journal.set_fact(FURTHER_FACT, json.dumps(further))
-            shown = [(header, key) for header, key in self.sheet.named if key not in self.schema.secret]
-            journal.set_fact(HEADERS_FACT, json.dumps(shown))
+        facts = {Fact.OF_FAILURES: "" if whole else "yes"}
+        if whole or journal.fact(Fact.FURTHER) is None:
+            further = [(header, key) for header, key in sheet.named if key not in self.schema.columns]
+            shown = [(header, key) for header, key in sheet.named if key not in self.schema.secret]
+            facts |= {Fact.FURTHER: json.dumps(further), Fact.HEADERS: json.dumps(shown)}
         if self.options.columns:
-            journal.set_fact(COLUMNS_FACT, json.dumps(dict(self.schema.headers)))
-        if not self.sheet.is_failures:
-            journal.set_fact(DELIMITER_FACT, self.sheet.delimiter)
-            journal.set_fact(TAB_FACT, self.sheet.tab)
-            journal.set_fact(CHOSEN_TAB_FACT, self.options.sheet_name or "")
-            if not self.options.shown:
-                journal.set_fact(SHEET_FACT, str(self.sheet.path.resolve()))
-            if self.sheet.path.is_file() and look_of(self.sheet.path) == self.seen:
-                journal.set_fact(CONTENT_FACT, digest_of(self.sheet.path))
+            facts[Fact.COLUMNS] = json.dumps(dict(self.schema.headers))
+        if whole:
+            tabs = {Fact.TAB: sheet.tab, Fact.CHOSEN_TAB: self.options.sheet_name or ""}
+            facts |= {Fact.DELIMITER: sheet.delimiter, **tabs}
+        if whole and not self.options.shown:
+            facts[Fact.SHEET] = str(sheet.path.resolve())
+        if whole and sheet.path.is_file() and look_of(sheet.path) == self.seen:
+            facts[Fact.CONTENT] = digest_of(sheet.path)
+        journal.set_facts(facts)
 
     def _refuse_other_sheet(self, journal: Journal) -> None:
         """Rows of the other sheet that were never sent would be lost without a word."""
-        path, tab = journal.fact(SHEET_FACT), journal.fact(TAB_FACT)
+        path, tab = journal.fact(Fact.SHEET), journal.fact(Fact.TAB)
         # A corrected sheet may be saved as another kind of file, or elsewhere.
         is_other = path is not None and not self.options.shown and Path(path).stem != self.sheet.path.stem
         if is_other or (tab and self.sheet.tab and tab != self.sheet.tab):
@@ -233,7 +223,7 @@ def _folder(options: SheetOptions, tab: str) -> RunFolder:
     if wanted.journal.exists() or not other.journal.exists():
         return wanted
     with closing(Journal(other.journal)) as journal:
-        return other if journal.fact(TAB_FACT) == tab else wanted
+        return other if journal.fact(Fact.TAB) == tab else wanted
 
 
 def _notes_about(plan: WorkPlan) -> Iterator[str]:

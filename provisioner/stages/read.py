@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.errors import SheetError
-from provisioner.journal import COLUMNS_FACT
+from provisioner.journal import Fact
 from provisioner.sheets.cleaning import Padding, cleaned
 from provisioner.sheets.delimited import Record
 from provisioner.sheets.files import escape_formula
@@ -99,7 +99,7 @@ def read_rows(
 
 def chosen_columns(journal: Journal) -> dict[str, str]:
     """What was chosen for the unclear headers of a run's sheet, for `MailboxSchema.headers`."""
-    columns: dict[str, str] = json.loads(journal.fact(COLUMNS_FACT) or "{}")
+    columns: dict[str, str] = json.loads(journal.fact(Fact.COLUMNS) or "{}")
     return columns
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from provisioner.errors import FilesError
+from provisioner.journal import Fact
 from provisioner.messages import why
 from provisioner.sheets import RESULTS_COLUMNS, Sheet, write_table
 from provisioner.stages.failures_files import keep_edits, write_failures
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from provisioner.journal import Journal, JournalRow
     from provisioner.run_folder import RunFolder
-
-FURTHER_FACT = "further columns"
-"""Fact: the sheet's columns that the schema does not know, as JSON: [[header, column], …]."""
 
 
 def write(journal: Journal, sheet: Sheet, folder: RunFolder, *, final: bool = False) -> list[str]:
@@ -37,7 +35,7 @@ def write(journal: Journal, sheet: Sheet, folder: RunFolder, *, final: bool = Fa
 
 def write_results(journal: Journal, folder: RunFolder, *, delimiter: str) -> None:
     """Replace results.csv alone. Raises FilesError, JournalError."""
-    further = json.loads(journal.fact(FURTHER_FACT) or "[]")
+    further = json.loads(journal.fact(Fact.FURTHER) or "[]")
     header = (*RESULTS_COLUMNS, *(name for name, _ in further))
     columns = [column for _, column in further]
     rows = ((*_result(row), *(row.cells.get(column, "") for column in columns)) for row in journal.record_rows())

@@ -105,23 +105,6 @@ class Problem(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A data row whose cells passed every rule of the schema, still as the sheet's own text."""
-
-    file_row: int
-    """Its number in the file that was read, as the spreadsheet program shows it."""
-    email: str
-    """The username, or the full address."""
-    domain: str
-    """Its ID or its name; so are the relay server and the project."""
-    relay_server: str
-    password: Secret | None
-    """None where the cell is blank."""
-    project: str | None
-    reply_to: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """The body of a create call."""
 
@@ -146,7 +129,7 @@ class Entry:
     """A data row of the sheet after validation: ready to be sent, or with the reason why not."""
 
     file_row: int
-    """Its number in the file that was read."""
+    """Its number in the file that was read, as the spreadsheet program shows it."""
     sheet_row: int | None
     """Its number in the original sheet; differs where the file is a failures file. None: added there by hand."""
     key: str

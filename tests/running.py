@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from provisioner.journal import Journal
     from provisioner.result import RunResult
     from provisioner.settings import Connection
+    from provisioner.stages.validate import Checked
     from provisioner.summary import RunPreview
 
 
@@ -63,3 +64,21 @@ def run(
     options = sheet if isinstance(sheet, SheetOptions) else SheetOptions(sheet=sheet)
     to = lambda _: nullcontext(connection)  # noqa: E731 - one line
     return anyio.run(partial(pipeline.run, options, how or RunOptions(), to, listener, confirm=agree, **more))
+
+
+class ReadyRow(NamedTuple):
+    """A row that breaks no rule, as its cells are."""
+
+    file_row: int
+    email: str
+    domain: str
+    relay_server: str
+    password: str
+    project: str
+    reply_to: str
+
+
+def ready_rows(checked: Checked) -> list[ReadyRow]:
+    """The rows of a sheet that break no rule."""
+    rows = checked.sheet.cells(*ReadyRow._fields[1:])
+    return [ReadyRow(row, *cells) for row, cells in rows if row not in checked.invalid]

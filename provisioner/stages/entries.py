@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provisioner.records import GAP, Entry, Fault, Problem, Row
+from provisioner.records import GAP, Entry, Fault, Problem
 from provisioner.secret import Secret
 from provisioner.stages.resolve import Resolver, duplicates, written_plainly
 
@@ -49,13 +49,8 @@ class RowBuilder:
 
     def entries(self) -> Iterator[Entry]:
         """Every row of the sheet in its order."""
-        ready = self._checked.ready()
-        upcoming = next(ready, None)
         for row, cells in self._sheet.cells(*SHOWN_COLUMNS, "password", *self._columns):
-            is_ready = upcoming is not None and upcoming.file_row == row
-            yield self._entry(row, cells, upcoming if is_ready else None)
-            if is_ready:
-                upcoming = next(ready, None)
+            yield self._entry(row, cells)
 
     def hidden(self, row: int, problems: Sequence[Problem]) -> Collection[str]:
         """The columns whose cells may hold a piece of the row's password, cut off by a delimiter in it."""
@@ -71,10 +66,11 @@ class RowBuilder:
         certain = (each for each in self._sheet.cells("email", "domain") if each[0] not in self._sheet.unreadable)
         return duplicates(certain, self._resolver)
 
-    def _entry(self, row: int, cells: Sequence[str], ready: Row | None) -> Entry:
+    def _entry(self, row: int, cells: Sequence[str]) -> Entry:
         """`cells`: those of SHOWN_COLUMNS, the password, and all that are not secret."""
-        cells, password, own = cells[:_SHOWN], cells[_SHOWN], cells[_SHOWN + 1 :]
-        problems = self._problems(row, cells, ready=ready is not None)
+        password = Secret(cells[_SHOWN]) if cells[_SHOWN] else None
+        cells, own = cells[:_SHOWN], cells[_SHOWN + 1 :]
+        problems = self._problems(row, cells)
         origin = self._sheet.origins.get(row)
         hidden = self.hidden(row, problems)
         email, domain, relay_server, project, reply_to = _shown(SHOWN_COLUMNS, cells, hidden)
@@ -88,13 +84,13 @@ class RowBuilder:
             relay_server=relay_server,
             project=project,
             reply_to=reply_to,
-            request=self._resolver.request(ready) if ready and not problems else None,
+            request=None if problems else self._resolver.request(cells, password),
             problems=tuple(problems),
             address=identity.address,
             earlier_status=origin.status if origin else None,
             earlier_task=origin.task_id if origin else None,
             cells=dict(zip(self._columns, _shown(self._columns, own, hidden), strict=True)),
-            password=Secret(password) if password else None,
+            password=password,
         )
 
     def _is_cut(self, row: int, problems: Sequence[Problem]) -> bool:
@@ -104,9 +100,9 @@ class RowBuilder:
         password = self._sheet.cell_name(row, "password")
         return any(problem.cell == password for problem in problems)
 
-    def _problems(self, row: int, cells: Sequence[str], *, ready: bool) -> list[Problem]:
+    def _problems(self, row: int, cells: Sequence[str]) -> list[Problem]:
         """All that is wrong with a row: what breaks the schema, then what the account lacks; a cell is named once."""
-        problems = [] if ready else list(self._checked.problems(row))
+        problems = list(self._checked.problems(row))
         told = {problem.cell for problem in problems}
         if None in told:
             return problems

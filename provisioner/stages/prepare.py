@@ -61,7 +61,7 @@ class PreparedSheet:
 
     @property
     def any_ready(self) -> bool:
-        return next(self.checked.ready(), None) is not None
+        return len(self.checked.invalid) < len(self.sheet.rows)
 
     def remember(self, journal: Journal) -> None:
         """Record what later runs and verifications need to know about the sheet.

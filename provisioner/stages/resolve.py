@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.domains import ascii_domain, is_same_domain
 from provisioner.journal import address_key
-from provisioner.records import GAP, Fault, Request, Row
+from provisioner.records import GAP, Fault, Request
 from provisioner.resources import Resources
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from provisioner.records import Problem
     from provisioner.resources import Resource
+    from provisioner.secret import Secret
 
 ID = re.compile(r"[1-9][0-9]{0,17}")
 ADDRESS = re.compile(r"([^@\s<>]+)@([^@\s<>]+)")
@@ -96,21 +97,25 @@ class Resolver:
             found.insert(0, ("email", _foreign(email, address[1], self._domains.find(domain))))
         return found
 
-    def request(self, row: Row) -> Request | None:
-        """The body of the create call for a row without faults; None where only the service could tell it."""
-        domain, relay_server = self._domains.find(row.domain), self._relay_servers.find(row.relay_server)
-        project = self._projects.find(row.project) if row.project else None
-        username = self.identity(row.email, row.domain).username
-        unproved = username != row.email and not domain.name and ID.fullmatch(row.domain)
+    def request(self, cells: Sequence[str], password: Secret | None) -> Request | None:
+        """The body of the create call for a row without faults; None where only the service could tell it.
+
+        `cells`: email, domain, relay server, project and reply_to.
+        """
+        email, domain_cell, relay_cell, project_cell, reply_to = cells
+        domain, relay_server = self._domains.find(domain_cell), self._relay_servers.find(relay_cell)
+        project = self._projects.find(project_cell) if project_cell else None
+        username = self.identity(email, domain_cell).username
+        unproved = username != email and not domain.name and ID.fullmatch(domain_cell)
         if domain.id is None or relay_server.id is None or (project and project.id is None) or unproved:
             return None
         return Request(
             email=username,
             domain=domain.id,
             relay_server=relay_server.id,
-            password=row.password,
+            password=password,
             project=project.id if project else None,
-            reply_to=row.reply_to or None,
+            reply_to=reply_to or None,
         )
 
 

@@ -11,8 +11,7 @@ from collections import Counter, defaultdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from provisioner.records import GAP, Fault, Problem, Row
-from provisioner.secret import Secret
+from provisioner.records import GAP, Fault, Problem
 from provisioner.sheets.limits import MOST_FAULTY_ROWS, too_many_faulty
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class Checked:
         blank_password_ok: bool,
         duplicates: Mapping[int, Sequence[int]] | None = None,
     ) -> None:
-        self._sheet = sheet
+        self.sheet = sheet
         known = [name for name in sheet.columns if name in schema.columns]
         absent = [""] * len(sheet.rows)
         self._columns = []
@@ -60,16 +59,16 @@ class Checked:
         for column, cells, _ in self._columns:
             if not column.warnings:
                 continue
-            for row, text in zip(self._sheet.rows, cells, strict=True):
+            for row, text in zip(self.sheet.rows, cells, strict=True):
                 for each in column.warnings:
                     if text and row not in invalid and (fault := each.fault(text)):
                         yield self._problem(row, column, fault)
 
     def problems(self, row: int) -> tuple[Problem, ...]:
         """All that is wrong with the row, in the order of the columns; empty if it is ready."""
-        if row in self._sheet.unreadable:
-            return (Problem(None, _unreadable(self._sheet.unreadable[row])),)
-        position = self._sheet.position(row)
+        if row in self.sheet.unreadable:
+            return (Problem(None, _unreadable(self.sheet.unreadable[row])),)
+        position = self.sheet.position(row)
         found: list[Problem] = []
         cut = False
         for column, cells, faulty in self._columns:
@@ -79,33 +78,21 @@ class Checked:
             if faults:
                 # In a text file, what a delimiter cut off a wrong secret cell may stand to its right: it is not named.
                 found += [self._problem(row, column, Fault(fault.cause) if cut else fault) for fault in faults]
-                cut |= column.secret and not self._sheet.is_workbook
+                cut |= column.secret and not self.sheet.is_workbook
         return tuple(found)
-
-    def ready(self) -> Iterator[Row]:
-        """The rows that broke no rule, in the sheet's order, made as they are asked for."""
-        invalid = set(self.invalid)
-        names = ("email", "domain", "relay_server", "password", "project", "reply_to")
-        absent = [""] * len(self._sheet.rows)
-        columns = [self._sheet.columns.get(name, absent) for name in names]
-        for row, *cells in zip(self._sheet.rows, *columns, strict=True):
-            if row not in invalid:
-                email, domain, relay_server, password, project, reply_to = cells
-                secret = Secret(password) if password else None
-                yield Row(row, email, domain, relay_server, secret, project or None, reply_to or None)
 
     def _faulty(self) -> Iterator[int]:
         """The rows that have a faulty cell, some of them more than once."""
         for _, cells, faulty in self._columns:
             if not faulty.keys().isdisjoint(cells):
-                yield from (row for row, text in zip(self._sheet.rows, cells, strict=True) if text in faulty)
+                yield from (row for row, text in zip(self.sheet.rows, cells, strict=True) if text in faulty)
 
     def _duplicate(self, row: int) -> Fault:
         """What to say about a row whose mailbox stands in others too."""
-        return Fault(_DUPLICATE, (self._sheet.other_rows(row, self._duplicates[row]),))
+        return Fault(_DUPLICATE, (self.sheet.other_rows(row, self._duplicates[row]),))
 
     def _problem(self, row: int, column: Column, fault: Fault) -> Problem:
-        return Problem(self._sheet.cell_name(row, column.name) if column.name in self._sheet.columns else None, fault)
+        return Problem(self.sheet.cell_name(row, column.name) if column.name in self.sheet.columns else None, fault)
 
 
 def validate(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
+from running import ready_rows
 
 from provisioner import schema
 from provisioner.errors import SheetError
@@ -35,7 +36,7 @@ def sheet(tmp_path: Path) -> Sheets:
 
 
 def ready(sheet: Sheet) -> list[tuple[int, str]]:
-    return [(row.file_row, row.email) for row in validate(sheet, MAILBOX).ready()]
+    return [(row.file_row, row.email) for row in ready_rows(validate(sheet, MAILBOX))]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_a_header_has_a_greatest_length(sheet: Sheets, header: str) -> None:
 def test_full_addresses_say_their_domain_themselves(sheet: Sheets) -> None:
     """Where the sheet has no column of domains, and where its cell is blank; a row without either is invalid."""
     without = sheet("email,relay_server,password\njohn@acme.com,201,Abcdef1!\njane,201,Abcdef1!")
-    assert [row.domain for row in validate(without, MAILBOX).ready()] == ["acme.com"]
+    assert [row.domain for row in ready_rows(validate(without, MAILBOX))] == ["acme.com"]
     assert [str(problem) for problem in validate(without, MAILBOX).problems(3)] == [
         "A3: the domain is missing; write its ID, such as 101, or its name"
     ]
@@ -115,10 +116,10 @@ def test_full_addresses_say_their_domain_themselves(sheet: Sheets) -> None:
         ["john@acme.com", "201", "Abcdef1!"],
     )
     blank = sheet(f"{HEADER}\njohn@acme.com,,201,Abcdef1!,\njane@acme.com,101,201,Abcdef1!,")
-    assert [row.domain for row in validate(blank, MAILBOX).ready()] == ["acme.com", "101"]
+    assert [row.domain for row in ready_rows(validate(blank, MAILBOX))] == ["acme.com", "101"]
     assert blank.own_cells(2)[1] == ""
     filled = sheet(f"{HEADER}\njohn@acme.com,,201,Abcdef1!,", fill={"domain": "102"})
-    assert [row.domain for row in validate(filled, MAILBOX).ready()] == ["102"]
+    assert [row.domain for row in ready_rows(validate(filled, MAILBOX))] == ["102"]
     with pytest.raises(SheetError, match="lacks the column domain"):
         sheet("email,relay_server,password\njohn,201,Abcdef1!\njane,201,Abcdef1!")
 
@@ -186,15 +187,14 @@ def test_a_line_of_ctrl_z_is_no_row(sheet: Sheets) -> None:
 )
 def test_padding_that_header_and_cells_share_is_layout(sheet: Sheets, text: str) -> None:
     """It is no part of a password."""
-    (row,) = validate(sheet(text), MAILBOX).ready()
-    assert row.password is not None
-    assert (row.email, row.password.reveal()) == ("john", "Abcdef1!")
+    (row,) = ready_rows(validate(sheet(text), MAILBOX))
+    assert (row.email, row.password) == ("john", "Abcdef1!")
 
 
 def test_a_blank_that_the_row_does_not_share_is_part_of_the_password(sheet: Sheets) -> None:
     """It is warned of instead."""
     checked = validate(sheet("email, domain, relay_server, password\njohn,101,201, Abcdef1!"), MAILBOX)
-    assert [row.password.reveal() for row in checked.ready() if row.password] == [" Abcdef1!"]
+    assert [row.password for row in ready_rows(checked)] == [" Abcdef1!"]
     assert [problem.cell for problem in checked.warnings] == ["D2"]
 
 
@@ -212,6 +212,5 @@ def test_a_blank_in_a_workbook_is_no_layout(tmp_path: Path) -> None:
         page = book.add_worksheet()
         page.write_row(0, 0, [f"{header} " for header in HEADER.split(",")])
         page.write_row(1, 0, [f"{cell} " for cell in GOOD.split(",")])
-    (row,) = validate(read(path, MAILBOX), MAILBOX).ready()
-    assert row.password is not None
-    assert (row.email, row.password.reveal()) == ("john", "Abcdef1! ")
+    (row,) = ready_rows(validate(read(path, MAILBOX), MAILBOX))
+    assert (row.email, row.password) == ("john", "Abcdef1! ")

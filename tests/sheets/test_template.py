@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import xlsxwriter
+from running import ready_rows
 
 from provisioner import schema
 from provisioner.errors import SheetError
@@ -55,7 +56,7 @@ def test_a_template_passes_validation_once_it_is_filled_in(tmp_path: Path, name:
     add_row(path)
     checked = validate(read(path, MAILBOX), MAILBOX)
     assert list(checked.invalid) == []
-    assert [(row.file_row, row.email) for row in checked.ready()] == [(3, "007")]
+    assert [(row.file_row, row.email) for row in ready_rows(checked)] == [(3, "007")]
 
 
 def test_an_example_that_is_half_filled_in_is_not_sent(tmp_path: Path) -> None:
@@ -106,4 +107,4 @@ def test_a_sheet_of_examples_beside_real_rows_is_read(tmp_path: Path) -> None:
         sheet.write_row(1, 0, ["example.username", 101, 201, "Example-Passw0rd!", 789, "replies@example.com"])
         sheet.write_row(2, 0, ["john", 101, 201, "Abcdef1!", 789, ""])
     path.write_bytes(out.getvalue())
-    assert [row.email for row in validate(read(path, MAILBOX), MAILBOX).ready()] == ["john"]
+    assert [row.email for row in ready_rows(validate(read(path, MAILBOX), MAILBOX))] == ["john"]

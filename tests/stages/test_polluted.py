@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from running import ReadyRow, ready_rows
 
 from provisioner import schema
 from provisioner.errors import SheetError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from provisioner.records import Row
 
 MAILBOX = schema.load()
 HEADER = "email,domain,relay_server,password,project,Notes"
@@ -45,7 +45,7 @@ UNSEEN = " \t\n\u00a0\u200b"
 class Case:
     """How one polluted sheet ended."""
 
-    ready: dict[int, Row]
+    ready: dict[int, ReadyRow]
     invalid: Mapping[int, Sequence[str]]
     cells: dict[int, list[str]]
 
@@ -67,7 +67,7 @@ class Corpus:
             self.tally["refused whole"] += 1
             return None
         checked = validate(sheet, MAILBOX)
-        ready = {row.file_row: row for row in checked.ready()}
+        ready = {row.file_row: row for row in ready_rows(checked)}
         invalid = {row: [str(problem) for problem in checked.problems(row)] for row in checked.invalid}
         assert ready.keys().isdisjoint(invalid)
         assert ready.keys() | invalid.keys() == set(sheet.rows)
@@ -84,10 +84,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
     print(f"\npolluted sheets: {dict(corpus.tally)}")
 
 
-def values(row: Row) -> tuple[str, ...]:
+def values(row: ReadyRow) -> tuple[str, ...]:
     """What of a row would be sent."""
-    assert row.password is not None
-    return (row.email, row.domain, row.relay_server, row.password.reveal(), row.project or "")
+    return row[1:6]
 
 
 def paused(line: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from running import ready_rows
 
 from provisioner import schema
 from provisioner.errors import SheetError
@@ -37,7 +38,7 @@ def sheet(tmp_path: Path) -> Sheets:
 
 
 def ready(sheet: Sheet) -> list[tuple[int, str]]:
-    return [(row.file_row, row.email) for row in validate(sheet, MAILBOX).ready()]
+    return [(row.file_row, row.email) for row in ready_rows(validate(sheet, MAILBOX))]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -342,7 +343,7 @@ def test_a_line_of_totals_is_not_sent(sheet: Sheets, line: str) -> None:
     """Not even where passwords are to be generated."""
     read_sheet = sheet(f"{HEADER}\n{GOOD}\n{line}")
     checked = validate(read_sheet, MAILBOX, blank_password_ok=True)
-    assert [row.email for row in checked.ready()] == ["john"]
+    assert [row.email for row in ready_rows(checked)] == ["john"]
     assert "line of totals" in str(checked.problems(3)[0])
 
 
@@ -459,7 +460,7 @@ def test_one_column_is_set_by_one_name(sheet: Sheets) -> None:
     with pytest.raises(SheetError, match="“project” and “Campaign” both set the column project"):
         sheet(f"{HEADER}\n{GOOD}", fill={"project": "7", "Campaign": "8"})
     read_sheet = sheet("email,domain,relay_server,password\njohn,101,201,Abcdef1!", fill={"project": "789.0"})
-    assert [row.project for row in validate(read_sheet, MAILBOX).ready()] == ["789"]
+    assert [row.project for row in ready_rows(validate(read_sheet, MAILBOX))] == ["789"]
 
 
 @pytest.mark.parametrize(

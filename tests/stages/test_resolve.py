@@ -11,9 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import context_of
 
-from provisioner.records import Row
 from provisioner.resources import Resource, Resources
-from provisioner.secret import Secret
 from provisioner.stages.fetch_account import FetchedAccount, fetch_account
 from provisioner.stages.resolve import Resolver, duplicates
 
@@ -36,20 +34,23 @@ ACCOUNT = Resources(
 UNLISTED = Resources(None, None, None)
 
 
-def row(email: str = "ann", domain: str = "101", relay_server: str = "201", project: str = "") -> Row:
-    return Row(2, email, domain, relay_server, Secret("Sheet-Pass-1!"), project or None, None)
+Cells = tuple[str, str, str, str, str]
 
 
-def faults(resolver: Resolver, of: Row) -> list[str]:
-    found = resolver.faults(of.email, of.domain, of.relay_server, of.project or "")
+def row(email: str = "ann", domain: str = "101", relay_server: str = "201", project: str = "") -> Cells:
+    return email, domain, relay_server, project, ""
+
+
+def faults(resolver: Resolver, of: Cells) -> list[str]:
+    found = resolver.faults(*of[:4])
     return [f"{column}: {fault.sentence}" for column, fault in found]
 
 
 def test_ids_and_names_mean_the_same() -> None:
     """A domain, relay server or project may be written as its ID or its name, in any case."""
     resolver = Resolver(ACCOUNT)
-    by_id = resolver.request(row("ann", "101", "201", "791"))
-    by_name = resolver.request(row("ann", "Acme-Mail.example", " missioninbox", "autumn  2026"))
+    by_id = resolver.request(row("ann", "101", "201", "791"), None)
+    by_name = resolver.request(row("ann", "Acme-Mail.example", " missioninbox", "autumn  2026"), None)
     assert by_id == by_name
     assert by_id is not None
     assert (by_id.domain, by_id.relay_server, by_id.project) == (101, 201, 791)
@@ -58,14 +59,14 @@ def test_ids_and_names_mean_the_same() -> None:
 def test_a_domain_is_known_in_letters_and_as_the_network_writes_it() -> None:
     """A domain with letters beyond a to z is found in either spelling."""
     for name in ("bücher.example", "xn--bcher-kva.example", "BÜCHER.example"):
-        request = Resolver(ACCOUNT).request(row(domain=name))
+        request = Resolver(ACCOUNT).request(row(domain=name), None)
         assert request is not None
         assert request.domain == 105
 
 
 def test_an_exact_name_is_not_ambiguous() -> None:
     """Of two names that differ in case alone, the one that is written exactly so is meant."""
-    request = Resolver(ACCOUNT).request(row(project="spring campaign"))
+    request = Resolver(ACCOUNT).request(row(project="spring campaign"), None)
     assert request is not None
     assert request.project == 790
 
@@ -89,7 +90,7 @@ def test_an_exact_name_is_not_ambiguous() -> None:
         (row("ann@other.example"), "email: .* 101 .acme-mail.example.; write only “ann” here"),
     ],
 )
-def test_what_the_account_lacks_is_told_with_the_nearest(written: Row, said: str) -> None:
+def test_what_the_account_lacks_is_told_with_the_nearest(written: Cells, said: str) -> None:
     """One sentence for each cell, naming what there is."""
     (found,) = faults(Resolver(ACCOUNT), written)
     assert re.search(said, found), found
@@ -104,7 +105,7 @@ def test_a_full_address_of_the_rows_own_domain_is_its_username() -> None:
     """The part before the @ is sent, and the address is known."""
     resolver = Resolver(ACCOUNT)
     for domain in ("101", "acme-mail.example"):
-        request = resolver.request(row("ann@ACME-mail.example", domain))
+        request = resolver.request(row("ann@ACME-mail.example", domain), None)
         assert request is not None
         assert request.email == "ann"
         identity = resolver.identity("ann@acme-mail.example", domain)
@@ -114,7 +115,7 @@ def test_a_full_address_of_the_rows_own_domain_is_its_username() -> None:
 def test_without_lists_ids_are_sent_and_names_are_refused() -> None:
     """Where the service gives no lists it decides about IDs; a name cannot be sent."""
     resolver = Resolver(UNLISTED)
-    request = resolver.request(row("ann", "999", "998", "997"))
+    request = resolver.request(row("ann", "999", "998", "997"), None)
     assert request is not None
     assert (request.domain, request.relay_server, request.project) == (999, 998, 997)
     (found,) = faults(resolver, row(domain="acme-mail.example"))
@@ -127,8 +128,8 @@ def test_what_nobody_asked_the_service_stays_open() -> None:
     resolver = Resolver(None)
     for written in (row(domain="any.example"), row(project="Any"), row("ann@any.example")):
         assert faults(resolver, written) == []
-        assert resolver.request(written) is None
-    assert resolver.request(row()) is not None
+        assert resolver.request(written, None) is None
+    assert resolver.request(row(), None) is not None
     assert faults(resolver, row("ann@other.example", "any.example"))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import xlsxwriter
 from hypothesis import example, given
 from hypothesis import strategies as st
+from running import ready_rows
 
 from provisioner import schema
 from provisioner.errors import SheetError
@@ -69,8 +70,8 @@ def round_trip(path: Path) -> None:
         return
     again = read(failures_of(first, path.with_name("failures.csv")), MAILBOX)
     assert_same(first, again)
-    ready = [(row.email, row.domain, row.password) for row in validate(first, MAILBOX).ready()]
-    assert [(row.email, row.domain, row.password) for row in validate(again, MAILBOX).ready()] == ready
+    ready = [(row.email, row.domain, row.password) for row in ready_rows(validate(first, MAILBOX))]
+    assert [(row.email, row.domain, row.password) for row in ready_rows(validate(again, MAILBOX))] == ready
     assert_same(again, read(failures_of(again, path.with_name("failures-2.csv")), MAILBOX))
 
 
@@ -130,4 +131,4 @@ def test_a_cell_is_certain_when_its_mark_is_deleted(tmp_path: Path) -> None:
     failures = failures_of(read(path, MAILBOX), tmp_path / "failures.csv")
     assert list(read(failures, MAILBOX).unreadable) == [2]
     failures.write_text(failures.read_text(encoding="utf-8").replace(UNCERTAIN, ""), encoding="utf-8")
-    assert [row.email for row in validate(read(failures, MAILBOX), MAILBOX).ready()] == ["john"]
+    assert [row.email for row in ready_rows(validate(read(failures, MAILBOX), MAILBOX))] == ["john"]

@@ -12,8 +12,7 @@ import click
 from provisioner.cli.connection import connector
 from provisioner.cli.errors import explained
 from provisioner.cli.exit_codes import DONE, ROWS_LEFT
-from provisioner.cli.options import ENVIRONMENT, passwords_options, service_options, verbose_option
-from provisioner.cli.progress import screen_progress
+from provisioner.cli.options import ENVIRONMENT, PATH, passwords_options, service_options, verbose_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=ENVIRONMENT)
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option(
     "-o",
     "--output",
@@ -51,7 +50,7 @@ def credentials(
     RUN is a run folder, or the sheet beside it. The file holds passwords, so it can be read by you alone. In a CSV file
     an apostrophe stands before a password that a spreadsheet would take for a formula; an .xlsx file needs none.
     """
-    with explained(verbose=options["verbose"]), screen_progress() as listener:
+    with explained(verbose=options["verbose"]) as listener:
         import anyio
 
         from provisioner import console

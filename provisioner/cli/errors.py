@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -15,6 +15,8 @@ from provisioner.errors import ProvisionerError, StoppedError, UnusableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from provisioner.events import Listener
 
 
 class UnusableCall(click.UsageError):
@@ -48,12 +50,16 @@ def in_plain_words() -> Iterator[None]:
 
 
 @contextmanager
-def explained(*, verbose: bool = False, only_asks: bool = False) -> Iterator[None]:
-    """Turn errors into sentences and exit codes, never tracebacks. `only_asks`: the command has nothing to continue."""
+def explained(*, verbose: bool = False, only_asks: bool = False) -> Iterator[Listener]:
+    """Turn errors into sentences and exit codes, never tracebacks. `only_asks`: the command has nothing to continue.
+
+    Gives a listener that shows progress on the screen, which is left tidy however the command ends.
+    """
     from provisioner import console
 
     try:
-        yield
+        with closing(console.make_progress()) as listener:
+            yield listener
     except BrokenPipeError:
         # The reader of stdout has seen enough.
         _discard_stdout()

@@ -9,7 +9,6 @@ import click
 from provisioner.cli.connection import connection_to
 from provisioner.cli.errors import explained
 from provisioner.cli.options import ENVIRONMENT, URL_VARIABLE, verbose_option
-from provisioner.cli.progress import screen_progress
 from provisioner.defaults import API_URL
 
 
@@ -22,7 +21,7 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
 
     The key is asked for, or read from a pipe, and tried before it is saved.
     """
-    with explained(verbose=verbose), screen_progress() as listener:
+    with explained(verbose=verbose) as listener:
         import anyio
 
         from provisioner import account as account_calls

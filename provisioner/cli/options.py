@@ -28,6 +28,7 @@ Environment:
   NO_COLOR                   set to anything: no colours
 """
 
+PATH = click.Path(path_type=Path)
 STDIN, STANDARD_INPUT = Path("-"), "standard input"
 
 
@@ -102,15 +103,13 @@ class SheetCommand(click.Command):
                         yield str(each)
 
 
-schema_option = click.option(
-    "--schema", type=click.Path(path_type=Path), help="Your own schema file instead of the built-in one."
-)
+schema_option = click.option("--schema", type=PATH, help="Your own schema file instead of the built-in one.")
 
 passwords_options = combined(
     click.option(
         "--sheet",
         "sheets",
-        type=click.Path(path_type=Path),
+        type=PATH,
         metavar="FILE",
         multiple=True,
         help="Sheet with the passwords, if it is not the one that was run; may be repeated.",
@@ -137,7 +136,7 @@ by_option = click.option(
 )
 
 sheet_options = combined(
-    click.argument("sheets", metavar="SHEET...", nargs=-1, required=True, type=click.Path(path_type=Path)),
+    click.argument("sheets", metavar="SHEET...", nargs=-1, required=True, type=PATH),
     click.option(
         "--out", type=click.Path(path_type=Path, file_okay=False), help="Run folder; default: SHEET-run, beside it."
     ),
@@ -225,9 +224,7 @@ service_options = combined(
     click.option(
         "--sandbox", is_flag=True, help="Practice: use a local stand-in for the service, for this command only."
     ),
-    click.option(
-        "--api-key-file", type=click.Path(path_type=Path), help=f"File with the API key, if not {KEY_VARIABLE}."
-    ),
+    click.option("--api-key-file", type=PATH, help=f"File with the API key, if not {KEY_VARIABLE}."),
     click.option("--profile", metavar="NAME", help="Use the key and address saved by login under this name."),
 )
 

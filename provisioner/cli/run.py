@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,6 @@ from provisioner.cli.options import (
     subset,
     verify_options,
 )
-from provisioner.cli.progress import screen_progress
 from provisioner.cli.signals import answerable, ending
 from provisioner.errors import FilesError, OutputError, SettingsError
 
@@ -148,6 +147,8 @@ def _work_through(
     """
     import anyio
 
+    from provisioner import console
+
     run_results: list[RunResult] = []
     with _files(options["sheets"], options["out"]) as files:
         chosen = [_read_sheet_options(options, file, tab) for file in files for tab in _tabs(options, file)]
@@ -155,7 +156,7 @@ def _work_through(
 
         async def work_through() -> None:
             for sheet in chosen:
-                with screen_progress(quiet=options["quiet"]) as listener:
+                with closing(console.make_progress(quiet=options["quiet"])) as listener:
                     run_results.append(
                         await work(sheet, _headed(listener, sheet, checking=checking) if len(chosen) > 1 else listener)
                     )

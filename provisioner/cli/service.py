@@ -10,8 +10,7 @@ import click
 
 from provisioner.cli.connection import connector
 from provisioner.cli.errors import explained
-from provisioner.cli.options import ENVIRONMENT, service_options, verbose_option
-from provisioner.cli.progress import screen_progress
+from provisioner.cli.options import ENVIRONMENT, PATH, service_options, verbose_option
 from provisioner.errors import SettingsError
 
 LISTINGS = ("mailboxes", "domains", "relay-servers", "projects")
@@ -27,7 +26,7 @@ FRESH_SANDBOX = "The sandbox begins anew for each command, so it lacks the mailb
 @verbose_option
 def list_(*, what: str, form: str | None, **options: Any) -> None:
     """List what the account has: mailboxes, domains, relay-servers or projects."""
-    with explained(verbose=options["verbose"], only_asks=True), screen_progress() as listener:
+    with explained(verbose=options["verbose"], only_asks=True) as listener:
         import anyio
 
         from provisioner import account as account_calls
@@ -53,7 +52,7 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
 @verbose_option
 def account(*, as_json: bool, **options: Any) -> None:
     """Show who the key belongs to, and the settings for mail programs."""
-    with explained(verbose=options["verbose"], only_asks=True), screen_progress() as listener:
+    with explained(verbose=options["verbose"], only_asks=True) as listener:
         import anyio
 
         from provisioner import account as account_calls
@@ -71,14 +70,14 @@ def account(*, as_json: bool, **options: Any) -> None:
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write instead of printing."
 )
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
-@click.option("--only", type=click.Path(path_type=Path), metavar="RUN", help="Only the mailboxes of this run folder.")
+@click.option("--only", type=PATH, metavar="RUN", help="Only the mailboxes of this run folder.")
 @verbose_option
 def export(*, service: str, output: Path | None, force: bool, only: Path | None, **options: Any) -> None:
     """Download the CSV for SERVICE: smartlead, instantly, reply.io, woodpecker, emailbison or another.
 
     It contains the mailboxes' passwords, so only you can read the file.
     """
-    with explained(verbose=options["verbose"], only_asks=True), screen_progress() as listener:
+    with explained(verbose=options["verbose"], only_asks=True) as listener:
         import anyio
 
         from provisioner import account as account_calls

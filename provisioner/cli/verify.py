@@ -13,7 +13,6 @@ from provisioner.cli.errors import explained
 from provisioner.cli.exit_codes import DONE, ROWS_LEFT
 from provisioner.cli.next_command import same_command
 from provisioner.cli.options import ENVIRONMENT, passwords_options, service_options, verbose_option, verify_options
-from provisioner.cli.progress import screen_progress
 
 
 @click.command(epilog=ENVIRONMENT)
@@ -28,7 +27,7 @@ def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **option
     RUN is a run folder, or the sheet beside it. The outcome is written to results.csv. Each password is tried once with
     each server, and only if the mailbox was created with it.
     """
-    with explained(verbose=options["verbose"]), screen_progress() as listener:
+    with explained(verbose=options["verbose"]) as listener:
         import anyio
 
         from provisioner import console, run_folder, verification

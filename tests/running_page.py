@@ -15,8 +15,7 @@ import httpx
 from starlette.routing import Route
 
 from provisioner.web.app import build
-from provisioner.web.server import listen, origin_of
-from provisioner.web.serving import Page
+from provisioner.web.serving import Page, listen, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

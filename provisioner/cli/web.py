@@ -131,7 +131,7 @@ def _connect(options: dict[str, Any]) -> Connect | None:
 
 
 def _listen(port: int) -> socket.socket:
-    from provisioner.web.server import listen
+    from provisioner.web.serving import listen
 
     try:
         return listen(port)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -11,14 +12,15 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.to_thread import run_sync
 
-from provisioner import pipeline
+from provisioner import pipeline, progress
 from provisioner.errors import DeclinedError, ProvisionerError
 from provisioner.journal import Journal
 from provisioner.messages import why
+from provisioner.records import Status
 from provisioner.stages.stop_signal import StopSignal
+from provisioner.summary import Example
 from provisioner.web.live import Changes
 from provisioner.web.phrases import unexpected
-from provisioner.web.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,6 +36,8 @@ ANSWER_WITHIN: Final = 600.0
 """Seconds for which a question waits; after that the answer is no."""
 LATEST: Final = 20
 """How many failures are shown while a run goes on."""
+NOTES: Final = 20
+"""How many of the latest notes are kept."""
 
 
 class Phase(Enum):
@@ -50,13 +54,31 @@ class Phase(Enum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A row that failed while the run goes on."""
+class Progress(progress.Progress):
+    """What one run has done so far, as the page shows it. `changes` are told of everything."""
 
-    place: str
-    email: str
-    sentence: str
+    def __init__(self, changes: Changes) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+        self.began_at = time.time()
+        """On the wall clock."""
+        self._changes = changes
+
+    def changed(self) -> None:
+        self._changes.tell()
+
+    def note(self, sentence: str) -> None:
+        self.notes = [*self.notes, sentence][-NOTES:]
+        self.changed()
+
+    @property
+    def unsent(self) -> int:
+        return self.to_send - self.sent_of_planned
+
+    @property
+    def failed(self) -> int:
+        """Rows of which something has to be said."""
+        return self.ended[Status.REJECTED] + self.ended[Status.FAILED]
 
 
 class Run:
@@ -82,12 +104,17 @@ class Run:
         self._answer: bool | None = None
         self._answered = anyio.Event()
         self._folder: RunFolder | None = None
-        self._failures: tuple[int, list[Failure]] = (0, [])
+        self._failures: tuple[int, list[Example]] = (0, [])
         self._reading = anyio.Lock()
 
     @property
     def active(self) -> bool:
         return self.phase not in (Phase.IDLE, Phase.ENDED)
+
+    @property
+    def sending(self) -> bool:
+        """Whether rows are sent, or followed to their end."""
+        return self.phase in (Phase.SENDING, Phase.STOPPING)
 
     def begin(
         self, find: Callable[[], Awaitable[SheetOptions]], *, limit: int | None = None, agreed: bool = False
@@ -129,7 +156,7 @@ class Run:
             self.answer(self.question, agreed=False)
         elif self.phase is Phase.ASKING:
             self._scope.cancel()
-        elif self.phase in (Phase.SENDING, Phase.STOPPING):
+        elif self.sending:
             if not self._stop_signal.interrupted.is_set():
                 self._stop_signal.interrupt()
             if at_once and not self._stop_signal.interrupted_again.is_set():
@@ -142,15 +169,15 @@ class Run:
         while self.phase not in phases:
             await self.changes.after(self.changes.number)
 
-    async def failures(self) -> list[Failure]:
+    async def failures(self) -> list[Example]:
         """The latest rows that were refused or failed in this run, latest first. Raises JournalError."""
-        progress = self.progress
-        if progress is None or self._folder is None:
+        counted = self.progress
+        if counted is None or self._folder is None:
             return []
         async with self._reading:
-            if self._failures[0] != progress.failed:
-                number = progress.failed
-                self._failures = (number, await run_sync(_failures, self._folder, progress.began_at))
+            if self._failures[0] != counted.failed:
+                number = counted.failed
+                self._failures = (number, await run_sync(_failures, self._folder, counted.began_at))
         return self._failures[1]
 
     async def _work(
@@ -204,11 +231,11 @@ class Run:
         self.changes.tell()
 
 
-def _failures(folder: RunFolder, since: float) -> list[Failure]:
+def _failures(folder: RunFolder, since: float) -> list[Example]:
     with closing(Journal(folder.journal)) as journal:
         rows = journal.failed_since(since, LATEST)
     return [
-        Failure(
+        Example(
             f"row {row.sheet_row}" if row.sheet_row is not None else "a row added by hand",
             row.email,
             why(row.status, row.error),

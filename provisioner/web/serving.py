@@ -1,19 +1,83 @@
-"""The page as a whole: the folder, the gate before it, and the server."""
+"""Serves the page on loopback: the folder, the gate before it, and a server that ends within two seconds."""
 
 from __future__ import annotations
 
+import logging
+import socket
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+import uvicorn
 
 from provisioner.web.access import Gate
 from provisioner.web.app import build
-from provisioner.web.server import PageServer, origin_of
 from provisioner.web.workspace import PageOptions, Workspace
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from starlette.types import ASGIApp
+
+GRACE = 1
+"""Seconds that requests under way get when the server stops."""
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on 127.0.0.1 that accepts connections; port 0 takes any that is free. Raises OSError."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if sys.platform != "win32":  # there it would let two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def origin_of(listener: socket.socket) -> str:
+    """Such as `http://127.0.0.1:49152`."""
+    host, port = listener.getsockname()
+    return f"http://{host}:{port}"
+
+
+class PageServer(uvicorn.Server):
+    """A server in the caller's event loop that installs no signal handler."""
+
+    def __init__(self, app: ASGIApp, closing_down: Callable[[], None]) -> None:
+        """`closing_down` is called when it is told to stop: streams that never end by themselves must end then."""
+        super().__init__(
+            uvicorn.Config(
+                app,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE,
+            )
+        )
+        self._closing_down = closing_down
+        # What uvicorn would print where nothing is set up: tracebacks, which are not for people.
+        logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop serving."""
+        self._closing_down()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle none: signals are the command line's."""
+        yield
+
+    def stop(self) -> None:
+        """Let `serve` return."""
+        self.should_exit = True
 
 
 class Page:

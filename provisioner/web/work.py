@@ -124,7 +124,7 @@ class Work:
 
     async def standing(self) -> str:
         """The path of the screen where it stands."""
-        if self.run.phase in (Phase.SENDING, Phase.STOPPING):
+        if self.run.sending:
             return f"{self.path}/run"
         if self.run.phase in (Phase.ASKING, Phase.CONFIRMING):
             return f"{self.path}/check"

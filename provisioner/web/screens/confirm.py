@@ -8,6 +8,7 @@ import anyio
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from provisioner.errors import ProvisionerError
 from provisioner.messages import duration
 from provisioner.web import forms, live, views
 from provisioner.web.runs import ANSWER_WITHIN, Phase
@@ -27,8 +28,9 @@ PATIENCE: Final = 1.5
 SHOWN_VALUES: Final = 12
 _SETTLED: Final = tuple(phase for phase in Phase if phase is not Phase.ASKING)
 _GONE: Final = '<div data-gone="confirm"></div>'
-_STALE: Final = (
-    f"This question was answered elsewhere, or not within {duration(ANSWER_WITHIN)}, so this answer did nothing."
+_STALE: Final = ProvisionerError(
+    f"This question was answered elsewhere, or not within {duration(ANSWER_WITHIN)}, so this answer did nothing.",
+    remedy="Reload the page to see where the sheet stands.",
 )
 
 
@@ -50,13 +52,7 @@ async def answer(request: Request) -> Response:
         run.stop()
         return HTMLResponse(_GONE)
     if not run.answer(forms.number(given.get("question", "")), agreed=create == "all"):
-        return HTMLResponse(
-            _GONE
-            + views.render(
-                "trouble.html", message=_STALE, remedy="Reload the page to see where the sheet stands.", focus=True
-            ),
-            409,
-        )
+        return HTMLResponse(_unable(_STALE), 409)
     await run.until(*(phase for phase in Phase if phase is not Phase.CONFIRMING))
     if create == "none" and run.preview and run.preview.invalid:
         # Some of the errors may be new to the screen: only now was the account asked.
@@ -76,7 +72,7 @@ async def question(request: Request) -> Response:
     async def state() -> str:
         if work.run.phase is Phase.ASKING:
             return live.message(views.render("asking.html", work=work, progress=work.run.progress, whole=False))
-        if work.run.phase in (Phase.SENDING, Phase.STOPPING, Phase.ENDED) and not _is_idle(work):
+        if (work.run.sending or work.run.phase is Phase.ENDED) and not _is_idle(work):
             return live.go(f"{work.path}/run")
         return live.message(_settled(work))
 
@@ -94,12 +90,11 @@ async def _outcome(work: Work) -> Response:
     """What a run that was begun leads to: a question, another screen, or the reason why it cannot be."""
     with anyio.move_on_after(PATIENCE):
         await work.run.until(*_SETTLED)
-    phase = work.run.phase
-    if phase is Phase.ASKING:
+    if work.run.phase is Phase.ASKING:
         return HTMLResponse(dialog(work))
     if _is_idle(work):
         await work.run.until(Phase.ENDED, Phase.IDLE)
-    elif phase in (Phase.SENDING, Phase.STOPPING, Phase.ENDED):
+    elif work.run.sending or work.run.phase is Phase.ENDED:
         return views.go(f"{work.path}/run")
     return HTMLResponse(_settled(work), 409 if work.run.error else 200)
 
@@ -114,7 +109,7 @@ def _settled(work: Work) -> str:
     """The HTML once the service has been asked."""
     run = work.run
     if run.error is not None:
-        return _GONE + views.render("trouble.html", message=run.error.message, remedy=run.error.remedy, focus=True)
+        return _unable(run.error)
     preview = run.preview
     if preview is None:
         return _GONE
@@ -135,6 +130,10 @@ def _settled(work: Work) -> str:
         takes=least_time(preview) if preview.seconds >= LONG else "",
         others=_others(preview),
     )
+
+
+def _unable(error: ProvisionerError) -> str:
+    return _GONE + views.render("trouble.html", message=error.message, remedy=error.remedy, focus=True)
 
 
 def _others(preview: RunPreview) -> list[str]:

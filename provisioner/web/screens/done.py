@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,7 @@ from starlette.routing import Route
 
 from provisioner.account import SERVICES
 from provisioner.errors import InterruptedRunError, ProvisionerError
-from provisioner.messages import LOGGED_IN, LOGINS, found_rate, login_remedy
+from provisioner.messages import LOGGED_IN, found_rate, listed, login_remedy
 from provisioner.records import Status
 from provisioner.web import live, views
 from provisioner.web.phrases import plain
@@ -30,16 +31,13 @@ if TYPE_CHECKING:
     from provisioner.web.work import Work
 
 SHOWN_CAUSES: Final = 50
-SHOWN_EXAMPLES: Final = 3
-SHOWN_CLIENTS: Final = 100
 SHOWN_EXISTING: Final = 3
-SHOWN_REASONS: Final = 10
 
 
 async def show(request: Request) -> Response:
     """The whole screen, made from the journal and the files."""
     work = await work_of(request)
-    if work.run.phase in (Phase.SENDING, Phase.STOPPING):
+    if work.run.sending:
         return RedirectResponse(f"{work.path}/run", 303)
     if not await work.is_known():
         return RedirectResponse(f"{work.path}/check", 303)
@@ -73,31 +71,27 @@ async def follow(request: Request) -> Response:
 def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
     """What the template shows."""
     summary, statuses = result.summary, result.statuses
-    left = sum(number for status, number in statuses.items() if not status.done)
+    left = summary.left
     to_fix = sum(number for status, number in statuses.items() if status.to_fix)
     again = "Continue" if statuses.get(Status.UNSENT) or work.run.result is None else "Run the rest again"
     groups = result.groups[:SHOWN_CAUSES]
-    existing, clients = summary.existing[:SHOWN_EXISTING], _clients(summary)
     known = work.run.result.summary.rate if work.run.result else None
     return {
         "work": work,
         "error": _error(work, left, again if left - to_fix else ""),
         "created": statuses.get(Status.CREATED, 0),
         "counts": [(number, plain(status)) for status, number in statuses.items()],
-        "existing": ", ".join(existing),
-        "more_existing": statuses.get(Status.EXISTS, 0) - len(existing),
+        "existing": listed(summary.existing, SHOWN_EXISTING, statuses.get(Status.EXISTS, 0)),
         "headings": headings(result.groups, left),
         "groups": [(actor, list(own)) for actor, own in groupby(groups, attrgetter("actor"))],
-        "shown_examples": SHOWN_EXAMPLES,
         "more_causes": len(result.groups) - len(groups),
         "to_fix": to_fix,
         "rest": left - to_fix,
         "again": again,
         "rate": found_rate(known) if known else "",
         "files": files,
-        "clients": clients[:SHOWN_CLIENTS],
-        "more_clients": len(clients) - len(clients[:SHOWN_CLIENTS]),
-        "mailboxes": _mailboxes(statuses),
+        "clients": _clients(summary),
+        "mailboxes": summary.rows - left,
         "by": summary.by,
         "exports": SERVICES,
         **_login_values(work, result),
@@ -117,14 +111,13 @@ def _error(work: Work, left: int, again: str) -> ProvisionerError | None:
     return InterruptedRunError(error.message, remedy=f"Press “{again}” to go on." if again else "") if left else None
 
 
-def _mailboxes(statuses: Any) -> int:
-    return sum(number for status, number in statuses.items() if status.done)
-
-
 def _clients(summary: Summary) -> list[tuple[str, int]]:
     """The values of the counting column that have mailboxes, and how many each, most first."""
-    found = [(value, _mailboxes(statuses)) for value, statuses in summary.counts_by.items()]
-    return sorted(((value, number) for value, number in found if number), key=lambda item: -item[1])
+    done = {
+        value: sum(number for status, number in statuses.items() if status.done)
+        for value, statuses in summary.counts_by.items()
+    }
+    return [(value, number) for value, number in Counter(done).most_common() if number]
 
 
 def _files(folder: RunFolder) -> list[str]:
@@ -137,16 +130,14 @@ async def _logins(work: Work) -> str:
 
 def _login_values(work: Work, result: RunResult) -> dict[str, Any]:
     """What is shown of log-ins: those under way, else what came of the latest."""
-    counts = result.summary.logins
     return {
         "logins": work.logins,
         "unreadable": None,
         "no_logins": "" if work.logins.possible else NO_PRACTICE_LOGINS,
-        "login_total": _mailboxes(result.statuses),
-        "login_counts": counts,
-        "login_groups": result.logins[:SHOWN_REASONS],
+        "login_total": result.summary.rows - result.summary.left,
+        "login_counts": result.summary.logins,
+        "login_groups": result.logins,
         "logged_in": LOGGED_IN,
-        "login_words": LOGINS,
         "login_remedy": login_remedy,
     }
 

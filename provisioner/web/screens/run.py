@@ -18,18 +18,17 @@ from provisioner.web.workspace import work_of
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from provisioner.web.progress import Progress
+    from provisioner.web.runs import Progress
     from provisioner.web.work import Work
 
 ANNOUNCED_EVERY: Final = 10.0
 """Seconds between two announcements to a screen reader."""
-_UNDER_WAY: Final = (Phase.SENDING, Phase.STOPPING)
 
 
 async def show(request: Request) -> Response:
     """The whole screen; elsewhere if no run is under way."""
     work = await work_of(request)
-    if work.run.phase not in _UNDER_WAY:
+    if not work.run.sending:
         return RedirectResponse(_elsewhere(work), 303)
     return views.page("run.html", practice=work.practice, **await _state(work))
 
@@ -41,7 +40,7 @@ async def follow(request: Request) -> Response:
 
     async def state() -> str:
         nonlocal announced_at
-        if work.run.phase not in _UNDER_WAY:
+        if not work.run.sending:
             return live.go(_elsewhere(work))
         announce = anyio.current_time() - announced_at >= ANNOUNCED_EVERY
         if announce:
@@ -55,7 +54,7 @@ async def stop(request: Request) -> Response:
     """Stop the run: gently, or at once."""
     work = await work_of(request)
     given = await forms.fields(request)
-    if work.run.phase not in _UNDER_WAY:
+    if not work.run.sending:
         return views.go(_elsewhere(work))
     work.run.stop(at_once=bool(given.get("at_once")))
     return HTMLResponse(views.render("running.html", **await _state(work, stopped_now=True)))

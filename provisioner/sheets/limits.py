@@ -15,8 +15,9 @@ MOST_COLUMNS: Final = 1_000
 MOST_SHEETS: Final = 500
 LONGEST_CELL: Final = 100_000
 """In characters; Excel keeps 32,767."""
-MOST_FAULTY_ROWS: Final = 20_000
-"""What is wrong with each is written into every file, which takes one to three seconds for each 10,000 of them."""
+MOST_FAULTY_ROWS: Final = 150_000
+"""In a sheet of any size. What is wrong with each is written into every file, which takes one to three seconds for each
+10,000 of them."""
 LAST_ROW: Final = 1 << 24
 """Excel has 1,048,576 rows, LibreOffice up to 16 times as many."""
 
@@ -30,7 +31,7 @@ class Budget:
         self._bytes = (32 << 20) + 100 * file_size
         self._tags = 1_000_000 + 3 * file_size
         self._characters = (16 << 20) + 20 * file_size
-        self._rows = 20_000 + file_size // 8
+        self._rows = 20_000 + file_size // 16
         self._cells = 1_000_000 + 4 * file_size
 
     def check_declared(self, size: int) -> None:
@@ -82,10 +83,18 @@ def refuse_sheets(count: int) -> None:
         )
 
 
-def too_many_faulty(row: int, fault: str) -> SheetError:
-    """What to say of a sheet with more faulty rows than can be listed. `fault` is what is wrong with the first."""
+def most_faulty_rows(size: int) -> int:
+    """How many rows of a file of `size` bytes may have errors: all of them if a row has 16 bytes, as mailboxes have.
+
+    In a workbook, whose bytes are compressed, their passwords alone take about as many.
+    """
+    return min(MOST_FAULTY_ROWS, 5_000 + size // 16)
+
+
+def too_many_faulty(most: int, row: int, fault: str) -> SheetError:
+    """What to say of a sheet with more than `most` faulty rows. `fault` is what is wrong with the first."""
     return SheetError(
-        f"More than {MOST_FAULTY_ROWS:,} rows have errors, so they are not listed. The first is row {row}: {fault}",
+        f"More than {most:,} rows have errors, so they are not listed. The first is row {row}: {fault}",
         remedy="Fix in the sheet what these rows have in common, then check it again.",
     )
 

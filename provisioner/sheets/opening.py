@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
 from provisioner.sheets.kinds import Kind, kind_of
+from provisioner.sheets.limits import most_faulty_rows
 from provisioner.sheets.source import text_source
 from provisioner.sheets.workbook import tabs, workbook_source
 
@@ -47,10 +49,12 @@ def open_source(
     if kind is not Kind.TEXT:
         if encoding is not None:
             raise SheetError(f"{path} is a workbook, which has no encoding.", remedy="Leave out --encoding.")
-        return workbook_source(data, kind, sheet_name, schema, required)
-    if sheet_name is not None:
+        source = workbook_source(data, kind, sheet_name, schema, required)
+    elif sheet_name is not None:
         raise SheetError(f"{path} is a text file, which has no sheets.", remedy="Leave out --sheet.")
-    return text_source(data, encoding, schema.column_for)
+    else:
+        source = text_source(data, encoding, schema.column_for)
+    return replace(source, most_faulty=most_faulty_rows(len(data)))
 
 
 def tabs_of(path: Path, schema: MailboxSchema) -> list[str]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from provisioner.messages import listed
+from provisioner.sheets.limits import MOST_FAULTY_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -71,6 +72,8 @@ class Sheet:
     """The cells of a column as they stand in the file, if they are understood as something else."""
     tab: str = ""
     """Which sheet of a workbook it is; empty for a text file."""
+    most_faulty: int = MOST_FAULTY_ROWS
+    """How many rows may have errors: what is wrong with more of them is not listed."""
     second_table: int | None = None
     """The row at which a second table begins, whose rows are not certain; None if there is none."""
 

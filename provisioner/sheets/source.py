@@ -12,6 +12,7 @@ from provisioner.sheets.cleaning import NO_PADDING, Padding
 from provisioner.sheets.decoding import find_encoding, lines, pieces
 from provisioner.sheets.delimited import DELIMITERS, Record, records
 from provisioner.sheets.headers import is_ours, known_columns
+from provisioner.sheets.limits import MOST_FAULTY_ROWS
 from provisioner.sheets.sheet import BLANKS
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Source:
     """Blanks around the header's cells that are layout in each row that has them too."""
     tab: str = ""
     """The name of the workbook's sheet; empty for a text file."""
+    most_faulty: int = MOST_FAULTY_ROWS
+    """How many rows may have errors."""
 
 
 def text_source(data: bytes, encoding: str | None, column_for: Meaning) -> Source:

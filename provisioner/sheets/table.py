@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from provisioner.errors import SheetError
 from provisioner.sheets.cleaning import cleaned
 from provisioner.sheets.files import unescape_formula
-from provisioner.sheets.limits import MOST_FAULTY_ROWS, too_many_faulty
+from provisioner.sheets.limits import too_many_faulty
 from provisioner.sheets.no_rows import NoRows
 from provisioner.sheets.origins import origin_of, shared_origins, why_marked
 from provisioner.sheets.ragged import fit
@@ -59,8 +59,8 @@ class Table:
         for record in records:
             if any(map(_visible, record.cells)) and record.cells != [_END_OF_FILE]:
                 self._add(record)
-                if len(self._unreadable) > MOST_FAULTY_ROWS:
-                    raise too_many_faulty(*next(iter(self._unreadable.items())))
+                if len(self._unreadable) > self._source.most_faulty:
+                    raise too_many_faulty(self._source.most_faulty, *next(iter(self._unreadable.items())))
 
     def _add(self, record: Record) -> None:
         row, layout = record.number, self._layout
@@ -157,6 +157,7 @@ class Table:
             origins=self._origins,
             is_failures=bool(self._layout.added),
             typed=typed,
+            most_faulty=self._source.most_faulty,
             second_table=self._no_rows.second_header,
         )
         return replace(

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from provisioner.records import GAP, Fault, Problem
-from provisioner.sheets.limits import MOST_FAULTY_ROWS, too_many_faulty
+from provisioner.sheets.limits import too_many_faulty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -115,9 +115,9 @@ def validate(
         SheetError: More rows have errors than can be listed.
     """
     checked = Checked(sheet, schema, blank_password_ok=blank_password_ok, duplicates=duplicates)
-    if len(checked.invalid) > MOST_FAULTY_ROWS:
+    if len(checked.invalid) > sheet.most_faulty:
         first = checked.invalid[0]
-        raise too_many_faulty(first, str(checked.problems(first)[0]))
+        raise too_many_faulty(sheet.most_faulty, first, str(checked.problems(first)[0]))
     return checked
 
 

@@ -16,7 +16,7 @@ from hostile import GOOD, cell, ods, ods_cell, ods_row, repeated, row, xlsx
 
 from provisioner import schema
 from provisioner.errors import SheetError
-from provisioner.sheets.limits import LONGEST_CELL, MOST_COLUMNS, MOST_SHEETS
+from provisioner.sheets.limits import LONGEST_CELL, MOST_COLUMNS, MOST_SHEETS, most_faulty_rows
 from provisioner.stages.read import read
 
 if TYPE_CHECKING:
@@ -158,6 +158,15 @@ def test_what_spreadsheet_programs_write_is_read(opened: Callable[[bytes], Sheet
     assert opened(xlsx([row(3, "anna", *GOOD[1:4], "x" * LONGEST_CELL)])).rows == [2, 3]
     wide = "".join(f'<c t="str"><v>{number}</v></c>' for number in range(MOST_COLUMNS))
     assert opened(xlsx([f"<row>{wide}</row>"])).rows == [2, 3]
+
+
+@pytest.mark.parametrize("rows", [1_000, 30_000, 150_000])
+def test_all_rows_of_a_sheet_of_mailboxes_may_have_errors(rows: int) -> None:
+    """A mistake in a column of equal cells is in every row; what is refused is a file of far shorter rows."""
+    shortest = "ann,1,1,Abcdef1!,,\n"
+    assert most_faulty_rows(rows * len(shortest)) >= rows
+    assert most_faulty_rows(100_000) < 100_000 // len("xyzab\n")
+    assert most_faulty_rows(1 << 30) == 150_000
 
 
 GROWING: dict[str, Callable[[int], bytes]] = {

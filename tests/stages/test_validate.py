@@ -106,8 +106,7 @@ def test_a_sheet_with_more_errors_than_can_be_listed_is_refused(
     check: Check, monkeypatch: pytest.MonkeyPatch, row: str, said: str
 ) -> None:
     """Whether its rows cannot be read or break a rule, one of them is told; nothing is written for the others."""
-    for module in ("provisioner.stages.validate", "provisioner.sheets.table"):
-        monkeypatch.setattr(f"{module}.MOST_FAULTY_ROWS", 3)
+    monkeypatch.setattr("provisioner.sheets.opening.most_faulty_rows", lambda _: 3)
     assert len(check(*[row] * 3).invalid) == 3
     with pytest.raises(SheetError, match=said) as refused:
         check(*[row] * 4)

@@ -19,6 +19,13 @@ _PLAIN: Final = {
     Status.INVALID: "not sent: to be fixed first",
 }
 """The meanings that would be unclear without the status's name."""
+_AT_THE_PAGE: Final = {
+    "Name another folder with --out": "Give the sheet another name, so that it gets another folder",
+    "name another folder with --out": "give the sheet another name, so that it gets another folder",
+    "Name a folder that you may write to with --out": "Move the sheet to a folder that you may write to",
+    ", or name it with --sheet": "",
+}
+"""What to do there in place of giving an option of the command line that it lacks."""
 
 
 def name_of(key: str) -> str:
@@ -36,6 +43,13 @@ def told_of(row: OpenRow) -> str:
 def state_of(row: OpenRow) -> str:
     """Where a row stands in which nothing is to be fixed."""
     return plain(row.status) if row.status is not Status.VALID else "ready"
+
+
+def at_the_page(remedy: str) -> str:
+    """What to do, as it is done at the page."""
+    for option, instead in _AT_THE_PAGE.items():
+        remedy = remedy.replace(option, instead)
+    return remedy
 
 
 def plain(status: Status) -> str:

@@ -49,7 +49,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     filters = (count, duration, visible, phrases.counted, phrases.name_of, phrases.shorten, phrases.short_hash)
-    for phrase in (*filters, phrases.state_of, phrases.told_of):
+    for phrase in (*filters, phrases.state_of, phrases.told_of, phrases.at_the_page):
         environment.filters[phrase.__name__] = phrase
     return environment
 

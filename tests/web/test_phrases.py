@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 
+import provisioner
+from provisioner.cli.web import web
 from provisioner.fixing import OpenRow
 from provisioner.records import Status
-from provisioner.web.phrases import told_of
+from provisioner.web.phrases import at_the_page, told_of
 
 
 @pytest.mark.parametrize(
@@ -25,3 +31,25 @@ from provisioner.web.phrases import told_of
 def test_a_row_without_a_fault_is_called_what_it_is(status: Status, told: str) -> None:
     """Only one that a check found nothing wrong with is ready."""
     assert told_of(OpenRow("3", 3, "v", status, {}, (), {})) == told
+
+
+def test_no_remedy_names_an_option_that_the_page_lacks() -> None:
+    """What the parts below the page advise can be done at it, or when it is started."""
+    root, known = Path(provisioner.__file__).parent, {name for option in web.params for name in option.opts}
+    above = {"cli", "console", "sandbox", "__init__.py", "library.py"}
+    asked = {
+        "--sheet",
+        "--set",
+        "--column",
+        "--generate-passwords",
+        "--limit",
+        "--force",
+    }  # The page asks for these, or has none.
+    for path in root.rglob("*.py"):
+        if path.relative_to(root).parts[0] in above:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "remedy":
+                text = at_the_page(ast.unparse(node.value))
+                options = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", text))
+                assert options - known - asked == set(), f"{path}:{node.value.lineno}: {text}"

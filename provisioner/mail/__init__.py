@@ -19,11 +19,7 @@ from provisioner.redaction import Secrets
 from provisioner.resources import LoginAnswer, LoginState, MailServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from provisioner.secret import Secret
-
-    Attempt = Callable[[MailServer, str, Secret, ssl.SSLContext], LoginAnswer]
 
 TIMEOUT = 15.0
 """Seconds to wait for each of a mail server's answers."""

@@ -7,7 +7,7 @@ so new that the mail servers may not know it yet, and a server that cannot be re
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,9 @@ from provisioner.stages.resolve import Resolver
 from provisioner.summary import LoginCounts
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from provisioner.events import Listener
-    from provisioner.mail import Attempt
     from provisioner.secret import Secret
     from provisioner.settings import VerifyOptions
     from provisioner.sheets import Sheet
@@ -100,20 +98,19 @@ async def verify(
     for row_id, reason in mailboxes.untried.items():
         await journal.record(LoginChecked(row_id, time.time(), None, None, reason))
     context = await anyio.to_thread.run_sync(trusted)
-    imap, smtp = servers
-    both = (_Server(imap, imap_login, context), _Server(smtp, smtp_login, context))
-    work = _Verifying(both, journal)
+    attempts = zip((imap_login, smtp_login), servers, strict=True)
+    both = [_Server(partial(log_in, server, context=context)) for log_in, server in attempts]
     deadline = anyio.current_time() + patience
     pause, waiting = FIRST_PAUSE, list(mailboxes.ready)
     while waiting:
-        await work.round(waiting)
-        waiting = [login for login in waiting if work.may_improve(login)]
+        await _round(waiting, both, journal)
+        waiting = [login for login in waiting if _may_improve(login, _states(login, both))]
         if not waiting or anyio.current_time() + pause > deadline:
             break
         listener.paused(pause, f"{len(waiting)} mailboxes are tried again")
         await anyio.sleep(pause)
         pause *= 2
-    good = sum(work.is_good(login) for login in mailboxes.ready)
+    good = sum(_states(login, both) == {LoginState.OK} for login in mailboxes.ready)
     return LoginCounts(ok=good, failed=len(mailboxes.ready) - good, untried=len(mailboxes.untried))
 
 
@@ -144,73 +141,59 @@ def _created(journal: Journal, sheet: Sheet, now: float) -> Gathered:
     return gather(rows, known, now)
 
 
+@dataclass(slots=True)
 class _Server:
-    """One mail server, and how many mailboxes in a row found it out of reach."""
+    """One mail server."""
 
-    def __init__(self, server: MailServer, attempt: Attempt, context: ssl.SSLContext) -> None:
-        self._server = server
-        self._attempt = attempt
-        self._context = context
-        self._misses: list[LoginAnswer] = []
-        self.answers: dict[int, LoginAnswer] = {}
-        """The latest, by row."""
+    log_in: Callable[[str, Secret], LoginAnswer]
+    answers: dict[RowId, LoginAnswer] = field(default_factory=dict)
+    """The latest for each mailbox."""
+    misses: list[LoginAnswer] = field(default_factory=list)
+    """Those of the latest mailboxes, one after another, that found the server out of reach in this round."""
 
-    def begin_round(self) -> None:
-        self._misses = []
-
-    def state(self, login: MailLogin) -> LoginState | None:
-        """Of the latest log-in; None before the first."""
-        answer = self.answers.get(login.row_id)
-        return answer.state if answer else None
-
-    async def log_in(self, login: MailLogin) -> None:
-        """One attempt, or none where the server is known to be out of reach."""
-        if len(self._misses) >= GIVE_UP:
-            self.answers[login.row_id] = self._misses[-1]
+    async def ask(self, login: MailLogin) -> None:
+        """One attempt, or none where the mailbox was accepted, or the server is known to be out of reach."""
+        known = self.answers.get(login.row_id)
+        if known is not None and known.state is LoginState.OK:
             return
-        attempt = partial(self._attempt, self._server, login.address, login.password, self._context)
-        answer = await anyio.to_thread.run_sync(attempt)
-        self._misses = [*self._misses, answer] if answer.state is LoginState.UNREACHABLE else []
+        if len(self.misses) < GIVE_UP:
+            answer = await anyio.to_thread.run_sync(self.log_in, login.address, login.password)
+            self.misses = [*self.misses, answer] if answer.state is LoginState.UNREACHABLE else []
+        else:
+            answer = self.misses[-1]
         self.answers[login.row_id] = answer
 
 
-class _Verifying:
-    """Logs in to mailboxes round by round; its workers share it."""
+async def _round(logins: Iterable[MailLogin], servers: Sequence[_Server], journal: Journal) -> None:
+    """Log in to each mailbox once with each server that has not accepted it yet, and record the outcome."""
+    waiting = iter(logins)
+    for server in servers:
+        server.misses = []
 
-    def __init__(self, servers: Sequence[_Server], journal: Journal) -> None:
-        self._servers = servers
-        self._journal = journal
+    async def work() -> None:
+        for login in waiting:
+            for server in servers:
+                await server.ask(login)
+            await journal.record(_change(login, *(server.answers[login.row_id] for server in servers)))
 
-    async def round(self, logins: Sequence[MailLogin]) -> None:
-        """Each of them once with each server that has not accepted it yet."""
-        waiting = iter(logins)
-        for server in self._servers:
-            server.begin_round()
+    async with anyio.create_task_group() as group:
+        for _ in range(WORKERS):
+            group.start_soon(work)
 
-        async def work() -> None:
-            for login in waiting:
-                for server in self._servers:
-                    if server.state(login) is not LoginState.OK:
-                        await server.log_in(login)
-                await self._journal.record(self._change(login))
 
-        async with anyio.create_task_group() as group:
-            for _ in range(WORKERS):
-                group.start_soon(work)
+def _states(login: MailLogin, servers: Sequence[_Server]) -> set[LoginState]:
+    return {server.answers[login.row_id].state for server in servers}
 
-    def is_good(self, login: MailLogin) -> bool:
-        return all(server.state(login) is LoginState.OK for server in self._servers)
 
-    def may_improve(self, login: MailLogin) -> bool:
-        """Whether another attempt makes sense, and can lock nothing that would not be locked anyway."""
-        refused = any(server.state(login) is LoginState.REFUSED for server in self._servers)
-        return not self.is_good(login) and (login.fresh or not refused)
+def _may_improve(login: MailLogin, states: set[LoginState]) -> bool:
+    """Whether another attempt makes sense, and can lock nothing that would not be locked anyway."""
+    return states != {LoginState.OK} and (login.fresh or LoginState.REFUSED not in states)
 
-    def _change(self, login: MailLogin) -> LoginChecked:
-        imap, smtp = (server.answers[login.row_id] for server in self._servers)
-        named = zip(("IMAP", "SMTP"), (imap, smtp), strict=True)
-        error = "; ".join(f"{name}: {answer.sentence}" for name, answer in named if answer.sentence)
-        return LoginChecked(login.row_id, time.time(), imap.state, smtp.state, error or None)
+
+def _change(login: MailLogin, imap: LoginAnswer, smtp: LoginAnswer) -> LoginChecked:
+    sentences = {"IMAP": imap.sentence, "SMTP": smtp.sentence}
+    error = "; ".join(f"{name}: {sentence}" for name, sentence in sentences.items() if sentence)
+    return LoginChecked(login.row_id, time.time(), imap.state, smtp.state, error or None)
 
 
 def servers(account: Account | None, how: VerifyOptions) -> tuple[MailServer, MailServer]:

@@ -108,26 +108,14 @@ def _error(unconfirmed: Unconfirmed, unclear: str | None) -> str:
     return f"{unconfirmed.reason.removesuffix('.') or NO_ANSWER}; {looked}"
 
 
-class _Found:
-    """What a list says about the mailboxes that were looked for."""
-
-    def __init__(self) -> None:
-        self.there: dict[RowId, Mailbox] = {}
-        self.unclear: dict[RowId, str] = {}
-        """Why nothing certain can be said of a row that is not there."""
-        self.doubt = ""
-        """Why the list cannot prove that a mailbox is not there; empty if it can."""
-
-
 async def _find(jobs: Sequence[Job], service: Service) -> _Found:
-    wanted = _Wanted(jobs, await _domain_names(service))
-    found = _Found()
+    found = _Found(jobs, await _domain_names(service))
     for _ in range(READINGS):
         found.doubt, may_help = "", False
         found.unclear = {job.row_id: "its domain is not known" for job in jobs if not job.request.domain}
         try:
             async for mailbox in service.mailboxes():
-                wanted.compare(mailbox, found)
+                found.compare(mailbox)
         except ListingUnavailableError as error:
             found.doubt, may_help = str(error), isinstance(error, ListChangedError)
         if not may_help or len(found.there) == len(jobs):
@@ -147,23 +135,29 @@ async def _domain_names(service: Service) -> dict[int, str]:
         return {}
 
 
-class _Wanted:
-    """The mailboxes that are looked for."""
+class _Found:
+    """What a list says about the mailboxes that are looked for."""
 
     def __init__(self, jobs: Sequence[Job], names: dict[int, str]) -> None:
+        """`names` are the domains' names by their IDs."""
+        self.there: dict[RowId, Mailbox] = {}
+        self.unclear: dict[RowId, str] = {}
+        """Why nothing certain can be said of a row that is not there."""
+        self.doubt = ""
+        """Why the list cannot prove that a mailbox is not there; empty if it can."""
         self._names = names
         self._by_username: defaultdict[str, list[Job]] = defaultdict(list)
         for job in jobs:
             self._by_username[_plain(job.request.email)].append(job)
 
-    def compare(self, mailbox: Mailbox, found: _Found) -> None:
-        """See whether a mailbox of the list is one of those, or may be."""
+    def compare(self, mailbox: Mailbox) -> None:
+        """See whether a mailbox of the list is one that is looked for, or may be."""
         for job in self._by_username.get(_plain(mailbox.username), ()):
             same = self._is_same_domain(job.request.domain, mailbox)
             if same:
-                found.there[job.row_id] = mailbox
+                self.there[job.row_id] = mailbox
             elif same is None:
-                found.unclear[job.row_id] = "the service's list does not say which domain a mailbox belongs to"
+                self.unclear[job.row_id] = "the service's list does not say which domain a mailbox belongs to"
 
     def _is_same_domain(self, domain: int, mailbox: Mailbox) -> bool | None:
         """None if the list and the domains' names do not tell, or contradict each other."""

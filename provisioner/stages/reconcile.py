@@ -28,7 +28,7 @@ from provisioner.stages.matching import KnownRows, Matcher, SheetMatcher, keys_o
 from provisioner.stages.resolve import is_of_account
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from provisioner.journal import Journal
     from provisioner.secret import Secret
@@ -186,16 +186,14 @@ class Planner:
 
     def _leave(self, row: JournalRow, entry: Entry) -> SheetChange:
         self.work.done += 1
-        self._note_changes(row, entry)
-        left = row._replace(address=row.address or entry.address, cells=_cells_of_sent(row, entry))
+        left = self._as_sent(row, entry)
         if not self._is_failures and row.password is not None and row.password == entry.password:
             left = left._replace(password=None, corrected=False)
         return Written(left)
 
     def _poll(self, row: JournalRow, entry: Entry) -> SheetChange:
         self._follow(row, entry.request or request_of(row))
-        self._note_changes(row, entry)
-        return Written(row._replace(address=row.address or entry.address, cells=_cells_of_sent(row, entry)))
+        return Written(self._as_sent(row, entry))
 
     def _look_up(self, row: JournalRow, entry: Entry) -> SheetChange:
         if entry.request is None:
@@ -274,6 +272,13 @@ class Planner:
         }
         return row._replace(**fields | other)
 
+    def _as_sent(self, row: JournalRow, entry: Entry) -> JournalRow:
+        """The row as it was sent. Notes what the sheet says otherwise by now."""
+        self._note_changes(row, entry)
+        # The sheet's row may be invalid now: if a failures file corrected it, or if its cells may not be shown.
+        cells = row.cells if entry.problems and row.cells else entry.cells
+        return row._replace(address=row.address or entry.address, cells=cells)
+
     def _in_run(self, row: JournalRow) -> JournalRow:
         """A row that a check found valid waits for its turn as soon as a run begins."""
         return row._replace(status=self._waiting) if row.status is Status.VALID else row
@@ -330,14 +335,6 @@ def _known_lacking(row: JournalRow, entry: Entry, cell_name: Callable[[Entry, st
 def _letters(cell: str) -> str:
     """The column of a cell's name: the row may have moved since."""
     return cell.rstrip("0123456789")
-
-
-def _cells_of_sent(row: JournalRow, entry: Entry) -> Mapping[str, str]:
-    """The cells of a row that was sent: the sheet's own, but those that were sent if the sheet's row is invalid now.
-
-    Such a row is one that a failures file corrected, or its cells may not be shown.
-    """
-    return row.cells if entry.problems and row.cells else entry.cells
 
 
 def _is_as_known(row: JournalRow, entry: Entry) -> bool:

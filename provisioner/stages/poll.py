@@ -170,7 +170,6 @@ class Poller:
         self._complete = False
         self._given_up = False
         self._choosing = anyio.Lock(fast_acquire=True)
-        self._sleeps_until = math.inf
         self._wake = anyio.Event()
         self.slowest = 0.0
         """Seconds that the slowest task took, by when it was due and not by when the question had its turn."""
@@ -184,7 +183,7 @@ class Poller:
             self._leave()
             return
         self._agenda.add(Followed(task, anyio.current_time(), fresh))
-        self._wake_if_sooner()
+        self._wake.set()
 
     @property
     def open(self) -> int:
@@ -242,12 +241,10 @@ class Poller:
         return None
 
     async def _sleep_until(self, at: float) -> None:
-        """Sleep until then, or until something is due sooner or nothing is left."""
-        self._sleeps_until = at
+        """Sleep until then, or until something else may be due or nothing is left."""
         self._wake = anyio.Event()
         with anyio.CancelScope(deadline=at):
             await self._wake.wait()
-        self._sleeps_until = math.inf
 
     async def _take(self, followed: Followed, answer: TaskAnswer) -> None:
         now = anyio.current_time()
@@ -276,7 +273,7 @@ class Poller:
                 self._leave()
             case Pending() | Gone():
                 self._agenda.pending(followed, now)
-                self._wake_if_sooner()
+                self._wake.set()
 
     async def _end(self, followed: Followed, status: Status, error: str = "", mailbox_id: str | None = None) -> None:
         context, row_id = self._context, followed.task.job.row_id
@@ -322,8 +319,4 @@ class Poller:
     def _close_one(self) -> None:
         self._open -= 1
         if not self._open:
-            self._wake.set()
-
-    def _wake_if_sooner(self) -> None:
-        if self._agenda.next_at() < self._sleeps_until:
             self._wake.set()

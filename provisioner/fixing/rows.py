@@ -361,7 +361,7 @@ class Rows:
             self._verdicts[position] = self._verdict(next(changes))
         self.known.taken.clear()
 
-    def _matcher(self) -> FailuresMatcher | SheetMatcher:
+    def _matcher(self) -> SheetMatcher:
         if not self.sheet.is_failures:
             return SheetMatcher(self.known)
         is_workbook = self.sheet.path.suffix.lower() != ".csv"

@@ -21,7 +21,6 @@ _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _FALLBACK: Final = "cp1252"
-_PIECE: Final = 1 << 16
 _LOOKED_AT: Final = 4096
 _HALF_EMPTY: Final = 0.6
 
@@ -58,24 +57,9 @@ def find_encoding(data: bytes, named: str | None = None) -> Encoding:
     )
 
 
-def pieces(data: bytes, encoding: Encoding) -> Iterator[str]:
-    """The text, a little at a time: whole lines, each of them ended by LF, whatever ended it in the file."""
-    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding.name)(), translate=True)
-    begun: list[str] = []
-    for part in _parts(data):
-        whole, end, rest = decoder.decode(part).rpartition("\n")
-        if end:
-            yield "".join((*begun, whole, end))
-            begun = []
-        begun.append(rest)
-    last = "".join((*begun, decoder.decode(b"", final=True)))
-    if last:
-        yield last.removesuffix("\n") + "\n"
-
-
-def lines(piece: str) -> list[str]:
-    """The lines of a piece, without their ends."""
-    return piece.removesuffix("\n").split("\n")
+def lines(data: bytes, encoding: Encoding) -> Iterator[str]:
+    """The lines without their ends, whatever ended them in the file, as they are asked for."""
+    return (line.removesuffix("\n") for line in io.TextIOWrapper(io.BytesIO(data), encoding.name))
 
 
 def _named(data: bytes, name: str) -> Encoding:
@@ -107,16 +91,10 @@ def _proved(data: bytes, name: str) -> Encoding:
 
 def _decodes(data: bytes, name: str) -> bool:
     try:
-        for _ in codecs.iterdecode(_parts(data), name):
-            pass
+        data.decode(name)
     except UnicodeError:
         return False
     return True
-
-
-def _parts(data: bytes) -> Iterator[bytes]:
-    source = io.BytesIO(data)
-    return iter(lambda: source.read(_PIECE), b"")
 
 
 def _without_mark(data: bytes) -> str | None:

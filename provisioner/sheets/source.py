@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
 from provisioner.sheets.cleaning import NO_PADDING, Padding
-from provisioner.sheets.decoding import find_encoding, lines, pieces
+from provisioner.sheets.decoding import find_encoding, lines
 from provisioner.sheets.delimited import DELIMITERS, Record, records
 from provisioner.sheets.headers import is_ours, known_columns
 from provisioner.sheets.limits import MOST_FAULTY_ROWS
@@ -57,7 +57,7 @@ def text_source(data: bytes, encoding: str | None, column_for: Meaning) -> Sourc
         SheetError: It cannot be decoded, or has no header.
     """
     certainty = find_encoding(data, encoding)
-    source = chain.from_iterable(map(lines, pieces(data, certainty)))
+    source = lines(data, certainty)
     top = list(islice(source, SEARCHED_ROWS + 1))
     delimiters = _delimiters(top)
     candidates = [find_header(records(top[:SEARCHED_ROWS], delimiter), column_for) for delimiter in delimiters]

@@ -15,7 +15,7 @@ from provisioner.journal import Dropped, Superseded, Written, address_key, passw
 from provisioner.records import GAP, Fault, Problem, Status
 from provisioner.secret import Secret
 from provisioner.stages.conversions import is_converted
-from provisioner.stages.matching import FORGETTABLE
+from provisioner.stages.matching import FORGETTABLE, SheetMatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ Typed = Mapping[int, Collection[str]]
 """By sheet row, the columns whose cells are as somebody typed them: no spreadsheet program has changed those."""
 
 
-class FailuresMatcher:
+class FailuresMatcher(SheetMatcher):
     """A failures file: it changes the rows that it holds, and leaves the rest of the record alone."""
 
     is_failures = True
@@ -54,11 +54,10 @@ class FailuresMatcher:
         typed: Typed = MappingProxyType({}),
     ) -> None:
         """`cell_name` names the cell of an entry in a column; `typed`: the cells that no program converted."""
-        self._known = known
+        super().__init__(known)
         self._cell_name = cell_name
         self._is_workbook = is_workbook
         self._typed = typed
-        self.unmatched = known.unmatched
         self._places: dict[int, RowId] = {}
         """The row in each place of the original sheet, as far as the file holds it."""
         self._bases: dict[RowId, JournalRow] = {}
@@ -69,7 +68,7 @@ class FailuresMatcher:
         """The keys of rows that were begun elsewhere."""
 
     def match(self, entry: Entry) -> tuple[JournalRow, Entry]:
-        """As in Matcher. A row that names another row's mailbox, or that a program converted, is invalid."""
+        """As for a sheet. A row that names another row's mailbox, or that a program converted, is invalid."""
         row, fault = self._claim(entry)
         base = row or self._known.corrected_by(entry)
         if fault is None and base is not None and (row is base or base.id not in self._known.taken):
@@ -102,17 +101,17 @@ class FailuresMatcher:
         return None
 
     def base(self, row: JournalRow) -> JournalRow:
-        """As in Matcher."""
+        """As for a sheet."""
         return self._bases.get(row.id, row)
 
     def own_password(self, row: JournalRow, password: Secret) -> Secret | None:
-        """As in Matcher: it was fixed in this file, or in an earlier one."""
+        """As for a sheet: it was fixed in this file, or in an earlier one."""
         base = self.base(row)
         in_sheet = password != row.password and password_check(password, base.id) == base.password_check
         return None if in_sheet else password
 
     def is_correction(self, row: JournalRow, entry: Entry, own_password: Secret | None) -> bool:
-        """As in Matcher; a password that was generated for a blank cell corrects nothing."""
+        """As for a sheet; a password that was generated for a blank cell corrects nothing."""
         fixed = entry.password is not None and own_password is not None
         return row.corrected or fixed or entry.cells != self.base(row).cells
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from provisioner.journal import Dropped, JournalRow, Moved, Written, address_key
 from provisioner.records import RowId, Status
@@ -149,58 +149,37 @@ class KnownRows:
         return latest if free and (latest.status not in FORGETTABLE or entry.request is None) else row
 
 
-class Matcher(Protocol):
-    """What a kind of file means for the journal's rows."""
-
-    is_failures: bool
-
-    def match(self, entry: Entry) -> tuple[JournalRow, Entry]:
-        """The journal's row for a row of the file, new if need be; the entry with its sheet row and all its faults."""
-
-    def unmatched(self) -> list[JournalRow]:
-        """The rows that no row of the file was matched to."""
-
-    def absent(self, row: JournalRow) -> SheetChange | None:
-        """What changes for a row that the file does not hold; None if nothing does."""
-
-    def base(self, row: JournalRow) -> JournalRow:
-        """The row that a row which `match` returned corrects; that row itself if it corrects none."""
-
-    def own_password(self, row: JournalRow, password: Secret) -> Secret | None:
-        """The password of the row's cell if the original sheet does not hold it, else None."""
-
-    def is_correction(self, row: JournalRow, entry: Entry, own_password: Secret | None) -> bool:
-        """Whether what is about to be sent is not what the original sheet holds."""
-
-
 class SheetMatcher:
-    """A whole sheet: it replaces the record."""
+    """What a file means for the journal's rows: a whole sheet, which replaces the record."""
 
     is_failures = False
 
     def __init__(self, known: KnownRows) -> None:
         self._known = known
-        self.unmatched = known.unmatched
 
     def match(self, entry: Entry) -> tuple[JournalRow, Entry]:
-        """As in Matcher."""
+        """The journal's row for a row of the file, new if need be; the entry with its sheet row and all its faults."""
         return self._known.take(entry) or self._known.new_row(entry), entry
 
+    def unmatched(self) -> list[JournalRow]:
+        """The rows that no row of the file was matched to."""
+        return self._known.unmatched()
+
     def absent(self, row: JournalRow) -> SheetChange | None:
-        """Forgotten only if it was never sent."""
+        """What changes for a row that the file does not hold, or None: it is forgotten only if it was never sent."""
         was_sent = row.was_sent or row.status in (Status.UNFINISHED, Status.UNKNOWN)
         return Moved(row.id, None, None) if was_sent else Dropped(row.id)
 
     def base(self, row: JournalRow) -> JournalRow:
-        """The row itself."""
+        """The row that a row which `match` returned corrects; that row itself if it corrects none."""
         return row
 
     def own_password(self, row: JournalRow, password: Secret) -> Secret | None:  # noqa: ARG002 - the sheet holds it
-        """None: the sheet holds it."""
+        """The password of the row's cell if the original sheet does not hold it, else None."""
         return None
 
     def is_correction(self, row: JournalRow, entry: Entry, own_password: Secret | None) -> bool:  # noqa: ARG002
-        """False: it is what the sheet holds."""
+        """Whether what is about to be sent is not what the original sheet holds."""
         return False
 
 

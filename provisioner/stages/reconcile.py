@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from provisioner.journal import JournalRow, Moved, SheetChange, Written, address_key, password_check, sent_cells
 from provisioner.records import Entry, Job, OpenTask, Problem, Request, Status, Unconfirmed
 from provisioner.stages.corrections import FailuresMatcher
-from provisioner.stages.matching import KnownRows, Matcher, SheetMatcher, keys_of
+from provisioner.stages.matching import KnownRows, SheetMatcher, keys_of
 from provisioner.stages.resolve import is_of_account
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def reconcile(
 
 
 def verdicts(
-    entries: Iterable[Entry], matcher: Matcher, cell_name: Callable[[Entry, str], str]
+    entries: Iterable[Entry], matcher: SheetMatcher, cell_name: Callable[[Entry, str], str]
 ) -> tuple[WorkPlan, Iterator[SheetChange]]:
     """What a check of these rows would write into the journal, one change for each, then those for rows without one.
 
@@ -123,7 +123,7 @@ class Planner:
 
     def __init__(
         self,
-        matcher: Matcher,
+        matcher: SheetMatcher,
         new_password: Callable[[], Secret] | None,
         since: Callable[[float | None], float],
         *,

@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from provisioner.errors import JournalError, RunFolderError
 from provisioner.journal.changes import Change, Event, SheetChange
-from provisioner.journal.tables import COLUMNS, is_locked, locked, open_database, row_from
+from provisioner.journal.tables import COLUMNS, KEEP_IT, explained, open_database, row_from
 from provisioner.records import RowId, Status
 from provisioner.settings import PRACTICE
 
@@ -226,39 +226,23 @@ class Journal:
 
     def _read(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         """Rows from a snapshot of its own, so that reading never keeps a commit waiting. Raises JournalError."""
-        try:
-            with closing(sqlite3.connect(self._path)) as database:
-                yield from database.execute(query, values)
-        except sqlite3.DatabaseError as error:
-            raise self._error(
-                error,
-                f"The journal {self._path} cannot be read ({error}).",
-                "Keep the folder as it is and ask for help: results.csv beside it still holds what was known.",
-            ) from error
+        reading = explained(self._path, JournalError, "read ({}).", KEEP_IT)
+        with reading, closing(sqlite3.connect(self._path)) as database:
+            yield from database.execute(query, values)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        remedy = "Make room on the disk or give the folder back its write permission, then run again."
+        writing = explained(self._path, JournalError, "written ({}), so nothing more is sent.", remedy)
+        with self._lock, writing:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 yield self._database
                 self._database.execute("COMMIT")
-            except BaseException as error:
+            except BaseException:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
-                if isinstance(error, sqlite3.DatabaseError):
-                    raise self._error(
-                        error,
-                        f"The journal {self._path} cannot be written ({error}), so nothing more is sent.",
-                        "Make room on the disk or give the folder back its write permission, then run again.",
-                    ) from error
                 raise
-
-    def _error(self, error: sqlite3.Error, sentence: str, remedy: str) -> JournalError:
-        """What to raise for an error of SQLite: `sentence` and `remedy`, unless the file is locked."""
-        if is_locked(error):
-            sentence, remedy = locked(self._path)
-        return JournalError(sentence, remedy=remedy)
 
 
 def _to_retry(*, of_failures: bool) -> str:

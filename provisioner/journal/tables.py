@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
-from provisioner.errors import RunFolderError
+from provisioner.errors import ProvisionerError, RunFolderError
 from provisioner.journal.rows import JournalRow
 from provisioner.private_files import claim_database
 from provisioner.records import Fault, Problem, Status
@@ -106,6 +106,9 @@ _READ = _by_place(
     smtp=LoginState,
 )
 _WRITE = _by_place(cells=_encoded, password=Secret.reveal, problems=_encoded)
+
+CLOSE_IT = "Close the program that has it open, such as a database viewer, a backup or a sync program, then run again."
+KEEP_IT = "Keep the folder as it is and ask for help: results.csv beside it still holds what was known."
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _ATTEMPTS: Final = 100
 _PAUSE: Final = 0.02
@@ -132,7 +135,7 @@ def _converted(values: Sequence[Any], conversions: _Conversions) -> list[Any]:
 
 def open_database(path: Path) -> sqlite3.Connection:
     """The journal at `path`, which is made if there is none. Raises RunFolderError if it cannot be used."""
-    with _explained(path):
+    with _opening(path):
         claim_database(path)
         database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         try:
@@ -174,28 +177,25 @@ def is_locked(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in BUSY
 
 
-def locked(path: Path) -> tuple[str, str]:
-    """What to say of a journal that another program has locked: the sentence and the remedy."""
-    return (
-        f"The journal {path} is locked by another program.",
-        "Close the program that has it open, such as a database viewer, a backup or a sync program, then run again.",
-    )
-
-
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turns what goes wrong while opening into RunFolderError."""
+def explained(path: Path, kind: type[ProvisionerError], cannot: str, remedy: str) -> Iterator[None]:
+    """Turns an error of SQLite into one of `kind`, which says what `cannot` be done, or that the file is locked."""
     try:
         yield
     except sqlite3.DatabaseError as error:
+        sentence = f"cannot be {cannot.format(error)}"
         if is_locked(error):
-            sentence, remedy = locked(path)
-            raise RunFolderError(sentence, remedy=f"{remedy} Nothing was sent.") from error
-        raise RunFolderError(
-            f"The journal {path} cannot be read ({error}).",
-            remedy="Nothing was sent or changed. Keep the folder as it is and ask for help: results.csv beside it "
-            "still holds what was known.",
-        ) from error
+            sentence = "is locked by another program."
+            remedy = f"{CLOSE_IT} Nothing was sent." if kind is RunFolderError else CLOSE_IT
+        raise kind(f"The journal {path} {sentence}", remedy=remedy) from error
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """Turns what goes wrong while opening into RunFolderError."""
+    try:
+        with explained(path, RunFolderError, "read ({}).", f"Nothing was sent or changed. {KEEP_IT}"):
+            yield
     except OSError as error:
         raise RunFolderError(
             f"The journal {path} cannot be opened: {error.strerror}.",

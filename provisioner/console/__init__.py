@@ -3,10 +3,9 @@
 from provisioner.console.credentials import show_credentials
 from provisioner.console.errors import show_again, show_error, show_interrupted, show_unexpected
 from provisioner.console.logins import show_logins
-from provisioner.console.preview import show_preview
 from provisioner.console.progress import ScreenProgress, make_progress
 from provisioner.console.shell import command_line
-from provisioner.console.summary import print_json, show_summary
+from provisioner.console.summary import print_json, show_preview, show_summary
 from provisioner.console.tables import CsvTable, JsonTable, Table, print_account_json, show_account
 from provisioner.console.terminal import output_error, print_file, print_out, say, say_wrapped
 

@@ -81,8 +81,8 @@ class BarProgress(ScreenProgress):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        self._sent: tqdm[Any] | None = None
-        self._finished: tqdm[Any] | None = None
+        self._bars: list[tqdm[Any]] = []
+        """That of rows sent, if there are any to send, and that of rows finished."""
         self._below: list[tqdm[Any]] = []
         self._told_at = 0.0
 
@@ -90,9 +90,9 @@ class BarProgress(ScreenProgress):
         super().planned(to_send=to_send, to_poll=to_poll, done=done, invalid=invalid)
         self.close()
         if to_send:
-            self._sent = self._bar("Sent", to_send)
+            self._bars.append(self._bar("Sent", to_send))
         if self.to_finish:
-            self._finished = self._bar("Finished", self.to_finish)
+            self._bars.append(self._bar("Finished", self.to_finish))
             self._below = [
                 tqdm(total=0, bar_format="{desc}", file=self._stream, dynamic_ncols=True, leave=False) for _ in range(2)
             ]
@@ -121,23 +121,19 @@ class BarProgress(ScreenProgress):
 
     def close(self) -> None:
         """Remove the bars, so that what follows begins where they stood."""
-        for bar in (*reversed(self._below), self._finished, self._sent):
-            if bar is not None:
-                bar.close()
-        self._sent = self._finished = None
-        self._below = []
+        for bar in reversed([*self._bars, *self._below]):
+            bar.close()
+        self._bars, self._below = [], []
 
     def _draw(self) -> None:
         """Draw all lines with the numbers of this moment; the counts stay in place during a pause."""
         self._told_at = time.monotonic()
         for line, text in zip(self._below, (self.results(), self.pause or self.outlook), strict=False):
             line.set_description_str(text, refresh=False)
-        for bar, number in ((self._sent, self.sent_of_planned), (self._finished, self.finished_rows)):
-            if bar is not None:
-                bar.n = number
-        for drawn in (*self._below, self._finished, self._sent):  # a bar last: it leaves the cursor within its line
-            if drawn is not None:
-                drawn.refresh()
+        for bar, number in zip(reversed(self._bars), (self.finished_rows, self.sent_of_planned), strict=False):
+            bar.n = number
+        for drawn in (*self._below, *reversed(self._bars)):  # a bar last: it leaves the cursor within its line
+            drawn.refresh()
 
     def _bar(self, name: str, total: int) -> tqdm[Any]:
         width = len(f"{total:,}")

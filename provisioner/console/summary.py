@@ -1,4 +1,4 @@
-"""How a run or a check ended, for one sheet or several, on one screen."""
+"""What a run is about to do, and how a run or a check ended, for one sheet or several, on one screen."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ from provisioner.console.logins import login_counts, login_lines
 from provisioner.console.terminal import Line, beside, bold, coloured, is_terminal, print_out, say, shorten, size, wrap
 from provisioner.messages import WORDS, count, duration, found_rate, listed, visible
 from provisioner.records import Actor, Status
-from provisioner.wording import headings
+from provisioner.wording import headings, preview_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from provisioner.summary import Group, LoginGroup, Summary
+    from provisioner.summary import Group, LoginGroup, RunPreview, Summary
 
 SHOWN_EXISTING = 3
 SHOWN_VALUES = 5
 NOT_CHECKED = "Whether your account has these domains, relay servers and projects is checked when you run it."
+
+
+def show_preview(preview: RunPreview) -> None:
+    """Print what a run is about to do, before anything is sent."""
+    results = [f"Results: {preview.results}"] if preview.mailboxes or preview.to_poll else []
+    for text in (*preview_lines(preview), *results):
+        say(*wrap(text))
 
 
 def show_summary(

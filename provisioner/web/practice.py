@@ -13,7 +13,6 @@ from provisioner.sheets import write_table
 from provisioner.web.uploads import claim, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 _COLUMNS: Final = ("email", "domain", "relay_server", "password", "project", "reply_to")
@@ -49,7 +48,8 @@ def make_sheet(folder: Path, schema_file: Path | None) -> Path:
     known = schema.load(schema_file).columns
     titles = [known[name].title if name in known else name for name in _COLUMNS]
     try:
-        path = next(path for path in _names(folder) if not run_folder.locate(path, None).path.exists() and claim(path))
+        names = (folder / f"practice{again}.csv" for again in numbers())
+        path = next(path for path in names if not run_folder.locate(path, None).path.exists() and claim(path))
         write_table(path, titles, _ROWS)
     except OSError as error:
         raise FilesError(
@@ -60,7 +60,3 @@ def make_sheet(folder: Path, schema_file: Path | None) -> Path:
     with run_folder.hold(run, lambda _: None), closing(Journal(run.journal)) as journal:
         journal.belong_to(PRACTICE)
     return path
-
-
-def _names(folder: Path) -> Iterator[Path]:
-    return (folder / f"practice{again}.csv" for again in numbers())

@@ -16,7 +16,7 @@ from provisioner.fixing import OpenSheet
 from provisioner.journal import Journal, overview
 from provisioner.records import Status
 from provisioner.result import recall
-from provisioner.stages.failures_files import digest_of
+from provisioner.stages.failures_files import digest_of, look_of
 from provisioner.web.logins import Logins
 from provisioner.web.runs import Phase, Run
 
@@ -160,9 +160,5 @@ def _has_changed(sheet: Path, folder: RunFolder, known: Overview | None) -> bool
 
 def _state(folder: RunFolder) -> object:
     """What differs if the journal holds something else than before."""
-    try:
-        results = folder.results.stat()
-    except OSError:
-        results = None
     with closing(Journal(folder.journal)) as journal:
-        return journal.latest_event(), results and (results.st_mtime_ns, results.st_ino, results.st_size)
+        return journal.latest_event(), look_of(folder.results)

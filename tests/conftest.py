@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
+import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -61,6 +63,16 @@ def swift_practice(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults: Any = SandboxOptions.__init__.__kwdefaults__
     monkeypatch.setitem(defaults, "latency", 0.05)
     monkeypatch.setattr(poll, "YOUNGEST", 0.05)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the clock of progress says. Other clocks go on: a server on another thread would never stop by this one."""
+    now = [0.0]
+    told = SimpleNamespace(monotonic=lambda: now[0], strftime=time.strftime)
+    for module in ("provisioner.progress", "provisioner.console.progress"):
+        monkeypatch.setattr(f"{module}.time", told)
+    return now
 
 
 @pytest.fixture

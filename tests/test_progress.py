@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import time
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -18,14 +17,6 @@ if TYPE_CHECKING:
 
 Estimates = list[tuple[float, "tuple[float, float] | None"]]
 SENT, ASKED = (Exchange(method, "/api/mailboxes/", 202, 0.1) for method in ("POST", "GET"))
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the monotonic clock says."""
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    return now
 
 
 def grows(moment: float) -> float:

@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 from io import StringIO
@@ -128,15 +127,14 @@ def test_the_bars_count_what_was_sent_and_what_is_finished() -> None:
         bars.close()
 
 
-def test_the_bars_and_the_line_below_them_tell_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bars_and_the_line_below_them_tell_the_same_moment(clock: list[float]) -> None:
     """Whenever the screen is looked at, what is finished is as many rows as are created and not created together."""
-    now = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    clock[0] = 1000.0
     with terminal() as seen:
         bars = console.make_progress(stream=seen.stream)
         bars.planned(to_send=40, to_poll=0, done=0, invalid=0)
         for row in range(40):
-            now[0] += 0.07 if row % 10 else 3.0  # tqdm would by itself draw more often than this, and not together
+            clock[0] += 0.07 if row % 10 else 3.0  # tqdm would by itself draw more often than this, and not together
             bars.sent()
             bars.answered(SENT)
             bars.finished(Status.CREATED if row % 4 else Status.FAILED)
@@ -154,22 +152,21 @@ def test_the_bars_and_the_line_below_them_tell_the_same_moment(monkeypatch: pyte
         bars.close()
 
 
-def test_a_time_of_waiting_leaves_the_counts_in_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_of_waiting_leaves_the_counts_in_their_place(clock: list[float]) -> None:
     """During a pause the counts stay above it at every moment, and afterwards they stand alone."""
-    now = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    clock[0] = 1000.0
     with terminal(100) as seen:
         bars = console.make_progress(stream=seen.stream)
         bars.planned(to_send=40, to_poll=0, done=0, invalid=0)
         bars.paused(9.5, "the service asked us to slow down")
         for row in range(1, 10):
-            now[0] += 1.0
+            clock[0] += 1.0
             bars.finished(Status.CREATED)
             bars.paused(0.1, "a shorter time")
             shown = seen.lines()
             assert f"{row} created, 0 not created" in shown
             assert any(re.fullmatch(r"Paused until [\d:]+: the service asked us to slow down", line) for line in shown)
-        now[0] += 1.0
+        clock[0] += 1.0
         bars.answered(ASKED)
         assert not any("Paused" in line for line in seen.lines())
         bars.close()
@@ -192,19 +189,18 @@ def test_more_causes_are_where_they_are_said_to_be(monkeypatch: pytest.MonkeyPat
         assert "in the report.html of each sheet" in words(" ".join(seen.lines()))
 
 
-def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_gets_plain_lines(clock: list[float]) -> None:
     """No control characters, a line at sensible intervals, and one line for a time of waiting however often told."""
-    now = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    clock[0] = 1000.0
     stream = StringIO()
     plain = console.make_progress(stream=stream)
     plain.planned(to_send=10_000, to_poll=0, done=0, invalid=1)
     for _ in range(7_200):
-        now[0] += 0.5
+        clock[0] += 0.5
         plain.sent()
         plain.finished(Status.CREATED)
         plain.answered(SENT)
-        if 1_100.0 < now[0] < 1_110.0:
+        if 1_100.0 < clock[0] < 1_110.0:
             plain.paused(7.0, "the service asked us to slow down")
     plain.note("x\x1b[31my")
     plain.close()

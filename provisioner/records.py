@@ -73,6 +73,8 @@ class Fault(NamedTuple):
     """The same for every row with this fault, with an ellipsis where a row has a text of its own."""
     details: tuple[str, ...] = ()
     """Those texts, for the first ellipses of the cause; the others are meant as they stand."""
+    of_account: bool = False
+    """Whether only a run could find this, which asks what the account has."""
 
     @property
     def sentence(self) -> str:

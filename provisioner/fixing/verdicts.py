@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.records import Status
 from provisioner.stages.group import problems_of
-from provisioner.stages.resolve import is_of_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -67,7 +66,7 @@ class Tally:
         self.places = Counter(places)
         self.causes = Counter(cause for found in problems for cause in {problem.cause for problem in found})
         """Of the rows to fix, how many have a cause."""
-        self.of_account = sum(bool(found) and all(map(is_of_account, found)) for found in problems)
+        self.of_account = sum(bool(found) and all(problem.fault.of_account for problem in found) for found in problems)
         """Of the rows to fix, how many have no other faults than those that only the account knows."""
         self.texts = Counter(text for position in to_fix for text in faulty_texts(position))
         """Of the rows to fix, how many hold a text in a faulty cell of a column."""

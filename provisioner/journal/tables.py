@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     _Conversions = dict[int, Callable[[Any], Any]]
 
-VERSION = 6
+VERSION = 7
 """Of the tables; SQLite's user_version. A journal of another version is refused."""
 
 TABLES = """
@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS rows (        -- JournalRow explains each column
     superseded_by  INTEGER REFERENCES rows (id),
     submitted_at   REAL,
     finished_at    REAL,
-    problems       TEXT NOT NULL,         -- JSON: [[cell, [cause, [detail, …]]], …], as in Problem
+    problems       TEXT NOT NULL,         -- JSON: [[cell, [cause, [detail, …], of_account]], …], as in Problem
     imap           TEXT,
     smtp           TEXT,
     login_error    TEXT,
@@ -86,7 +86,8 @@ def _decoded(text: str) -> Any:
 
 
 def _problems(text: str) -> tuple[Problem, ...]:
-    return tuple(Problem(cell, Fault(intern(cause), tuple(details))) for cell, (cause, details) in _decoded(text))
+    found = _decoded(text)
+    return tuple(Problem(cell, Fault(intern(cause), tuple(details), own)) for cell, (cause, details, own) in found)
 
 
 def _by_place(**conversions: Callable[[Any], Any]) -> _Conversions:

@@ -25,7 +25,6 @@ from provisioner.journal import JournalRow, Moved, SheetChange, Written, address
 from provisioner.records import Entry, Job, OpenTask, Problem, Request, Status, Unconfirmed
 from provisioner.stages.corrections import FailuresMatcher
 from provisioner.stages.matching import KnownRows, SheetMatcher, keys_of
-from provisioner.stages.resolve import is_of_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -328,7 +327,7 @@ def _known_lacking(row: JournalRow, entry: Entry, cell_name: Callable[[Entry, st
         # What is wrong with a full address is that it is not of the domain.
         same.discard("email")
     cells = {_letters(cell_name(entry, name)): cell_name(entry, name) for name in same}
-    lacking = ((cells.get(_letters(each.cell)), each) for each in row.problems if each.cell and is_of_account(each))
+    lacking = ((cells.get(_letters(each.cell)), each) for each in row.problems if each.cell and each.fault.of_account)
     return tuple(problem._replace(cell=cell) for cell, problem in lacking if cell)
 
 

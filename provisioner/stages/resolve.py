@@ -20,7 +20,6 @@ from provisioner.resources import Resources
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from provisioner.records import Problem
     from provisioner.resources import Resource
     from provisioner.secret import Secret
 
@@ -30,11 +29,6 @@ NAMED = 3
 """How many of the account's own are suggested for one that it lacks."""
 SIMILAR = 0.8
 """Similarity, from 0 to 1, at which one name may be a typo of another; two domains may share only their ending."""
-_NO_LIST = "is not an ID, and the service gives no list of the account's"
-_AMBIGUOUS = "write the ID of the one meant"
-_UNVERIFIED = "is not verified yet; verify it at Mission Inbox, then run again"
-_LACKING = "the account has no"
-_FOREIGN = f"“{GAP}” is no address of the row's domain {GAP}; write only “{GAP}” here, or fix the domain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +78,7 @@ class Resolver:
     def faults(self, email: str, domain: str, relay_server: str, project: str) -> list[tuple[str, Fault]]:
         """Why these cells, as far as they are filled in, cannot be sent; each with its column. Empty if they can."""
         found = [
-            (column, Fault(match.fault))
+            (column, Fault(match.fault, of_account=True))
             for column, kind, text in (
                 ("domain", self._domains, domain),
                 ("relay_server", self._relay_servers, relay_server),
@@ -122,14 +116,10 @@ class Resolver:
 def _foreign(email: str, username: str, domain: _Match) -> Fault:
     """About a full address that is not certainly one of the row's own domain."""
     if domain.name:
-        return Fault(_FOREIGN, (email, f"{domain.id} ({domain.name})", username))
+        cause = f"“{GAP}” is no address of the row's domain {GAP}; write only “{GAP}” here, or fix the domain"
+        return Fault(cause, (email, f"{domain.id} ({domain.name})", username), of_account=True)
     cause = f"“{GAP}” is a full address; write only “{GAP}” here, and the ID of its domain in the domain column"
     return Fault(cause, (email, username))
-
-
-def is_of_account(problem: Problem) -> bool:
-    """Whether only a run could find this, which asks what the account has."""
-    return any(text in problem.cause for text in (_NO_LIST, _AMBIGUOUS, _UNVERIFIED, _LACKING, _FOREIGN))
 
 
 def duplicates(cells: Iterable[tuple[int, tuple[str, ...]]], resolver: Resolver) -> dict[int, list[int]]:
@@ -174,17 +164,18 @@ class _Kind:
         if self._holdings is None:
             if number is not None or not self._asked:
                 return _Match(number)
-            how = f"{_NO_LIST} {self._noun}s to look up a name in; write the {self._noun}'s ID"
-            return _Match(None, fault=f"“{text}” {how}")
+            no_list = f"is not an ID, and the service gives no list of the account's {self._noun}s to look up a name in"
+            return _Match(None, fault=f"“{text}” {no_list}; write the {self._noun}'s ID")
         matches = [self._by_id[number]] if number in self._by_id else [] if number else self._named(text)
         if len(matches) > 1:
             which = " and ".join(str(resource.id) for resource in matches)
-            return _Match(None, fault=f"“{text}” is the name of {self._noun}s {which}; {_AMBIGUOUS}")
+            fault = f"“{text}” is the name of {self._noun}s {which}; write the ID of the one meant"
+            return _Match(None, fault=fault)
         if not matches:
             return _Match(None, fault=self._lacking(text))
         (found,) = matches
-        unverified = f"{self._noun} {_shown(found)} {_UNVERIFIED}" if found.verified is False else ""
-        return _Match(found.id, found.name, unverified)
+        unverified = f"{self._noun} {_shown(found)} is not verified yet; verify it at Mission Inbox, then run again"
+        return _Match(found.id, found.name, unverified if found.verified is False else "")
 
     def _named(self, text: str) -> list[Resource]:
         resources = self._holdings or ()
@@ -194,7 +185,7 @@ class _Kind:
         return [resource for resource in resources if resource.name and self._plain(resource.name) == self._plain(text)]
 
     def _lacking(self, text: str) -> str:
-        said = f"{_LACKING} {self._noun} {text if ID.fullmatch(text) else f'“{text}”'}"
+        said = f"the account has no {self._noun} {text if ID.fullmatch(text) else f'“{text}”'}"
         by_text: defaultdict[str, list[Resource]] = defaultdict(list)
         for resource in self._holdings or ():
             for known in filter(None, (str(resource.id), self._plain(resource.name) if resource.name else "")):

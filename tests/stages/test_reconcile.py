@@ -635,8 +635,8 @@ def test_a_row_whose_domain_an_earlier_run_looked_up_is_still_the_sheets_own(jou
     assert (row.status, row.address_key, row.file_row) == (Status.VALID, "ann@101", 2)
 
 
-LACKING = Problem("C2", Fault("the account has no relay server “Mailgum”"))
-NO_DOMAIN = Problem("B2", Fault("the account has no domain “acme.exampel”"))
+LACKING = Problem("C2", Fault("the account has no relay server “Mailgum”", of_account=True))
+NO_DOMAIN = Problem("B2", Fault("the account has no domain “acme.exampel”", of_account=True))
 
 
 def name_cell(entry: Entry, column: str) -> str:

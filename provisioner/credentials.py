@@ -18,7 +18,7 @@ from provisioner.journal import Fact, Journal
 from provisioner.record import open_journal
 from provisioner.records import Status
 from provisioner.settings import PRACTICE
-from provisioner.sheets import escape_controls, escape_formula, replace_file, write_table
+from provisioner.sheets import escape_controls, escape_formula, replacing, write_table
 from provisioner.sheets.text_workbook import text_workbook
 from provisioner.stages.by_column import columns_by_header, find_column, value_of
 from provisioner.stages.fetch_account import ask_account
@@ -215,7 +215,9 @@ def _write_file(path: Path, mailboxes: Iterable[MailboxCredentials], account: Ac
     rows = [_cells(mailbox, account) for mailbox in mailboxes]
     try:
         if path.suffix.lower() == ".xlsx":
-            replace_file(path, text_workbook("Mailboxes", COLUMNS, rows))
+            with replacing(path) as part, text_workbook(part, "Mailboxes", COLUMNS) as add:
+                for row in rows:
+                    add(row)
         else:
             write_table(path, COLUMNS, map(_apostrophe_noted, rows))
     except OSError as error:

@@ -11,10 +11,11 @@ import running
 from click.testing import CliRunner
 
 from provisioner.cli import main
-from provisioner.sheets import replace_file, write_table
+from provisioner.sheets import write_table
 from provisioner.sheets.text_workbook import text_workbook
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 pytestmark = [
@@ -84,6 +85,12 @@ def test_no_value_comes_back_changed(
         assert sent.keys() >= PASSWORDS.keys() - REFUSED
 
 
+def write_workbook(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    with text_workbook(path, "Mailboxes", header) as add:
+        for row in rows:
+            add(row)
+
+
 BEFORE = ["", " ", "\u00a0", "\u200b", "\ufeff", "\ud800", *map(chr, (0, 1, 9, 10, 11, 13, 31, 127, 133))]
 FORMULAS = ["=1+1", "+1+1", "-1+1", "@SUM(1)", '=HYPERLINK("http://x.example")', "\uff1d1+1"]
 
@@ -93,7 +100,7 @@ def test_no_cell_that_is_written_is_run(tmp_path: Path) -> None:
     written = [[before + formula for formula in FORMULAS] for before in BEFORE]
     header = [f"column {number}" for number in range(len(FORMULAS))]
     write_table(tmp_path / "results.csv", header, written)
-    replace_file(tmp_path / "client.xlsx", text_workbook("Mailboxes", header, written))
+    write_workbook(tmp_path / "client.xlsx", header, written)
     for path in tmp_path.iterdir():
         understood = [cell for cell in libreoffice.cells(path) if cell.text]
         assert len(understood) == (len(BEFORE) + 1) * len(FORMULAS)
@@ -107,7 +114,7 @@ def test_a_workbook_of_credentials_shows_them_as_they_are(tmp_path: Path) -> Non
     """Nothing becomes a number, a date or a formula, and nothing is added to a password."""
     written = [*PASSWORDS.values(), *USERNAMES]
     path = tmp_path / "client.xlsx"
-    replace_file(path, text_workbook("Mailboxes", ["password"], [[cell] for cell in written]))
+    write_workbook(path, ["password"], [[cell] for cell in written])
     understood = [cell for cell in libreoffice.cells(path) if cell.text]
     assert [cell.text for cell in understood] == ["password", *written]
     assert {(cell.kind, cell.formula) for cell in understood} == {("string", None)}
@@ -136,7 +143,7 @@ def test_a_faulty_workbook_becomes_credentials_for_each_client(
     monkeypatch.setenv("MISSION_INBOX_API_KEY", service.api_key)
     monkeypatch.setenv("MISSION_INBOX_URL", service.url)
     sheet, folder = tmp_path / "acme.xlsx", tmp_path / "acme-run"
-    replace_file(sheet, text_workbook("Mailboxes", HEADERS, FAULTY))
+    write_workbook(sheet, HEADERS, FAULTY)
     libreoffice.edit(sheet)
     assert call("run", sheet, "--yes") == 1
     failures = folder / "failures.xlsx"

@@ -13,7 +13,7 @@ from provisioner.errors import SheetError
 from provisioner.journal import Fact
 from provisioner.messages import count, remedy, why
 from provisioner.sheets import FAILURES_COLUMNS, Sheet, column_letters, replacing, write_table
-from provisioner.sheets.failures_workbook import MAX_CELLS, AddRow, failures_workbook
+from provisioner.sheets.text_workbook import MAX_CELLS, AddRow, text_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ def write_failures(journal: Journal, sheet: Sheet, folder: RunFolder, *, final: 
         add: AddRow = _leave_out
         if final and number and fits:
             workbook = files.enter_context(_replacing(journal, folder.failures_workbook))
-            add = files.enter_context(failures_workbook(workbook, header))
+            add = files.enter_context(text_workbook(workbook, "Failures", header, read_back=True))
         else:
             folder.failures_workbook.unlink(missing_ok=True)
         write_table(text, header, _rows(journal, sheet, add), delimiter=sheet.delimiter)
@@ -62,7 +62,7 @@ def _rows(journal: Journal, sheet: Sheet, add: AddRow) -> Iterator[list[str]]:
         yield cells
 
 
-def _leave_out(cells: Sequence[str], faulty: Collection[int]) -> None:
+def _leave_out(cells: Sequence[str], marked: Collection[int] = (), /) -> None:
     """Take the place of a workbook that is not written."""
 
 

@@ -16,7 +16,7 @@ from provisioner.journal import Journal
 from provisioner.records import Status
 from provisioner.run_folder import RunFolder
 from provisioner.settings import SheetOptions
-from provisioner.sheets.failures_workbook import failures_workbook
+from provisioner.sheets.text_workbook import text_workbook
 from provisioner.stages.failures_files import keep_edits
 from provisioner.stages.read import read
 
@@ -206,7 +206,7 @@ def test_any_text_comes_back_from_the_workbook(tmp_path: Path, cell: str) -> Non
         "remedy",
         "task_id",
     )
-    with failures_workbook(path, header) as add:
+    with text_workbook(path, "Failures", header, read_back=True) as add:
         add(("ann", "101", "201", "x", cell, "2", "failed", "no", "Run again", "t"), ())
     sheet = read(path, RULES)
     assert sheet.own_cells(2)[4] == cell

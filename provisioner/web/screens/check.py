@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from provisioner.errors import UnusableError
 from provisioner.sheets import FAILURES_COLUMNS
-from provisioner.sheets.failures_workbook import MAX_CELLS
+from provisioner.sheets.text_workbook import MAX_CELLS
 from provisioner.web import forms, views
 from provisioner.web.phrases import short_hash
 from provisioner.web.rows import (

@@ -493,8 +493,8 @@ async def test_a_key_that_is_refused_meanwhile_halts_the_run(
 async def test_questions_keep_to_the_pace(
     sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
 ) -> None:
-    """With many workers and a slow rate, the throttle at the service's door never has a reason."""
-    running = sandbox(latency=0.2, throttle="20/s")
+    """With many workers and a slow rate, a throttle that is only a little faster never has a reason."""
+    running = sandbox(latency=0.2, throttle="25/s")  # what is sent evenly arrives unevenly on a busy machine
     async with working(connection(running, rates=(Rate(20, 1.0),)), journal, listener) as work:
         await work.follow(await jobs(30), workers=20)
     assert running.state.throttled == 0

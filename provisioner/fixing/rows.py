@@ -299,7 +299,7 @@ class Rows:
 
     @cached_property
     def _mailboxes(self) -> Mailboxes:
-        return Mailboxes(self.sheet, self.positions(Place.LEFT_OUT))
+        return Mailboxes(self.sheet, set(self.positions(Place.LEFT_OUT)))
 
     def _suspects(self) -> set[int]:
         """The rows that may have a fault, in a sheet without a journal."""
@@ -336,12 +336,10 @@ class Rows:
                     beyond.pop(change.row_id, None)
         for row in beyond.values():
             place = verdict_of(row).place
-            if place in (Place.DONE, Place.LEFT_OUT):
-                self.outside[place] += 1
-            else:
-                self.outside[Place.OTHER] += 1
+            if place not in (Place.DONE, Place.LEFT_OUT):
+                place = Place.OTHER
                 self.missing.append(row)
-        self.known.release_all()
+            self.outside[place] += 1
 
     def _judge(self, positions: set[int]) -> None:
         """Judge rows anew."""
@@ -359,7 +357,6 @@ class Rows:
         _, changes = verdicts(builder.entries(), self._matcher(), self._cell_name)
         for position in ordered:
             self._verdicts[position] = self._verdict(next(changes))
-        self.known.taken.clear()
 
     def _matcher(self) -> SheetMatcher:
         if not self.sheet.is_failures:

@@ -59,9 +59,9 @@ def render(template: str, /, **values: object) -> str:
     return _environment().get_template(template).render(values)
 
 
-def page(template: str, /, *, status: int = 200, practice: bool = False, **values: object) -> HTMLResponse:
+def page(template: str, /, *, status: int = 200, **values: object) -> HTMLResponse:
     """A whole page, or a part of one that the script puts in its place."""
-    return HTMLResponse(render(template, practice=practice, **{"trouble": "", **values}), status)
+    return HTMLResponse(render(template, **values), status)
 
 
 def trouble(error: ProvisionerError, status: int = 409, link: str = "") -> HTMLResponse:

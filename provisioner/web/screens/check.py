@@ -117,11 +117,8 @@ def _link_to_all(search: str, page: int) -> str:
 def _page(template: str, work: Work, sheet: OpenSheet, shown: ShownColumns, **values: Any) -> Response:
     return views.page(
         template,
-        practice=work.practice,
-        work=work.id,
-        name=work.name,
+        work=work,
         notes=sheet.notes[:MOST_NOTES],
-        busy=work.is_busy,
         sheet_changed=sheet.sheet_changed,
         counts=sheet.counts(),
         undoable=sheet.undoable,

@@ -54,9 +54,7 @@ def unusable(work: Work, error: UnusableError) -> Response:
     return views.page(
         template,
         status=status,
-        practice=work.practice,
-        work=work.id,
-        name=work.name,
+        work=work,
         message=error.message,
         remedy=error.remedy,
         **more,

@@ -43,7 +43,7 @@ async def show(request: Request) -> Response:
         return RedirectResponse(f"{work.path}/check", 303)
     result = await work.outcome()
     files = await run_sync(_files, await work.folder())
-    return views.page("done.html", practice=work.practice, **_values(work, result, files))
+    return views.page("done.html", **_values(work, result, files))
 
 
 async def verify(request: Request) -> Response:

@@ -111,7 +111,7 @@ async def _changed(request: Request, sent: SentRow, act: Callable[[OpenSheet], C
         changed = await run_sync(act, sheet)
     except StaleRowError as error:
         row = _focused(sent.columns(sheet).row_to_fix(error.row, sent.typed), sent)
-        return views.page("check_stale.html", status=409, work=work.id, row=row, part=sent.part)
+        return views.page("check_stale.html", status=409, work=work, row=row, part=sent.part)
     except UnknownRowError:
         return _said(sent.key, GONE)
     except ProvisionerError as error:
@@ -201,7 +201,7 @@ def _parts(work: Work, sheet: OpenSheet, *, sent: SentRow, **values: Any) -> Res
     """The parts of the page that a change concerns."""
     return views.page(
         "check_changed.html",
-        work=work.id,
+        work=work,
         counts=sheet.counts(),
         causes=sheet.causes(),
         undoable=sheet.undoable,
@@ -239,7 +239,7 @@ async def reveal(request: Request) -> Response:
         return _said(sent.key, GONE)
     except ProvisionerError as error:
         return _said(sent.key, error.message, error.remedy)
-    return views.page("check_password.html", work=work.id, row=row, cell=shown)
+    return views.page("check_password.html", work=work, row=row, cell=shown)
 
 
 def _said(key: str, message: str, remedy: str = "") -> Response:

@@ -30,7 +30,7 @@ async def show(request: Request) -> Response:
     work = await work_of(request)
     if not work.run.sending:
         return RedirectResponse(_elsewhere(work), 303)
-    return views.page("run.html", practice=work.practice, **await _state(work))
+    return views.page("run.html", **await _state(work))
 
 
 async def follow(request: Request) -> Response:

@@ -361,7 +361,7 @@ class Rows:
     def _matcher(self) -> SheetMatcher:
         if not self.sheet.is_failures:
             return SheetMatcher(self.known)
-        is_workbook = self.sheet.path.suffix.lower() != ".csv"
+        is_workbook = self.sheet.is_workbook
         return FailuresMatcher(self.known, self._cell_name, is_workbook=is_workbook, typed=self.typed)
 
     def _cell_name(self, entry: Entry, column: str) -> str:

@@ -125,7 +125,7 @@ class Sheet:
 
     @property
     def is_workbook(self) -> bool:
-        """Whether its cells were told apart by the program that saved them, so that no delimiter can cut one."""
+        """Whether the file keeps its cells apart, each of the kind that it was typed as: no delimiter can cut one."""
         return bool(self.tab)
 
     @property

@@ -121,7 +121,7 @@ class PreparedSheet:
             since=since,
             checking=checking,
             unasked=resources is None,
-            is_workbook=self.sheet.path.suffix.lower() != ".csv",
+            is_workbook=self.sheet.is_workbook,
             typed=self.typed(journal),
             latest_file=self.sheet.path.resolve() in map(Path.resolve, self.folder.failures_files),
             cell_name=lambda entry, column: self.sheet.cell_name(entry.file_row, column),

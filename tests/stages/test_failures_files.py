@@ -227,3 +227,17 @@ def test_too_many_rows_are_in_the_text_file_alone(
 def test_both_files_are_their_owners_alone(folder: RunFolder) -> None:
     """They hold passwords."""
     assert {path.stat().st_mode & 0o777 for path in folder.failures_files} == {0o600}
+
+
+@pytest.mark.parametrize("name", ["failures.csv", "failures.txt", "failures.tsv"])
+def test_a_text_file_of_any_name_may_have_been_converted(check: Any, write_sheet: Any, name: str) -> None:
+    """789.000 to fix became 789 as a spreadsheet program saved the file as text: that is no fix, as in failures.csv."""
+    sheet = write_sheet([("ann", *GOOD[:3], "789.000", "")])
+    folder = RunFolder(check(sheet).results.parent)
+    text = folder.failures.read_text("utf-8-sig").replace('"789.000"', '"789"')
+    saved = folder.path / name
+    saved.write_text(text if name.endswith("csv") else text.replace('","', '"\t"'), "utf-8")
+    later(saved)
+    result = check(saved)
+    assert result.statuses == {Status.INVALID: 1}
+    assert "write “789” in failures.xlsx or in the sheet" in result.groups[0].examples[0].sentence

@@ -39,6 +39,10 @@ def share_option(name: str, text: str) -> Callable[[Any], Any]:
     return click.option(f"--{name}", f"{name}_share", type=share, metavar="SHARE", default="0%", help=text)
 
 
+def choice_option(name: str, *choices: str, text: str) -> Callable[[Any], Any]:
+    return click.option(f"--{name}", type=click.Choice(choices), default=choices[0], show_default=True, help=text)
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on.  [default: any free one]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
@@ -80,27 +84,20 @@ def share_option(name: str, text: str) -> Callable[[Any], Any]:
 @click.option(
     "--seed", type=int, metavar="NUMBER", help="Any number; the same one makes the same things go wrong again."
 )
-@click.option(
-    "--create-form",
-    type=click.Choice(["guide", "reference"]),
-    default="guide",
-    show_default=True,
-    help="Create as the service's guide says (a task to wait for) or as its reference says (the mailbox at once).",
+@choice_option(
+    "create-form",
+    "guide",
+    "reference",
+    text="Create as the service's guide says (a task to wait for) or as its reference says (the mailbox at once).",
 )
-@click.option(
-    "--duplicates",
-    type=click.Choice(["refuse", "conflict", "task"]),
-    default="refuse",
-    show_default=True,
-    help="Refuse an address that is taken, in plain words or as a conflict, or accept it and let its task fail.",
+@choice_option(
+    "duplicates",
+    "refuse",
+    "conflict",
+    "task",
+    text="Refuse an address that is taken, in plain words or as a conflict, or accept it and let its task fail.",
 )
-@click.option(
-    "--unknown-task",
-    type=click.Choice(["404", "pending"]),
-    default="404",
-    show_default=True,
-    help="What a task ID that nobody knows answers.",
-)
+@choice_option("unknown-task", "404", "pending", text="What a task ID that nobody knows answers.")
 @click.option("--celery-states", is_flag=True, help="Name task states PENDING, STARTED, SUCCESS and FAILURE.")
 @click.option("--paginated", is_flag=True, help="Answer lists page by page.")
 @click.option("--page-size", type=click.IntRange(1), default=100, show_default=True, help="Entries on such a page.")

@@ -14,8 +14,7 @@ from running import check
 from provisioner.errors import FilesError
 from provisioner.journal import Journal, Overview
 from provisioner.records import Status
-from provisioner.web.folder import find, id_of, look
-from provisioner.web.listing import MOST, list_folder, state_of
+from provisioner.web.folder import MOST, find, id_of, list_folder, look, state_of
 from provisioner.web.practice import make_sheet
 
 if TYPE_CHECKING:

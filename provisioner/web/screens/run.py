@@ -77,10 +77,7 @@ async def _state(work: Work, *, announce: bool = False, stopped_now: bool = Fals
     counts = _counts(progress)
     return {
         "work": work,
-        "progress": progress,
         "state": _sentence(progress, stopping=run.phase is Phase.STOPPING, at_once=run.at_once),
-        "stopping": run.phase is Phase.STOPPING,
-        "at_once": run.at_once,
         "stopped_now": stopped_now,
         "counts": counts,
         "failures": failures,

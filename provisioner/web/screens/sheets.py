@@ -1,4 +1,4 @@
-"""The first screen: a sheet comes in, and the folder's sheets stand below with their next steps."""
+"""The first screen: a sheet comes in, the folder's sheets stand below, and whose account it is; a key can be typed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from provisioner import schema
+from provisioner import keys, schema
 from provisioner.account import SERVICES
 from provisioner.concurrency import in_threads
-from provisioner.errors import RunFolderError, SheetError
+from provisioner.errors import RunFolderError, SettingsError, SheetError
+from provisioner.secret import Secret
 from provisioner.sheets.template import template
-from provisioner.web import forms, uploads, views
-from provisioner.web.folder import id_of
-from provisioner.web.listing import list_folder
+from provisioner.web import forms, live, uploads, views
+from provisioner.web.account_state import whose
+from provisioner.web.folder import id_of, list_folder
 from provisioner.web.practice import make_sheet
-from provisioner.web.screens import service
 from provisioner.web.workspace import work_of, workspace_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def show(request: Request) -> Response:
         most=forms.LARGEST_SHEET,
         too_large=forms.too_large(forms.LARGEST_SHEET).detail,
         exports=SERVICES if workspace.has_key and not workspace.options.sandbox else (),
-        **service.shown(workspace),
+        **_service(workspace),
     )
 
 
@@ -127,6 +127,43 @@ async def stand(request: Request) -> Response:
     return RedirectResponse(await work.standing(), 303)
 
 
+async def enter_key(request: Request) -> Response:
+    """Try a key that was typed, and use it from then on; save it in the keyring only if that was asked for."""
+    workspace = workspace_of(request)
+    options = workspace.options
+    if options.connection_with is None:
+        raise SettingsError(
+            "Everything at this page is practice, so it needs no key.", remedy="Start it without --sandbox."
+        )
+    fields = await forms.fields(request)
+    keep = bool(fields.get("keep"))
+    connection = options.connection_with(Secret(fields.get("key", "").strip()))
+    if keep:
+        await run_sync(keys.require_keyring)
+    account = await whose(connection, workspace.limiter(practice=False).share())
+    if keep:
+        await run_sync(options.keep_key, connection)
+    workspace.sign_in(connection, account)
+    return views.go("/")
+
+
+async def follow_service(request: Request) -> Response:
+    """What is known of the account, as soon as it is."""
+    workspace = workspace_of(request)
+
+    async def state() -> str:
+        if workspace.account.asking:
+            return ": the service is being asked\n\n"
+        return live.message(views.render("service.html", **_service(workspace)))
+
+    return live.stream(workspace.account.changes, workspace.closing, state)
+
+
+def _service(workspace: Workspace) -> dict[str, Any]:
+    """What the template shows of the service."""
+    return {"sandbox": workspace.options.sandbox, "has_key": workspace.has_key, "account": workspace.account}
+
+
 ROUTES: Final = (
     Route("/", show),
     Route("/sheets", receive, methods=["PUT"]),
@@ -134,4 +171,6 @@ ROUTES: Final = (
     Route("/template.{kind}", empty_sheet),
     Route("/practice", practise, methods=["POST"]),
     Route("/sheets/{id}", stand),
+    Route("/key", enter_key, methods=["POST"]),
+    Route("/service", follow_service),
 )

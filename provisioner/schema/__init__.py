@@ -2,13 +2,12 @@
 
 from provisioner.schema.headers import LONGEST_HEADER, normalize
 from provisioner.schema.loader import MANDATORY, load, read_schema, shipped
-from provisioner.schema.model import Column, Explanation, MailboxSchema, Rule, shown
+from provisioner.schema.model import Column, MailboxSchema, Rule, shown
 
 __all__ = [
     "LONGEST_HEADER",
     "MANDATORY",
     "Column",
-    "Explanation",
     "MailboxSchema",
     "Rule",
     "load",

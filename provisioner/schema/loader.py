@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, mod
 
 from provisioner.errors import SchemaError
 from provisioner.schema.headers import normalize
-from provisioner.schema.model import Column, Explanation, Kind, MailboxSchema, Rule, shown
+from provisioner.schema.model import Column, Kind, MailboxSchema, Rule, shown
 from provisioner.schema.probe import LENGTH, slow_pattern
 
 if TYPE_CHECKING:
@@ -62,12 +62,8 @@ def load(path: Path | None = None) -> MailboxSchema:
 
 
 def _refuse_slow_patterns(schema: MailboxSchema) -> None:
-    columns = schema.columns.values()
-    rules = [(rule.pattern.pattern, rule.whole) for column in columns for rule in column.rules]
-    known = [
-        (each.pattern.pattern, each.whole) for column in columns for each in (*column.explanations, *column.warnings)
-    ]
-    slow = slow_pattern(rules + known)
+    rules = [rule for column in schema.columns.values() for rule in column.all_rules]
+    slow = slow_pattern([(rule.pattern.pattern, rule.whole) for rule in rules])
     if slow is not None:
         raise SchemaError(
             f"{schema.path}: the pattern “{shown(slow)}” takes too long on a cell of {LENGTH:,} characters.",
@@ -163,10 +159,11 @@ class _Explanation(_Part):
             raise ValueError("an explanation needs either “whole” or “part”")
         return self
 
-    def explanation(self) -> Explanation:
-        pattern = self.whole or self.part
-        assert pattern is not None
-        return Explanation(pattern, self.sentence, whole=self.whole is not None)
+    def rule(self) -> Rule:
+        if self.whole is not None:
+            return Rule("fits_not", self.sentence, self.whole)
+        assert self.part is not None
+        return Rule("has_no", self.sentence, self.part)
 
 
 class _Column(_Part):
@@ -252,8 +249,8 @@ class _SchemaFile:
             required=said.required,
             nullable=said.nullable,
             rules=tuple(check.rule() for check in said.checks),
-            explanations=tuple(each.explanation() for each in own.explanations),
-            warnings=tuple(each.explanation() for each in own.warnings),
+            explanations=tuple(each.rule() for each in own.explanations),
+            warnings=tuple(each.rule() for each in own.warnings),
             names=tuple(own.names),
             blank=own.blank or f"“{name}” must not be blank",
             together=own.together,
@@ -322,12 +319,10 @@ class _SchemaFile:
         return mark
 
     def _refuse_unknown_placeholders(self, column: Column) -> None:
-        rules = [(rule.sentence, rule.pattern.groupindex if rule.forbids else {}) for rule in column.rules]
-        others = [(each.sentence, each.pattern.groupindex) for each in (*column.explanations, *column.warnings)]
         where = self._mark(("columns", column.name))
-        for sentence, groups in (*rules, *others):
-            known = () if column.secret else ("value", *groups)
-            for placeholder in self._placeholders(sentence, where):
+        for rule in column.all_rules:
+            known = () if column.secret else ("value", *(rule.pattern.groupindex if rule.forbids else ()))
+            for placeholder in self._placeholders(rule.sentence, where):
                 if placeholder not in known:
                     why = "its cells are never shown" if column.secret else "nothing of that name is found"
                     self._refuse(where, f"a sentence of the column “{column.name}” names {{{placeholder}}}, but {why}")

@@ -97,21 +97,6 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """A known mistake, and the sentence about it. It refuses no cell by itself."""
-
-    pattern: re.Pattern[str]
-    sentence: str
-    whole: bool
-    """Whether the whole cell must match; otherwise any part of it."""
-
-    def fault(self, text: str) -> Fault | None:
-        """What to say about a cell, or None if it does not have the mistake."""
-        found = self.pattern.fullmatch(text) if self.whole else self.pattern.search(text)
-        return _fault(self.sentence, text, found) if found else None
-
-
-@dataclass(frozen=True)
 class Column:
     """A column that the schema knows."""
 
@@ -123,9 +108,9 @@ class Column:
     nullable: bool
     """Whether its cells may be blank."""
     rules: tuple[Rule, ...]
-    explanations: tuple[Explanation, ...] = ()
-    """They say better than the rules what is wrong with a cell that breaks one."""
-    warnings: tuple[Explanation, ...] = ()
+    explanations: tuple[Rule, ...] = ()
+    """Known mistakes. They say better than the rules what is wrong with a cell that breaks one, and refuse none."""
+    warnings: tuple[Rule, ...] = ()
     """What is worth knowing about a cell that is sent all the same."""
     names: tuple[str, ...] = ()
     """Further headers that mean it."""
@@ -142,16 +127,19 @@ class Column:
     """What the template's example row holds, which is never sent."""
 
     @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        """Those that refuse no cell too."""
+        return (*self.rules, *self.explanations, *self.warnings)
+
+    @property
     def headers(self) -> tuple[str, ...]:
         """Every header that means the column."""
         return (self.name, self.title, *self.names)
 
     def faults(self, text: str, broken: Sequence[Rule]) -> list[Fault]:
         """What is wrong with a cell that holds `text` and breaks the rules `broken`."""
-        explained = [fault for each in self.explanations if each.whole and (fault := each.fault(text))]
-        if explained or not broken:
-            return explained[:1] if broken else []
-        return list(self._faults(text, broken))
+        explained = self._explained(text, whole=True)
+        return explained[:1] or list(self._faults(text, broken))
 
     def _faults(self, text: str, broken: Sequence[Rule]) -> Iterator[Fault]:
         lacking = [rule for rule in broken if self.together and rule.kind in ("has", "length")]
@@ -162,11 +150,12 @@ class Column:
             yield Fault(f"{cause}{GAP}", (f"{colon}{rest} {needed}",))
         for rule in broken:
             if rule not in lacking:
-                parts_of_it = self._parts(text) if rule.kind == "fits" else []
+                parts_of_it = self._explained(text, whole=False) if rule.kind == "fits" else []
                 yield from parts_of_it or [rule.fault(text)]
 
-    def _parts(self, text: str) -> list[Fault]:
-        return [fault for each in self.explanations if not each.whole and (fault := each.fault(text))]
+    def _explained(self, text: str, *, whole: bool) -> list[Fault]:
+        """The known mistakes of the whole cell, or those of a part of it."""
+        return [each.fault(text) for each in self.explanations if each.whole == whole and not each.keeps(text)]
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,8 @@ class Checked:
                 continue
             for row, text in zip(self.sheet.rows, cells, strict=True):
                 for each in column.warnings:
-                    if text and row not in invalid and (fault := each.fault(text)):
-                        yield self._problem(row, column, fault)
+                    if text and row not in invalid and not each.keeps(text):
+                        yield self._problem(row, column, each.fault(text))
 
     def problems(self, row: int) -> tuple[Problem, ...]:
         """All that is wrong with the row, in the order of the columns; empty if it is ready."""

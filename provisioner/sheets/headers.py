@@ -1,28 +1,98 @@
-"""What stands under each cell of a header."""
+"""The header of a table: which row it is, what stands under each of its cells, and whether that is certain.
+
+A sheet is refused whose header, or what stands above it, leaves open what is meant.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
+from provisioner.sheets.cleaning import cleaned
 from provisioner.sheets.files import FAILURES_COLUMNS, RESULTS_COLUMNS, unescape_formula
-from provisioner.sheets.sheet import column_letters
+from provisioner.sheets.questions import ColumnsError
+from provisioner.sheets.sheet import BLANKS, column_letters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from provisioner.schema import MailboxSchema
     from provisioner.sheets.delimited import Record
+    from provisioner.sheets.source import Source
 
     Meaning = Callable[[str], str | None]
 
+SEARCHED_ROWS: Final = 100
+"""The header is one of the first this many rows."""
+TELLING_NAMES: Final = 2
+"""A row that names this many columns is a header."""
 _TELLING: Final = 3
 """This many of failures.csv's own columns tell a damaged failures file from any other sheet."""
 MOST_COLUMNS: Final = 16_384
 """As many as a spreadsheet program has."""
 LONGEST_HEADER: Final = 1000
 """Characters."""
+SAME: Final = ("domain", "relay_server", "project", "reply_to")
+"""Columns of which all rows may have the same."""
+_NAMED: Final = 5
+"""Maximum number of columns that a sentence names."""
+_EDGES: Final = BLANKS + '"'
+_TELLING_CELLS: Final = 2
+"""A row above the header is a mailbox if cells of this many columns fit."""
+_TELLING_ID: Final = re.compile(r"[0-9]+|\S+\.\S+")
+"""What of an ID's column no line of a preamble is likely to hold; nearly any word may be a relay server's name."""
+
+
+def known_columns(cells: Iterable[str], column_for: Meaning) -> int:
+    """How many columns of the schema a row names: the more, the likelier it is the header."""
+    return len({column_for(cell) for cell in set(islice(cells, MOST_COLUMNS))} - {None})
+
+
+@dataclass(frozen=True)
+class Found:
+    """The likeliest header of a table."""
+
+    header: Record | None
+    """None if no row names a column."""
+    known: int
+    """How many columns of the schema it names."""
+    lines: int
+    """The number of lines of a text file up to its end."""
+    above: Sequence[Record] = ()
+
+
+def find_header(rows: Iterable[Record], column_for: Meaning) -> Found:
+    """The first of the rows that name the most columns."""
+    best = Found(None, 0, 0)
+    seen: list[Record] = []
+    consumed = 0
+    for record in rows:
+        consumed += record.lines
+        known = known_columns(record.cells, column_for)
+        if known > best.known:
+            best = Found(record, known, consumed, tuple(seen))
+        seen.append(record)
+    return best
+
+
+def two_tables(first: Record, second: Record) -> SheetError:
+    """The error for two headers with rows between them: either table would be lost without a word."""
+    return SheetError(
+        f"Row {first.number} and row {second.number} are both headers, with rows between them, "
+        "so it is not certain which table is meant.",
+        remedy="Put each table into a sheet of its own, or bring all rows below one header.",
+    )
+
+
+def no_header() -> SheetError:
+    """The error for a sheet in which no row names a column."""
+    return SheetError(
+        f"No header was found in the first {SEARCHED_ROWS} rows of the sheet.",
+        remedy="Give the sheet a row with the names of its columns, such as email, domain, relay_server and password.",
+    )
 
 
 @dataclass(frozen=True)
@@ -40,11 +110,6 @@ class Layout:
     """Where in a row each of `headers` stands."""
     added: Mapping[str, int]
     """Where in a row the columns stand that failures.csv adds; empty where the sheet is no such file."""
-
-
-def known_columns(cells: Iterable[str], column_for: Meaning) -> int:
-    """How many columns of the schema a row names: the more, the likelier it is the header."""
-    return len({column_for(cell) for cell in set(islice(cells, MOST_COLUMNS))} - {None})
 
 
 def lay_out(header: Record, column_for: Meaning) -> Layout:
@@ -125,3 +190,100 @@ def _distinct(header: str, position: int, taken: Mapping[str, int]) -> str:
     while key in taken:
         key = f"{key} ({column_letters(position)})"
     return key
+
+
+def refuse_near_misses(layout: Layout, schema: MailboxSchema, missing: Sequence[str]) -> None:
+    """A misspelt header must not pass for an unknown column: what stands under it would silently not be sent.
+
+    `missing` are the columns that the header lacks.
+    """
+    misses = [
+        (header.strip(BLANKS), position, closest)
+        for position, header in enumerate(layout.headers)
+        if (closest := schema.closest_column(header)) is not None and closest not in layout.keys
+    ]
+    if not misses:
+        return
+    told = [
+        f"The column “{header}” ({column_letters(place)}) is not known; did you mean {closest}?"
+        for header, place, closest in misses[:_NAMED]
+    ]
+    told += [f"There are {len(misses) - _NAMED:,} more."] if len(misses) > _NAMED else []
+    header, _, closest = misses[0]
+    raise ColumnsError(
+        " ".join(told),
+        remedy=f"If so, rename “{header}” to “{schema.columns[closest].title}”. If not, rename the column, "
+        f"for example to {_other_name(header, schema)}.",
+        headers=_stripped(layout),
+        missing=missing,
+        alike={layout.headers[place].strip(): closest for _, place, closest in misses},
+    )
+
+
+def _other_name(header: str, schema: MailboxSchema) -> str:
+    """A name like `header` that is not taken for a slip in a known one."""
+    names = (f"{header}-note", f"Note on {header}", f"Office note on {header}")
+    return next((name for name in names if not (schema.closest_column(name) or schema.column_for(name))), "Notes")
+
+
+def _stripped(layout: Layout) -> list[str]:
+    return [header.strip() for header in layout.headers]
+
+
+def refuse_missing_columns(layout: Layout, schema: MailboxSchema, missing: Sequence[str]) -> None:
+    """Say which columns the header lacks, and what to do about each kind of them."""
+    if not missing:
+        return
+    one = len(missing) == 1
+    ways = [f"Add {'it' if one else 'them'}"]
+    ways += [
+        f"fill a column that is the same for all rows with --set {name}=VALUE" for name in missing if name in SAME
+    ][:1]
+    ways += ["have passwords generated with --generate-passwords"] if "password" in missing else []
+    if any(schema.column_for(header) is None for header in _stripped(layout)):
+        ways.append(f"say which header it is with --column HEADER={missing[0]}")
+    raise ColumnsError(
+        f"The header (row {layout.header.number}) lacks the column{'' if one else 's'} {', '.join(missing)}.",
+        remedy=", or ".join(ways) + ".",
+        headers=_stripped(layout),
+        missing=missing,
+    )
+
+
+def refuse_tables_above(source: Source, schema: MailboxSchema) -> None:
+    """A table above the one whose header names the most columns must not pass for a preamble."""
+    rows_between = False
+    for record in reversed(source.above):
+        if known_columns(record.cells, schema.column_for) < TELLING_NAMES:
+            rows_between |= any(cell.strip(BLANKS) for cell in record.cells)
+        elif rows_between:
+            raise two_tables(record, source.header)
+
+
+def refuse_rows_above(source: Source, layout: Layout, schema: MailboxSchema) -> None:
+    """A sheet that was sorted together with its header has rows above it, which must not pass for a preamble."""
+    telling = {
+        key: position
+        for key, position in zip(layout.keys, layout.own, strict=True)
+        if key in schema.columns and schema.columns[key].required
+    }
+    for record in source.above:
+        cells = {key: record.cells[position] for key, position in telling.items() if position < len(record.cells)}
+        if _looks_like_a_mailbox(cells, schema):
+            raise SheetError(
+                f"Row {record.number} stands above the header (row {layout.header.number}) and looks like a mailbox.",
+                remedy="Move the header above all rows; if the row is no mailbox, delete it.",
+            )
+
+
+def _looks_like_a_mailbox(cells: Mapping[str, str], schema: MailboxSchema) -> bool:
+    """Whether cells, by their columns, are so like a mailbox's that it may be one, whatever else is wrong with it."""
+    good: set[str] = set()
+    identified = False
+    for key, cell in cells.items():
+        column = schema.columns[key]
+        (text,) = cleaned([cell.strip(_EDGES)], column)
+        if text and schema.accepts(key, text):
+            good.add(key)
+            identified |= column.whole_number and _TELLING_ID.fullmatch(text) is not None
+    return len(good) >= _TELLING_CELLS and (identified or {"email", "password"} <= good)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from provisioner.sheets.headers import known_columns
+from provisioner.sheets.headers import TELLING_NAMES, known_columns
 from provisioner.sheets.sheet import BLANKS, UNCERTAIN
-from provisioner.sheets.source import TELLING_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from provisioner.sheets.formats import number_text
-from provisioner.sheets.grid import DATE, ERROR, FORMULA, NUMBER, TRUTH, Area, Grid, Page
+from provisioner.sheets.grid import DATE, ERROR, FORMULA, NUMBER, TRUTH, Area, Grid, Page, number_text
 from provisioner.sheets.limits import Budget, refuse_sheets
 from provisioner.sheets.package import Handler, Package, Texts
 

@@ -11,7 +11,15 @@ from provisioner.errors import SheetError
 from provisioner.sheets.cleaning import NO_PADDING, Padding
 from provisioner.sheets.decoding import find_encoding, lines
 from provisioner.sheets.delimited import DELIMITERS, Record, records
-from provisioner.sheets.headers import is_ours, known_columns
+from provisioner.sheets.headers import (
+    SEARCHED_ROWS,
+    TELLING_NAMES,
+    find_header,
+    is_ours,
+    known_columns,
+    no_header,
+    two_tables,
+)
 from provisioner.sheets.limits import MOST_FAULTY_ROWS
 from provisioner.sheets.sheet import BLANKS
 
@@ -19,11 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from provisioner.sheets.headers import Meaning
-
-SEARCHED_ROWS: Final = 100
-"""The header is one of the first this many rows."""
-TELLING_NAMES: Final = 2
-"""A row that names this many columns is a header."""
 
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
@@ -110,47 +113,3 @@ def _ends_blank(rows: Iterable[Record], width: int) -> bool:
     """Whether each of the first rows, of which one alone proves nothing, has a blank cell beyond the header's last."""
     filled = [row.cells for row in rows if any(cell.strip(BLANKS) for cell in row.cells)]
     return len(filled) > 1 and all(len(cells) == width + 1 and not cells[-1].strip(BLANKS) for cells in filled)
-
-
-@dataclass(frozen=True)
-class Found:
-    """The likeliest header of a table."""
-
-    header: Record | None
-    """None if no row names a column."""
-    known: int
-    """How many columns of the schema it names."""
-    lines: int
-    """The number of lines of a text file up to its end."""
-    above: Sequence[Record] = ()
-
-
-def find_header(rows: Iterable[Record], column_for: Meaning) -> Found:
-    """The first of the rows that name the most columns."""
-    best = Found(None, 0, 0)
-    seen: list[Record] = []
-    consumed = 0
-    for record in rows:
-        consumed += record.lines
-        known = known_columns(record.cells, column_for)
-        if known > best.known:
-            best = Found(record, known, consumed, tuple(seen))
-        seen.append(record)
-    return best
-
-
-def two_tables(first: Record, second: Record) -> SheetError:
-    """The error for two headers with rows between them: either table would be lost without a word."""
-    return SheetError(
-        f"Row {first.number} and row {second.number} are both headers, with rows between them, "
-        "so it is not certain which table is meant.",
-        remedy="Put each table into a sheet of its own, or bring all rows below one header.",
-    )
-
-
-def no_header() -> SheetError:
-    """The error for a sheet in which no row names a column."""
-    return SheetError(
-        f"No header was found in the first {SEARCHED_ROWS} rows of the sheet.",
-        remedy="Give the sheet a row with the names of its columns, such as email, domain, relay_server and password.",
-    )

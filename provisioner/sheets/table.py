@@ -7,14 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
+from provisioner.sheets.certainty import LONGEST_CELL, fit, origin_of, shared_origins, why_marked, why_uncertain
 from provisioner.sheets.cleaning import cleaned
 from provisioner.sheets.files import unescape_formula
 from provisioner.sheets.limits import too_many_faulty
 from provisioner.sheets.no_rows import NoRows
-from provisioner.sheets.origins import origin_of, shared_origins, why_marked
-from provisioner.sheets.ragged import fit
 from provisioner.sheets.sheet import BLANKS, UNCERTAIN, Origin, Sheet, column_letters
-from provisioner.sheets.uncertain import LONGEST_CELL, why_uncertain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
 from provisioner.sheets import ods, xls, xlsx
-from provisioner.sheets.headers import MOST_COLUMNS
+from provisioner.sheets.headers import MOST_COLUMNS, SEARCHED_ROWS, TELLING_NAMES, find_header, no_header
 from provisioner.sheets.kinds import Kind
 from provisioner.sheets.limits import LAST_ROW
 from provisioner.sheets.questions import SeveralTabsError
 from provisioner.sheets.sheet import column_letters
-from provisioner.sheets.source import SEARCHED_ROWS, TELLING_NAMES, Found, Source, find_header, no_header
+from provisioner.sheets.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from provisioner.schema import MailboxSchema
     from provisioner.sheets.delimited import Record
     from provisioner.sheets.grid import Grid, Page
-    from provisioner.sheets.headers import Meaning
+    from provisioner.sheets.headers import Found, Meaning
 
 _READERS: Final = {Kind.XLSX: xlsx.pages, Kind.XLS: xls.pages, Kind.ODS: ods.pages}
 

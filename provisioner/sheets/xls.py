@@ -8,16 +8,22 @@ from typing import Final
 import xlrd
 
 from provisioner.errors import SheetError
-from provisioner.sheets.formats import (
+from provisioner.sheets.grid import (
+    DATE,
+    ERROR,
+    NUMBER,
     SINCE_1900,
     SINCE_1904,
+    TRUTH,
+    Area,
+    Grid,
+    Page,
     date_text,
     is_percent,
     number_text,
     percent_text,
     plain_text,
 )
-from provisioner.sheets.grid import DATE, ERROR, NUMBER, TRUTH, Area, Grid, Page
 from provisioner.sheets.kinds import damaged, xls_stream
 from provisioner.sheets.limits import Budget, refuse_sheets
 

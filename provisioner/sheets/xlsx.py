@@ -6,9 +6,17 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
-from provisioner.sheets.formats import (
+from provisioner.sheets.grid import (
+    DATE,
+    ERROR,
+    FORMULA,
+    NUMBER,
     SINCE_1900,
     SINCE_1904,
+    TRUTH,
+    Area,
+    Grid,
+    Page,
     date_text,
     is_date,
     is_percent,
@@ -16,7 +24,6 @@ from provisioner.sheets.formats import (
     percent_text,
     plain_text,
 )
-from provisioner.sheets.grid import DATE, ERROR, FORMULA, NUMBER, TRUTH, Area, Grid, Page
 from provisioner.sheets.kinds import damaged
 from provisioner.sheets.limits import Budget, refuse_sheets
 from provisioner.sheets.package import Handler, Package, Texts

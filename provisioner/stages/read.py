@@ -15,13 +15,13 @@ from provisioner.journal import Fact
 from provisioner.sheets.cleaning import Padding, cleaned
 from provisioner.sheets.delimited import Record
 from provisioner.sheets.files import escape_formula
-from provisioner.sheets.header_checks import (
+from provisioner.sheets.headers import (
+    lay_out,
     refuse_missing_columns,
     refuse_near_misses,
     refuse_rows_above,
     refuse_tables_above,
 )
-from provisioner.sheets.headers import lay_out
 from provisioner.sheets.opening import open_source
 from provisioner.sheets.source import Source
 from provisioner.sheets.table import Table

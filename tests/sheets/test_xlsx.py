@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from provisioner.errors import SheetError
 from provisioner.sheets import ods, xls, xlsx
-from provisioner.sheets.formats import is_date, is_percent
-from provisioner.sheets.grid import DATE, ERROR, FORMULA, HIDDEN, MERGED, NUMBER
+from provisioner.sheets.grid import DATE, ERROR, FORMULA, HIDDEN, MERGED, NUMBER, is_date, is_percent
 
 if TYPE_CHECKING:
     from pathlib import Path

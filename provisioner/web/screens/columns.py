@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from provisioner.errors import SheetError, UnusableError
 from provisioner.sheets import ColumnsError, SeveralTabsError
-from provisioner.sheets.header_checks import SAME
+from provisioner.sheets.headers import SAME
 from provisioner.web import forms, views
 from provisioner.web.workspace import work_of
 

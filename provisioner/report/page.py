@@ -18,8 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from provisioner.messages import TASKS, WORDS, count, duration, found_rate, login_remedy, visible
 from provisioner.records import Status
-from provisioner.report.course import follow
-from provisioner.report.picture import draw, duration_bars, duration_quantiles
+from provisioner.report.picture import draw, duration_bars, duration_quantiles, follow
 from provisioner.sheets import escape_formula, replace_file
 
 if TYPE_CHECKING:

@@ -19,9 +19,8 @@ from provisioner.errors import KeyRefusedError
 from provisioner.journal import Event
 from provisioner.records import Actor, RequestCounts, RowId, Status, TaskId
 from provisioner.report import write_report
-from provisioner.report.course import follow
 from provisioner.report.page import local_time
-from provisioner.report.picture import draw
+from provisioner.report.picture import draw, follow
 from provisioner.resources import LoginState
 from provisioner.result import RunResult
 from provisioner.summary import Example, Group, LoginCounts, LoginGroup, Summary

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from provisioner.messages import listed
 from provisioner.records import Status, TaskId
@@ -27,35 +27,25 @@ if TYPE_CHECKING:
 _DELIMITER_NAMES: Final = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 
 
-class Fitted(NamedTuple):
-    """A row of exactly as many cells as the header has."""
+def fit(record: Record, layout: Layout, delimiter: str, *, blank_end: bool = False) -> tuple[list[str], str | None]:
+    """The record's cells, as many as the header has, and why it is not certain which cell belongs to which column.
 
-    cells: list[str]
-    fault: str | None = None
-    """Why it is not certain which cell belongs to which column, or None. Then some cells are marked."""
-
-
-def fit(record: Record, layout: Layout, delimiter: str, *, blank_end: bool = False) -> Fitted:
-    """The record's cells, as many as the header has; where that took a guess, with the reason.
-
-    `blank_end` says that the rows of this file end in a blank cell that the header does not have.
+    That is None if it is certain; otherwise some cells are marked. `blank_end` says that the rows of this file end in a
+    blank cell that the header does not have.
     """
-    width = layout.width
-    if record.fault is None and len(record.cells) == width:
-        return Fitted(record.cells)
-    cells = _completed(record, layout)
-    if record.fault is None:
+    width, fault, cells = layout.width, record.fault, record.cells
+    if fault is None:
+        cells = _completed(record, layout)
         if blank_end and len(cells) == width + 1 and not cells[-1].strip(BLANKS):
             cells = cells[:-1]
         if len(cells) == width:
-            return Fitted(cells)
+            return cells, None
         fault = _miscounted(len(cells), width, delimiter)
     else:
-        fault = record.fault
         cells = _marked(record)
     if len(cells) > width:
         cells = [*cells[: width - 1], UNCERTAIN.join(cells[width - 1 :])]
-    return Fitted(cells + [UNCERTAIN] * (width - len(cells)), fault)
+    return cells + [UNCERTAIN] * (width - len(cells)), fault
 
 
 def _marked(record: Record) -> list[str]:

@@ -229,12 +229,4 @@ def _with_further_cells_of(row: JournalRow, entry: Entry, typed: Collection[str]
 
 def _with_cells_of(row: JournalRow, entry: Entry) -> Entry:
     """The entry with the cells that the journal has for the row."""
-    return replace(
-        entry,
-        email=row.email,
-        domain=row.domain,
-        relay_server=row.relay_server,
-        project=row.project,
-        reply_to=row.reply_to,
-        cells=row.cells,
-    )
+    return replace(entry, cells=row.cells, **{name: getattr(row, name) for name in SENT_COLUMNS})

@@ -69,6 +69,15 @@ def test_a_sheet_is_dropped_or_chosen(tab: Tab, tmp_path: Path) -> None:
     arrives(tab, "other.csv")
 
 
+def test_a_file_that_was_not_taken_can_be_chosen_again(tab: Tab, tmp_path: Path) -> None:
+    """A browser tells of no choice that is the same as the one before, so none is left standing."""
+    (tmp_path / "acme.csv").write_text("older\n")
+    field = tab.get_by_label("Sheet", exact=True)
+    field.set_input_files({"name": "acme.csv", "mimeType": "text/csv", "buffer": SHEET.encode()})
+    tab.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(field).to_have_value("")
+
+
 def test_another_sheet_of_that_name_is_asked_about(tab: Tab, tmp_path: Path) -> None:
     """The dialog says what it is about; Escape and Cancel change nothing, and the answer is the person's."""
     (tmp_path / "acme.csv").write_text("older\n")

@@ -251,6 +251,8 @@ function uploadOne(files) {
 document.addEventListener("change", (event) => {
   if (!event.target.matches("input[data-upload]")) return;
   uploadOne(event.target.files);
+  // The browser tells of no choice that is the same as the one before.
+  event.target.value = "";
 });
 
 document.addEventListener("click", (event) => {

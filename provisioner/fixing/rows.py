@@ -85,7 +85,7 @@ class Rows:
         """The position of a row that is left. Raises UnknownRowError."""
         position = self.table.position(key)
         if position is None or self._verdicts[position].place in (Place.LEFT_OUT, Place.DONE):
-            raise UnknownRowError(key)
+            raise UnknownRowError
         return position
 
     def is_back(self, key: str, row_id: RowId | None) -> bool:

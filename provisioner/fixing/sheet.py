@@ -184,7 +184,7 @@ class OpenSheet:
         for key, version in step.after.items():
             self._rows.at_version(key, version)
         if not step.after and self._rows.is_back(step.key, step.row_id):
-            raise UnknownRowError(step.key)
+            raise UnknownRowError
 
     def _change_back(self, step: _Step) -> Changed:
         rows = self._rows

@@ -109,8 +109,11 @@ class Changed:
     counts: Counts
 
 
-class UnknownRowError(LookupError):
+class UnknownRowError(UnusableError):
     """No row has this key: it was left out, done meanwhile, or never was there."""
+
+    def __init__(self) -> None:
+        super().__init__("This row is no longer to be fixed: it was left out, or done, elsewhere.")
 
 
 class StaleRowError(Exception):

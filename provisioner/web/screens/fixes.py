@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 CELL: Final = "cell:"
 """Begins the name of a field that holds a cell; its column follows."""
-GONE: Final = "This row is no longer to be fixed: it was left out, or done, elsewhere."
 MOST_OTHERS: Final = 100
 """From how many rows on that changed along with one, the whole page is loaded again."""
 
@@ -112,8 +111,6 @@ async def _changed(request: Request, sent: SentRow, act: Callable[[OpenSheet], C
     except StaleRowError as error:
         row = _focused(sent.columns(sheet).row_to_fix(error.row, sent.typed), sent)
         return views.page("check_stale.html", status=409, work=work, row=row, part=sent.part)
-    except UnknownRowError:
-        return _said(sent.key, GONE)
     except ProvisionerError as error:
         return _said(sent.key, error.message, error.remedy)
     return await run_sync(partial(_after, work, sheet, sent, changed, beside=beside))
@@ -235,8 +232,6 @@ async def reveal(request: Request) -> Response:
         if cell is None or not cell.hidden:
             return _said(sent.key, "There is no such password.")
         shown = replace(cell, text=await run_sync(sheet.reveal, sent.key, sent.column), revealed=True)
-    except UnknownRowError:
-        return _said(sent.key, GONE)
     except ProvisionerError as error:
         return _said(sent.key, error.message, error.remedy)
     return views.page("check_password.html", work=work, row=row, cell=shown)

@@ -55,9 +55,6 @@ class AnswerFate:
     """Status of the HTML page that replaces the answer."""
 
 
-NOTHING_WRONG = AnswerFate(0.0, None)
-
-
 class Faults:
     """Draws fates. `life` tells one start on a kept state from the next, so that no task ID comes twice."""
 
@@ -91,8 +88,6 @@ class Faults:
 
     def answer(self) -> AnswerFate:
         draw, options = self._answers, self._options
-        if not (options.slow_share or options.html_share):
-            return NOTHING_WRONG
         slow, html, pick = draw.random(), draw.random(), draw.random()
         return AnswerFate(
             delay=options.slow_by if slow < options.slow_share else 0.0,

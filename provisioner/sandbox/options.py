@@ -16,11 +16,6 @@ Duplicates = Literal["refuse", "conflict", "task"]
 UnknownTask = Literal["404", "pending"]
 
 
-def new_key() -> str:
-    """A key that nobody can guess, so that no other user of the computer can read what is sent."""
-    return f"sandbox-{token_urlsafe(24)}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class SandboxOptions:
     """How the stand-in behaves. Shares are fractions from 0 to 1; durations are seconds.
@@ -35,8 +30,8 @@ class SandboxOptions:
     host: str = "127.0.0.1"
     port: int = 0
     """0: any free port."""
-    api_key: str = field(default_factory=new_key)
-    """Another one for each start, unless it is given."""
+    api_key: str = field(default_factory=lambda: f"sandbox-{token_urlsafe(24)}")
+    """Unless it is given, one that nobody can guess, so that no other user of the computer can read what is sent."""
 
     latency: float = 1.0
     """The median time that a task takes."""

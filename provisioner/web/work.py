@@ -71,11 +71,6 @@ class Work:
                 await run_sync(self._opened.refresh)
             return self._opened
 
-    @property
-    def is_open(self) -> bool:
-        """Whether its rows are in memory."""
-        return self._opened is not None
-
     def let_go(self) -> None:
         """Take no more memory, unless something is under way. What was changed can no longer be undone then."""
         if not self.is_busy and not self._opening.locked():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from contextlib import ExitStack, contextmanager
@@ -99,7 +100,9 @@ def edited_files(journal: Journal, folder: RunFolder) -> list[Path]:
 
 def set_aside(path: Path) -> Path:
     """Rename a failures file that is about to be replaced, or is out of date. Returns its new path. Raises OSError."""
-    return path.replace(path.with_name(f"{path.stem}-edited-{path.stat().st_mtime_ns // 10**9}{path.suffix}"))
+    seconds = itertools.count(path.stat().st_mtime_ns // 10**9)
+    names = (path.with_name(f"{path.stem}-edited-{second}{path.suffix}") for second in seconds)
+    return path.replace(next(name for name in names if not name.exists()))
 
 
 def typed_cells(journal: Journal, path: Path) -> Typed:

@@ -17,7 +17,7 @@ from provisioner.records import Status
 from provisioner.run_folder import RunFolder
 from provisioner.settings import SheetOptions
 from provisioner.sheets.text_workbook import text_workbook
-from provisioner.stages.failures_files import keep_edits
+from provisioner.stages.failures_files import keep_edits, set_aside
 from provisioner.stages.read import read
 
 if TYPE_CHECKING:
@@ -241,3 +241,14 @@ def test_a_text_file_of_any_name_may_have_been_converted(check: Any, write_sheet
     result = check(saved)
     assert result.statuses == {Status.INVALID: 1}
     assert "write “789” in failures.xlsx or in the sheet" in result.groups[0].examples[0].sentence
+
+
+def test_two_edits_of_one_moment_are_both_kept(tmp_path: Path) -> None:
+    """A failures file that is put aside takes the place of no other."""
+    path = tmp_path / "failures.csv"
+    kept = []
+    for text in ("one", "another"):
+        path.write_text(text, "utf-8")
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        kept.append(set_aside(path))
+    assert [file.read_text("utf-8") for file in kept] == ["one", "another"]

@@ -30,18 +30,10 @@ class Column:
 
 def columns_of(sheet: Sheet, schema: MailboxSchema) -> list[Column]:
     """The columns of a sheet, in its order."""
-    columns = []
-    for header, key in zip(sheet.headers, sheet.keys, strict=True):
-        known = schema.columns.get(key)
-        columns.append(
-            Column(
-                key=key,
-                header=header.strip() or key,
-                secret=known is not None and known.secret,
-                known=known is not None,
-            )
-        )
-    return columns
+    return [
+        Column(key, header.strip() or key, secret=key in schema.secret, known=key in schema.columns)
+        for header, key in zip(sheet.headers, sheet.keys, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

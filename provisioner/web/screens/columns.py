@@ -113,15 +113,17 @@ def _chosen(work: Work, error: ColumnsError, sent: Mapping[str, str]) -> dict[st
 
 async def generate_passwords(request: Request) -> Response:
     """Have a password generated for every row that has none."""
-    work = await work_of(request)
-    await work.reopen(generate_passwords=True)
-    return views.go(f"{work.path}/check")
+    return await _read_again(request, generate_passwords=True)
 
 
 async def choose_tab(request: Request) -> Response:
     """Read one of a workbook's sheets."""
+    return await _read_again(request, sheet_name=(await forms.fields(request)).get("tab", ""))
+
+
+async def _read_again(request: Request, **changed: object) -> Response:
     work = await work_of(request)
-    await work.reopen(sheet_name=(await forms.fields(request)).get("tab", ""))
+    await work.reopen(**changed)
     return views.go(f"{work.path}/check")
 
 

@@ -75,7 +75,7 @@ class FailuresMatcher(SheetMatcher):
             fault = self._conversion(base, entry)
             if fault is not None:
                 # Its cells are not what anybody wrote: the row stays the one that it was.
-                self._known.hold(base)
+                self._known.taken.add(base.id)
                 row, entry = base, _with_cells_of(base, entry)
             else:
                 entry = _with_further_cells_of(base, entry, self._typed_in(entry))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from provisioner.journal import Dropped, JournalRow, Moved, Written, address_key
@@ -28,9 +28,10 @@ class KnownRows:
         self.by_id: dict[RowId, JournalRow] = {}
         self.by_key: dict[str, JournalRow] = {}
         self._by_address: dict[str, JournalRow] = {}
-        self._alike = defaultdict[tuple[str, object], OrderedDict[RowId, JournalRow]](OrderedDict)
-        """By their cells and their place, and by their cells and `_ANYWHERE`: the rows without an address of their own
-        that are not taken."""
+        self._alike = defaultdict[tuple[str, object], list[JournalRow]](list)
+        """Rows without an address of their own, by their cells and their place, and by their cells and `_ANYWHERE`."""
+        self._begun: dict[tuple[str, object], int] = {}
+        """How many of them are taken at the beginning of a list; not known of all lists."""
         self._by_place: dict[int, JournalRow] = {}
         self.latest_file = latest_file
         self.taken: set[RowId] = set()
@@ -48,7 +49,8 @@ class KnownRows:
         if row.sheet_row is not None and row.superseded_by is None and not row.deleted:
             self._by_place[row.sheet_row] = row
         if row.address_key is None:
-            self.release(row)
+            for key in _alike_keys(row):
+                self._alike[key].append(row)
             return
         self.by_key[row.address_key] = row
         if row.address:
@@ -58,30 +60,19 @@ class KnownRows:
         """The journal's row for a row of the sheet, each for one only; None if the row is new."""
         row = self._find(entry)
         if row is not None:
-            self.hold(row)
+            self.taken.add(row.id)
         return row
-
-    def hold(self, row: JournalRow) -> None:
-        """Have no other row of the sheet take this one."""
-        self.taken.add(row.id)
-        for alike in self._alike_rows(row):
-            alike.pop(row.id, None)
 
     def release(self, row: JournalRow) -> None:
         """Have this row free for any row of the sheet."""
         self.taken.discard(row.id)
-        for alike in self._alike_rows(row):
-            alike[row.id] = row
+        for key in _alike_keys(row):
+            self._begun.pop(key, None)
 
     def release_all(self) -> None:
-        for row_id in sorted(self.taken):
-            self.release(self.by_id[row_id])
-
-    def _alike_rows(self, row: JournalRow) -> list[OrderedDict[RowId, JournalRow]]:
-        if row.address_key is not None:
-            return []
-        cells = address_key(row.email, row.domain)
-        return [self._alike[cells, where] for where in (row.sheet_row, _ANYWHERE)]
+        """The same for all rows."""
+        self.taken.clear()
+        self._begun.clear()
 
     def new_row(self, entry: Entry) -> JournalRow:
         """A row that the journal does not know, with an ID that no row has had."""
@@ -136,9 +127,17 @@ class KnownRows:
         # mailbox is known by its place alone.
         for where in (entry.sheet_row, _ANYWHERE) if entry.email or entry.domain else (entry.sheet_row,):
             for key in keys:
-                if alike := self._alike.get((key, where)):
-                    return self._latest_correction(next(iter(alike.values())), entry)
+                if row := self._first_alike((key, where)):
+                    return self._latest_correction(row, entry)
         return None
+
+    def _first_alike(self, key: tuple[str, object]) -> JournalRow | None:
+        """The first of the rows that look alike which is not taken; None if there is none."""
+        rows, begun = self._alike.get(key, []), self._begun.get(key, 0)
+        while begun < len(rows) and rows[begun].id in self.taken:
+            begun += 1
+            self._begun[key] = begun
+        return rows[begun] if begun < len(rows) else None
 
     def _latest_correction(self, row: JournalRow, entry: Entry) -> JournalRow:
         """The latest correction of a row; the row itself if it was fixed in the sheet."""
@@ -181,6 +180,10 @@ class SheetMatcher:
     def is_correction(self, row: JournalRow, entry: Entry, own_password: Secret | None) -> bool:  # noqa: ARG002
         """Whether what is about to be sent is not what the original sheet holds."""
         return False
+
+
+def _alike_keys(row: JournalRow) -> list[tuple[str, object]]:
+    return [(address_key(row.email, row.domain), where) for where in (row.sheet_row, _ANYWHERE)]
 
 
 def keys_of(entry: Entry) -> tuple[str, ...]:

@@ -36,28 +36,21 @@ class Budget:
 
     def check_declared(self, size: int) -> None:
         """Refuse a part of the file that says of itself that it unpacks to too many bytes."""
-        if size > self._bytes:
-            raise _unpacks_too_far()
+        _less(self._bytes, size)
 
     def take_bytes(self, count: int) -> None:
         """Count bytes that were unpacked."""
-        self._bytes -= count
-        if self._bytes < 0:
-            raise _unpacks_too_far()
+        self._bytes = _less(self._bytes, count)
 
     def take_tags(self, count: int) -> None:
         """Count XML tags, of which a cell has between three and six."""
-        self._tags -= count
-        if self._tags < 0:
-            raise _unpacks_too_far()
+        self._tags = _less(self._tags, count)
 
     def take_text(self, text: str) -> None:
         """Count the characters of a text that is kept."""
         if len(text) > LONGEST_CELL:
             raise cell_too_long()
-        self._characters -= len(text)
-        if self._characters < 0:
-            raise _unpacks_too_far()
+        self._characters = _less(self._characters, len(text))
 
     def check_table(self, rows: int, width: int) -> None:
         """Refuse a sheet with too many rows in which something stands, or too many cells, blank ones included."""
@@ -70,8 +63,7 @@ class Budget:
 
     def check_areas(self, count: int) -> None:
         """Refuse a sheet with more merged areas than it may have rows."""
-        if count > self._rows:
-            raise _unpacks_too_far()
+        _less(self._rows, count)
 
 
 def refuse_sheets(count: int) -> None:
@@ -113,5 +105,8 @@ def too_wide(letters: str, row: int) -> SheetError:
     )
 
 
-def _unpacks_too_far() -> SheetError:
-    return SheetError("The workbook unpacks to far more than a file of its size should hold.", remedy=_REMEDY)
+def _less(left: int, count: int) -> int:
+    """What is left after `count` of it were taken."""
+    if count > left:
+        raise SheetError("The workbook unpacks to far more than a file of its size should hold.", remedy=_REMEDY)
+    return left - count

@@ -15,7 +15,7 @@ from provisioner.sheets.no_rows import NoRows
 from provisioner.sheets.sheet import BLANKS, UNCERTAIN, Origin, Sheet, column_letters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from provisioner.schema import MailboxSchema
@@ -32,7 +32,7 @@ _SECOND_TABLE: Final = (
 
 
 class Table:
-    """The rows of a source, gathered one by one."""
+    """The rows of a source, which are gathered one by one."""
 
     def __init__(self, source: Source, layout: Layout, schema: MailboxSchema, fill: Mapping[str, str]) -> None:
         """`fill` is, by column, what its blank cells are to hold."""
@@ -52,9 +52,9 @@ class Table:
         self._misaligned: set[int] = set()
         self._origins: dict[int, Origin] = {}
 
-    def add_all(self, records: Iterable[Record]) -> None:
+    def _add_all(self) -> None:
         """Take in everything below the header. Raises SheetError if too many rows are not certain."""
-        for record in records:
+        for record in self._source.rows:
             if any(map(_visible, record.cells)) and record.cells != [_END_OF_FILE]:
                 self._add(record)
                 if len(self._unreadable) > self._source.most_faulty:
@@ -134,7 +134,8 @@ class Table:
         return UNCERTAIN + text if why or doubted else text
 
     def sheet(self, path: Path) -> Sheet:
-        """The sheet as it was gathered. This object is of no use afterwards."""
+        """Gather the rows, each of which is read once. Raises SheetError if they cannot be used."""
+        self._add_all()
         self._refuse_unusable()
         for row, sentence in shared_origins(self._origins):
             self._unreadable.setdefault(row, sentence)
@@ -155,6 +156,7 @@ class Table:
             origins=self._origins,
             is_failures=bool(self._layout.added),
             typed=typed,
+            tab=self._source.tab,
             most_faulty=self._source.most_faulty,
             second_table=self._no_rows.second_header,
         )

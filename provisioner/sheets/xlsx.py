@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from provisioner.sheets.grid import (
@@ -29,7 +30,7 @@ from provisioner.sheets.limits import Budget, refuse_sheets
 from provisioner.sheets.package import Handler, Package, Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
 _TRUE: Final = ("1", "true")
@@ -54,7 +55,7 @@ def pages(data: bytes) -> list[Page]:
     refuse_sheets(len(book.sheets))
     reader = _SheetReader(data, relations, since_1904=book.since_1904)
     return [
-        Page(name, visible, reader.reading(relations[relation][1]))
+        Page(name, visible, partial(reader.read, relations[relation][1]))
         for name, visible, relation in book.sheets
         if relations.get(relation, ("", ""))[0] == "worksheet"
     ]
@@ -107,18 +108,14 @@ class _SheetReader:
         self._origin = SINCE_1904 if since_1904 else SINCE_1900
         self._shared: tuple[Sequence[str], Sequence[str]] | None = None
 
-    def reading(self, part: str) -> Callable[[int], Grid]:
-        """A function that reads the sheet in a part of the workbook up to a row."""
-
-        def read(last_row: int) -> Grid:
-            budget = Budget(len(self._data))
-            package = Package(self._data, budget)
-            texts, formats = self._shared = self._shared or self._read_shared(package, budget)
-            sheet = _Sheet(Grid(budget), texts, formats, self._origin, last_row)
-            package.parse(part, sheet)
-            return sheet.grid
-
-        return read
+    def read(self, part: str, last_row: int) -> Grid:
+        """Read the sheet in a part of the workbook up to a row."""
+        budget = Budget(len(self._data))
+        package = Package(self._data, budget)
+        texts, formats = self._shared = self._shared or self._read_shared(package, budget)
+        sheet = _Sheet(Grid(budget), texts, formats, self._origin, last_row)
+        package.parse(part, sheet)
+        return sheet.grid
 
     def _read_shared(self, package: Package, budget: Budget) -> tuple[Sequence[str], Sequence[str]]:
         texts, formats = _SharedTexts(budget), _Formats()

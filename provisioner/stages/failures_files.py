@@ -17,7 +17,7 @@ from provisioner.sheets import FAILURES_COLUMNS, Sheet, column_letters, replacin
 from provisioner.sheets.text_workbook import MAX_CELLS, AddRow, text_workbook
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from provisioner.journal import Journal, JournalRow
@@ -43,7 +43,7 @@ def write_failures(journal: Journal, sheet: Sheet, folder: RunFolder, *, final: 
     fits = number * len(header) <= MAX_CELLS
     with ExitStack() as files:
         text = files.enter_context(_replacing(journal, folder.failures))
-        add: AddRow = _leave_out
+        add: AddRow | None = None
         if final and number and fits:
             workbook = files.enter_context(_replacing(journal, folder.failures_workbook))
             add = files.enter_context(text_workbook(workbook, "Failures", header, read_back=True))
@@ -53,18 +53,15 @@ def write_failures(journal: Journal, sheet: Sheet, folder: RunFolder, *, final: 
     return _TOO_MANY.format(rows=count(number, "row", "rows")) if final and not fits else ""
 
 
-def _rows(journal: Journal, sheet: Sheet, add: AddRow) -> Iterator[list[str]]:
-    """The cells of each row of failures.csv; each is added to the workbook on the way."""
+def _rows(journal: Journal, sheet: Sheet, add: AddRow | None) -> Iterator[list[str]]:
+    """The cells of each row of failures.csv; each is added to the workbook on the way, if there is one."""
     places = {column_letters(place): place for place in range(len(sheet.headers))}
     for row in journal.retriable(of_failures=sheet.is_failures):
         assert row.file_row is not None
         cells = [*sheet.own_cells(row.file_row), *added_cells(row)]
-        add(cells, _faulty(places, row))
+        if add is not None:
+            add(cells, _faulty(places, row))
         yield cells
-
-
-def _leave_out(cells: Sequence[str], marked: Collection[int] = (), /) -> None:
-    """Take the place of a workbook that is not written."""
 
 
 def failures_header(sheet: Sheet) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ Nothing is guessed. A row that cannot be read with certainty is kept and marked,
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,9 +69,7 @@ def read(
     refuse_missing_columns(layout, schema, lacking)
     refuse_tables_above(source, schema)
     refuse_rows_above(source, layout, schema)
-    table = Table(source, layout, schema, filled)
-    table.add_all(source.rows)
-    sheet = replace(table.sheet(path), tab=source.tab)
+    sheet = Table(source, layout, schema, filled).sheet(path)
     refuse_missing_columns(layout, schema, [name for name in missing if name not in sheet.columns])
     return sheet
 
@@ -92,9 +89,7 @@ def read_rows(
     record = Record(1, [escape_formula(cell) for cell in header])
     records = (Record(number, [escape_formula(cell) for cell in cells]) for number, cells in rows)
     source = Source(record, records, delimiter, certain=True, padding=Padding.of(record.cells))
-    table = Table(source, lay_out(record, schema.column_for), schema, _fill(fill or {}, schema))
-    table.add_all(source.rows)
-    return table.sheet(Path())
+    return Table(source, lay_out(record, schema.column_for), schema, _fill(fill or {}, schema)).sheet(Path())
 
 
 def chosen_columns(journal: Journal) -> dict[str, str]:

@@ -47,8 +47,11 @@ def columns_by_header(journal: Journal) -> dict[str, str]:
 
 
 def by_header(named: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Columns by their headers; if several have one header, the first."""
-    return {header.strip(): column for header, column in reversed(named)}
+    """Columns by their headers, in the order of the sheet; if several have one header, the first."""
+    columns: dict[str, str] = {}
+    for header, column in named:
+        columns.setdefault(header.strip(), column)
+    return columns
 
 
 def counted_by(columns: Mapping[str, str], name: str | None) -> tuple[str, str]:
@@ -56,8 +59,8 @@ def counted_by(columns: Mapping[str, str], name: str | None) -> tuple[str, str]:
 
     `columns` are by their headers; `name` is the header to look for, Client if that is None.
     """
-    header = next(iter(matching(columns, name or "Client")), "")
-    return header, columns.get(header, "")
+    found = matching(columns, name or "Client")
+    return (found[0], columns[found[0]]) if found else ("", "")
 
 
 def value_of(row: JournalRow, column: str) -> str:

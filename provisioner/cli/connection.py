@@ -7,9 +7,11 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from provisioner import keys
 from provisioner.cli.options import KEY_VARIABLE, rates_of, subset, typed_here
 from provisioner.defaults import API_URL, CREATE_PATH, RATE
 from provisioner.errors import RunFolderError, SettingsError
+from provisioner.secret import Secret
 
 SANDBOX_STATE = "sandbox.sqlite3"
 """In a run folder, what --sandbox remembers of it."""
@@ -17,7 +19,6 @@ SANDBOX_STATE = "sandbox.sqlite3"
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from provisioner.keys import Login
     from provisioner.records import AutoRate, Rate
     from provisioner.run_folder import RunFolder
     from provisioner.settings import Connection, VerifyOptions
@@ -30,7 +31,6 @@ def connector(
 
     It takes the run folder, or None where the command belongs to no run. A `rate` of None means the default.
     """
-    from provisioner.secret import Secret
     from provisioner.settings import Connection
 
     rates, create_path = rate or rates_of(RATE), options.get("create_path", CREATE_PATH)
@@ -64,7 +64,7 @@ def connector(
     return sandboxed
 
 
-def connection_to(login: Login, **more: Any) -> Connection:
+def connection_to(login: keys.Login, **more: Any) -> Connection:
     """A connection to a service, as the environment says to reach it. Raises SettingsError."""
     from provisioner.settings import Connection
 
@@ -80,14 +80,11 @@ def proxy_for(api_url: str) -> str | None:
     return getproxies_environment().get("https") or None
 
 
-def find_login(options: dict[str, Any]) -> Login:
+def find_login(options: dict[str, Any]) -> keys.Login:
     """The key and the address that it belongs to.
 
     Raises NoKeyError if there is none, and SettingsError if there is more than one.
     """
-    from provisioner import keys
-    from provisioner.secret import Secret
-
     profile, url, file = options["profile"], options["api_url"], options["api_key_file"]
     in_environment = os.environ.get(KEY_VARIABLE, "").strip()
     in_file = keys.read(file) if file is not None else None

@@ -6,10 +6,12 @@ import sys
 
 import click
 
+from provisioner import keys
 from provisioner.cli.connection import connection_to
 from provisioner.cli.errors import explained
 from provisioner.cli.options import ENVIRONMENT, URL_VARIABLE, verbose_option
 from provisioner.defaults import API_URL
+from provisioner.secret import Secret
 
 
 @click.command(epilog=ENVIRONMENT)
@@ -25,8 +27,7 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
         import anyio
 
         from provisioner import account as account_calls
-        from provisioner import console, keys
-        from provisioner.secret import Secret
+        from provisioner import console
 
         keys.require_keyring()
         if sys.stdin.isatty():
@@ -44,7 +45,7 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
 def logout(*, profile: str | None) -> None:
     """Remove the API key from this computer's keyring."""
     with explained():
-        from provisioner import console, keys
+        from provisioner import console
 
         gone = keys.forget(profile or keys.DEFAULT_PROFILE)
         console.say("The key was removed from the keyring." if gone else "There was no key in the keyring.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from provisioner import keys
 from provisioner.cli.connection import connection_to, connector, login_options
 from provisioner.cli.errors import explained
 from provisioner.cli.exit_codes import DONE, INTERRUPTED
@@ -93,7 +94,6 @@ def _serve(folder: Path, listener: socket.socket, *, no_browser: bool, options: 
 
 def _page_options(folder: Path, options: dict[str, Any]) -> PageOptions:
     """What the page is started with. Raises SettingsError."""
-    from provisioner import keys
     from provisioner.settings import RunOptions
     from provisioner.web.workspace import PageOptions
 
@@ -122,11 +122,9 @@ def _page_options(folder: Path, options: dict[str, Any]) -> PageOptions:
 
 
 def _connect(options: dict[str, Any]) -> Connect | None:
-    from provisioner.keys import NoKeyError
-
     try:
         return connector(options, options["rate"])
-    except NoKeyError:
+    except keys.NoKeyError:
         return None  # It can be typed at the page.
 
 

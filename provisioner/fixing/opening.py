@@ -141,7 +141,12 @@ def _gathered(
         return found
     if original is None or set(original.sheet.keys) != set(prepared.sheet.keys):
         return found
-    more = [_as_failure(original.sheet, prepared.sheet, row) for row in _in_sheet(original, known, found.rows.missing)]
+    wanted = {row.id: row for row in found.rows.missing}
+    more = [
+        _as_failure(original.sheet, prepared.sheet, number, wanted[row_id])
+        for number, row_id in Rows(original, known, {}).identities()
+        if row_id in wanted
+    ]
     if more:
         table = sorted([*found.rows.all_cells(), *more], key=place_of)
         return replace(found, rows=from_table(prepared, table, known, typed), complete=False)
@@ -153,17 +158,8 @@ def _original(journal: Journal, options: SheetOptions) -> PreparedSheet | None:
     return prepare(replace(options, sheet=Path(path), out=options.sheet.parent)) if path else None
 
 
-def _in_sheet(
-    original: PreparedSheet, known: list[JournalRow], missing: Sequence[JournalRow]
-) -> list[tuple[int, JournalRow]]:
-    """Of the rows of the journal that are missing, those that the sheet holds: their numbers there."""
-    wanted = {row.id: row for row in missing}
-    return [(number, wanted[row_id]) for number, row_id in Rows(original, known, {}).identities() if row_id in wanted]
-
-
-def _as_failure(sheet: Sheet, like: Sheet, found: tuple[int, JournalRow]) -> list[str]:
-    """A row of a sheet as a failures file of these columns has it."""
-    number, row = found
+def _as_failure(sheet: Sheet, like: Sheet, number: int, row: JournalRow) -> list[str]:
+    """A row of a sheet as a failures file of these columns has it. `number` is the row's in that sheet."""
     cells = dict(zip(sheet.keys, sheet.own_cells(number), strict=True))
     return [*(cells[key] for key in like.keys), *added_cells(row)]
 

@@ -19,7 +19,7 @@ from provisioner.sheets import UNCERTAIN, Sheet
 from provisioner.stages.corrections import FailuresMatcher, may_be_converted
 from provisioner.stages.entries import RowBuilder
 from provisioner.stages.failures_files import failures_header
-from provisioner.stages.matching import KnownRows, SheetMatcher, keys_of
+from provisioner.stages.matching import KnownRows, SheetMatcher
 from provisioner.stages.read import read_rows
 from provisioner.stages.reconcile import WorkPlan, verdicts
 from provisioner.stages.resolve import Resolver
@@ -317,11 +317,7 @@ class Rows:
         """Judge every row as a check of the whole file would, and count the rows that the file does not hold."""
         sheet = self.sheet
         builder = RowBuilder(sheet, self.prepared.checked, self._resolver, secret=self.schema.secret)
-        entries: Iterable[Entry] = builder.entries()
-        if self.known.corrections:
-            entries = list(entries)
-            self.known.in_sheet = {key for entry in entries for key in keys_of(entry)}
-        self.plan, changes = verdicts(entries, self._matcher(), self._cell_name)
+        self.plan, changes = verdicts(self.known.expecting(builder.entries()), self._matcher(), self._cell_name)
         for position, change in enumerate(islice(changes, len(sheet.rows))):
             self._verdicts[position] = self._verdict(change)
             self._ids.append(change.row.id if isinstance(change, Written) else change.row_id)

@@ -144,7 +144,7 @@ def keep_edits(journal: Journal, folder: RunFolder, *, read: Path | None = None,
     """
     files = [path for path in folder.failures_files if path.exists()]
     run = next((path for path in files if read is not None and read.samefile(path)), None)
-    edited = [path for path in files if path != run and digest_of(path) not in _written(journal, path)]
+    edited = [path for path in edited_files(journal, folder) if path != run]
     if run is not None:
         if seen not in (None, look_of(run)):
             raise SheetError(

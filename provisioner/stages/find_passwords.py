@@ -16,7 +16,7 @@ from provisioner.stages.read import chosen_columns, read
 from provisioner.stages.resolve import Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from provisioner.sheets import Sheet
 
@@ -42,7 +42,7 @@ def read_passwords(
                 raise
             notes.append(f"The sheet of the run cannot be read for its passwords: {error.message}")
             continue
-        for key, given in passwords(sheet, lambda email, domain: resolver.identity(email, domain).key).items():
+        for key, given in passwords(sheet, resolver).items():
             known[key] += given
     rows = {row.id: row for row in journal.rows()}
     for row in rows.values():
@@ -54,12 +54,12 @@ def read_passwords(
     return known, notes
 
 
-def passwords(sheet: Sheet, key: Callable[[str, str], str]) -> dict[str, list[Secret]]:
-    """The passwords of a sheet by what their mailboxes are known by. `key` makes that of username and domain."""
+def passwords(sheet: Sheet, resolver: Resolver) -> dict[str, list[Secret]]:
+    """The passwords of a sheet by what their mailboxes are known by."""
     known = defaultdict[str, list[Secret]](list)
     for _, (email, domain, password) in sheet.cells("email", "domain", "password"):
         if password:
-            known[key(email, domain)].append(Secret(password))
+            known[resolver.identity(email, domain).key].append(Secret(password))
     return known
 
 

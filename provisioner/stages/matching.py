@@ -35,9 +35,9 @@ class KnownRows:
         self._by_place: dict[int, JournalRow] = {}
         self.latest_file = latest_file
         self.taken: set[RowId] = set()
-        self.in_sheet: set[str] = set()
+        self._in_sheet: set[str] = set()
         """The keys of the sheet's rows; filled only if there are corrections."""
-        self.corrections = False
+        self._corrections = False
         """Whether any row is corrected by another."""
         for row in rows:
             self._add(row)
@@ -45,7 +45,7 @@ class KnownRows:
 
     def _add(self, row: JournalRow) -> None:
         self.by_id[row.id] = row
-        self.corrections |= row.superseded_by is not None
+        self._corrections |= row.superseded_by is not None
         if row.sheet_row is not None and row.superseded_by is None and not row.deleted:
             self._by_place[row.sheet_row] = row
         if row.address_key is None:
@@ -55,6 +55,16 @@ class KnownRows:
         self.by_key[row.address_key] = row
         if row.address:
             self._by_address[row.address.casefold()] = row
+
+    def expecting(self, entries: Iterable[Entry]) -> Iterable[Entry]:
+        """The rows of a sheet, after a look at all of them if there are corrections.
+
+        A correction stands for the row that it corrects only if the sheet does not hold the correction itself.
+        """
+        if self._corrections:
+            entries = list(entries)
+            self._in_sheet = {key for entry in entries for key in keys_of(entry)}
+        return entries
 
     def take(self, entry: Entry) -> JournalRow | None:
         """The journal's row for a row of the sheet, each for one only; None if the row is new."""
@@ -144,7 +154,7 @@ class KnownRows:
         latest = row
         while latest.superseded_by is not None and latest.superseded_by in self.by_id:
             latest = self.by_id[latest.superseded_by]
-        free = latest.id not in self.taken and latest.address_key not in self.in_sheet
+        free = latest.id not in self.taken and latest.address_key not in self._in_sheet
         return latest if free and (latest.status not in FORGETTABLE or entry.request is None) else row
 
 

@@ -94,15 +94,11 @@ def reconcile(
     in a column. Raises JournalError.
     """
     known = KnownRows(journal.rows(), latest_file=latest_file)
-    if known.corrections:
-        # A correction stands for the row that it corrects only if the sheet does not hold the correction itself.
-        entries = list(entries)
-        known.in_sheet = {key for entry in entries for key in keys_of(entry)}
     matcher = (
         FailuresMatcher(known, cell_name, is_workbook=is_workbook, typed=typed) if is_failures else SheetMatcher(known)
     )
     planner = Planner(matcher, new_password, since, checking=checking)
-    journal.apply_sheet(known.to_write(planner.changes(entries, cell_name if unasked else None)))
+    journal.apply_sheet(known.to_write(planner.changes(known.expecting(entries), cell_name if unasked else None)))
     return planner.work
 
 

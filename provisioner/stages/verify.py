@@ -137,7 +137,7 @@ async def verify_created(context: RunContext, sheet: Sheet, account: Account | N
 def _created(journal: Journal, sheet: Sheet, now: float) -> Gathered:
     rows = (row for row in journal.record_rows() if not row.is_proven)
     resolver = Resolver(None)
-    known = passwords(sheet, lambda email, domain: resolver.identity(email, domain).key)
+    known = passwords(sheet, resolver)
     return gather(rows, known, now)
 
 

@@ -56,6 +56,14 @@ class OpenSheet:
         return self._file.folder
 
     @property
+    def is_changing(self) -> bool:
+        """Whether another thread changes it at this moment, or writes what a check writes."""
+        if not self._lock.acquire(blocking=False):
+            return True
+        self._lock.release()
+        return self._file.is_writing
+
+    @property
     def notes(self) -> Sequence[str]:
         """What a check says of the sheet, such as which columns are ignored."""
         return self._file.notes

@@ -125,9 +125,14 @@ class WorkingFile:
                     yield
                     return
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether the thread works that writes what a check writes."""
+        return self._thread.is_alive()
+
     def refresh(self) -> bool:
         """Read everything again if a file was changed; returns whether one was. Raises UnusableError."""
-        if self._thread.is_alive() or not self._differs():
+        if self.is_writing or not self._differs():
             return False
         self._open()
         return True

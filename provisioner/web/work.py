@@ -73,7 +73,8 @@ class Work:
 
     def let_go(self) -> None:
         """Take no more memory, unless something is under way. What was changed can no longer be undone then."""
-        if not self.is_busy and not self._opening.locked():
+        is_changing = self._opened is not None and self._opened.is_changing
+        if not (self.is_busy or is_changing or self._opening.locked()):
             self._opened = self._outcome = None
 
     async def settle(self) -> None:

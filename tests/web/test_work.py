@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import re
 from html import unescape
-from typing import TYPE_CHECKING
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
+
+from provisioner.checking import check_prepared
 from provisioner.web.folder import id_of
 from provisioner.web.workspace import MOST_OPEN
 
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+    import pytest
 
 GOOD = ("ann", "101", "201", "Sound-Passw0rd!", "", "")
 BLANK_IN_NAME = ("b ob", *GOOD[1:])
@@ -41,3 +46,29 @@ def test_only_the_latest_sheets_stay_in_memory(client: httpx.Client, write_sheet
     page = show(names[0])
     assert "2 rows: 2 ready" in page
     assert 'id="undo"' not in page
+
+
+def test_a_sheet_that_is_still_written_stays_in_memory(
+    client: httpx.Client, write_sheet: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its check holds the run folder: read again meanwhile, it would be told of another run, and refuse a fix."""
+    names = [f"sheet{number}.csv" for number in range(MOST_OPEN + 1)]
+    paths = [write_sheet([BLANK_IN_NAME, GOOD], name) for name in names]
+    checked: list[Path] = []
+    gate = Event()
+
+    async def check(prepared: Any, *args: Any, **more: Any) -> Any:
+        checked.append(prepared.sheet.path)
+        if prepared.sheet.path == paths[0]:
+            await anyio.to_thread.run_sync(gate.wait)
+        return await check_prepared(prepared, *args, **more)
+
+    monkeypatch.setattr("provisioner.fixing.working.check_prepared", check)
+    for name in (*names, names[0]):
+        shown = client.get(f"/sheets/{id_of(name)}/check").text
+    gate.set()
+    sent = re.search(r"""<form id="form-2" .*? data-value='(.*?)'>""", shown)
+    assert sent is not None
+    fields = {"cell:email": "bob", **json.loads(unescape(sent[1]))}
+    assert client.put(f"/sheets/{id_of(names[0])}/rows/2", json=fields).status_code == 200
+    assert checked.count(paths[0]) == 1

@@ -11,7 +11,7 @@ from provisioner.messages import listed
 from provisioner.sheets.limits import MOST_FAULTY_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from provisioner.records import Status, TaskId
@@ -118,6 +118,20 @@ class Sheet:
                 yield row, cells
             else:
                 yield row, tuple(username if column == "email" else "" for column in columns)
+
+    def sharing(self, key: Callable[[str, str], Hashable]) -> dict[int, list[int]]:
+        """For each row that shares its mailbox with others, all rows for that mailbox; uncertain rows are left out.
+
+        `key` makes of a username and a domain what mailboxes are told apart by.
+        """
+        first: dict[Hashable, int] = {}
+        several: dict[Hashable, list[int]] = {}
+        for row, (email, domain) in self.cells("email", "domain"):
+            if email and domain and row not in self.unreadable:
+                mailbox = key(email, domain)
+                if first.setdefault(mailbox, row) != row:
+                    several.setdefault(mailbox, [first[mailbox]]).append(row)
+        return {row: rows for rows in several.values() for row in rows}
 
     def position(self, row: int) -> int:
         """Where the row stands in `rows`, from 0."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.records import GAP, Entry, Fault, Problem
 from provisioner.secret import Secret
-from provisioner.stages.resolve import Resolver, duplicates, written_plainly
+from provisioner.stages.resolve import Resolver, written_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -57,14 +57,10 @@ class RowBuilder:
         return self._after_password.difference(REQUIRED) if self._is_cut(row, problems) else ()
 
     def _written_differently(self) -> Mapping[int, Sequence[int]]:
-        """For each row that shares its mailbox with others, all rows for that mailbox; uncertain rows are left out.
-
-        Rows that write one mailbox alike were found when they were validated.
-        """
+        """As `Sheet.sharing`. Rows that write one mailbox alike were found when they were validated."""
         if all(written_plainly(*cells) for _, cells in self._sheet.cells("email", "domain")):
             return {}
-        certain = (each for each in self._sheet.cells("email", "domain") if each[0] not in self._sheet.unreadable)
-        return duplicates(certain, self._resolver)
+        return self._sheet.sharing(lambda email, domain: self._resolver.identity(email, domain).key)
 
     def _entry(self, row: int, cells: Sequence[str]) -> Entry:
         """`cells`: those of SHOWN_COLUMNS, the password, and all that are not secret."""

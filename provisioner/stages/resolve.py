@@ -18,7 +18,7 @@ from provisioner.records import GAP, Fault, Request
 from provisioner.resources import Resources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from provisioner.resources import Resource
     from provisioner.secret import Secret
@@ -120,18 +120,6 @@ def _foreign(email: str, username: str, domain: _Match) -> Fault:
         return Fault(cause, (email, f"{domain.id} ({domain.name})", username), of_account=True)
     cause = f"“{GAP}” is a full address; write only “{GAP}” here, and the ID of its domain in the domain column"
     return Fault(cause, (email, username))
-
-
-def duplicates(cells: Iterable[tuple[int, tuple[str, ...]]], resolver: Resolver) -> dict[int, list[int]]:
-    """For each row that shares its mailbox with others, all rows for that mailbox, however they write it.
-
-    `cells`: each row's number, and its email and domain.
-    """
-    rows = defaultdict[str, list[int]](list)
-    for row, (email, domain) in cells:
-        if email and domain:
-            rows[resolver.identity(email, domain).key].append(row)
-    return {row: same for same in rows.values() if len(same) > 1 for row in same}
 
 
 def written_plainly(email: str, domain: str) -> bool:

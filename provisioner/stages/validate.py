@@ -7,7 +7,6 @@ may name it.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -48,7 +47,7 @@ class Checked:
             if not may_be_blank and (column.required or column.name in known):
                 faults[""] = [Fault(column.blank)]
             self._columns.append((column, sheet.columns.get(column.name, absent), faults))
-        self._duplicates = _duplicates(sheet) if duplicates is None else duplicates
+        self._duplicates = sheet.sharing(_written) if duplicates is None else duplicates
         self.invalid: Sequence[int] = sorted({*sheet.unreadable, *self._duplicates, *self._faulty()})
         """The rows with problems, in the sheet's order."""
 
@@ -127,17 +126,6 @@ def _unreadable(sentence: str) -> Fault:
     return Fault(_OWN_TO_THE_ROW.sub(GAP, sentence), tuple(_OWN_TO_THE_ROW.findall(sentence)))
 
 
-def _duplicates(sheet: Sheet) -> dict[int, list[int]]:
-    """The rows of which several mean one mailbox: the same username, whatever its case, and the same domain.
-
-    For each of them, all rows that mean it.
-    """
-    if "email" not in sheet.columns or "domain" not in sheet.columns:
-        return {}
-    usernames = list(map(str.casefold, sheet.columns["email"]))
-    frequent = {username for username, times in Counter(usernames).items() if times > 1 and username}
-    together = defaultdict[tuple[str, str], list[int]](list)
-    for row, username, domain in zip(sheet.rows, usernames, sheet.columns["domain"], strict=True):
-        if username in frequent and domain and row not in sheet.unreadable:
-            together[username, domain].append(row)
-    return {row: rows for rows in together.values() if len(rows) > 1 for row in rows}
+def _written(username: str, domain: str) -> tuple[str, str]:
+    """What rows have in common that write one mailbox alike: the case of its username does not matter."""
+    return username.casefold(), domain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from running import context_of
 
 from provisioner.resources import Resource, Resources
+from provisioner.sheets import Sheet
 from provisioner.stages.fetch_account import FetchedAccount, fetch_account
-from provisioner.stages.resolve import Resolver, duplicates
+from provisioner.stages.resolve import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,18 +135,26 @@ def test_what_nobody_asked_the_service_stays_open() -> None:
     assert faults(resolver, row("ann@other.example", "any.example"))
 
 
+def sharing(cells: list[tuple[str, str]], resolver: Resolver) -> dict[int, list[int]]:
+    """The rows of a sheet that are for one mailbox. `cells`: the email and domain of each."""
+    emails, domains = zip(*cells, strict=True)
+    columns = {"email": emails, "domain": domains}
+    sheet = Sheet(Path("sheet.csv"), columns, range(2, 2 + len(cells)), tuple(columns), tuple(columns), ",")
+    return sheet.sharing(lambda email, domain: resolver.identity(email, domain).key)
+
+
 def test_one_mailbox_written_in_several_ways_is_found() -> None:
     """By ID, by name and by address: the rows of one mailbox know of each other."""
     cells = [
-        (2, ("ann", "101")),
-        (3, ("bob", "101")),
-        (4, ("Ann", "acme-mail.example")),
-        (5, ("ann@acme-mail.example", "101")),
-        (6, ("ann", "102")),
+        ("ann", "101"),
+        ("bob", "101"),
+        ("Ann", "acme-mail.example"),
+        ("ann@acme-mail.example", "101"),
+        ("ann", "102"),
     ]
-    assert duplicates(cells, Resolver(ACCOUNT)) == {2: [2, 4, 5], 4: [2, 4, 5], 5: [2, 4, 5]}
-    by_name = [(2, ("ann", "any.example")), (3, ("ann@any.example", "ANY.example"))]
-    assert duplicates(by_name, Resolver(None)) == {2: [2, 3], 3: [2, 3]}
+    assert sharing(cells, Resolver(ACCOUNT)) == {2: [2, 4, 5], 4: [2, 4, 5], 5: [2, 4, 5]}
+    by_name = [("ann", "any.example"), ("ann@any.example", "ANY.example")]
+    assert sharing(by_name, Resolver(None)) == {2: [2, 3], 3: [2, 3]}
 
 
 @given(st.text(min_size=1, max_size=12), st.text(min_size=1, max_size=12))

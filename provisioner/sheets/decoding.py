@@ -91,7 +91,8 @@ def _proved(data: bytes, name: str) -> Encoding:
 
 def _decodes(data: bytes, name: str) -> bool:
     try:
-        data.decode(name)
+        # As lines are: without a mark UTF-16 is none, although bytes.decode takes it for one.
+        codecs.getincrementaldecoder(name)().decode(data, final=True)
     except UnicodeError:
         return False
     return True

@@ -72,6 +72,7 @@ def test_an_unknown_encoding_is_refused_by_name(name: str) -> None:
     ("data", "named"),
     [
         ("Zoë".encode("utf-16")[:-1], None),
+        (b"email,domain", "utf-16"),
         (b"\xef\xbb\xbfZo\xeb", None),
         (b"Zo\x81\x8d", None),
         ("Zoë".encode("cp1252"), "utf-8"),

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner import account as account_calls
 from provisioner.concurrency import in_threads
-from provisioner.errors import ProvisionerError
 from provisioner.events import NullListener
 from provisioner.web.live import Changes
-from provisioner.web.phrases import unexpected
+from provisioner.web.phrases import told
 
 if TYPE_CHECKING:
+    from provisioner.errors import ProvisionerError
     from provisioner.resources import Account
     from provisioner.service.rate_limiter import RateLimiter
     from provisioner.settings import Connection
@@ -48,10 +48,8 @@ class AccountState:
             async with in_threads(connect(None)) as connection:
                 self.host = _host(connection)
                 self.account = await whose(connection, limiter)
-        except ProvisionerError as error:
-            self.trouble = error
-        except Exception as error:  # noqa: BLE001 - the page must go on; what it was may hold anything
-            self.trouble = unexpected(error, "The account could not be asked about. Close the page and start it again.")
+        except Exception as error:  # noqa: BLE001 - the page must go on
+            self.trouble = told(error, "The account could not be asked about. Close the page and start it again.")
         finally:
             self.asking = False
             self.changes.tell()

@@ -17,7 +17,7 @@ from provisioner.errors import ProvisionerError
 from provisioner.keys import NoKeyError
 from provisioner.web import views
 from provisioner.web.forms import BodyLimit
-from provisioner.web.phrases import unexpected
+from provisioner.web.phrases import told
 from provisioner.web.screens import check, columns, confirm, done, downloads, fixes, run, sheets
 
 if TYPE_CHECKING:
@@ -83,6 +83,4 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    """A fault of the program: what it was is not shown, since it may hold anything."""
-    said = unexpected(error, "Open the page again. What was sent and fixed is kept.")
-    return await _unable(request, said)
+    return await _unable(request, told(error, "Open the page again. What was sent and fixed is kept."))

@@ -48,9 +48,9 @@ class Found:
         return id_of(self.path.name)
 
     @property
-    def run(self) -> Path:
+    def run(self) -> run_folder.RunFolder:
         """Its run folder, which need not exist."""
-        return self.path if self.is_run else run_folder.locate(self.path, None).path
+        return run_folder.RunFolder(self.path) if self.is_run else run_folder.locate(self.path, None)
 
     @property
     def name(self) -> str:
@@ -61,12 +61,11 @@ class Found:
     @property
     def has_journal(self) -> bool:
         """Whether a run or a check was ever begun."""
-        journal = run_folder.RunFolder(self.run).journal
-        return journal.is_file() and not journal.is_symlink()
+        return self.run.journal.is_file() and not self.run.journal.is_symlink()
 
     def overview(self) -> Overview | None:
         """What its journal says; None if there is none, or it cannot be read."""
-        return overview(run_folder.RunFolder(self.run).journal) if self.has_journal else None
+        return overview(self.run.journal) if self.has_journal else None
 
 
 @dataclass(frozen=True)

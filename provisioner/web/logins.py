@@ -14,7 +14,7 @@ from provisioner.errors import ProvisionerError
 from provisioner.events import NullListener
 from provisioner.journal import Journal
 from provisioner.web.live import Changes
-from provisioner.web.phrases import unexpected
+from provisioner.web.phrases import told
 from provisioner.wording import paused_until
 
 if TYPE_CHECKING:
@@ -76,10 +76,8 @@ class Logins(NullListener):
                 group.start_soon(self._look, folder)
                 try:
                     self.verified = await work()
-                except ProvisionerError as error:
-                    self.error = error
                 except Exception as error:  # noqa: BLE001 - the page must go on
-                    self.error = unexpected(error)
+                    self.error = told(error)
                 group.cancel_scope.cancel()
         finally:
             self.running = False

@@ -81,8 +81,10 @@ def short_hash(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:12]
 
 
-def unexpected(
+def told(
     error: Exception, remedy: str = "Try again: what was sent is looked up first, and nothing is created twice."
 ) -> ProvisionerError:
-    """What is said of a fault of the program: its kind alone, since what it was may hold anything."""
+    """What is said of an error. Of a fault of the program its kind alone, since what it was may hold anything."""
+    if isinstance(error, ProvisionerError):
+        return error
     return ProvisionerError(f"Something unexpected happened in the program ({type(error).__name__}).", remedy=remedy)

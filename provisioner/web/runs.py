@@ -20,7 +20,7 @@ from provisioner.records import Status
 from provisioner.stages.stop_signal import StopSignal
 from provisioner.summary import Example
 from provisioner.web.live import Changes
-from provisioner.web.phrases import unexpected
+from provisioner.web.phrases import told
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -196,10 +196,8 @@ class Run:
                     limiter=self._workspace.limiter(self._practice).share(),
                 )
                 self.error = self.result.stopped
-        except ProvisionerError as error:
-            self.error = error
-        except Exception as error:  # noqa: BLE001 - the page must go on; what it was may hold anything
-            self.error = unexpected(error)
+        except Exception as error:  # noqa: BLE001 - the page must go on
+            self.error = told(error)
         finally:
             if self.phase in (Phase.ASKING, Phase.CONFIRMING):
                 if isinstance(self.error, DeclinedError):

@@ -75,10 +75,6 @@ class PageServer(uvicorn.Server):
         """Handle none: signals are the command line's."""
         yield
 
-    def stop(self) -> None:
-        """Let `serve` return."""
-        self.should_exit = True
-
 
 class Page:
     """One folder, served on a socket until `stop` is called."""
@@ -109,4 +105,4 @@ class Page:
     def stop(self) -> None:
         """Let `serve` return within two seconds. Call it in its event loop."""
         self.interrupted = self.interrupted or self.workspace.is_busy
-        self._server.stop()
+        self._server.should_exit = True

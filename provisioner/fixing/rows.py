@@ -22,7 +22,7 @@ from provisioner.stages.failures_files import failures_header
 from provisioner.stages.matching import KnownRows, SheetMatcher
 from provisioner.stages.read import read_rows
 from provisioner.stages.reconcile import WorkPlan, verdicts
-from provisioner.stages.resolve import Resolver
+from provisioner.stages.resolve import Resolver, written_plainly
 from provisioner.stages.validate import validate
 
 if TYPE_CHECKING:
@@ -303,13 +303,10 @@ class Rows:
 
     def _suspects(self) -> set[int]:
         """The rows that may have a fault, in a sheet without a journal."""
-        checked, sheet = self.prepared.checked, self.sheet
-        found = set(map(sheet.position, checked.invalid))
-        absent = [""] * len(sheet.rows)
-        emails = sheet.columns.get("email", absent)
-        odd = {position for position, email in enumerate(emails) if "@" in email}
-        if odd or not all(domain.isdecimal() for domain in sheet.columns.get("domain", absent)):
-            found |= odd
+        cells = dict(self.sheet.cells("email", "domain"))
+        odd = (row for row, (email, _) in cells.items() if "@" in email)
+        found = set(map(self.sheet.position, {*self.prepared.checked.invalid, *odd}))
+        if not all(written_plainly(*each) for each in cells.values()):
             found |= self._mailboxes.shared()
         return found
 

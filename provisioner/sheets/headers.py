@@ -59,21 +59,18 @@ class Found:
     """None if no row names a column."""
     known: int
     """How many columns of the schema it names."""
-    lines: int
-    """The number of lines of a text file up to its end."""
     above: Sequence[Record] = ()
+    """The rows before it."""
 
 
 def find_header(rows: Iterable[Record], column_for: Meaning) -> Found:
     """The first of the rows that name the most columns."""
-    best = Found(None, 0, 0)
+    best = Found(None, 0)
     seen: list[Record] = []
-    consumed = 0
     for record in rows:
-        consumed += record.lines
         known = known_columns(record.cells, column_for)
         if known > best.known:
-            best = Found(record, known, consumed, tuple(seen))
+            best = Found(record, known, tuple(seen))
         seen.append(record)
     return best
 
@@ -192,11 +189,19 @@ def _distinct(header: str, position: int, taken: Mapping[str, int]) -> str:
     return key
 
 
-def refuse_near_misses(layout: Layout, schema: MailboxSchema, missing: Sequence[str]) -> None:
-    """A misspelt header must not pass for an unknown column: what stands under it would silently not be sent.
+def refuse_unclear(source: Source, layout: Layout, schema: MailboxSchema, missing: Sequence[str]) -> None:
+    """Raise SheetError if the header, or what stands above it, leaves open what is meant.
 
     `missing` are the columns that the header lacks.
     """
+    _refuse_near_misses(layout, schema, missing)
+    refuse_missing_columns(layout, schema, missing)
+    _refuse_tables_above(source, schema)
+    _refuse_rows_above(source, layout, schema)
+
+
+def _refuse_near_misses(layout: Layout, schema: MailboxSchema, missing: Sequence[str]) -> None:
+    """A misspelt header must not pass for an unknown column: what stands under it would silently not be sent."""
     misses = [
         (header.strip(BLANKS), position, closest)
         for position, header in enumerate(layout.headers)
@@ -250,7 +255,7 @@ def refuse_missing_columns(layout: Layout, schema: MailboxSchema, missing: Seque
     )
 
 
-def refuse_tables_above(source: Source, schema: MailboxSchema) -> None:
+def _refuse_tables_above(source: Source, schema: MailboxSchema) -> None:
     """A table above the one whose header names the most columns must not pass for a preamble."""
     rows_between = False
     for record in reversed(source.above):
@@ -260,7 +265,7 @@ def refuse_tables_above(source: Source, schema: MailboxSchema) -> None:
             raise two_tables(record, source.header)
 
 
-def refuse_rows_above(source: Source, layout: Layout, schema: MailboxSchema) -> None:
+def _refuse_rows_above(source: Source, layout: Layout, schema: MailboxSchema) -> None:
     """A sheet that was sorted together with its header has rows above it, which must not pass for a preamble."""
     telling = {
         key: position

@@ -72,7 +72,8 @@ def text_source(data: bytes, encoding: str | None, column_for: Meaning) -> Sourc
     for other in candidates:
         if other.known >= TELLING_NAMES and other.header and other.header.number + 1 < found.header.number:
             raise two_tables(other.header, found.header)
-    below, width, ours = top[found.lines :], len(found.header.cells), is_ours(found.header.cells)
+    used = sum(record.lines for record in (*found.above, found.header))
+    below, width, ours = top[used:], len(found.header.cells), is_ours(found.header.cells)
     rows = records(chain(below, source), delimiter, width=width, first=found.header.number + 1, written_by_us=ours)
     blank_end = not ours and _ends_blank(records(below, delimiter), width)
     padding = Padding.of(found.header.cells)

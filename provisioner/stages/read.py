@@ -14,13 +14,7 @@ from provisioner.journal import Fact
 from provisioner.sheets.cleaning import Padding, cleaned
 from provisioner.sheets.delimited import Record
 from provisioner.sheets.files import escape_formula
-from provisioner.sheets.headers import (
-    lay_out,
-    refuse_missing_columns,
-    refuse_near_misses,
-    refuse_rows_above,
-    refuse_tables_above,
-)
+from provisioner.sheets.headers import lay_out, refuse_missing_columns, refuse_unclear
 from provisioner.sheets.opening import open_source
 from provisioner.sheets.source import Source
 from provisioner.sheets.table import Table
@@ -64,11 +58,7 @@ def read(
     missing = [name for name in required if name not in layout.keys]
     # Full addresses say their domain themselves.
     addresses_may_do = missing == ["domain"] and "email" in layout.keys
-    lacking = [] if addresses_may_do else missing
-    refuse_near_misses(layout, schema, lacking)
-    refuse_missing_columns(layout, schema, lacking)
-    refuse_tables_above(source, schema)
-    refuse_rows_above(source, layout, schema)
+    refuse_unclear(source, layout, schema, [] if addresses_may_do else missing)
     sheet = Table(source, layout, schema, filled).sheet(path)
     refuse_missing_columns(layout, schema, [name for name in missing if name not in sheet.columns])
     return sheet

@@ -85,9 +85,11 @@ def _rows(size: int, header: list[str], row: Row) -> Iterator[list[str]]:
     """The header and the rows of a file of that size, as many of them faulty as are listed."""
     yield header
     most = most_faulty_rows(size) * 19 // 20
-    good = ["1", "1", "Abcdef1!", *[""] * (len(header) - 4)]
     for number in count(2):
-        yield row(number) if number < most or header is not HEADER else [f"{number:x}", *good]
+        cells = row(number)
+        if number >= most:
+            cells = [f"{number:x}", "1", "1", "Abcdef1!", "", "", *cells[6:]][: len(header)]
+        yield cells
 
 
 def _text(path: Path, size: int, header: list[str], row: Row) -> Path:

@@ -1,12 +1,11 @@
 """The sheet's contract: which columns there are, what may stand in them, and what is said where something else does."""
 
 from provisioner.schema.headers import LONGEST_HEADER, normalize
-from provisioner.schema.loader import MANDATORY, load, read_schema, shipped
+from provisioner.schema.loader import load, read_schema, shipped
 from provisioner.schema.model import Column, MailboxSchema, Rule, shown
 
 __all__ = [
     "LONGEST_HEADER",
-    "MANDATORY",
     "Column",
     "MailboxSchema",
     "Rule",

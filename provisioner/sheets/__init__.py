@@ -19,10 +19,9 @@ from provisioner.sheets.files import (
     write_table,
 )
 from provisioner.sheets.questions import ColumnsError, SeveralTabsError
-from provisioner.sheets.sheet import BLANKS, UNCERTAIN, Origin, Sheet, column_letters
+from provisioner.sheets.sheet import UNCERTAIN, Origin, Sheet, column_letters
 
 __all__ = [
-    "BLANKS",
     "FAILURES_COLUMNS",
     "RESULTS_COLUMNS",
     "UNCERTAIN",

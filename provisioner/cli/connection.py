@@ -18,6 +18,7 @@ SANDBOX_STATE = "sandbox.sqlite3"
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from provisioner.records import AutoRate, Rate
     from provisioner.run_folder import RunFolder
@@ -91,11 +92,7 @@ def find_login(options: dict[str, Any]) -> keys.Login:
     if profile is None and in_environment:
         key = Secret(in_environment)
         if in_file not in (None, key):
-            raise SettingsError(
-                f"{KEY_VARIABLE} and the file {file} hold different API keys, so it is not certain which account is "
-                "meant.",
-                remedy=f"Leave out --api-key-file, or remove {KEY_VARIABLE}.",
-            )
+            raise _two_keys(KEY_VARIABLE, file, f"remove {KEY_VARIABLE}")
         return keys.Login(url or API_URL, key)
     kept = keys.load(profile or keys.DEFAULT_PROFILE, required=profile is not None)
     if kept is None:
@@ -112,16 +109,20 @@ def find_login(options: dict[str, Any]) -> keys.Login:
             )
         return keys.Login(url or API_URL, in_file)
     if in_file not in (None, kept.api_key):
-        raise SettingsError(
-            f"The keyring and the file {file} hold different API keys, so it is not certain which account is meant.",
-            remedy="Leave out --api-key-file, or remove the key from the keyring with provisioner logout.",
-        )
+        raise _two_keys("The keyring", file, "remove the key from the keyring with provisioner logout")
     if url and url.rstrip("/") != kept.api_url.rstrip("/") and (profile is None or typed_here("api_url")):
         raise SettingsError(
             f"The key in the keyring is for {kept.api_url}, so it is not sent to {url}.",
             remedy=f"Give the other service's key with {KEY_VARIABLE}, or log in to it under a --profile of its own.",
         )
     return kept
+
+
+def _two_keys(source: str, file: Path, instead: str) -> SettingsError:
+    return SettingsError(
+        f"{source} and the file {file} hold different API keys, so it is not certain which account is meant.",
+        remedy=f"Leave out --api-key-file, or {instead}.",
+    )
 
 
 def read_verify_options(options: dict[str, Any], *, instead: str) -> VerifyOptions:

@@ -31,7 +31,7 @@ TELLING_NAMES: Final = 2
 """A row that names this many columns is a header."""
 _TELLING: Final = 3
 """This many of failures.csv's own columns tell a damaged failures file from any other sheet."""
-MOST_COLUMNS: Final = 16_384
+_MOST_HEADERS: Final = 16_384
 """As many as a spreadsheet program has."""
 LONGEST_HEADER: Final = 1000
 """Characters."""
@@ -48,7 +48,7 @@ _TELLING_ID: Final = re.compile(r"[0-9]+|\S+\.\S+")
 
 def known_columns(cells: Iterable[str], column_for: Meaning) -> int:
     """How many columns of the schema a row names: the more, the likelier it is the header."""
-    return len({column_for(cell) for cell in set(islice(cells, MOST_COLUMNS))} - {None})
+    return len({column_for(cell) for cell in set(islice(cells, _MOST_HEADERS))} - {None})
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,9 @@ def lay_out(header: Record, column_for: Meaning) -> Layout:
 
 
 def _refuse_endless(header: Record) -> None:
-    if len(header.cells) > MOST_COLUMNS:
+    if len(header.cells) > _MOST_HEADERS:
         raise SheetError(
-            f"The header (row {header.number}) has {len(header.cells):,} cells; at most {MOST_COLUMNS:,} are read.",
+            f"The header (row {header.number}) has {len(header.cells):,} cells; at most {_MOST_HEADERS:,} are read.",
             remedy="Delete the columns that do not belong to the sheet.",
         )
     for position, cell in enumerate(header.cells):

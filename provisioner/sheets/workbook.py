@@ -6,12 +6,12 @@ as they are; what else is not text is noted, so that the row can be refused wher
 
 from __future__ import annotations
 
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
 from provisioner.sheets import ods, xls, xlsx
-from provisioner.sheets.headers import MOST_COLUMNS, SEARCHED_ROWS, TELLING_NAMES, find_header, no_header
+from provisioner.sheets.headers import SEARCHED_ROWS, TELLING_NAMES, find_header, no_header
 from provisioner.sheets.kinds import Kind
 from provisioner.sheets.limits import LAST_ROW
 from provisioner.sheets.questions import SeveralTabsError
@@ -126,8 +126,7 @@ def _may_be_meant(header: Record, schema: MailboxSchema, required: Collection[st
 
     A list of domains and relay servers names neither users nor passwords.
     """
-    cells = set(islice(header.cells, MOST_COLUMNS))
-    named = {schema.column_for(cell) or schema.closest_column(cell) for cell in cells}
+    named = {schema.column_for(cell) or schema.closest_column(cell) for cell in set(header.cells)}
     found, account = named & set(required), {"email", "password"}
     return set(required) <= named or account <= named or bool(account & named and 2 * len(found) > len(required))
 

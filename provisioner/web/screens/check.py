@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 
     from provisioner.fixing import Cause, OpenRow, OpenSheet
     from provisioner.web.work import Work
-
-MOST_NOTES: Final = 30
 
 
 async def check(request: Request) -> Response:
@@ -95,7 +92,10 @@ def _all_rows(work: Work, sheet: OpenSheet, query: QueryParams, question: str) -
     shown, search = ShownColumns.of(sheet.columns), query.get("q", "").strip()
     size, number = shown.page_size, forms.number(query.get("page", ""))
     rows, total = sheet.rows(to_fix=False, search=search, start=number * size, size=size)
-    link = partial(_link_to_all, search)
+
+    def link(page: int) -> str:
+        return urlencode({"show": "all", "q": search, "page": page})
+
     return _page(
         "check_all.html",
         work,
@@ -110,15 +110,11 @@ def _all_rows(work: Work, sheet: OpenSheet, query: QueryParams, question: str) -
     )
 
 
-def _link_to_all(search: str, page: int) -> str:
-    return urlencode({"show": "all", "q": search, "page": page})
-
-
 def _page(template: str, work: Work, sheet: OpenSheet, shown: ShownColumns, **values: Any) -> Response:
     return views.page(
         template,
         work=work,
-        notes=sheet.notes[:MOST_NOTES],
+        notes=sheet.notes,
         sheet_changed=sheet.sheet_changed,
         counts=sheet.counts(),
         undoable=sheet.undoable,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -25,7 +26,6 @@ TRIAL: Final = 3
 """How many mailboxes are created first, by who wants to see whether it goes well."""
 PATIENCE: Final = 1.5
 """Seconds for which the question is waited for, before it is said that the service is being asked."""
-SHOWN_VALUES: Final = 12
 _SETTLED: Final = tuple(phase for phase in Phase if phase is not Phase.ASKING)
 _GONE: Final = '<div data-gone="confirm"></div>'
 _STALE: Final = ProvisionerError(
@@ -117,7 +117,6 @@ def _settled(work: Work) -> str:
         return views.render("nothing.html", lines=_others(preview), work=work)
     if run.phase is not Phase.CONFIRMING:
         return _GONE
-    values = sorted(preview.by_value.items(), key=lambda item: -item[1])
     return views.render(
         "confirm.html",
         work=work,
@@ -125,8 +124,7 @@ def _settled(work: Work) -> str:
         question=run.question,
         trial=TRIAL,
         host=preview.service.partition("://")[2],
-        values=values[:SHOWN_VALUES],
-        more_values=len(values) - len(values[:SHOWN_VALUES]),
+        values=Counter(preview.by_value).most_common(),
         takes=least_time(preview) if preview.seconds >= LONG else "",
         others=_others(preview),
     )

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from provisioner.web.work import Work
 
 SHOWN_CAUSES: Final = 50
-SHOWN_EXISTING: Final = 3
 
 
 async def show(request: Request) -> Response:
@@ -81,7 +80,7 @@ def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
         "error": _error(work, left, again if left - to_fix else ""),
         "created": statuses.get(Status.CREATED, 0),
         "counts": [(number, plain(status)) for status, number in statuses.items()],
-        "existing": listed(summary.existing, SHOWN_EXISTING, statuses.get(Status.EXISTS, 0)),
+        "existing": listed(summary.existing, 3, statuses.get(Status.EXISTS, 0)),
         "headings": headings(result.groups, left),
         "groups": [(actor, list(own)) for actor, own in groupby(groups, attrgetter("actor"))],
         "more_causes": len(result.groups) - len(groups),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from provisioner.records import Status
@@ -64,7 +65,8 @@ class Tally:
         to_fix = [position for position, place in enumerate(places) if place is Place.TO_FIX]
         problems = [verdicts[position].problems for position in to_fix]
         self.places = Counter(places)
-        self.causes = Counter(cause for found in problems for cause in {problem.cause for problem in found})
+        causes = (dict.fromkeys(problem.cause for problem in found) for found in problems)
+        self.causes = Counter(chain.from_iterable(causes))
         """Of the rows to fix, how many have a cause."""
         self.of_account = sum(bool(found) and all(problem.fault.of_account for problem in found) for found in problems)
         """Of the rows to fix, how many have no other faults than those that only the account knows."""

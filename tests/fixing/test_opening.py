@@ -57,6 +57,15 @@ def test_faults_are_shown_beside_their_cells(opened: Sheets) -> None:
     assert [column.key for column in sheet.columns if column.secret] == ["password"]
 
 
+def test_causes_of_as_many_rows_stand_as_in_the_sheet(opened: Sheets) -> None:
+    """The page lists them in one order whenever the program is started."""
+    sheet = opened(("a b", "1o1", "=1", "weak", "x", "nobody"))
+    told = ("username", "nor a domain", "a formula", "password", "e-mail address")
+    found = [next(word for word in told if word in cause.sentence) for cause in sheet.causes()]
+    assert found == sorted(found, key=told.index)
+    assert len(found) == 5
+
+
 def test_no_password_is_shown_unless_it_is_asked_for(opened: Sheets) -> None:
     """Nor what may be a piece of a broken one to its right; and no repr of anything holds it."""
     sheet = opened(GOOD, WEAK)

@@ -106,6 +106,9 @@ class Program:
 
     rates: Sequence[Rate] | AutoRate
     begins: float = 0.0
+    ends: float = math.inf
+    remembered: Rate | None = None
+    """What an earlier run found."""
     passed: list[float] = field(default_factory=list)
     """When requests arrived that were carried out."""
     refused: list[float] = field(default_factory=list)
@@ -117,9 +120,12 @@ class Program:
     async def run(self, service: Service) -> None:
         await anyio.sleep(self.begins)
         self.limiter = RateLimiter(self.rates)
-        async with anyio.create_task_group() as group:
-            for _ in range(WORKERS):
-                group.start_soon(self._work, service)
+        if self.remembered is not None:
+            self.limiter.begin_at(self.remembered)
+        with anyio.CancelScope(deadline=self.ends):
+            async with anyio.create_task_group() as group:
+                for _ in range(WORKERS):
+                    group.start_soon(self._work, service)
 
     async def _work(self, service: Service) -> None:
         while True:

@@ -8,12 +8,14 @@ The rule, in plain words:
    requests that were let through within that time are as many as it allows.
 3. Keep to that number exactly. Ask for more only after a quiet time: a little at first, then in growing steps. If that
    is refused, go back to what was allowed before, and wait three times as long before asking again, up to 150 seconds.
-4. If a rate that was allowed is refused, others have come, or the limit was lowered. For 90 seconds from then (or four
-   longer windows), give up 15 % with each refusal, take that back after 5 seconds, keep it for 15, and then ask for
-   more in steps of one request a second. Every program on the account does the same: who has more gives up more, and
-   all take back alike, so that they end up with about the same. If others take what was given up, this goes on.
-5. A limit of a second is held in that way at first, since others that are there already are not noticed otherwise.
-6. If answers take twice as long as they usually do, the service is at its limit though it refuses nothing: step back as
+4. What is found and kept for a while without an unexpected refusal is the whole: this program is alone. If the whole is
+   refused later, others have come, or the limit was lowered: give up 15 %, and take it back in steps. If those are
+   refused too, others took it: keep half of the whole from then on, and ask for more only after a minute.
+5. A program that does not know the whole, as it came later, takes what is left: it gives up 15 % when a rate is refused
+   that was allowed, takes that back, and asks for more often. It expects others for a minute (or four longer windows).
+6. If a long window is full, all who share it wait until it ends. Each begins the next one with 30 % less than was let
+   through, but at least half of the whole, and then all take the same steps up: so they come to have the same.
+7. If answers take twice as long as they usually do, the service is at its limit though it refuses nothing: step back as
    after a refusal.
 
 The limit is a whole number of requests in a window, so it is learned as one. What is sent evenly arrives unevenly, so
@@ -47,15 +49,23 @@ LARGEST_STEP: Final = 0.16
 """A part of the rate: asking for more begins with one request in the window, and doubles up to this."""
 QUIET, LONGEST_QUIET, QUIET_GROWTH = 5.0, 150.0, 3.0
 """Seconds before asking for more: at first, at most (unless the window is longer), and the factor after a refusal."""
-SHARED, SHARED_WINDOWS, SHARED_AT_FIRST = 90.0, 4, 45.0
+ALONE, ALONE_IF_MANY, MANY, ALONE_AGAIN = 70.0, 25.0, 7.5, 120.0
+"""Seconds without an unexpected refusal until all that is allowed is the whole: after the first refusal, the same if
+more requests than the third were let through, which others would hardly have left; and after an unexpected one."""
+FORGOTTEN: Final = 0.95
+"""While no more is allowed, the whole becomes this part of what it was: the limit may have been lowered."""
+SHARED, SHARED_WINDOWS, SHARED_AT_FIRST = 60.0, 4, 45.0
 """Seconds, or windows if that is longer, for which others are expected after a sign of them; and seconds at first."""
-GIVEN_UP, GIVEN_UP_TOGETHER = 0.15, 0.05
-"""The part of the rate that is given up with each refusal meanwhile; the second, if all were refused at once."""
-SHARED_TRIAL, SHARED_QUIET = 5.0, 15.0
-"""Seconds between steps meanwhile, and how long what was given up is kept again before asking for more than that."""
+GIVEN_UP, GIVEN_UP_TOGETHER, GIVEN_UP_LONG = 0.15, 0.05, 0.3
+"""The part of the rate that is given up; the second with a rate that was given, the third when a long window ends."""
+SHARED_TRIAL, SHARED_QUIET, SHARED_STEPS = 5.0, 15.0, 6
+"""Seconds between steps while others are expected, and how long a rate is kept then before asking for more than that.
+A long window has so many steps; each asks for as many requests more as it takes seconds."""
+LEFT: Final = 60.0
+"""Seconds for which half of the whole is left to others before asking whether they want it."""
 TAKEN: Final = 0.9
 """If less than this part of what was allowed in a long window was let through, others took the rest."""
-LEAST: Final = 0.5
+LEAST: Final = 0.8
 """Requests in a window: fewer in a second mean that the window is longer."""
 YOUNG: Final = 20
 """Requests: a long window that lets through fewer in all was filled by others."""
@@ -82,6 +92,10 @@ class LearnedRate:
         """The largest count that a whole window was answered at; 0 if none was yet."""
         self._top = 0.0
         """The count that was allowed before a part of it was given up."""
+        self._whole = 0.0
+        """The count that was allowed when no others were there; 0 if that is not known."""
+        self._alone_at = math.inf
+        """When this program is the only one, if nothing that was allowed is refused until then."""
         self._shared_until = -math.inf
         """When other programs are no longer expected."""
         self._quiet = QUIET
@@ -148,6 +162,7 @@ class LearnedRate:
         self.is_settled = True
         self._changed_at = now
         self._ask_at = now + QUIET * QUIET_GROWTH
+        self._alone_at = now + ALONE
 
     def sent(self, now: float) -> None:
         """A request leaves."""
@@ -216,6 +231,16 @@ class LearnedRate:
         """Whether more is tried than was allowed before."""
         return 0 < self._allowed < self._count
 
+    @property
+    def _shared_step(self) -> float:
+        """Requests more in a window, and in a long one the seconds until they are asked for."""
+        return max(1.0, self._seconds / SHARED_STEPS)
+
+    @property
+    def _half(self) -> float:
+        """Half of the whole, in whole requests; infinite if the whole is not known."""
+        return math.ceil(self._whole / 2) or math.inf
+
     def _let_through(self, until: float, seconds: float) -> int:
         """The number of requests in the last `seconds` that were not refused."""
         since = until - seconds - 1e-6
@@ -229,11 +254,13 @@ class LearnedRate:
     def _go_on(self, now: float) -> None:
         """Note that the rate is allowed, and try a faster one when it is time for that."""
         age, is_shared = now - self._changed_at, now < self._shared_until
-        trial = SHARED_TRIAL if is_shared else max(TRIAL, self._seconds / 12)
+        trial = max(SHARED_TRIAL, self._shared_step) if is_shared else max(TRIAL, self._seconds / 12)
         if age < trial or self._answered < math.floor(self._pace * trial):
             return
         if is_shared or age >= max(TRIAL, self._seconds):
             self._allowed = self._count
+        if self.finds and now >= max(self._alone_at, self._shared_until, self._changed_at + self._seconds):
+            self._whole = max(self._whole, self._allowed)
         is_used = self._let_through(now, trial + 1) >= 0.8 * self._pace * trial
         if now >= self._ask_at and is_used:
             self._ask_for_more(now)
@@ -244,11 +271,11 @@ class LearnedRate:
         elif now >= self._shared_until:
             self._count = float(math.floor(self._count + self._step))
             self._step = min(2 * self._step, max(self._count * LARGEST_STEP, self._seconds))
-        elif self._count < self._top <= self._count + self._seconds:
+        elif self._count < self._top <= self._count + self._shared_step:
             self._count = self._top
-            self._ask_at = now + SHARED_QUIET
+            self._ask_at = now + max(SHARED_QUIET, self._seconds / 2)
         else:
-            self._count = float(math.floor(self._count + self._seconds))
+            self._count = float(math.floor(self._count + self._shared_step))
         if self._count > self._fastest * self._seconds:
             self._count = math.inf
         self._changed_at, self._answered = now, 0
@@ -262,42 +289,74 @@ class LearnedRate:
             if let_through < YOUNG:
                 self._expect_others(now + wait)
             self._lower(max(let_through, START), now, wait, QUIET)
-        elif let_through == 0:
+        elif let_through == 0 and not self._whole:
             # Others fill the window. To slow down would leave all of it to them.
             self._allowed = 0.0
             self._expect_others(now + wait)
             self._lower(self._count, now, wait, QUIET)
         elif self._allowed == 0:
-            least = 0.0 if is_long else self._count / 2
+            least = 0.0 if wait > LONG_WAIT else self._count / 2
             self._lower(max(min(self._count - 1, let_through), least), now, wait, QUIET)
         elif self._is_asking and now >= self._shared_until:
-            count = min(self._count - 1, max(let_through, self._allowed)) if is_long else self._allowed
-            quiet = QUIET if self._allowed > self._top else self._quiet * QUIET_GROWTH
-            self._lower(count, now, wait, quiet)
+            self._go_back(let_through, now, wait)
         else:
-            self._give_up(let_through, now, wait)
-        if is_first and not is_long and self.finds:
-            self._shared_until = now + wait + SHARED_AT_FIRST
+            if not self._is_asking:
+                self._alone_at = now + ALONE_AGAIN
+            self._share_long(let_through, now, wait) if wait > LONG_WAIT else self._share(now, wait)
+        if is_first:
+            self._alone_at = now + (ALONE if let_through < MANY else ALONE_IF_MANY)
+            if self.finds and not is_long and let_through < START:
+                self._shared_until = now + wait + SHARED_AT_FIRST
 
-    def _give_up(self, let_through: int, now: float, wait: float) -> None:
+    def _go_back(self, let_through: int, now: float, wait: float) -> None:
+        """Asking for more was in vain."""
+        if now >= self._alone_at:
+            self._whole = max(self._allowed, FORGOTTEN * self._whole)
+        count = self._allowed
+        if self._seconds > WINDOWS[0]:
+            count = min(self._count - 1, max(let_through, self._allowed))
+        self._lower(count, now, wait, QUIET if self._allowed > self._top else self._quiet * QUIET_GROWTH)
+
+    def _share_long(self, let_through: int, now: float, wait: float) -> None:
+        """A long window is full: all who share it wait now, each with the part that it had."""
+        if not self._is_asking or let_through < TAKEN * self._top:
+            self._expect_others(now + wait)
+        count = min(self._allowed if self._is_asking else self._count, max(let_through, self._top / 2))
+        self._lower(min(count, max(self._whole / 2, count * (1 - GIVEN_UP_LONG))), now, wait, QUIET)
+
+    def _share(self, now: float, wait: float) -> None:
         """Leave a part to others, or follow a limit that was lowered."""
         count = self._allowed if self._is_asking else self._count
-        part = GIVEN_UP if self.finds else GIVEN_UP_TOGETHER
-        is_sign = not self._is_asking or self._count <= self._top
-        if wait > LONG_WAIT:
-            # A long window is full: all who share it wait now, each with the part that it had.
-            is_sign = not self._is_asking or let_through < TAKEN * self._top
-            count, part = min(count, max(let_through, self._top / 2)), GIVEN_UP_TOGETHER
-        if is_sign:
+        was_shared, was_whole = now < self._shared_until, count >= TAKEN * self._whole
+        if count <= self._half < math.inf:
+            self._lower(count, now, wait, max(self._quiet, LEFT))
+        elif 0 < self._count <= self._whole and (was_shared or not (was_whole or self._is_asking)):
+            self._shared_until = now
+            self._lower(self._half, now, wait, LEFT)
+        elif self._is_asking and self.finds and self._seconds == WINDOWS[0]:
+            if self._count <= self._top:
+                self._expect_others(now + wait)
+            self._lower(count, now, wait, SHARED_QUIET)
+        else:
+            if not was_shared and START < count <= self._whole and self._seconds == WINDOWS[0]:
+                # The network may have bunched what is just too much.
+                self._whole = count = count - 1
             self._expect_others(now + wait)
-        if count * (1 - part) < LEAST and self._seconds == WINDOWS[0]:
-            self._seconds, self._allowed, count = WINDOWS[1], 0.0, count * WINDOWS[1]
-        self._lower(count * (1 - part), now, wait, QUIET)
+            self._give_up(count, now, wait)
+
+    def _give_up(self, count: float, now: float, wait: float) -> None:
+        """Leave a part of what was allowed to others for a moment."""
+        kept = count * (1 - (GIVEN_UP if self.finds else GIVEN_UP_TOGETHER))
+        if kept < LEAST and self._seconds == WINDOWS[0]:
+            self._seconds = WINDOWS[1]
+            self._allowed, self._whole = 0.0, self._whole * WINDOWS[1]
+            kept, count = kept * WINDOWS[1], count * WINDOWS[1]
+        self._lower(kept, now, wait, QUIET)
         self._top = count
 
     def _expect_others(self, since: float) -> None:
         """Share fairly for a while; a rate that was given is no more than a fair share."""
-        if self.finds:
+        if self.finds and (self._seconds > WINDOWS[0] or since > self._shared_until):
             self._shared_until = since + max(SHARED, SHARED_WINDOWS * self._seconds)
 
     def _step_back(self, now: float) -> None:
@@ -314,8 +373,8 @@ class LearnedRate:
         """Send less from now on, and do not ask for more during the `wait` and a quiet time after it."""
         self._count = self._top = max(LEAST, count)
         self._allowed = min(self._allowed, self._count)
-        if self._seconds > WINDOWS[0] and now >= self._shared_until:
-            quiet = max(quiet, self._seconds)
+        if self._seconds > WINDOWS[0]:
+            quiet = max(quiet, self._seconds if now >= self._shared_until else self._seconds / 4)
         self._quiet = min(quiet, max(LONGEST_QUIET, self._seconds))
         self._step = 1.0
         self._changed_at = self._lowered_at = now

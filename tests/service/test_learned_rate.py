@@ -180,17 +180,40 @@ def test_two_that_are_refused_alike_come_closer_to_each_other() -> None:
 
 
 def test_others_are_expected_only_for_a_while(sender: Sender) -> None:
-    """Asking for more in vain costs a part of the rate soon after a sign of others, and nothing later."""
+    """Soon after a sign of others more is asked for every quarter of a minute, and ever more rarely later."""
     _learn(sender, 10)
-    allowed = sender.learned.spacing
     sender.refuse()
-    for _ in range(2):
-        while sender.learned.spacing >= allowed:
-            sender.send(0.1)
-        sender.refuse()
-        assert sender.learned.spacing == pytest.approx(allowed / 0.85)
+    assert [_ask_in_vain(sender) for _ in range(4)] == pytest.approx([5, 15, 15, 15], abs=3)
     sender.now += 60
-    _ask_in_vain(sender)
+    assert [_ask_in_vain(sender) for _ in range(3)][1:] == pytest.approx([45, 135], abs=3)
+
+
+def test_who_knows_the_whole_leaves_half_of_it_to_others_that_have_come(sender: Sender) -> None:
+    """It gives up a little first; if that is not there any more, it keeps half, and asks only a minute later."""
+    _learn_the_whole(sender)
+    sender.refuse()
+    sender.send(6)
+    sender.refuse()
+    half = sender.learned.spacing
+    assert half == pytest.approx(1.045 / 5)
+    assert _ask_in_vain(sender) > 55
+
+
+def test_half_of_the_whole_is_never_given_up(sender: Sender) -> None:
+    """Others that are refused as well, and come back, get the other half, however often they try."""
+    _learn_the_whole(sender)
+    for _ in range(5):
+        sender.refuse()
+        sender.send(6)
+    assert sender.learned.spacing <= 1.045 / 5
+
+
+def _learn_the_whole(sender: Sender) -> None:
+    """Let ten requests a second be allowed for so long that nobody else can be there, and no more."""
+    _learn(sender, 10)
+    while sender.now < 160:
+        _ask_in_vain(sender)
+    sender.send(2)
 
 
 def test_refused_although_nothing_was_sent_it_does_not_slow_down(sender: Sender) -> None:
@@ -294,6 +317,23 @@ def test_two_programs_share_one_account(later: int, count: int, seconds: float, 
     service = Service(doors[door](count, seconds), random.Random(1))  # type: ignore[arg-type]
     simulate(service, *programs, seconds=later + 300)
     shares = [program.passed_between(later + 60, later + 300) / (240 * count / seconds) for program in programs]
+    assert sum(shares) >= 0.8
+    assert min(shares) >= 0.25
+
+
+def test_what_a_program_leaves_when_it_ends_is_taken_by_the_other() -> None:
+    """The one that stays has most of the limit two and a half minutes later."""
+    programs = [Program(AutoRate(), ends=150), Program(AutoRate(), begins=60)]
+    simulate(Service(sandbox_throttle(10, 1.0), random.Random(1)), *programs, seconds=330)
+    assert programs[1].passed_between(90, 150) <= 0.7 * 60 * 10
+    assert programs[1].passed_between(300, 330) >= 0.9 * 30 * 10
+
+
+def test_a_remembered_rate_that_another_program_has_meanwhile_is_shared() -> None:
+    """Beginning at all of the limit, of which nothing is left, ends in a part of it for each."""
+    programs = [Program(AutoRate()), Program(AutoRate(), begins=120, remembered=Rate(10, 1.0))]
+    simulate(Service(sandbox_throttle(10, 1.0), random.Random(1)), *programs, seconds=420)
+    shares = [program.passed_between(180, 420) / 2400 for program in programs]
     assert sum(shares) >= 0.85
     assert min(shares) >= 0.25
 

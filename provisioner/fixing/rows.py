@@ -16,10 +16,10 @@ from provisioner.journal import Moved, Written
 from provisioner.messages import WORDS
 from provisioner.records import Problem, Status
 from provisioner.sheets import UNCERTAIN, Sheet
-from provisioner.stages.corrections import FailuresMatcher, may_be_converted
+from provisioner.stages.corrections import may_be_converted
 from provisioner.stages.entries import RowBuilder
 from provisioner.stages.failures_files import failures_header
-from provisioner.stages.matching import KnownRows, SheetMatcher
+from provisioner.stages.matching import KnownRows
 from provisioner.stages.read import read_rows
 from provisioner.stages.reconcile import WorkPlan, verdicts
 from provisioner.stages.resolve import Resolver, written_plainly
@@ -314,7 +314,7 @@ class Rows:
         """Judge every row as a check of the whole file would, and count the rows that the file does not hold."""
         sheet = self.sheet
         builder = RowBuilder(sheet, self.prepared.checked, self._resolver, secret=self.schema.secret)
-        self.plan, changes = verdicts(self.known.expecting(builder.entries()), self._matcher(), self._cell_name)
+        self.plan, changes = self._decided(self.known.expecting(builder.entries()))
         for position, change in enumerate(islice(changes, len(sheet.rows))):
             self._verdicts[position] = self._verdict(change)
             self._ids.append(change.row.id if isinstance(change, Written) else change.row_id)
@@ -347,18 +347,12 @@ class Rows:
         )
         builder = RowBuilder(part, checked, self._resolver, secret=self.schema.secret, duplicates=same)
         self.known.release_all()
-        _, changes = verdicts(builder.entries(), self._matcher(), self._cell_name)
+        _, changes = self._decided(builder.entries())
         for position in ordered:
             self._verdicts[position] = self._verdict(next(changes))
 
-    def _matcher(self) -> SheetMatcher:
-        if not self.sheet.is_failures:
-            return SheetMatcher(self.known)
-        is_workbook = self.sheet.is_workbook
-        return FailuresMatcher(self.known, self._cell_name, is_workbook=is_workbook, typed=self.typed)
-
-    def _cell_name(self, entry: Entry, column: str) -> str:
-        return self.sheet.cell_name(entry.file_row, column)
+    def _decided(self, entries: Iterable[Entry]) -> tuple[WorkPlan, Iterator[SheetChange]]:
+        return verdicts(entries, self.prepared.matcher(self.known, self.typed), self.prepared.cell_name)
 
     def _verdict(self, change: SheetChange) -> Verdict:
         """What a change of the journal says of its row; `unsent` if a run of this file leaves it to a failures file."""

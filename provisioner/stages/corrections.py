@@ -70,19 +70,19 @@ class FailuresMatcher(SheetMatcher):
     def match(self, entry: Entry) -> tuple[JournalRow, Entry]:
         """As for a sheet. A row that names another row's mailbox, or that a program converted, is invalid."""
         row, fault = self._claim(entry)
-        base = row or self._known.corrected_by(entry)
-        if fault is None and base is not None and (row is base or base.id not in self._known.taken):
+        base = row or self.known.corrected_by(entry)
+        if fault is None and base is not None and (row is base or base.id not in self.known.taken):
             fault = self._conversion(base, entry)
             if fault is not None:
                 # Its cells are not what anybody wrote: the row stays the one that it was.
-                self._known.taken.add(base.id)
+                self.known.taken.add(base.id)
                 row, entry = base, _with_cells_of(base, entry)
             else:
                 entry = _with_further_cells_of(base, entry, self._typed_in(entry))
         if fault is not None:
             entry = replace(entry, request=None, problems=(*entry.problems, fault))
         new = row is None
-        row = row or self._begun_elsewhere(self._known.new_row(entry), entry)
+        row = row or self._begun_elsewhere(self.known.new_row(entry), entry)
         entry = replace(entry, sheet_row=self._place(entry, row, is_new=new))
         if new and base is not None:
             self._bases[row.id] = base
@@ -117,7 +117,7 @@ class FailuresMatcher(SheetMatcher):
 
     def _claim(self, entry: Entry) -> tuple[JournalRow | None, Problem | None]:
         """The known row for a row of the file; a problem if the row names the mailbox of another."""
-        known = self._known
+        known = self.known
         row = known.take(entry)
         if row is None or row.sheet_row in (None, entry.sheet_row):
             return row, None
@@ -140,7 +140,7 @@ class FailuresMatcher(SheetMatcher):
     def _is_settled(self, row: JournalRow) -> bool:
         """Whether deleting an invalid row settled it: its fault says so, or another row has the same mailbox."""
         key = address_key(row.email, row.domain)
-        other = self._known.by_key.get(key)
+        other = self.known.by_key.get(key)
         has_twin = key in self._ready or (other is not None and other.id != row.id)
         return has_twin or any(_DELETABLE in problem.cause for problem in row.problems)
 
@@ -149,8 +149,8 @@ class FailuresMatcher(SheetMatcher):
         if not is_new and row.sheet_row is not None:
             self._places[row.sheet_row] = row.id
             return row.sheet_row
-        there = self._known.at(entry.sheet_row)
-        if there is not None and there.id != row.id and self._known.corrected_by(entry) is None:
+        there = self.known.at(entry.sheet_row)
+        if there is not None and there.id != row.id and self.known.corrected_by(entry) is None:
             return None
         if entry.sheet_row is None or self._places.setdefault(entry.sheet_row, row.id) != row.id:
             return None
@@ -162,12 +162,12 @@ class FailuresMatcher(SheetMatcher):
         What the file says of a row that the journal knows was begun for that row's mailbox, not for its correction's.
         """
         begun = entry.earlier_status in (Status.UNFINISHED, Status.UNKNOWN)
-        if not begun or self._known.corrected_by(entry) is not None or entry.key in self._under_way:
+        if not begun or self.known.corrected_by(entry) is not None or entry.key in self._under_way:
             return row
         self._under_way.add(entry.key)
         task = entry.earlier_task if entry.earlier_status is Status.UNFINISHED else None
         return row._replace(
-            address_key=None if entry.key in self._known.by_key else entry.key,
+            address_key=None if entry.key in self.known.by_key else entry.key,
             status=Status.UNFINISHED if task else Status.UNKNOWN,
             task_id=task,
             maybe_sent=True,

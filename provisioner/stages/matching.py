@@ -164,15 +164,15 @@ class SheetMatcher:
     is_failures = False
 
     def __init__(self, known: KnownRows) -> None:
-        self._known = known
+        self.known = known
 
     def match(self, entry: Entry) -> tuple[JournalRow, Entry]:
         """The journal's row for a row of the file, new if need be; the entry with its sheet row and all its faults."""
-        return self._known.take(entry) or self._known.new_row(entry), entry
+        return self.known.take(entry) or self.known.new_row(entry), entry
 
     def unmatched(self) -> list[JournalRow]:
         """The rows that no row of the file was matched to."""
-        return self._known.unmatched()
+        return self.known.unmatched()
 
     def absent(self, row: JournalRow) -> SheetChange | None:
         """What changes for a row that the file does not hold, or None: it is forgotten only if it was never sent."""

@@ -14,8 +14,10 @@ from provisioner.errors import RunFolderError, SheetError
 from provisioner.journal import Fact, Journal
 from provisioner.messages import count, listed
 from provisioner.stages.by_column import by_header, counted_by, find_column
+from provisioner.stages.corrections import FailuresMatcher
 from provisioner.stages.entries import RowBuilder
 from provisioner.stages.failures_files import digest_of, look_of, typed_cells
+from provisioner.stages.matching import KnownRows, SheetMatcher
 from provisioner.stages.read import chosen_columns, read
 from provisioner.stages.reconcile import WorkPlan, reconcile
 from provisioner.stages.resolve import Resolver
@@ -24,7 +26,7 @@ from provisioner.stages.validate import Checked, validate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from provisioner.records import Problem
+    from provisioner.records import Entry, Problem
     from provisioner.resources import Resources
     from provisioner.run_folder import RunFolder
     from provisioner.schema import MailboxSchema
@@ -113,19 +115,27 @@ class PreparedSheet:
         Raises JournalError.
         """
         entries = RowBuilder(self.sheet, self.checked, Resolver(resources), secret=self.schema.secret)
+        latest_file = self.sheet.path.resolve() in map(Path.resolve, self.folder.failures_files)
+        known = KnownRows(journal.rows(), latest_file=latest_file)
         return reconcile(
             entries.entries(),
             journal,
-            is_failures=self.sheet.is_failures,
+            self.matcher(known, self.typed(journal)),
             new_password=self._new_password(),
             since=since,
             checking=checking,
-            unasked=resources is None,
-            is_workbook=self.sheet.is_workbook,
-            typed=self.typed(journal),
-            latest_file=self.sheet.path.resolve() in map(Path.resolve, self.folder.failures_files),
-            cell_name=lambda entry, column: self.sheet.cell_name(entry.file_row, column),
+            cell_name=self.cell_name if resources is None else None,
         )
+
+    def matcher(self, known: KnownRows, typed: Typed) -> SheetMatcher:
+        """What the sheet means for these rows of its journal; `typed` are as for a FailuresMatcher."""
+        if not self.sheet.is_failures:
+            return SheetMatcher(known)
+        return FailuresMatcher(known, self.cell_name, is_workbook=self.sheet.is_workbook, typed=typed)
+
+    def cell_name(self, entry: Entry, column: str) -> str:
+        """What people call the cell of an entry in a column, such as `D17`."""
+        return self.sheet.cell_name(entry.file_row, column)
 
     def typed(self, journal: Journal) -> Typed:
         """The cells of a failures file that no spreadsheet program converted. Raises JournalError."""

@@ -18,20 +18,18 @@ A row that the sheet no longer holds is forgotten if it was never sent, else it 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from provisioner.journal import JournalRow, Moved, SheetChange, Written, address_key, password_check, sent_cells
 from provisioner.records import Entry, Job, OpenTask, Problem, Request, Status, Unconfirmed
-from provisioner.stages.corrections import FailuresMatcher
-from provisioner.stages.matching import KnownRows, SheetMatcher, keys_of
+from provisioner.stages.matching import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from provisioner.journal import Journal
     from provisioner.secret import Secret
-    from provisioner.stages.corrections import Typed
+    from provisioner.stages.matching import SheetMatcher
 
 _LOOKED_UP: Final = ("domain", "relay_server", "project")
 """The columns of which only the account knows whether it has what a cell names."""
@@ -72,33 +70,23 @@ class WorkPlan:
 def reconcile(
     entries: Iterable[Entry],
     journal: Journal,
+    matcher: SheetMatcher,
     *,
-    is_failures: bool,
     new_password: Callable[[], Secret] | None,
     since: Callable[[float | None], float],
     checking: bool = False,
-    unasked: bool = False,
-    latest_file: bool = False,
-    is_workbook: bool = False,
-    typed: Typed = MappingProxyType({}),
-    cell_name: Callable[[Entry, str], str] = lambda _, column: column,
+    cell_name: Callable[[Entry, str], str] | None = None,
 ) -> WorkPlan:
     """Bring the journal in step with the sheet and say what is to be done.
 
-    `is_failures`: the sheet is a failures file, which changes parts of the record instead of replacing it;
-    `latest_file`: the one that the latest run wrote; `is_workbook`: its cells are of the kind that they were typed as;
-    `typed`: so are these cells of it. `new_password` generates a password for a row without one; None leaves
+    `matcher` is one of the journal's rows. `new_password` generates a password for a row without one; None leaves
     it out of the request. `since` turns the journal's time of a create, None if that is not known, into one on
-    the event loop's clock. `checking`: nothing will be sent, so rows that could be are `valid`. `unasked`: the service
-    was not asked, so what an earlier run found the account to lack is still so. `cell_name` names the cell of an entry
-    in a column. Raises JournalError.
+    the event loop's clock. `checking`: nothing will be sent, so rows that could be are `valid`. `cell_name` names the
+    cell of an entry in a column, if the service was not asked: what an earlier run found the account to lack is still
+    so. Raises JournalError.
     """
-    known = KnownRows(journal.rows(), latest_file=latest_file)
-    matcher = (
-        FailuresMatcher(known, cell_name, is_workbook=is_workbook, typed=typed) if is_failures else SheetMatcher(known)
-    )
-    planner = Planner(matcher, new_password, since, checking=checking)
-    journal.apply_sheet(known.to_write(planner.changes(known.expecting(entries), cell_name if unasked else None)))
+    planner, known = Planner(matcher, new_password, since, checking=checking), matcher.known
+    journal.apply_sheet(known.to_write(planner.changes(known.expecting(entries), cell_name)))
     return planner.work
 
 

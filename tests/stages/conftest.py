@@ -13,7 +13,8 @@ import pytest
 from provisioner.journal import Journal, address_key
 from provisioner.records import Entry, Job, Request
 from provisioner.secret import Secret
-from provisioner.stages.reconcile import reconcile
+from provisioner.stages.matching import KnownRows, SheetMatcher
+from provisioner.stages.reconcile import WorkPlan, reconcile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -32,8 +33,13 @@ def jobs(journal: Journal) -> Callable[..., Awaitable[list[Job]]]:
 
     async def make(count: int, **fields: int) -> list[Job]:
         entries = [_entry(number, **fields) for number in range(1, count + 1)]
-        options: dict[str, Any] = {"is_failures": False, "new_password": None, "since": float}
-        return (await anyio.to_thread.run_sync(lambda: reconcile(entries, journal, **options))).to_send
+        options: dict[str, Any] = {"new_password": None, "since": float}
+
+        def plan() -> WorkPlan:
+            matcher = SheetMatcher(KnownRows(journal.rows(), latest_file=False))
+            return reconcile(entries, journal, matcher, **options)
+
+        return (await anyio.to_thread.run_sync(plan)).to_send
 
     return make
 

@@ -1,6 +1,6 @@
 """The sheet meets the journal: what each row of a second run becomes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 from provisioner.journal import Finished, Journal, JournalRow, SendCancelled, Sending, TaskAccepted, address_key
 from provisioner.records import Actor, Entry, Fault, Job, Problem, Request, RowId, Status, TaskId
 from provisioner.secret import Secret
+from provisioner.stages.corrections import FailuresMatcher
 from provisioner.stages.matching import KnownRows, SheetMatcher
 from provisioner.stages.reconcile import Planner, WorkPlan, reconcile
 
@@ -50,10 +51,30 @@ def since(sent_at: float | None) -> float:
     return -1.0 if sent_at is None else sent_at
 
 
+def reconciled(
+    entries: Iterable[Entry],
+    journal: Journal,
+    *,
+    failures: bool = False,
+    latest_file: bool = False,
+    new_password: Callable[[], Secret] | None = None,
+    checking: bool = False,
+    cell_name: Callable[[Entry, str], str] | None = None,
+    **of_failures: Any,
+) -> WorkPlan:
+    """A sheet, or a failures file with keywords of its matcher, brought together with the journal."""
+    known = KnownRows(journal.rows(), latest_file=latest_file)
+    name, how = cell_name or (lambda _, column: column), {"is_workbook": False, **of_failures}
+    matcher = FailuresMatcher(known, name, **how) if failures else SheetMatcher(known)
+    return reconcile(
+        entries, journal, matcher, new_password=new_password, since=since, checking=checking, cell_name=cell_name
+    )
+
+
 def apply_sheet(journal: Journal, *entries: Entry, failures: bool = False, checking: bool = False) -> WorkPlan:
     if failures:
         entries = tuple(as_told(journal, entry) for entry in entries)
-    return reconcile(entries, journal, is_failures=failures, new_password=None, since=since, checking=checking)
+    return reconciled(entries, journal, failures=failures, checking=checking)
 
 
 def as_told(journal: Journal, entry: Entry) -> Entry:
@@ -298,7 +319,7 @@ def test_a_made_up_password_is_used_again(journal: Journal) -> None:
 
     def again() -> WorkPlan:
         entries = [entry(2, "ann", request=blank)]
-        return reconcile(entries, journal, is_failures=False, new_password=lambda: next(generated), since=since)
+        return reconciled(entries, journal, new_password=lambda: next(generated))
 
     (job,) = again().to_send
     assert by_email(journal)["ann"].password == Secret("Made-Up-1!")
@@ -370,7 +391,7 @@ def test_a_made_up_password_is_not_forgotten_for_one_in_the_sheet(journal: Journ
     """If the row was made with it, it is in the record; once another is sent, it is not."""
     blank = Request("ann", 101, 201, None, None, None)
     entries = [entry(2, "ann", request=blank)]
-    made = reconcile(entries, journal, is_failures=False, new_password=lambda: Secret("Made-Up-1!"), since=since)
+    made = reconciled(entries, journal, new_password=lambda: Secret("Made-Up-1!"))
     journal.apply([Sending(made.to_send[0], 100.0)])
     (unconfirmed,) = apply_sheet(journal, entry(2, "ann")).unconfirmed_rows
     assert by_email(journal)["ann"].password == Secret("Made-Up-1!")
@@ -436,7 +457,7 @@ def test_what_had_to_be_fixed_is_fixed_in_a_workbook(journal: Journal) -> None:
     assert not apply_sheet(journal, fixed, failures=True).to_send
     assert "write “789” in failures.xlsx or in the sheet" in by_email(journal)["ann"].error
     apply_sheet(journal, entry(2, "ann", ready=False, cells={"project": "789.000"}, problems=(fault,)))
-    made = reconcile([fixed], journal, is_failures=True, is_workbook=True, new_password=None, since=since)
+    made = reconciled([fixed], journal, failures=True, is_workbook=True)
     assert emails(made.to_send) == ["ann"]
 
 
@@ -553,7 +574,7 @@ def test_the_latest_failures_file_is_known_by_its_places_after_the_sheet_was_sor
         end(journal, job, Status.REJECTED)
     apply_sheet(journal, entry(2, "b.ob"), entry(3, "ann"), checking=True)
     corrected = entry(2, "bob", earlier_status=Status.REJECTED)
-    reconcile([corrected], journal, is_failures=True, new_password=None, since=since, latest_file=True)
+    reconciled([corrected], journal, failures=True, latest_file=True)
     assert {(row.sheet_row, row.email) for row in journal.record_rows()} == {(2, "bob"), (3, "ann")}
 
 
@@ -580,7 +601,7 @@ def test_a_cell_that_somebody_typed_is_no_conversion(journal: Journal) -> None:
     apply_sheet(journal, entry(2, "007", ready=False, cells={"email": "007", "notes": "007"}), checking=True)
     typed = entry(2, "7", earlier_status=Status.INVALID, cells={"email": "7", "notes": "7"})
     for cells, sent, notes in (({}, [], "007"), ({2: ["email"]}, ["7"], "007"), ({2: ["email", "notes"]}, ["7"], "7")):
-        plan = reconcile([typed], journal, is_failures=True, new_password=None, since=since, typed=cells)
+        plan = reconciled([typed], journal, failures=True, typed=cells)
         assert emails(plan.to_send) == sent
         (row,) = journal.record_rows()
         assert row.cells["notes"] == notes
@@ -646,16 +667,8 @@ def name_cell(entry: Entry, column: str) -> str:
 
 def check(journal: Journal, asked: Entry, *, failures: bool = False) -> list[tuple[Status, str]]:
     """What a check says of a sheet of one row, after a run that could ask the account."""
-    reconcile(
-        [as_told(journal, asked) if failures else asked],
-        journal,
-        is_failures=failures,
-        new_password=None,
-        since=since,
-        checking=True,
-        unasked=True,
-        cell_name=name_cell,
-    )
+    told = as_told(journal, asked) if failures else asked
+    reconciled([told], journal, failures=failures, checking=True, cell_name=name_cell)
     return [(row.status, row.error) for row in journal.record_rows()]
 
 

@@ -15,7 +15,7 @@ MOST_COLUMNS: Final = 1_000
 MOST_SHEETS: Final = 500
 LONGEST_CELL: Final = 100_000
 """In characters; Excel keeps 32,767."""
-MOST_FAULTY_ROWS: Final = 75_000
+MOST_FAULTY_ROWS: Final = 50_000
 """In a sheet of any size. What is wrong with each is written into every file, which takes one to three seconds for each
 10,000 of them."""
 LAST_ROW: Final = 1 << 24

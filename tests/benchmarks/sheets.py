@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 ROUNDS = 3
-MOST_FAULTY_ROWS = 75_000
+MOST_FAULTY_ROWS = 50_000
 """A sheet with more of them is refused."""
 HEADER = "email,domain,relay_server,password,project,reply_to"
 USERNAME = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*"

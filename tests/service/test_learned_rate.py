@@ -202,10 +202,24 @@ def test_who_knows_the_whole_leaves_half_of_it_to_others_that_have_come(sender: 
 def test_half_of_the_whole_is_never_given_up(sender: Sender) -> None:
     """Others that are refused as well, and come back, get the other half, however often they try."""
     _learn_the_whole(sender)
-    for _ in range(5):
+    for _ in range(12):
         sender.refuse()
-        sender.send(6)
-    assert sender.learned.spacing <= 1.045 / 5
+        sender.send(2)
+    assert sender.learned.spacing == pytest.approx(1.045 / 5)
+
+
+def test_who_was_disturbed_does_not_take_its_part_for_the_whole(sender: Sender) -> None:
+    """Others were there: half of what they left would be too little."""
+    _learn(sender, 10)
+    sender.send(2)
+    sender.refuse()
+    while sender.now < 100:
+        _ask_in_vain(sender)
+    sender.send(2)
+    sender.refuse()
+    sender.send(6)
+    sender.refuse()
+    assert sender.learned.spacing < 1.045 / 6
 
 
 def _learn_the_whole(sender: Sender) -> None:

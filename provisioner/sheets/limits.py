@@ -31,7 +31,7 @@ class Budget:
         self._bytes = (32 << 20) + 100 * file_size
         self._tags = 1_000_000 + 3 * file_size
         self._characters = (16 << 20) + 20 * file_size
-        self._rows = 20_000 + file_size // 16
+        self._rows = 20_000 + file_size // 4
         self._cells = 1_000_000 + 4 * file_size
 
     def check_declared(self, size: int) -> None:

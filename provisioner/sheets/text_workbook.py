@@ -48,7 +48,8 @@ def text_workbook(path: Path, title: str, header: Sequence[str], *, read_back: b
     import xlsxwriter  # noqa: PLC0415 - only a run that left something waits for it
     from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415
 
-    book = xlsxwriter.Workbook(path, _OPTIONS)
+    # What it writes before the end would otherwise lie, with the passwords in it, where all programs have such files.
+    book = xlsxwriter.Workbook(path, {**_OPTIONS, "tmpdir": str(path.parent)})
     sheet = book.add_worksheet(title)
     sheet.freeze_panes(1, 0)
     text, faulty, bold = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import zipfile
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -252,3 +253,13 @@ def test_two_edits_of_one_moment_are_both_kept(tmp_path: Path) -> None:
         os.utime(path, (1_000_000_000, 1_000_000_000))
         kept.append(set_aside(path))
     assert [file.read_text("utf-8") for file in kept] == ["one", "another"]
+
+
+def test_nothing_of_a_workbook_lies_elsewhere_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that is killed in the middle leaves no password in the folder of temporary files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with text_workbook(tmp_path / "failures.xlsx", "Failures", ["password"]) as add:
+        add(["Sheet-Pass-77!"])
+    assert [file.name for file in tmp_path.iterdir()] == ["failures.xlsx"]

@@ -124,7 +124,7 @@ def _ods(path: Path, size: int) -> Path:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
         with archive.open("content.xml", "w", force_zip64=True) as file:
             file.write(f"<office:document-content{names}><office:body><office:spreadsheet><table:table>".encode())
-            # So many of them may have errors.
+            # No more rows than a workbook of that size may have.
             for number, cells in enumerate(islice(_rows(size, HEADER, FOUR), 15_000 + size // 32)):
                 # Rows of sheets are less alike than these.
                 cells[0] += f"{dice.getrandbits(56):x}" if number else ""

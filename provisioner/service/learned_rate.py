@@ -60,7 +60,7 @@ GIVEN_UP, GIVEN_UP_TOGETHER, GIVEN_UP_LONG = 0.15, 0.05, 0.3
 """The part of the rate that is given up; the second with a rate that was given, the third when a long window ends."""
 SHARED_TRIAL, SHARED_QUIET, SHARED_STEPS = 5.0, 15.0, 6
 """Seconds between steps while others are expected, and how long a rate is kept then before asking for more than that.
-A long window has so many steps; each asks for as many requests more as it takes seconds."""
+The last is the number of steps in a long window; each asks for as many requests more as it takes seconds."""
 LEFT: Final = 60.0
 """Seconds for which half of the whole is left to others before asking whether they want it."""
 TAKEN: Final = 0.9
@@ -281,7 +281,7 @@ class LearnedRate:
         self._changed_at, self._answered = now, 0
 
     def _learn(self, window: float, let_through: int, now: float, wait: float) -> None:
-        """Learn from a refusal in a window that let so many requests through."""
+        """Learn from a refusal in a window that let `let_through` requests through."""
         is_first, is_long = not self.is_settled, window > WINDOWS[0]
         self.is_settled = self.is_found = True
         if window > self._seconds:

@@ -24,6 +24,33 @@ if TYPE_CHECKING:
     from provisioner.sheets.delimited import Record
     from provisioner.sheets.headers import Layout
 
+LONGEST_CELL: Final = 1000
+"""Characters, of a cell that would be sent. It keeps the time of every pattern of a schema bounded."""
+LONGEST_OTHER_CELL: Final = 32_767
+"""Characters, of any other cell: as many as a spreadsheet program keeps."""
+
+_GUESSED: Final = (
+    "the encoding of the file had to be guessed, so the letters of {cell} are not certain; "
+    "save the sheet as “CSV UTF-8”, or name its encoding with --encoding"
+)
+_TOO_LONG: Final = "{cell} has {length:,} characters, and at most {longest:,} are read; shorten it"
+_TYPE_AGAIN: Final = "format the column as text and type it again"
+_SENTENCES: Final = {
+    NUMBER: "{cell} is stored as a number, without leading zeros; " + _TYPE_AGAIN,
+    DATE: "{cell} is stored as a date or a time; " + _TYPE_AGAIN,
+    TRUTH: "{cell} is stored as TRUE or FALSE; " + _TYPE_AGAIN,
+    ERROR: "{cell} shows an error; write the value itself",
+    FORMULA: "{cell} shows an error, or a formula that was never calculated; write the value itself, and if it begins "
+    "with =, format the cell as text first",
+    MERGED: "{cell} is merged with another cell; unmerge them, and write the value into each",
+    HIDDEN: "the row of {cell} is hidden in the workbook, so it is not certain that it is meant; show it, or delete it",
+}
+_SHOWN_NUMBER: Final = "{cell} is stored as the number {text}. If it should be 00{text}, " + _TYPE_AGAIN
+DELETE_MARK: Final = f"correct it, and delete the mark {UNCERTAIN}"
+
+_NUMBER: Final = re.compile(r"([1-9][0-9]{0,8})(?:\.0)?")
+_NAMED: Final = 5
+"""Maximum number of rows that a sentence names."""
 _DELIMITER_NAMES: Final = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 
 
@@ -79,30 +106,6 @@ def _miscounted(have: int, width: int, delimiter: str) -> str:
     )
 
 
-LONGEST_CELL: Final = 1000
-"""Characters, of a cell that would be sent. It keeps the time of every pattern of a schema bounded."""
-LONGEST_OTHER_CELL: Final = 32_767
-"""Characters, of any other cell: as many as a spreadsheet program keeps."""
-
-_GUESSED: Final = (
-    "the encoding of the file had to be guessed, so the letters of {cell} are not certain; "
-    "save the sheet as “CSV UTF-8”, or name its encoding with --encoding"
-)
-_TOO_LONG: Final = "{cell} has {length:,} characters, and at most {longest:,} are read; shorten it"
-_TYPE_AGAIN: Final = "format the column as text and type it again"
-_SENTENCES: Final = {
-    NUMBER: "{cell} is stored as a number, without leading zeros; " + _TYPE_AGAIN,
-    DATE: "{cell} is stored as a date or a time; " + _TYPE_AGAIN,
-    TRUTH: "{cell} is stored as TRUE or FALSE; " + _TYPE_AGAIN,
-    ERROR: "{cell} shows an error; write the value itself",
-    FORMULA: "{cell} shows an error, or a formula that was never calculated; write the value itself, and if it begins "
-    "with =, format the cell as text first",
-    MERGED: "{cell} is merged with another cell; unmerge them, and write the value into each",
-    HIDDEN: "the row of {cell} is hidden in the workbook, so it is not certain that it is meant; show it, or delete it",
-}
-_SHOWN_NUMBER: Final = "{cell} is stored as the number {text}. If it should be 00{text}, " + _TYPE_AGAIN
-
-
 def why_uncertain(text: str, cell: str, column: Column | None, kind: str | None, *, certain: bool) -> str | None:
     """Why a cell is not certain, or None if it is.
 
@@ -125,13 +128,6 @@ def why_uncertain(text: str, cell: str, column: Column | None, kind: str | None,
 
 def _about(kind: str, text: str, column: Column) -> str:
     return _SHOWN_NUMBER if kind == NUMBER and text.isdecimal() and not column.secret else _SENTENCES[kind]
-
-
-DELETE_MARK: Final = f"correct it, and delete the mark {UNCERTAIN}"
-
-_NUMBER: Final = re.compile(r"([1-9][0-9]{0,8})(?:\.0)?")
-_NAMED: Final = 5
-"""Maximum number of rows that a sentence names."""
 
 
 def origin_of(cells: Sequence[str], added: Mapping[str, int]) -> tuple[Origin, str | None]:

@@ -222,9 +222,33 @@ def test_who_was_disturbed_does_not_take_its_part_for_the_whole(sender: Sender) 
     assert sender.learned.spacing < 1.045 / 6
 
 
-def _learn_the_whole(sender: Sender) -> None:
-    """Let ten requests a second be allowed for so long that nobody else can be there, and no more."""
-    _learn(sender, 10)
+def test_a_part_below_half_of_the_whole_is_kept_when_it_is_refused(sender: Sender) -> None:
+    """A refusal never makes it faster: the service was slow before, and half of the whole would be more than now."""
+    _learn_the_whole(sender, 18)
+    for _ in range(6):
+        sender.send(30, answer=4 * ANSWER)
+    before = sender.learned.spacing
+    assert before > 1.045 / 9
+    sender.refuse()
+    assert sender.learned.spacing >= before
+
+
+def test_a_whole_that_is_not_there_any_more_is_forgotten(sender: Sender) -> None:
+    """The limit was halved long ago: what is kept when others come is about half of what is allowed now."""
+    _learn_the_whole(sender, 18)
+    _learn(sender, 9)
+    while sender.now < 3600:
+        _ask_in_vain(sender)
+    sender.send(2)
+    sender.refuse()
+    sender.send(6)
+    sender.refuse()
+    assert sender.learned.spacing == pytest.approx(1.045 / 4)
+
+
+def _learn_the_whole(sender: Sender, limit: int = 10) -> None:
+    """Let this many requests a second be allowed for so long that nobody else can be there, and no more."""
+    _learn(sender, limit)
     while sender.now < 160:
         _ask_in_vain(sender)
     sender.send(2)

@@ -46,8 +46,8 @@ UNLIMITED = (Rate(1_000_000, 1.0),)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` means: two workers for each processor, as tests wait about half of their time."""
-    return 2 * (os.cpu_count() or 1)
+    """What `-n auto` means: a worker more than there are processors, as tests wait about half of their time."""
+    return 1 + (os.cpu_count() or 1)
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -69,7 +69,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Open the journal, or start a new one. Raises RunFolderError if that cannot be done."""
         self._path = path
-        self._lock = Lock()
+        self._lock = RLock()
         self._turn = anyio.Lock()
         self._batch = _Batch()
         self._database = open_database(path)
@@ -201,20 +201,29 @@ class Journal:
             async with self._turn:
                 if batch is self._batch:
                     self._batch = _Batch()
+                if not batch.ended:
                     await anyio.to_thread.run_sync(self._commit, batch)
         if batch.error is not None:
             raise JournalError(batch.error.message, remedy=batch.error.remedy) from batch.error
 
     def _commit(self, batch: _Batch) -> None:
+        # asyncio's own cancellation can end the wait for a commit, which goes on in its thread: the next caller waits.
+        with self._lock:
+            if not batch.ended:
+                batch.error = self._try(batch.changes)
+                batch.ended = True
+
+    def _try(self, changes: Iterable[Change]) -> JournalError | None:
         try:
-            self.apply(batch.changes)
+            self.apply(changes)
         except JournalError as error:
-            batch.error = error
+            return error
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody may believe that the change is stored
-            batch.error = JournalError(
+            return JournalError(
                 f"The journal {self._path} did not take a change ({type(error).__name__}), so nothing more is sent.",
                 remedy="Run again: what was sent is looked up first. If it happens again, ask for help.",
             )
+        return None
 
     def _rows(self, condition: str, *values: object) -> Iterator[JournalRow]:
         query = f"SELECT {COLUMNS} FROM rows WHERE {condition}"  # noqa: S608 - every condition is a constant
@@ -254,6 +263,8 @@ class _Batch:
     """Changes that share one commit."""
 
     changes: list[Change] = field(default_factory=list)
+    ended: bool = False
+    """The commit was tried; `error` says whether it failed."""
     error: JournalError | None = None
 
 

@@ -1,16 +1,17 @@
 """The journal: what it holds is what would be true if the process died now."""
 
+import asyncio
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import anyio
@@ -297,7 +298,7 @@ def test_what_was_committed_survives_sigkill(tmp_path: Path) -> None:
     code = f"""
 import os, signal
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 from provisioner.journal import Finished, Journal
 from provisioner.records import RowId, Status
 journal = Journal(Path({str(path)!r}))
@@ -345,6 +346,38 @@ def test_a_change_that_sqlite_cannot_take_is_told_to_all_who_wait(journal: Journ
     anyio.run(both)
     assert len(errors) == 2
     assert status_of(journal, 2) is Status.UNSENT
+
+
+def test_a_change_waits_for_a_commit_whose_caller_asyncio_cancelled(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncio's own cancellation ends one wait, not the commit: it is made once, and the others learn how it ended."""
+    entered, leave = Event(), Event()
+    commits: list[int] = []
+
+    def fail_in_the_end(changes: Sized) -> None:
+        commits.append(len(changes))
+        entered.set()
+        leave.wait(10)
+        raise JournalError("full", remedy="")
+
+    async def main() -> None:
+        cancelled, waiting = (
+            asyncio.create_task(journal.record(Finished(RowId(number), Status.CREATED, 1.0))) for number in (1, 2)
+        )
+        await asyncio.to_thread(entered.wait, 10)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        for _ in range(10):
+            await asyncio.sleep(0)
+        leave.set()
+        with pytest.raises(JournalError, match="full"):
+            await waiting
+
+    monkeypatch.setattr(journal, "apply", fail_in_the_end)
+    asyncio.run(main())
+    assert commits == [2]
 
 
 @pytest.mark.anyio

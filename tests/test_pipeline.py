@@ -593,6 +593,25 @@ def test_in_a_workbook_everything_right_of_a_faulty_password_is_told_and_kept(
     assert [line["Client"] for line in read_csv(folder / "results.csv")] == ["Hartwell", "Hartwell West"]
 
 
+def test_a_workbooks_uncertain_row_stays_as_it_is_shown_when_its_failures_are_run_unchanged(
+    tmp_path: Path, read_csv: Any, listener: Any
+) -> None:
+    """Read again, it is not certain any more which of its cells are: none is shown anew, none is lost."""
+    sheet, folder = tmp_path / "v.xlsx", tmp_path / "v-run"
+    with xlsxwriter.Workbook(sheet) as book:
+        page = book.add_worksheet()
+        page.write_row(0, 0, ("email", "domain", "relay_server", "password", "Client"))
+        page.write_row(1, 0, ("ann", "101", "201", "Sheet-Pass-77!", "Hartwell"))
+        page.write_row(2, 0, ("bob", "101", "201", 12345678, "Moss"))
+        page.set_row(1, None, None, {"hidden": True})
+    shown = []
+    for path in (sheet, folder / "failures.xlsx", folder / "failures.csv"):
+        running.check(path, listener)
+        shown.append([{**line, "error": ""} for line in read_csv(folder / "results.csv")])
+    assert [(line["email"], line["Client"]) for line in shown[0]] == [("[unclear]ann", "Hartwell"), ("bob", "Moss")]
+    assert shown[0] == shown[1] == shown[2]
+
+
 def test_a_corrected_row_keeps_its_cells_when_its_text_file_is_run_again(
     sandbox: Any, connection: Any, run: Any, tmp_path: Path, read_csv: Any
 ) -> None:

@@ -6,7 +6,7 @@ corrects, and a correction from the mailbox of another row.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -51,12 +51,17 @@ class FailuresMatcher(SheetMatcher):
         cell_name: Callable[[Entry, str], str],
         *,
         is_workbook: bool,
+        misaligned: Container[int] = (),
         typed: Typed = MappingProxyType({}),
     ) -> None:
-        """`cell_name` names the cell of an entry in a column; `typed`: the cells that no program converted."""
+        """`cell_name` names the cell of an entry in a column; `typed`: the cells that no program converted.
+
+        `misaligned`: the rows of the file whose cells are not shown.
+        """
         super().__init__(known)
         self._cell_name = cell_name
         self._is_workbook = is_workbook
+        self._misaligned = misaligned
         self._typed = typed
         self._places: dict[int, RowId] = {}
         """The row in each place of the original sheet, as far as the file holds it."""
@@ -73,8 +78,8 @@ class FailuresMatcher(SheetMatcher):
         base = row or self.known.corrected_by(entry)
         if fault is None and base is not None and (row is base or base.id not in self.known.taken):
             fault = self._conversion(base, entry)
-            if fault is not None:
-                # Its cells are not what anybody wrote: the row stays the one that it was.
+            if fault is not None or entry.file_row in self._misaligned:
+                # Its cells are not what anybody wrote, or are not shown: the row stays the one that it was.
                 self.known.taken.add(base.id)
                 row, entry = base, _with_cells_of(base, entry)
             else:

@@ -131,7 +131,10 @@ class PreparedSheet:
         """What the sheet means for these rows of its journal; `typed` are as for a FailuresMatcher."""
         if not self.sheet.is_failures:
             return SheetMatcher(known)
-        return FailuresMatcher(known, self.cell_name, is_workbook=self.sheet.is_workbook, typed=typed)
+        sheet = self.sheet
+        return FailuresMatcher(
+            known, self.cell_name, is_workbook=sheet.is_workbook, misaligned=sheet.misaligned, typed=typed
+        )
 
     def cell_name(self, entry: Entry, column: str) -> str:
         """What people call the cell of an entry in a column, such as `D17`."""

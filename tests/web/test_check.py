@@ -468,8 +468,19 @@ def test_the_rows_to_fix_can_be_downloaded_at_once(screen: Any) -> None:
     files = [shown.client.get(link) for link in links]
     assert [file.status_code for file in files] == [200, 200]
     assert b'"b ob"' in files[0].content
-    shown.type("3", email="b/ob")
-    assert re.findall(r">(failures\S+)</a>", shown.show()) == ["failures.csv"], "the workbook is older now"
+    changed = shown.type("3", email="b/ob").text
+    for page in (changed, shown.show()):
+        assert re.findall(r">(failures\S+)</a>", page) == ["failures.csv"], "the workbook is older now"
+
+
+def test_rows_to_fix_can_be_downloaded_as_long_as_there_are_any(screen: Any) -> None:
+    """The last fix takes the links away, and Undo shows them again."""
+    shown = screen([GOOD, BLANK_IN_NAME])
+    assert '<span id="downloads">Download rows to fix: <a ' in shown.show()
+    for page in (shown.type("3", email="bob").text, shown.show()):
+        assert '<span id="downloads" hidden>' in page
+        assert ">failures.csv</a>" not in page
+    assert '<span id="downloads">Download rows to fix: <a ' in shown.undo().text
 
 
 def test_what_is_done_is_counted_and_not_offered(

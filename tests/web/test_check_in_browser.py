@@ -87,6 +87,7 @@ def test_ten_kinds_of_mistakes_are_fixed(open_sheet: Any, tmp_path: Path) -> Non
         expect(tab.get_by_role("table").get_by_text(f"Row {number} is ready")).to_be_visible()
     heading(tab, "10 rows: 10 ready")
     expect(tab.get_by_role("button", name="Create 10 mailboxes…")).to_be_focused()
+    expect(tab.get_by_text("Download rows to fix")).not_to_be_visible()
     with (tmp_path / "acme-run" / "failures.csv").open(encoding="utf-8-sig", newline="") as file:
         kept = list(csv.DictReader(file))
     for row, (before, fixes) in zip(kept, MISTAKES, strict=True):

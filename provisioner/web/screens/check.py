@@ -71,12 +71,14 @@ def _rows_to_fix(work: Work, sheet: OpenSheet, query: QueryParams, question: str
         next=urlencode({"after": rows[-1].key, **({"cause": short_hash(cause)} if cause else {})}) if beyond else "",
         part=_part(found[: len(rows)], further),
         dialog=question,
-        files=_files(sheet),
+        files=failures_files(sheet),
     )
 
 
-def _files(sheet: OpenSheet) -> list[str]:
+def failures_files(sheet: OpenSheet) -> list[str]:
     """The files with the rows to fix: the workbook too, unless something was fixed after it was written."""
+    if not sheet.counts().to_fix:
+        return []
     text, workbook = sheet.folder.failures_files
     try:
         is_current = workbook.stat().st_mtime_ns >= text.stat().st_mtime_ns

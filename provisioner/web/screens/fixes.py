@@ -15,6 +15,7 @@ from provisioner.messages import count
 from provisioner.web import forms, views
 from provisioner.web.phrases import name_of, told_of
 from provisioner.web.rows import FURTHER_COLUMNS, MOST_FURTHER_COLUMNS, ShownColumns
+from provisioner.web.screens.check import failures_files
 from provisioner.web.workspace import work_of
 
 if TYPE_CHECKING:
@@ -201,6 +202,7 @@ def _parts(work: Work, sheet: OpenSheet, *, sent: SentRow, **values: Any) -> Res
         work=work,
         counts=sheet.counts(),
         causes=sheet.causes(),
+        files=failures_files(sheet),
         undoable=sheet.undoable,
         part=sent.part,
         width=len(sent.columns(sheet).columns) + 1,

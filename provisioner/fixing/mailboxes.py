@@ -38,10 +38,6 @@ class Mailboxes:
         """To be called before the row's cells change."""
         self._rows[self._key(position)].discard(position)
 
-    def shared(self) -> set[int]:
-        """Every row that is not the only one for its mailbox."""
-        return set[int]().union(*(rows for rows in self._rows.values() if len(rows) > 1))
-
     def duplicates(self, positions: Collection[int]) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
         """The rows for the same mailbox as each of these: those that write it alike, and all; by their numbers."""
         alike, same = defaultdict[tuple[str, str], list[int]](list), defaultdict[str | None, list[int]](list)

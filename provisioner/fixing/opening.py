@@ -16,9 +16,9 @@ from provisioner.messages import count
 from provisioner.sheets import FAILURES_COLUMNS
 from provisioner.stages.failures_files import (
     added_cells,
-    digest_of,
     failures_header,
     failures_options,
+    has_changed,
     look_of,
     unfinished_file,
 )
@@ -112,8 +112,7 @@ def _in_failures(
             "the sheet itself is opened.",
         )
     opened = _gathered(prepared, read_original, journal, seen)
-    sheet = options.sheet
-    opened.sheet_changed = sheet.is_file() and journal.fact(Fact.CONTENT) not in (None, digest_of(sheet))
+    opened.sheet_changed = has_changed(options.sheet, journal.fact(Fact.CONTENT))
     return opened
 
 

@@ -22,7 +22,7 @@ from provisioner.stages.failures_files import failures_header
 from provisioner.stages.matching import KnownRows
 from provisioner.stages.read import read_rows
 from provisioner.stages.reconcile import WorkPlan, verdicts
-from provisioner.stages.resolve import Resolver, written_plainly
+from provisioner.stages.resolve import Resolver
 from provisioner.stages.validate import validate
 
 if TYPE_CHECKING:
@@ -303,12 +303,10 @@ class Rows:
 
     def _suspects(self) -> set[int]:
         """The rows that may have a fault, in a sheet without a journal."""
-        cells = dict(self.sheet.cells("email", "domain"))
-        odd = (row for row, (email, _) in cells.items() if "@" in email)
-        found = set(map(self.sheet.position, {*self.prepared.checked.invalid, *odd}))
-        if not all(written_plainly(*each) for each in cells.values()):
-            found |= self._mailboxes.shared()
-        return found
+        checked = self.prepared.checked
+        builder = RowBuilder(self.sheet, checked, self._resolver, secret=self.schema.secret)
+        odd = (row for row, (email,) in self.sheet.cells("email") if "@" in email)
+        return set(map(self.sheet.position, {*checked.invalid, *odd, *builder.duplicates}))
 
     def _judge_all(self) -> None:
         """Judge every row as a check of the whole file would, and count the rows that the file does not hold."""

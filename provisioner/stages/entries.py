@@ -45,7 +45,8 @@ class RowBuilder:
         keys = list(sheet.keys)
         can_be_cut = "password" in keys and not sheet.is_workbook
         self._after_password = set(keys[keys.index("password") :]) if can_be_cut else set[str]()
-        self._duplicates = self._written_differently() if duplicates is None else duplicates
+        self.duplicates = self._written_differently() if duplicates is None else duplicates
+        """Of each row that is not the only one for its mailbox, all rows for it."""
 
     def entries(self) -> Iterator[Entry]:
         """Every row of the sheet in its order."""
@@ -105,8 +106,8 @@ class RowBuilder:
         faults = self._resolver.faults(*cells[:4])
         if faults and self._is_cut(row, problems):
             faults = [(column, fault) for column, fault in faults if column not in self._after_password]
-        if row in self._duplicates:
-            rows = self._sheet.other_rows(row, self._duplicates[row])
+        if row in self.duplicates:
+            rows = self._sheet.other_rows(row, self.duplicates[row])
             faults.append(("email", Fault(_WRITTEN_DIFFERENTLY, (rows,))))
         found = [Problem(self._sheet.cell_name(row, column), fault) for column, fault in faults]
         return problems + [problem for problem in found if problem.cell not in told]

@@ -183,6 +183,14 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def has_changed(sheet: Path, known: str | None) -> bool:
+    """Whether a sheet holds something else than when its digest was `known`; False if either is missing.
+
+    Raises OSError.
+    """
+    return bool(known) and sheet.is_file() and digest_of(sheet) != known
+
+
 def _written(journal: Journal, path: Path) -> list[str]:
     """The digests of a file as this program wrote it, the latest last."""
     return (journal.fact(_fact(path)) or "").split()

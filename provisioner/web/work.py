@@ -16,14 +16,11 @@ from provisioner.fixing import OpenSheet
 from provisioner.journal import Journal, overview
 from provisioner.records import Status
 from provisioner.result import recall
-from provisioner.stages.failures_files import digest_of, look_of
+from provisioner.stages.failures_files import has_changed, look_of
 from provisioner.web.logins import Logins
 from provisioner.web.runs import Phase, Run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from provisioner.journal import Overview
     from provisioner.result import RunResult
     from provisioner.run_folder import RunFolder
     from provisioner.settings import SheetOptions
@@ -124,12 +121,13 @@ class Work:
             return f"{self.path}/run"
         if self.run.phase in (Phase.ASKING, Phase.CONFIRMING):
             return f"{self.path}/check"
-        folder = await self._likely_folder()
+        sheet, folder = self.options.sheet, await self._likely_folder()
         known = await run_sync(overview, folder.journal)
-        was_run = known is not None and set(known.statuses) - _NEVER_SENT
-        if was_run and not await run_sync(_has_changed, self.options.sheet, folder, known):
-            return f"{self.path}/done"
-        return f"{self.path}/check"
+        if known is None or not set(known.statuses) - _NEVER_SENT:
+            return f"{self.path}/check"
+        # Rows may have been added to the sheet.
+        is_other = sheet not in folder.failures_files and await run_sync(has_changed, sheet, known.content)
+        return f"{self.path}/check" if is_other else f"{self.path}/done"
 
     async def _likely_folder(self) -> RunFolder:
         """Its run folder, as far as that is known before the sheet is opened."""
@@ -145,13 +143,6 @@ class Work:
         if self._outcome is None or self._outcome[0] != state:
             self._outcome = state, await run_sync(partial(recall, folder, by=self.options.by))
         return self._outcome[1]
-
-
-def _has_changed(sheet: Path, folder: RunFolder, known: Overview | None) -> bool:
-    """Whether a sheet says something else than when it was read last, so that rows may have been added to it."""
-    if known is None or not known.content or sheet in folder.failures_files or not sheet.is_file():
-        return False
-    return digest_of(sheet) != known.content
 
 
 def _state(folder: RunFolder) -> object:

@@ -31,7 +31,6 @@ def test_rows_that_write_a_mailbox_alike_are_told_from_all_that_are_for_it(tmp_p
     rows = ("ann,acme.com,1,p", "ANN,acme.com,1,p", "ann@acme.com,acme.com,1,p", "bob,acme.com,1,p")
     mailboxes = Mailboxes(sheet_of(tmp_path, *rows), left_out=())
     assert mailboxes.duplicates([0, 2, 3]) == ({2: [2, 3]}, {2: [2, 3, 4], 4: [2, 3, 4]})
-    assert mailboxes.shared() == {0, 1, 2}
     mailboxes.remove(1)
     assert mailboxes.duplicates([0, 2, 3]) == ({}, {2: [2, 4], 4: [2, 4]})
 

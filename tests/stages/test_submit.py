@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
+from itertools import count
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,7 +23,7 @@ from provisioner.service.transport import ConnectionPool
 from provisioner.stages.submit import Submitter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
     from provisioner.journal import Journal
     from provisioner.records import Job
@@ -292,15 +294,21 @@ async def test_cancelled_in_flight_a_row_is_unknown(
     assert statuses(stored) == [Status.UNKNOWN] * 3
 
 
-async def test_workers_follow_the_services_latency(
-    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
+async def test_no_create_waits_for_the_answer_to_another(
+    connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any
 ) -> None:
-    """A service that takes half a second for each answer gets the whole rate, on as many connections as needed."""
-    running = sandbox(slow_share=1.0, slow_by=0.5)
-    to = connection(running, rates=(Rate(20, 1.0),))
-    async with working(to, journal, listener) as work:
-        await work.submit(await jobs(60), workers=40)
-        connections = work.submitter._context.service._session.pool.opened
-    arrived: Sequence[float] = [request.at for request in running.state.requests]
-    assert (len(arrived) - 1) / (arrived[-1] - arrived[0]) > 20 * 0.9
-    assert 10 <= connections <= 16
+    """However long a service takes to answer, it gets the whole rate, on as many connections as needed and no more."""
+    together, numbers = Barrier(12), count()
+
+    def answer(_said: str) -> bytes:
+        together.wait(20)
+        return reply(202, {"task_id": f"task-{next(numbers)}"})
+
+    with closing(Scripted(answer)) as server:
+        todo = await jobs(24)
+        async with working(connection(server.url, rates=(Rate(40, 1.0),)), journal, listener) as work:
+            with anyio.fail_after(15):
+                await work.submit(todo[:12], workers=40)
+                await work.submit(todo[12:], workers=12)
+    assert statuses(stored) == [Status.UNFINISHED] * 24
+    assert server.connections == 12

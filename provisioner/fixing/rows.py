@@ -343,7 +343,14 @@ class Rows:
         checked = validate(
             part, self.schema, blank_password_ok=self.prepared.options.generate_passwords, duplicates=alike
         )
-        builder = RowBuilder(part, checked, self._resolver, secret=self.schema.secret, duplicates=same)
+        builder = RowBuilder(
+            part,
+            checked,
+            self._resolver,
+            secret=self.schema.secret,
+            duplicates=same,
+            whole=self._builder,
+        )
         self.known.release_all()
         _, changes = self._decided(builder.entries())
         for position in ordered:

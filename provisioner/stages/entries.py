@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from provisioner.records import GAP, Entry, Fault, Problem
@@ -32,11 +34,12 @@ class RowBuilder:
         *,
         secret: Collection[str],
         duplicates: Mapping[int, Sequence[int]] | None = None,
+        whole: RowBuilder | None = None,
     ) -> None:
         """`secret`: the columns whose cells are never shown.
 
         `duplicates`: for each row that shares its mailbox with others, all rows for that mailbox; a part of a sheet
-        cannot tell. None finds them, in a whole sheet.
+        cannot tell. None finds them, in a whole sheet. `whole`: the whole sheet's, if this is a part.
         """
         self._sheet = sheet
         self._columns = [key for key in sheet.keys if key not in secret]
@@ -47,6 +50,7 @@ class RowBuilder:
         self._after_password = set(keys[keys.index("password") :]) if can_be_cut else set[str]()
         self.duplicates = self._written_differently() if duplicates is None else duplicates
         """Of each row that is not the only one for its mailbox, all rows for it."""
+        self._whole = whole
 
     def entries(self) -> Iterator[Entry]:
         """Every row of the sheet in its order."""
@@ -55,7 +59,24 @@ class RowBuilder:
 
     def hidden(self, row: int, problems: Sequence[Problem]) -> Collection[str]:
         """The columns whose cells may hold a piece of the row's password, cut off by a delimiter in it."""
-        return self._after_password.difference(REQUIRED) if self._is_cut(row, problems) else ()
+        if not self._is_cut(row, problems):
+            return ()
+        position = self._sheet.position(row)
+        return {
+            column
+            for column in self._after_password.difference(REQUIRED)
+            if self._sheet.columns[column][position] not in self.sound.get(column, ())
+        }
+
+    @cached_property
+    def sound(self) -> Mapping[str, Collection[str]]:
+        """What rows without a problem hold in each column right of the password: no piece of another row's password."""
+        if self._whole is not None:
+            return self._whole.sound
+        invalid = set(self._checked.invalid)
+        shown = [row not in invalid for row in self._sheet.rows]
+        columns = self._after_password.intersection(self._columns)
+        return {column: set(compress(self._sheet.columns[column], shown)) for column in columns}
 
     def _written_differently(self) -> Mapping[int, Sequence[int]]:
         """As `Sheet.sharing`. Rows that write one mailbox alike were found when they were validated."""

@@ -152,6 +152,7 @@ def test_a_run_is_interrupted_and_its_files_are_written(
         run = sheet.parent / "acme-run"
         while not statuses(run).get(Status.UNFINISHED):
             assert running.process.poll() is None
+            time.sleep(0.01)
         code, seconds, _, err = running.end(signal.SIGINT)
     assert (code, "Traceback" in err) == (130, False), err
     assert seconds < 2.0
@@ -168,6 +169,7 @@ def create_all(client: httpx.Client) -> None:
         asked = client.post(f"/sheets/{SHEET}/begin")
         assert asked.status_code == 200, asked.text
         question = re.search(r'"question": "(\d+)"', asked.text)
+        time.sleep(0.01)
     answer = {"create": "all", "question": question[1]}
     assert client.post(f"/sheets/{SHEET}/answer", json=answer).json() == {"location": f"/sheets/{SHEET}/run"}
 

@@ -24,8 +24,21 @@ _AT_THE_PAGE: Final = {
     "name another folder with --out": "give the sheet another name, so that it gets another folder",
     "Name a folder that you may write to with --out": "Move the sheet to a folder that you may write to",
     ", or name it with --sheet": "",
+    ", or have it generated with --generate-passwords": ", or have it generated",
+    "save the sheet as “CSV UTF-8”, or name its encoding with --encoding": (
+        "type it again here, or save the sheet as “CSV UTF-8” and open it again"
+    ),
+    ", or name its encoding with --encoding": ", and open it again",
+    ", with a lower --rate if this happens often": "",
+    ", with a lower --rate": "",
+    " --stop-after 0 sends the rest whatever happens.": "",
+    "delete the rest": "leave the rest out",
+    "delete the row": "leave the row out",
+    "show it, or delete it": "leave it out, or show it in the workbook and open the sheet again",
+    "format the column as text, and type": "type",
+    "format the column as text and type": "type",
 }
-"""What to do there in place of giving an option of the command line that it lacks."""
+"""What to do there in place of giving an option of the command line, or of changing the file."""
 
 
 def name_of(key: str) -> str:
@@ -45,11 +58,11 @@ def state_of(row: OpenRow) -> str:
     return plain(row.status) if row.status is not Status.VALID else "ready"
 
 
-def at_the_page(remedy: str) -> str:
-    """What to do, as it is done at the page."""
-    for option, instead in _AT_THE_PAGE.items():
-        remedy = remedy.replace(option, instead)
-    return remedy
+def at_the_page(text: str) -> str:
+    """What is wrong, or what to do, with what is done at the page in place of what is done elsewhere."""
+    for elsewhere, here in _AT_THE_PAGE.items():
+        text = text.replace(elsewhere, here)
+    return text
 
 
 def plain(status: Status) -> str:

@@ -81,12 +81,17 @@ class RowToFix:
     @property
     def elements(self) -> int:
         """How many HTML elements it makes at most."""
-        return 11 + len(self.whole) + sum(cell.elements for cell in self.cells)
+        return 12 + len(self.whole) + sum(cell.elements for cell in self.cells)
 
     @property
     def faulty(self) -> list[int]:
         """The positions of the cells that are marked."""
         return [cell.position for cell in self.cells if cell.described]
+
+    @property
+    def marked(self) -> bool:
+        """Whether a cell shows the mark of what is not certain."""
+        return any(UNCERTAIN in (cell.text or "") for cell in self.cells)
 
     def cell(self, column: str) -> Cell | None:
         """The cell of a column; None if it has no input."""

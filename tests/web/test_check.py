@@ -105,6 +105,27 @@ def test_a_sentence_stands_beside_its_cell(screen: Any) -> None:
     assert re.search(r'<input [^>]*aria-label="email, row 2"[^>]* autofocus>', page)
 
 
+def test_what_is_wrong_is_said_with_what_is_done_at_the_page(client: httpx.Client, tmp_path: Path) -> None:
+    """No option of the command line is named, no row is to be deleted, and the mark of what is not certain is told."""
+    rows = ("jos\xe9,101,201,Sound-Passw0rd!", "TOTAL,,,", "bob,101,201,weak", "1-Mar,101,201,", "bob,101,201,weak")
+    (tmp_path / "acme.csv").write_text("\n".join(["email,domain,relay_server,password", *rows]), encoding="cp1252")
+    shown = Screen(client, tmp_path / "acme.csv")
+    page = html.unescape(shown.show())
+    assert f'value="{UNCERTAIN}josé"' in page
+    assert page.count(f"{UNCERTAIN} marks what may not be right: correct it, and delete the mark.") == 1
+    for sentence in (
+        "the letters of A2 are not certain; type it again here, or save the sheet as “CSV UTF-8” and open it again",
+        "“TOTAL” looks like a line of totals, not a mailbox; leave the row out",
+        "the same username and domain as in row 6; keep one of them and leave the rest out",
+        "“1-Mar” is what a spreadsheet program makes of a date or a number; type the username again",
+        "the password is missing; write one, or have it generated<",
+    ):
+        assert sentence in page
+    for text in (page, shown.show(show="all"), shown.type("4", password="feeble").text):
+        assert "--" not in text
+        assert "delete the r" not in text
+
+
 @pytest.fixture
 def ragged(client: httpx.Client, tmp_path: Path) -> Screen:
     """A row with one cell too many, in a sheet with ten columns that are not sent."""

@@ -110,7 +110,7 @@ class Gate:
         if headers.getlist("host") != [self._host]:
             return Response(_NOT_YOURS, 403, media_type="text/plain")
         if scope["method"] in _READING and scope["path"] == ENTRY:
-            return self._enter(scope)
+            return self._enter(scope, headers)
         from_here = headers.getlist("origin") == [self._origin] and headers.getlist(OWN_HEADER) == ["1"]
         if not self._has_cookie(headers):
             # A page that was left open when the program was started again asks for more than the first one.
@@ -121,10 +121,12 @@ class Gate:
             return Response(_FOREIGN, 403, media_type="text/plain")
         return None
 
-    def _enter(self, scope: Scope) -> Response:
+    def _enter(self, scope: Scope, headers: Headers) -> Response:
         """Exchange a code for the cookie; the address that then stands in the browser holds no secret."""
         (code,) = parse_qs(scope["query_string"].decode("ascii", "replace")).get("code", [""])[:1]
         if self._codes.pop(code, 0.0) <= self._clock():
+            if self._has_cookie(headers):
+                return RedirectResponse("/", 303)
             self._announce_new()
             return Response(_NO_COOKIE, 403, media_type="text/plain")
         response = RedirectResponse("/", 303)

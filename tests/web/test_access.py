@@ -77,6 +77,15 @@ def test_the_printed_address_lets_one_browser_in_once(page: Page) -> None:
     assert page.browser.get(address).status_code == 403
 
 
+def test_an_address_that_was_used_leads_its_own_browser_to_the_page(page: Page) -> None:
+    """Somebody who opens it a second time, from the terminal or the history, is not told to look for another."""
+    address = page.gate.new_address()
+    page.browser.get(address)
+    again = page.browser.get(address)
+    assert (again.status_code, again.headers["location"]) == (303, "/")
+    assert not page.announced
+
+
 def test_a_code_is_worth_nothing_after_a_minute(page: Page) -> None:
     """A code from the terminal's history lets nobody in."""
     address = page.gate.new_address()

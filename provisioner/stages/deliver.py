@@ -192,7 +192,7 @@ class Delivery:
     async def _heed_interruptions(self, scope: anyio.CancelScope) -> None:
         """After the first, stop polling when the grace is over; after the second, stop at once."""
         await self._stop_signal.interrupted.wait()
-        stopping = f"Stopping: nothing more is sent; tasks in flight are followed for {duration(self._options.grace)}."
+        stopping = f"Stopping: nothing more is sent; what was sent is followed up for {duration(self._options.grace)}."
         self._context.listener.note(f"{stopping} {self._stop_signal.how}".strip())
         with anyio.move_on_after(self._options.grace):
             await self._stop_signal.interrupted_again.wait()

@@ -530,7 +530,9 @@ async def test_refused_connections_are_tried_again_then_end_the_run(
         with pytest.raises(ServiceDownError, match="Nothing answers at"):
             await service.create(JANE, await limiter.acquire(Priority.CREATE))
         assert service.counts.retried >= 3
-    assert {reason for _, reason in listener.all("paused")} == {"the service cannot be reached (tried for 0.5 seconds)"}
+    assert {reason for _, reason in listener.all("paused")} == {
+        "the service cannot be reached (it is tried for up to 0.5 seconds)"
+    }
 
 
 async def test_a_service_that_comes_back_gets_the_create_once(

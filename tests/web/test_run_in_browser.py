@@ -135,7 +135,7 @@ def test_a_run_is_watched_and_stopped(site: Any, sandbox: Any, visit: Any) -> No
     expect(tab.get_by_text("You may close this tab")).to_be_visible()
     tab.reload()
     tab.get_by_role("button", name="Stop", exact=True).click()
-    expect(tab.get_by_text("Stopping: 6 in flight, followed to their end.")).to_be_visible()
+    expect(tab.get_by_text("Stopping: nothing more is sent; waiting for 6 mailboxes that were sent.")).to_be_visible()
     expect(tab.locator("#run-stop")).to_be_focused()
     tab.keyboard.press("Tab")
     expect(tab.get_by_role("button", name="Stop at once")).to_be_focused()

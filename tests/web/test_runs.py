@@ -275,7 +275,7 @@ def test_stop_follows_what_is_in_flight_to_its_end(sandbox: Any, site: Any) -> N
     page.create()
     until(lambda: page.run.progress.sent_rows >= 5)
     stopping = page.post("stop", at_once="").text
-    assert "in flight, followed to their end" in stopping
+    assert "Stopping: nothing more is sent; waiting for " in stopping
     assert ">Stop at once</button>" in stopping
     assert ">Stop</button>" not in stopping
     page.wait("ended")
@@ -299,7 +299,7 @@ def test_stop_twice_stops_gently_and_stop_at_once_at_once(sandbox: Any, site: An
     page.create()
     until(lambda: page.run.progress.sent_rows == 10)
     for _ in range(2):
-        assert "Stopping: 10 in flight" in page.post("stop", at_once="").text
+        assert "waiting for 10 mailboxes that were sent." in page.post("stop", at_once="").text
     assert page.run.phase is runs.Phase.STOPPING
     page.post("stop", at_once="1")
     page.wait("ended")

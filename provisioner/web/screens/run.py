@@ -91,7 +91,8 @@ def _sentence(progress: Progress, *, stopping: bool, at_once: bool) -> str:
     if at_once:
         return "Stopping at once: the files are being written."
     if stopping:
-        return f"Stopping: {flying:,} in flight, followed to their end." if flying else "Stopping."
+        sent = count(flying, "mailbox that was sent", "mailboxes that were sent")
+        return f"Stopping: nothing more is sent; waiting for {sent}." if flying else "Stopping."
     if progress.pause:
         return f"{progress.pause}."
     if progress.unsent or not progress.to_finish:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import time
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -23,6 +24,7 @@ from provisioner.errors import (
     WrongServiceError,
 )
 from provisioner.journal import Journal
+from provisioner.journal.tables import VERSION
 from provisioner.records import AutoRate, Rate, Status
 from provisioner.run_folder import RunFolder, hold
 from provisioner.secret import Secret
@@ -201,6 +203,23 @@ def test_a_copied_failures_file_finds_its_tasks(sandbox: Any, connection: Any, r
     (sheet.parent / "elsewhere").mkdir()
     copied = shutil.copy(sheet.parent / "acme-run" / "failures.csv", sheet.parent / "elsewhere" / "mine.csv")
     result = run(copied, connection(service))
+    assert result.summary.statuses == {Status.CREATED: 3}
+    assert result.summary.requests.create == 0
+
+
+def test_what_another_version_of_the_program_began_can_be_finished_in_a_new_folder(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, tmp_path: Path
+) -> None:
+    """The failures file that the message names knows what was sent: nothing is sent twice."""
+    service = sandbox(latency=1.0, latency_spread=0.0)
+    sheet, folder = write_sheet(3), RunFolder(tmp_path / "acme-run")
+    run(sheet, connection(service), task_timeout=0.1)
+    with closing(sqlite3.connect(folder.journal)) as database:
+        database.execute(f"PRAGMA user_version = {VERSION - 1}")
+    with pytest.raises(RunFolderError, match="another version") as refused:
+        run(sheet, connection(service))
+    assert f"run the {folder.failures.name} beside it with --out and a new folder" in refused.value.remedy
+    result = run(folder.failures, connection(service), sheet_options={"out": tmp_path / "acme-rest"})
     assert result.summary.statuses == {Status.CREATED: 3}
     assert result.summary.requests.create == 0
 

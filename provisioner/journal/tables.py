@@ -151,8 +151,11 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version not in (0, VERSION):
         raise RunFolderError(
-            f"The journal {path} was written by another version of this program.",
-            remedy="Run that version again, or name another folder with --out. The journal was not changed.",
+            f"The journal {path} was written by another version of this program. Nothing was sent or changed.",
+            remedy="Continue with that version: the run.log beside it says which. If you do not have it, wait a "
+            "quarter of an hour, so that what was sent is created, and run the failures.csv beside it with --out and a "
+            "new folder: it knows what was sent. Do not run the sheet itself in a new folder: a mailbox that is still "
+            "being created could be created twice.",
         )
     _log_ahead(database)
     # A computer may lose its power between the intent and the answer.

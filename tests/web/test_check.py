@@ -17,6 +17,7 @@ import provisioner
 from provisioner.run_folder import hold, locate
 from provisioner.sheets import UNCERTAIN
 from provisioner.web.folder import id_of
+from provisioner.web.practice import make_sheet
 from provisioner.web.rows import MOST_ROWS_TO_FIX
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+    from running_page import RunningPage
 
 GOOD = ("ann", "101", "201", "Sound-Passw0rd!", "", "")
 BLANK_IN_NAME = ("b ob", "101", "201", "Sound-Passw0rd!", "", "")
@@ -124,6 +126,23 @@ def test_what_is_wrong_is_said_with_what_is_done_at_the_page(client: httpx.Clien
     for text in (page, shown.show(show="all"), shown.type("4", password="feeble").text):
         assert "--" not in text
         assert "delete the r" not in text
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "told"),
+    [
+        (True, "Practise with a copy: a sheet that was run here cannot be run for real."),
+        (False, "To create mailboxes, open another sheet, or a copy of this one under another name."),
+    ],
+)
+def test_a_sheet_of_practice_says_how_its_mailboxes_are_created(
+    page_server: Callable[..., RunningPage], tmp_path: Path, *, sandbox: bool, told: str
+) -> None:
+    """Its run folder is for practice alone, so the page says that before the work is done, and after it."""
+    make_sheet(tmp_path, None)
+    client = page_server(sandbox=sandbox).enter()
+    assert f"nothing costs money. {told}</aside>" in client.get(f"/sheets/{id_of('practice.csv')}/check").text
+    assert told not in client.get("/").text
 
 
 @pytest.fixture

@@ -66,7 +66,8 @@ def web(*, folder: Path, no_browser: bool, port: int, **options: Any) -> None:
     """
     with explained(verbose=options["verbose"], only_asks=True):
         if not folder.is_dir():
-            raise SettingsError(f"There is no folder {folder}.", remedy="Name the folder that your sheets are in.")
+            wrong = f"{folder} is not a folder." if folder.exists() else f"There is no folder {folder}."
+            raise SettingsError(wrong, remedy="Name the folder that your sheets are in.")
         with closing(_listen(port)) as listener:
             page = _serve(folder, listener, no_browser=no_browser, options=options)
         raise SystemExit(INTERRUPTED if page.interrupted else DONE)
@@ -89,6 +90,8 @@ def _serve(folder: Path, listener: socket.socket, *, no_browser: bool, options: 
 
     anyio.run(serve)
     console.say("The page is closed. What was sent and fixed is kept.")
+    if page.interrupted:
+        console.say("A run was under way. To go on with it, start the page again and press “Continue”.")
     return page
 
 

@@ -158,6 +158,7 @@ def test_a_run_is_interrupted_and_its_files_are_written(
     assert seconds < 2.0
     port = running.origin.rpartition(":")[2]
     assert re.search(rf"ssh -N -L {port}:127\.0\.0\.1:{port} \w+@203\.0\.113\.7", err)
+    assert err.endswith("A run was under way. To go on with it, start the page again and press “Continue”.")
     check_outputs(run)
     assert sum(statuses(run).values()) == 200
 
@@ -189,10 +190,13 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    """Nothing is served for a folder that does not exist."""
-    done = CliRunner().invoke(main, ["web", str(tmp_path / "gone"), "--no-browser"])
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert "There is no folder" in done.stderr
+    """Nothing is served for a folder that does not exist, nor for a sheet."""
+    (tmp_path / "acme.csv").touch()
+    for name, told in {"gone": "There is no folder", "acme.csv": "acme.csv is not a folder."}.items():
+        done = CliRunner().invoke(main, ["web", str(tmp_path / name), "--no-browser"])
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert told in " ".join(done.stderr.split())
+        assert done.stderr.endswith("Name the folder that your sheets are in.\n")
 
 
 @pytest.mark.slow

@@ -25,6 +25,11 @@ def put(client: httpx.Client, name: str, content: bytes = SHEET, **query: str) -
     return client.put("/sheets", params={"name": name, **query}, content=content)
 
 
+def test_without_javascript_the_page_says_that_it_can_do_nothing(client: httpx.Client) -> None:
+    """Its buttons would do nothing, without a word."""
+    assert '<noscript><p class="panel" role="alert">This page cannot do anything' in client.get("/").text
+
+
 def test_a_sheet_is_saved_whole_and_for_its_owner_alone(client: httpx.Client, tmp_path: Path) -> None:
     """What is dropped lies in the folder under its own name, and its screen is opened."""
     answer = put(client, "acme.csv")

@@ -163,6 +163,23 @@ def _as_failure(sheet: Sheet, like: Sheet, number: int, row: JournalRow) -> list
     return [*(cells[key] for key in like.keys), *added_cells(row)]
 
 
+def refuse_foreign(sheet: Sheet, rows: Rows) -> None:
+    """Raise SheetError unless `sheet` is a failures file with one of these rows, as its username or password tells."""
+    own = rows.sheet
+    if sheet.is_failures and set(sheet.keys) == set(own.keys):
+        for row, cells in sheet.cells("email", "password"):
+            number = sheet.number(row)
+            position = rows.table.position(f"{number}") if number is not None else None
+            if position is not None:
+                known = (own.columns.get(column, {position: ""})[position] for column in ("email", "password"))
+                if any(cell and cell == text for cell, text in zip(cells, known, strict=True)):
+                    return
+    raise SheetError(
+        "This file does not hold rows to fix of this sheet. Nothing was changed.",
+        remedy="Choose the failures.csv or failures.xlsx that was downloaded for this sheet, with all its columns.",
+    )
+
+
 def place_of(cells: Sequence[str]) -> int:
     """Where a row of a failures file stands among the others: by its sheet row, new ones last."""
     number = cells[-len(FAILURES_COLUMNS)]

@@ -14,6 +14,7 @@ from provisioner.fixing.working import WorkingFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from provisioner.fixing.rows import Rows
     from provisioner.records import RowId
@@ -253,6 +254,16 @@ class OpenSheet:
         """
         with self._lock:
             self._file.use_sheet()
+            self._steps.clear()
+
+    def put_back(self, file: Path) -> None:
+        """Have a failures file that was fixed elsewhere, `.csv` or `.xlsx`, be what is to be run; it is moved.
+
+        Those that are here are kept under other names, and no fix is undone then. Raises SheetError if it is none of
+        this sheet, RunFolderError while a run is under way, UnusableError, FilesError.
+        """
+        with self._lock:
+            self._file.put_back(file)
             self._steps.clear()
 
     @property

@@ -13,7 +13,7 @@ import anyio
 from provisioner import run_folder
 from provisioner.checking import check_prepared
 from provisioner.events import NullListener
-from provisioner.fixing.opening import find, from_table, place_of, watched
+from provisioner.fixing.opening import find, from_table, place_of, refuse_foreign, watched
 from provisioner.fixing.storing import FailuresFile, storing
 from provisioner.journal import Journal
 from provisioner.stages.failures_files import (
@@ -24,6 +24,7 @@ from provisioner.stages.failures_files import (
     remember_typed,
     set_aside,
 )
+from provisioner.stages.prepare import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -219,11 +220,27 @@ class WorkingFile:
         Raises as `held` does, FilesError, JournalError.
         """
         with self.held(), storing(self.folder), self.journal() as journal:
-            paths = {path for path in (self.folder.failures, *edited_files(journal, self.folder)) if path.exists()}
-            kept = [f"{path.name} is kept as {set_aside(path)}." for path in sorted(paths)]
+            kept = _kept({self.folder.failures, *edited_files(journal, self.folder)})
+        self._open()
+        self.notes.extend(kept)
+
+    def put_back(self, file: Path) -> None:
+        """Have a failures file that was fixed elsewhere be what is to be run. Those that are here are kept.
+
+        Raises SheetError if it is none of this sheet, as `held` does, FilesError; then nothing is changed.
+        """
+        with self.held(), storing(self.folder):
+            refuse_foreign(prepare(failures_options(self._options, self.folder, file)).sheet, self.rows)
+            kept = _kept(self.folder.failures_files)
+            file.replace(self.folder.failures.with_suffix(file.suffix))
         self._open()
         self.notes.extend(kept)
 
     def _set_aside(self, paths: Iterable[Path]) -> None:
         for path in list(paths):
             self.notes.append(f"{path.name} was changed by hand; it is kept as {set_aside(path)}.")
+
+
+def _kept(paths: Iterable[Path]) -> list[str]:
+    """Keep failures files under other names; returns what is said of each. Raises OSError."""
+    return [f"{path.name} is kept as {set_aside(path)}." for path in sorted(paths) if path.exists()]

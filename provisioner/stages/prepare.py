@@ -154,6 +154,11 @@ class PreparedSheet:
         return passwords.generator(lambda text: self.schema.accepts("password", text))
 
     def _notes(self) -> Iterator[str]:
+        if self.sheet.is_failures and self.options.out is None and self.folder.path != self.sheet.path.parent:
+            yield (
+                f"{self.sheet.path.name} holds rows to fix of another sheet. They go to {self.folder.path.name}, not "
+                "to that sheet's results; if they are meant for these, add --out and the folder of its run."
+            )
         unused = [header.strip() for header, key in self.sheet.named if key not in self.schema.columns]
         if unused:
             yield f"Ignored {'column' if len(unused) == 1 else 'columns'}: {', '.join(unused)}."

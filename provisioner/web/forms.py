@@ -18,8 +18,8 @@ LARGEST_SHEET: Final = 64 << 20
 """Bytes of a sheet: six times as many as 100,000 rows have."""
 LONGEST_NUMBER: Final = 9
 """Digits."""
-SHEETS: Final = ("/sheets", "/pasted")
-"""The paths that take a whole sheet."""
+SHEETS: Final = ("/sheets", "/pasted", "/failures")
+"""How the paths end that take a whole sheet."""
 
 
 class BodyLimit:
@@ -30,7 +30,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
-        limit = LARGEST_SHEET if scope["path"] in SHEETS else LARGEST_FORM
+        limit = LARGEST_SHEET if scope["path"].endswith(SHEETS) else LARGEST_FORM
         declared = Headers(scope=scope).get("content-length", "")
         received = 0
 

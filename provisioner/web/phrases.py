@@ -32,6 +32,9 @@ _AT_THE_PAGE: Final = {
     ", with a lower --rate if this happens often": "",
     ", with a lower --rate": "",
     " --stop-after 0 sends the rest whatever happens.": "",
+    "if they are meant for these, add --out and the folder of its run": (
+        "if they are meant for these, open that sheet and put the file back there"
+    ),
     "delete the rest": "leave the rest out",
     "delete the row": "leave the row out",
     "show it, or delete it": "leave it out, or show it in the workbook and open the sheet again",

@@ -36,11 +36,17 @@ class Part:
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
         self._file = file
-        self._path = path
+        self.path = path
 
     def write(self, piece: bytes) -> None:
         """Add to it. Raises OSError."""
         self._file.write(piece)
+
+    def end(self) -> None:
+        """Have all of it on the disk. Raises OSError."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
 
     def keep(self, name: str, existing: str) -> Path:
         """Give it its name in the folder, and return where it is then.
@@ -49,30 +55,28 @@ class Part:
         `replace` for the old one, anything else raises NameTakenError. A file of that name with the same content is
         taken as it is. Raises OSError.
         """
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        target = self._path.with_name(name)
+        self.end()
+        target = self.path.with_name(name)
         if claim(target):
-            return self._path.replace(target)
+            return self.path.replace(target)
         is_file = target.is_file() and not target.is_symlink()
-        if is_file and filecmp.cmp(target, self._path, shallow=False):
+        if is_file and filecmp.cmp(target, self.path, shallow=False):
             return target
         if existing == "replace" and is_file:
             when = time.strftime("%Y-%m-%d %H.%M.%S")
             kept = _free(target.with_stem(f"{target.stem} (until {when}{again})") for again in numbers())
             target.replace(kept)
-            return self._path.replace(target)
+            return self.path.replace(target)
         if existing == "both" or not is_file:
-            return self._path.replace(_free(target.with_stem(f"{target.stem}{again}") for again in numbers()))
+            return self.path.replace(_free(target.with_stem(f"{target.stem}{again}") for again in numbers()))
         raise NameTakenError
 
 
 @contextmanager
-def receiving(folder: Path) -> Iterator[Part]:
+def receiving(folder: Path, ending: str = ".part") -> Iterator[Part]:
     """A new file in the folder, which is gone at the end unless it was kept. Raises FilesError."""
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".receiving-", suffix=".part", dir=folder)
+        descriptor, name = tempfile.mkstemp(prefix=".receiving-", suffix=ending, dir=folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield Part(file, Path(name))

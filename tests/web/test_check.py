@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import running
+import xlsxwriter
 from scripted import Scripted, reply
 from sites import Site, question_in
 
 import provisioner
 from provisioner.run_folder import hold, locate
-from provisioner.sheets import UNCERTAIN
+from provisioner.settings import SheetOptions
+from provisioner.sheets import UNCERTAIN, read_table, write_table
+from provisioner.stages.prepare import prepare
+from provisioner.stages.reconcile import WorkPlan
 from provisioner.web.folder import id_of
 from provisioner.web.practice import make_sheet
 from provisioner.web.rows import MOST_ROWS_TO_FIX
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 GOOD = ("ann", "101", "201", "Sound-Passw0rd!", "", "")
 BLANK_IN_NAME = ("b ob", "101", "201", "Sound-Passw0rd!", "", "")
 WEAK = ("carl", "101", "201", "feeble-secret", "", "")
+HEADER = b"email,domain,relay_server,password,project,reply_to,sheet_row,status,error,remedy,task_id\n"
 Row = tuple[str, ...]
 
 
@@ -333,6 +338,72 @@ def test_rows_that_were_added_to_the_sheet_are_not_passed_over(screen: Any, writ
     assert heading(page) == "3 rows: 2 ready, 1 to fix"
     assert "failures.csv is kept as" in page
     assert "Use the sheet as it is now" not in page
+
+
+def put_back(shown: Screen, content: bytes, name: str = "failures (1).csv") -> httpx.Response:
+    return shown.client.put(f"{shown.path}/failures", params={"name": name}, content=content)
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_a_failures_file_that_was_fixed_elsewhere_is_put_back(screen: Any, tmp_path: Path, kind: str) -> None:
+    """Its rows are what is shown and run from then on; the file that it replaces is kept, and nothing else is left."""
+    shown = screen([GOOD, BLANK_IN_NAME, WEAK])
+    (tmp_path / "old.csv").write_bytes(shown.client.get(f"{shown.path}/files/failures.csv").content)
+    header, *rows = read_table(tmp_path / "old.csv")
+    rows[0][0] = "bob"
+    fixed = tmp_path / f"fixed.{kind}"
+    if kind == "csv":
+        write_table(fixed, header, rows)
+    else:
+        with xlsxwriter.Workbook(str(fixed)) as book:
+            page = book.add_worksheet()
+            for number, cells in enumerate([header, *rows]):
+                page.write_row(number, 0, cells)
+    answer = put_back(shown, fixed.read_bytes(), f"failures (1).{kind}")
+    assert answer.json() == {"location": f"{shown.path}/check"}
+    text = shown.show()
+    assert heading(text) == "3 rows: 2 ready, 1 to fix"
+    assert "failures.csv is kept as" in text
+    assert "<td>bob</td>" in shown.show(show="all")
+    assert not list((tmp_path / "acme-run").glob(".receiving*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (
+            "failures.csv",
+            HEADER + b"x,101,201,Other-Passw0rd!,,,3,invalid,,,\n",
+            "does not hold rows to fix of this sheet",
+        ),
+        ("failures.csv", HEADER + b"b ob,101,201,Sound-Passw0rd!,,,,,,,\n", "does not hold rows to fix of this sheet"),
+        ("failures.csv", b"email,domain,relay_server,password\nb ob,101,201,x\n", "does not hold rows to fix"),
+        ("failures.csv", b"%PDF-1.4\n", "is a PDF document"),
+        ("failures.ods", b"", "Save it as a CSV file or as an Excel workbook"),
+    ],
+)
+def test_a_file_of_other_rows_is_not_put_back(
+    screen: Any, tmp_path: Path, name: str, content: bytes, told: str
+) -> None:
+    """Another sheet's rows would take the places of this one's. Everything stays as it was."""
+    shown = screen([GOOD, BLANK_IN_NAME])
+    shown.type("3", email="b  ob")
+    before = {path: path.read_bytes() for path in (tmp_path / "acme-run").glob("*.csv")}
+    refused = put_back(shown, content, name)
+    assert (refused.status_code, told in refused.text) == (409, True)
+    assert {path: path.read_bytes() for path in (tmp_path / "acme-run").glob("*.csv")} == before
+
+
+def test_rows_to_fix_that_are_opened_as_a_sheet_of_their_own_say_so(screen: Any, tmp_path: Path) -> None:
+    """Their outcome is not in the results of the sheet that they belong to, so it is said how it gets there."""
+    shown = screen([GOOD, BLANK_IN_NAME])
+    content = shown.client.get(f"{shown.path}/files/failures.csv").content
+    shown.client.put("/sheets", params={"name": "failures.csv"}, content=content)
+    told = "failures.csv holds rows to fix of another sheet. They go to failures-run, not to that sheet&#39;s results; "
+    page = Screen(shown.client, tmp_path / "failures.csv").show()
+    assert f"{told}if they are meant for these, open that sheet and put the file back there." in page
+    prepared = prepare(SheetOptions(sheet=tmp_path / "failures.csv", out=tmp_path / "acme-run"))
+    assert not any("another sheet" in note for note in prepared.notes(WorkPlan()))
 
 
 def test_a_fix_that_is_left_to_a_failures_file_is_said(screen: Any, write_sheet: Any) -> None:

@@ -97,6 +97,19 @@ def test_ten_kinds_of_mistakes_are_fixed(open_sheet: Any, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_rows_that_were_fixed_elsewhere_are_put_back(open_sheet: Any) -> None:
+    """The file that is downloaded is chosen again, fixed, under the name that the browser gave it."""
+    tab = open_sheet([("b ob", "101", "201", SOUND, "", ""), ("carl", "101", "201", "weak", "", "")])
+    with tab.expect_download() as download:
+        tab.get_by_role("link", name="failures.csv").click()
+    fixed = Path(download.value.path()).read_bytes().replace(b"b ob", b"bob")
+    field = tab.get_by_label("Fixed in a spreadsheet program? Put the file back:")
+    field.set_input_files({"name": "failures(2).csv", "mimeType": "text/csv", "buffer": fixed})
+    heading(tab, "2 rows: 1 ready, 1 to fix")
+    field.set_input_files({"name": "other.csv", "mimeType": "text/csv", "buffer": b"email,domain\nx,y\n"})
+    expect(tab.locator("#trouble")).to_contain_text("Nothing was changed.")
+
+
 def test_the_whole_way_from_a_workbook_to_credentials(page_server: Any, open_page: Any, tmp_path: Path) -> None:
     """A workbook with ten kinds of mistakes is chosen, fixed, created, and handed over with what was typed."""
     workbook = tmp_path / "elsewhere" / "acme.xlsx"

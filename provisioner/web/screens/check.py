@@ -72,6 +72,8 @@ def _rows_to_fix(work: Work, sheet: OpenSheet, query: QueryParams, question: str
         part=_part(found[: len(rows)], further),
         dialog=question,
         files=failures_files(sheet),
+        most=forms.LARGEST_SHEET,
+        too_large=forms.too_large(forms.LARGEST_SHEET).detail,
     )
 
 

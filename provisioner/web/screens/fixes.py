@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from anyio.to_thread import run_sync
 from starlette.routing import Route
 
-from provisioner.errors import ProvisionerError
+from provisioner.concurrency import in_threads
+from provisioner.errors import ProvisionerError, SheetError
 from provisioner.fixing import StaleRowError, UnknownRowError
 from provisioner.messages import count
-from provisioner.web import forms, views
+from provisioner.web import forms, uploads, views
 from provisioner.web.phrases import name_of, told_of
 from provisioner.web.rows import FURTHER_COLUMNS, MOST_FURTHER_COLUMNS, ShownColumns
 from provisioner.web.screens.check import failures_files
@@ -159,6 +161,23 @@ async def use_sheet(request: Request) -> Response:
     return views.go(f"{work.path}/check")
 
 
+async def put_back(request: Request) -> Response:
+    """Take the rows from a failures file that was downloaded and fixed in a spreadsheet program."""
+    work = await work_of(request)
+    sheet = await work.sheet()
+    name = uploads.safe_name(request.query_params.get("name", ""))
+    if not name.endswith((".csv", ".xlsx")):
+        raise SheetError(f"{name} cannot be put back.", remedy="Save it as a CSV file or as an Excel workbook (.xlsx).")
+    await work.settle()
+    async with in_threads(uploads.receiving(sheet.folder.path, Path(name).suffix)) as part:
+        async for piece in request.stream():
+            await run_sync(part.write, piece)
+        await run_sync(part.end)
+        work.refuse_if_busy()
+        await run_sync(sheet.put_back, part.path)
+    return views.go(f"{work.path}/check")
+
+
 async def undo(request: Request) -> Response:
     """Take back the latest change."""
     work, sent = await work_of(request), SentRow("", await forms.fields(request))
@@ -265,4 +284,5 @@ ROUTES: Final = (
     Route("/sheets/{id}/rows/{key}/generate", generate, methods=["POST"]),
     Route("/sheets/{id}/undo", undo, methods=["POST"]),
     Route("/sheets/{id}/use-sheet", use_sheet, methods=["POST"]),
+    Route("/sheets/{id}/failures", put_back, methods=["PUT"]),
 )

@@ -240,7 +240,7 @@ async function upload(file, existing = "") {
   chosen = file;
   announce(`Reading ${file.name}…`);
   const query = new URLSearchParams({ name: file.name, existing });
-  await send("PUT", `/sheets?${query}`, { body: file, type: "application/octet-stream" });
+  await send("PUT", `${zone.dataset.drop}?${query}`, { body: file, type: "application/octet-stream" });
 }
 
 function uploadOne(files) {

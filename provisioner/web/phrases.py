@@ -24,6 +24,7 @@ _AT_THE_PAGE: Final = {
     "name another folder with --out": "give the sheet another name, so that it gets another folder",
     "Name a folder that you may write to with --out": "Move the sheet to a folder that you may write to",
     ", or name it with --sheet": "",
+    "run the failures.csv beside it with --out and a new folder": "open a copy of the failures.csv beside it",
     ", or have it generated with --generate-passwords": ", or have it generated",
     "save the sheet as “CSV UTF-8”, or name its encoding with --encoding": (
         "type it again here, or save the sheet as “CSV UTF-8” and open it again"

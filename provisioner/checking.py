@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from anyio.to_thread import run_sync
 
-from provisioner.concurrency import in_threads
+from provisioner.concurrency import in_own_task, in_threads
 from provisioner.errors import SheetError
 from provisioner.journal import Fact, Journal
 from provisioner.record import Record, no_command, open_journal
@@ -30,6 +30,7 @@ _INSTEAD: Final = (
 )
 
 
+@in_own_task
 async def check(options: SheetOptions, listener: Listener, *, next_command: NextCommand = no_command) -> RunResult:
     """Read and validate a sheet and write the files. Nothing is sent.
 

@@ -11,10 +11,16 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from provisioner.checking import check
 from provisioner.concurrency import in_own_task, in_threads
+from provisioner.events import NullListener
+from provisioner.settings import SheetOptions
+from provisioner.stages.prepare import PreparedSheet
+from provisioner.stages.reconcile import WorkPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.mark.anyio
@@ -98,3 +104,29 @@ def test_asyncios_cancellation_does_not_break_into_a_shielded_scope() -> None:
 
     asyncio.run(main())
     assert done == ["shielded"]
+
+
+def test_a_check_that_asyncio_cancels_keeps_its_folder_until_nothing_is_written_any_more(
+    write_sheet: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other run comes in while a thread of the check is still at work."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def block(*_: object, **__: object) -> WorkPlan:
+        entered.set()
+        leave.wait(10)
+        return WorkPlan()
+
+    async def main() -> None:
+        task = asyncio.create_task(check(SheetOptions(sheet=sheet), NullListener()))
+        await asyncio.to_thread(entered.wait, 10)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=0.2)
+        assert not done
+        leave.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    sheet = write_sheet(3)
+    monkeypatch.setattr(PreparedSheet, "reconcile", block)
+    asyncio.run(main())

@@ -76,11 +76,13 @@ class Journal:
 
     def close(self) -> None:
         """Write what is still to be written, and close the file. Raises JournalError."""
-        try:
-            if self._batch.changes:
-                self.apply(self._batch.changes)
-        finally:
-            self._database.close()
+        # SQLite crashes if another thread is writing: one that asyncio's own cancellation left at work.
+        with self._lock:
+            try:
+                if self._batch.changes:
+                    self.apply(self._batch.changes)
+            finally:
+                self._database.close()
 
     def belong_to(self, service: str) -> None:
         """Remember which service this journal's mailboxes are at.

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Sized
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -346,6 +346,30 @@ def test_a_change_that_sqlite_cannot_take_is_told_to_all_who_wait(journal: Journ
     anyio.run(both)
     assert len(errors) == 2
     assert status_of(journal, 2) is Status.UNSENT
+
+
+def test_closing_waits_for_a_thread_that_is_writing(tmp_path: Path) -> None:
+    """A transaction that is under way in another thread is stored whole; SQLite would crash under it."""
+    path = tmp_path / "journal.sqlite3"
+    journal = Journal(path)
+    entered, leave = Event(), Event()
+
+    def changes() -> Iterator[Written]:
+        yield Written(new_row(1, "ann"))
+        entered.set()
+        leave.wait(10)
+        yield Written(new_row(2, "bob"))
+
+    with ThreadPoolExecutor(2) as pool:
+        writing = pool.submit(journal.apply_sheet, changes())
+        entered.wait(10)
+        closed = pool.submit(journal.close)
+        wait([closed], timeout=0.1)
+        leave.set()
+        writing.result()
+        closed.result()
+    with closing(Journal(path)) as journal:
+        assert {row.email for row in journal.rows()} == {"ann", "bob"}
 
 
 def test_a_change_waits_for_a_commit_whose_caller_asyncio_cancelled(

@@ -119,20 +119,25 @@ def test_a_corrected_row_replaces_the_broken_one(
     assert len(service.state.mailboxes) == 4
 
 
+@pytest.mark.parametrize("domain", ["101", "acme-mail.example"])
+@pytest.mark.parametrize("checked", [False, True])
 def test_a_duplicate_that_was_deleted_is_settled(
-    sandbox: Any, connection: Any, run: Any, write_sheet: Any, listener: Any
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, listener: Any, *, domain: str, checked: bool
 ) -> None:
     """Of two rows for one mailbox one is deleted from the failures file, as its user is told to: nothing is left.
 
-    That it still stands in the sheet is said, and is no reason to refuse it for ever.
+    That it still stands in the sheet is said, and is no reason to refuse it for ever. So it is however the domain is
+    written, and when the file is checked before it is run.
     """
     service = sandbox(**FAST)
-    sheet = write_sheet([(name, "101", "201", "Sheet-Pass-77!", "", "") for name in ("ann", "Ann", "b..b")])
+    sheet = write_sheet([(name, domain, "201", "Sheet-Pass-77!", "", "") for name in ("ann", "Ann", "b..b")])
     first = run(sheet, connection(service))
     assert first.summary.to_retry == 3
     failures = sheet.parent / "acme-run" / "failures.csv"
     lines = failures.read_text("utf-8-sig").splitlines(keepends=True)
     failures.write_text("".join(line for line in lines if not line.startswith('"Ann"')), "utf-8")
+    if checked:
+        assert running.check(failures, listener).summary.statuses == {Status.VALID: 1, Status.INVALID: 1}
     second = run(failures, connection(service))
     assert second.summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
     again = run(sheet, connection(service))

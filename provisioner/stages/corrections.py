@@ -15,7 +15,7 @@ from provisioner.journal import Dropped, Superseded, Written, address_key, passw
 from provisioner.records import GAP, Fault, Problem, Status
 from provisioner.secret import Secret
 from provisioner.stages.conversions import is_converted
-from provisioner.stages.matching import FORGETTABLE, SheetMatcher
+from provisioner.stages.matching import FORGETTABLE, SheetMatcher, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +67,8 @@ class FailuresMatcher(SheetMatcher):
         """The row in each place of the original sheet, as far as the file holds it."""
         self._bases: dict[RowId, JournalRow] = {}
         """Of each new row, the row that it corrects."""
-        self._ready: dict[str, RowId] = {}
-        """The ready rows by key."""
+        self._ready: set[str] = set()
+        """All that the rows without a problem may be known by."""
         self._under_way: set[str] = set()
         """The keys of rows that were begun elsewhere."""
 
@@ -91,8 +91,8 @@ class FailuresMatcher(SheetMatcher):
         entry = replace(entry, sheet_row=self._place(entry, row, is_new=new))
         if new and base is not None:
             self._bases[row.id] = base
-        if entry.request is not None:
-            self._ready[entry.key] = row.id
+        if not entry.problems:
+            self._ready.update(keys_of(entry))
         return row, entry
 
     def absent(self, row: JournalRow) -> SheetChange | None:
@@ -145,7 +145,7 @@ class FailuresMatcher(SheetMatcher):
     def _is_settled(self, row: JournalRow) -> bool:
         """Whether deleting an invalid row settled it: its fault says so, or another row has the same mailbox."""
         key = address_key(row.email, row.domain)
-        other = self.known.by_key.get(key)
+        other = self.known.with_address(key)
         has_twin = key in self._ready or (other is not None and other.id != row.id)
         return has_twin or any(_DELETABLE in problem.cause for problem in row.problems)
 

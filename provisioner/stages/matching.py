@@ -122,6 +122,10 @@ class KnownRows:
             return None
         return there if (entry.earlier_status, entry.earlier_task) == (there.status, there.task_id) else None
 
+    def with_address(self, key: str) -> JournalRow | None:
+        """The row that has this username and domain to itself, the domain by its ID or its name; None if none has."""
+        return self.by_key.get(key) or self._by_address.get(key)
+
     def at(self, sheet_row: int | None) -> JournalRow | None:
         """The row in a place of the original sheet; None if there is none."""
         return self._by_place.get(sheet_row) if sheet_row is not None else None

@@ -136,11 +136,12 @@ def _what_next(
     """What to do with the command below it; empty if there is nothing to do."""
     if not any(summary.left for summary in summaries):
         return "Create them with:" if checked and Status.VALID in statuses else ""
+    actors = {group.actor for group in groups}
     if not any(summary.to_retry for summary in summaries):
-        return "These rows were not in the file you ran. Fix them in your own sheet and run:"
+        do = "Fix them in your own sheet, and run it" if Actor.SHEET in actors else "Run your own sheet for them"
+        return f"These rows were not in the file you ran. {do}:"
     them = "it" if sum(summary.to_retry for summary in summaries) == 1 else "them"
     failures = ", ".join(summary.to_fix for summary in summaries if summary.left)
-    actors = {group.actor for group in groups}
     if Actor.SHEET in actors:
         sheets = ", ".join(summary.name for summary in summaries if summary.left)
         return f"Fix {them} in {sheets} and check again:" if checked else f"Fix {them} in {failures} and run:"

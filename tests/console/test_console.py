@@ -319,6 +319,19 @@ def test_who_must_act_is_said_over_the_causes(monkeypatch: pytest.MonkeyPatch) -
     assert "Fix them in acme-run/failures.csv and run:" in text
 
 
+@pytest.mark.parametrize(
+    ("number", "told"), [(2, "Fix them in your own sheet, and run it:"), (0, "Run your own sheet for them:")]
+)
+def test_rows_that_stand_in_the_sheet_alone_are_run_from_it(number: int, told: str, capsys: Any) -> None:
+    """After a run of a failures file that does not hold them. What needs no fix is not said to need one."""
+    one = replace(summary({Status.CREATED: 1, Status.INVALID: 2}), to_retry=0)
+    groups = causes(number) or [
+        Group(Actor.NEXT_RUN, Status.UNSENT, "not sent", 1, (Example("D1", "user.1", "the same"),))
+    ]
+    console.show_summary([(one, groups)], "provisioner run acme.csv")
+    assert f"These rows were not in the file you ran. {told}" in words(capsys.readouterr().err)
+
+
 def test_the_technical_cause_is_for_whoever_asks(capsys: pytest.CaptureFixture[str]) -> None:
     """Everybody reads what is wrong and what to do; the words of a program only come with -v."""
     error = SettingsError("Nothing answers.", remedy="Check the address.", technical="[Errno -2] no such name")

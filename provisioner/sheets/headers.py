@@ -87,8 +87,9 @@ def two_tables(first: Record, second: Record) -> SheetError:
 def no_header() -> SheetError:
     """The error for a sheet in which no row names a column."""
     return SheetError(
-        f"No header was found in the first {SEARCHED_ROWS} rows of the sheet.",
-        remedy="Give the sheet a row with the names of its columns, such as email, domain, relay_server and password.",
+        f"No header was found: none of the first {SEARCHED_ROWS} rows names columns of mailboxes.",
+        remedy="If this is the right sheet, give it a row with the names of its columns, such as email, domain, "
+        "relay_server and password.",
     )
 
 

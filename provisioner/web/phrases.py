@@ -36,6 +36,7 @@ _AT_THE_PAGE: Final = {
     "if they are meant for these, add --out and the folder of its run": (
         "if they are meant for these, open that sheet and put the file back there"
     ),
+    "Name the spreadsheet itself": "Choose the spreadsheet itself",
     "delete the rest": "leave the rest out",
     "delete the row": "leave the row out",
     "show it, or delete it": "leave it out, or show it in the workbook and open the sheet again",

@@ -70,6 +70,9 @@ def check(
 ) -> RunResult:
     """Read and validate a sheet and write the files of its run folder. Nothing is sent, and no key is needed.
 
+    The options are the command line's: out, schema, fill (there --set), columns (there --column), generate_passwords,
+    encoding, sheet and by.
+
     It may be called anywhere, in a notebook too; it returns when it is done. Raises UnusableError and StoppedError.
     """
     work = partial(checking.check, _sheet_options(sheet, options), listener or NullListener())
@@ -88,6 +91,8 @@ def run(
     **options: Unpack[RunKeywords],
 ) -> RunResult:
     """Create the sheet's mailboxes, without asking first, and return when all is done. For scripts.
+
+    The options are those of `check`, and limit, rate, workers, task_timeout (in seconds), stop_after and verify.
 
     Ctrl-C raises KeyboardInterrupt after the files are written. Raises as `run_async` does, and SettingsError inside a
     running event loop.
@@ -112,9 +117,10 @@ async def run_async(
 ) -> RunResult:
     """Create the sheet's mailboxes in the running event loop, asyncio's or Trio's, in any thread.
 
-    `listener` hears what happens, in the event loop. `confirm` is awaited before anything is sent; unless it returns
-    True, nothing is. `stop_signal` stops the run when its `interrupt` is called. Cancelling the call is an interruption
-    too: both files are written before it ends, and the next run goes on from there.
+    The options are those of `run`. `listener` hears what happens, in the event loop. `confirm` is awaited before
+    anything is sent; unless it returns True, nothing is. `stop_signal` stops the run when its `interrupt` is called.
+    Cancelling the call is an interruption too: both files are written before it ends, and the next run goes on from
+    there.
 
     Trouble with the service ends the run early and is told in the result's `stopped`. Raises UnusableError if the run
     cannot begin, and FilesError or JournalError if its outcome cannot be recorded.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import provisioner as p
-from provisioner.library import RunKeywords
+from provisioner.library import RunKeywords, SheetKeywords
 
 PAGE = (Path(__file__).parent.parent / "docs" / "python.md").read_text(encoding="utf-8")
 
@@ -45,9 +45,12 @@ def test_the_examples_run_in_their_order(
 
 
 def test_every_option_is_explained() -> None:
-    """The table has each keyword, and no other."""
+    """The table has each keyword once, and no other; the help names them too."""
     rows = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
-    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == RunKeywords.__annotations__.keys()
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(RunKeywords.__annotations__)
+    for function, names in ((p.check, SheetKeywords), (p.run, RunKeywords)):
+        told = re.findall(r"\w+", f"{p.check.__doc__} {function.__doc__}")
+        assert names.__annotations__.keys() <= set(told)
 
 
 def test_every_error_is_named() -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import os
+import sys
+import threading
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -35,6 +39,18 @@ or to ~/.zshrc, with zsh_source instead of bash_source.
 
 class _Commands(click.Group):
     """A group that loads the command of the sandbox only when it is needed."""
+
+    def __call__(self, *args: Any, **more: Any) -> Any:
+        """As a program: its end does not wait for a thread that reads a sheet which nobody wants any more."""
+        try:
+            return super().__call__(*args, **more)
+        except SystemExit as end:
+            if threading.active_count() > 1 and isinstance(end.code, int):
+                with suppress(OSError):
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                os._exit(end.code)
+            raise
 
     def main(self, *args: Any, **more: Any) -> Any:
         """Run a command line, on streams that cannot end it."""

@@ -63,9 +63,9 @@ class Work:
         """The sheet as it is now, opened if it was not. Raises UnusableError."""
         async with self._opening:
             if self._opened is None:
-                self._opened = await run_sync(OpenSheet, self.options)
+                self._opened = await run_sync(OpenSheet, self.options, abandon_on_cancel=True)
             else:
-                await run_sync(self._opened.refresh)
+                await run_sync(self._opened.refresh, abandon_on_cancel=True)
             return self._opened
 
     def let_go(self) -> None:
@@ -77,7 +77,7 @@ class Work:
     async def settle(self) -> None:
         """Wait for the files that are written after the sheet was opened. Raises UnusableError, StoppedError."""
         if (sheet := self._opened) is not None:
-            await run_sync(lambda: sheet.working_file)
+            await run_sync(lambda: sheet.working_file, abandon_on_cancel=True)
 
     async def reopen(self, **changed: Any) -> None:
         """Use other SheetOptions from now on. Raises RunFolderError while the sheet is being run."""
@@ -102,7 +102,7 @@ class Work:
     async def to_run(self) -> SheetOptions:
         """The sheet, or its fixed rows. Raises UnusableError, and StoppedError if a fix could not be stored."""
         sheet = await self.sheet()
-        return await run_sync(lambda: sheet.working_file)
+        return await run_sync(lambda: sheet.working_file, abandon_on_cancel=True)
 
     async def is_known(self) -> bool:
         """Whether its run folder has a journal, as far as that can be told without opening the sheet."""

@@ -277,6 +277,29 @@ def test_ctrl_c_leaves_whole_files(
     assert len(read_csv(tmp_path / "acme-run" / "failures.csv")) == 400
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a child")
+def test_ctrl_c_does_not_wait_for_a_sheet_that_is_being_read(write_sheet: Any) -> None:
+    """However long that takes, the program says what to do and ends."""
+    code = f"""
+import threading
+from provisioner import checking, cli
+def read_without_end(_):
+    print("reading", flush=True)
+    threading.Event().wait()
+checking.prepare = read_without_end
+cli.main(["check", {str(write_sheet(1))!r}], prog_name="provisioner")
+"""
+    words = [sys.executable, "-c", code]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "reading\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Interrupted." in err
+    assert "Traceback" not in err
+
+
 def test_help_names_every_command_and_answers_quickly() -> None:
     """`--help` and `-h` say the same, list every command, and each command has help of its own."""
     runner = CliRunner()

@@ -8,18 +8,21 @@ from html import unescape
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import anyio.to_thread
+import pytest
 
 from provisioner.checking import check_prepared
+from provisioner.settings import SheetOptions
+from provisioner.web import work
 from provisioner.web.folder import id_of
-from provisioner.web.workspace import MOST_OPEN
+from provisioner.web.workspace import MOST_OPEN, PageOptions, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     import httpx
-    import pytest
 
 GOOD = ("ann", "101", "201", "Sound-Passw0rd!", "", "")
 BLANK_IN_NAME = ("b ob", *GOOD[1:])
@@ -72,3 +75,25 @@ def test_a_sheet_that_is_still_written_stays_in_memory(
     fields = {"cell:email": "bob", **json.loads(unescape(sent[1]))}
     assert client.put(f"/sheets/{id_of(names[0])}/rows/2", json=fields).status_code == 200
     assert checked.count(paths[0]) == 1
+
+
+@pytest.mark.anyio
+async def test_nobody_has_to_wait_until_a_sheet_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the program ends, the request that waits for it is cancelled, however large the sheet."""
+    entered, leave, opened = Event(), Event(), Event()
+
+    def open_slowly(_: SheetOptions) -> None:
+        entered.set()
+        leave.wait(10)
+        opened.set()
+
+    monkeypatch.setattr(work, "OpenSheet", open_slowly)
+    never: Any = None
+    workspace = Workspace(PageOptions(folder=tmp_path, practise=never))
+    opening = work.Work("acme", SheetOptions(sheet=tmp_path / "acme.csv"), workspace, practice=True)
+    async with anyio.create_task_group() as group:
+        group.start_soon(opening.sheet)
+        await anyio.to_thread.run_sync(entered.wait, 10)
+        group.cancel_scope.cancel()
+    assert not opened.is_set()
+    leave.set()

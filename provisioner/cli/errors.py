@@ -34,9 +34,12 @@ class UnusableCall(click.UsageError):
 
 @contextmanager
 def in_plain_words() -> Iterator[None]:
-    """Turn click's errors about the command line into this program's form."""
+    """Turn click's errors about the command line into this program's form, and Ctrl-C before anything is begun."""
     try:
         yield
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        raise SystemExit(INTERRUPTED) from None
     except click.exceptions.NoArgsIsHelpError:
         raise
     except click.UsageError as error:

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import jsonschema
 import pytest
 from click.shell_completion import BashComplete
@@ -298,6 +299,18 @@ cli.main(["check", {str(write_sheet(1))!r}], prog_name="provisioner")
     assert process.returncode == 130
     assert "Interrupted." in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("step", ["make_context", "invoke"])
+def test_ctrl_c_before_anything_is_begun_is_exit_130(command: Any, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """While the program is still being loaded too: not 1, which says that rows are left."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(click.Group, step, interrupted)
+    said = command("check", "acme.csv")
+    assert (said.code, said.err) == (130, "Interrupted.\n")
 
 
 def test_help_names_every_command_and_answers_quickly() -> None:

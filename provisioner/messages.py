@@ -102,8 +102,9 @@ def why(status: Status, error: str) -> str:
 
 def found_rate(rate: Rate) -> str:
     """What was found out about how fast the service lets requests go."""
-    unit = {1.0: "second", 60.0: "minute", 3600.0: "hour"}.get(rate.seconds, duration(rate.seconds))
-    return f"The service takes about {count(rate.count, 'request', 'requests')} a {unit}."
+    units = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour"}
+    often = units.get(rate.seconds, f"every {duration(rate.seconds)}")
+    return f"The service takes about {count(rate.count, 'request', 'requests')} {often}."
 
 
 def count(number: int, one: str, many: str) -> str:

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import provisioner
 from provisioner import errors, schema
-from provisioner.messages import TASKS, WORDS
+from provisioner.messages import TASKS, WORDS, found_rate
+from provisioner.records import Rate
 
 ROOT = Path(provisioner.__file__).parent
 ERRORS = {name for name in dir(errors) if name.endswith("Error")}
@@ -136,6 +139,20 @@ def test_the_walk_finds_them() -> None:
     assert len(faults()) > 40
     assert len(texts()) > 150
     assert {fault.kind for fault in faults()} >= ERRORS - {"ProvisionerError", "UnusableError", "StoppedError"}
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [
+        (Rate(20, 1.0), "20 requests a second."),
+        (Rate(200, 60.0), "200 requests a minute."),
+        (Rate(1, 3600.0), "1 request an hour."),
+        (Rate(5, 600.0), "5 requests every 10 min."),
+    ],
+)
+def test_a_rate_is_told_in_words(rate: Rate, told: str) -> None:
+    """However long its period is."""
+    assert found_rate(rate) == f"The service takes about {told}"
 
 
 def test_an_error_is_a_sentence_with_a_remedy() -> None:

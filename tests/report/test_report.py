@@ -73,7 +73,7 @@ def page(tmp_path: Path) -> Callable[..., Path]:
     def write(groups: Sequence[Group] = (), events: Sequence[Event] = (), **more: Any) -> Path:
         path = tmp_path / "report.html"
         counts = more.pop("statuses", {Status.CREATED: 30, Status.REJECTED: 3})
-        known = {name: more.pop(name) for name in ("logins", "by", "counts_by", "existing") if name in more}
+        known = {name: more.pop(name) for name in ("logins", "by", "counts_by", "existing", "practice") if name in more}
         finished = replace(summary(counts), **known)
         result = RunResult(
             finished,
@@ -105,6 +105,13 @@ def test_log_ins_that_failed_are_told(page: Callable[..., Path]) -> None:
         (LoginCounts(27, 2, 1), "27 mailboxes accept the log-in; 3 mailboxes do not, or were not tried."),
     ):
         assert told in page(statuses=made, logins=logins).read_text("utf-8")
+
+
+@pytest.mark.parametrize("practice", [True, False])
+def test_a_practice_run_says_that_it_was_practice(page: Callable[..., Path], *, practice: bool) -> None:
+    """Somebody who is sent the page does not take its mailboxes for real ones."""
+    text = page(statuses={Status.CREATED: 30}, practice=practice).read_text("utf-8")
+    assert ("<strong>Practice:</strong> no mailbox was really created." in text) == practice
 
 
 def test_every_created_address_is_listed(page: Callable[..., Path]) -> None:

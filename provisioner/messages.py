@@ -86,7 +86,7 @@ def login_remedy(state: LoginState | None, reason: str) -> str:
     return LOGINS[state].remedy
 
 
-HELD_BACK: Final = "not sent: left for later by the limit"
+HELD_BACK: Final = "not sent: left for a later run"
 SUPPORT: Final = "Send the task ID to Mission Inbox support"
 
 

@@ -497,9 +497,9 @@ def test_after_practice_a_check_goes_on_in_practice(command: Any, write_sheet: A
     sheet = write_sheet(3)
     first = command("run", sheet, "--sandbox", "--rate", "100/s", "--limit", "1")
     assert "2 more rows are ready; --limit leaves them for a later run." in first.err
-    assert "left for later by the limit" in first.err.partition("Run again (nothing")[2]
+    assert "left for a later run" in first.err.partition("Run again (nothing")[2]
     failures = tmp_path / "acme-run" / "failures.csv"
-    assert failures.read_text("utf-8-sig").count("left for later by the limit") == 2
+    assert failures.read_text("utf-8-sig").count("left for a later run") == 2
     said = command("check", failures)
     assert (said.code, pasted(said)) == (0, ["run", str(failures), "--sandbox"])
     last = command(*pasted(said), "--rate", "100/s")

@@ -38,7 +38,9 @@ def in_plain_words() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
+        from provisioner import console
+
+        console.say("Interrupted.")
         raise SystemExit(INTERRUPTED) from None
     except click.exceptions.NoArgsIsHelpError:
         raise

@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 PICTURE = Path(__file__).parents[2] / "docs" / "page.png"
 SHEET = """\
 email,domain,relay_server,password,project,reply_to,Client
-ann.lee,acme-mail.example,Mailgun,Sheet-Pass-77!,Spring campaign,sales@acme.example,Northwind
+ann.lee,acme-mail.example,Mailgun,Sheet-Pass-77!,Spring campaign,sales@acme.example,Contoso
 bob ray,acme-mail.example,Mailgun,Other-Pass-42?,,,Northwind
 cy.fox,,Mailgun,Third-Pass-43?,,,Contoso
 dan.elk,acme-mail.example,Mailgun,weak,,,Contoso

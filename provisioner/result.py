@@ -121,6 +121,7 @@ def _result(
         logins=logins,
         original=original,
         tab=journal.fact(Fact.CHOSEN_TAB) or "",
+        kept=_kept(journal, folder),
         read=sum(statuses.values()),
         existing=tuple(islice(existing, EXAMPLES)),
         practice=journal.fact(Fact.SERVICE) == PRACTICE,
@@ -135,6 +136,13 @@ def _result(
         group_logins(journal.record_rows(), keep=EXAMPLES) if logins is not None else (),
         created={value: rows.created for value, rows in by_value.items() if rows.created},
     )
+
+
+def _kept(journal: Journal, folder: RunFolder) -> str:
+    """Where the fixes are of rows that the latest file did not hold, if that is known; else an empty text."""
+    name = journal.fact(Fact.KEPT)
+    is_there = name and journal.open_corrections(of_latest=False) and (folder.path / name).exists()
+    return str(folder.path / name) if name and is_there else ""
 
 
 def _logins(journal: Journal) -> LoginCounts | None:

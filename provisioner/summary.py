@@ -118,6 +118,9 @@ class Summary:
     """The sheet that the latest failures file came from, or this one."""
     tab: str = ""
     """Which sheet of the workbook it is; empty if it did not have to be named."""
+    kept: str = ""
+    """The failures file that holds the fixes of rows which the file that was read did not hold; empty if there are no
+    such rows."""
     read: int = 0
     """Number of rows in the file that was read, which may be a failures file."""
     existing: tuple[str, ...] = ()

@@ -671,6 +671,8 @@ def test_a_mended_row_that_failed_is_not_undone_by_running_the_sheet(
     lines = read_csv(sheet.parent / "acme-run" / "results.csv")
     assert [(line["sheet_row"], line["email"]) for line in lines] == [("2", "ann"), ("3", "b.b")]
     (kept,) = failures.parent.glob("failures-edited-*.csv")
+    assert result.summary.kept == run(sheet, connection(service)).summary.kept == str(kept)
+    assert [*failures.parent.glob("failures-edited-*.csv")] == [kept], "the new failures.csv holds no fix"
     assert run(kept, connection(service)).summary.statuses == {Status.CREATED: 2}
 
 

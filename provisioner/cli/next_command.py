@@ -43,7 +43,9 @@ def left_of(run_results: Sequence[RunResult]) -> list[Left]:
     """The files with the rows that are left."""
     summaries = [result.summary for result in run_results if exit_code(result) != DONE]
     return [
-        Left(summary.to_fix) if summary.to_retry else Left(_as_given(summary.original), summary.tab)
+        Left(summary.to_fix if summary.to_retry else summary.kept)
+        if summary.to_retry or summary.kept
+        else Left(_as_given(summary.original), summary.tab)
         for summary in summaries
     ]
 

@@ -138,6 +138,8 @@ def _what_next(
         return "Create them with:" if checked and Status.VALID in statuses else ""
     actors = {group.actor for group in groups}
     if not any(summary.to_retry for summary in summaries):
+        if any(summary.kept for summary in summaries):
+            return "These rows were not in the file you ran. Run the file in which they were fixed:"
         do = "Fix them in your own sheet, and run it" if Actor.SHEET in actors else "Run your own sheet for them"
         return f"These rows were not in the file you ran. {do}:"
     them = "it" if sum(summary.to_retry for summary in summaries) == 1 else "them"

@@ -46,6 +46,8 @@ class Fact(StrEnum):
     """The sheet's columns that the schema does not know, in the same form."""
     OF_FAILURES = "of a failures file"
     """Whether the latest file that was read was a failures file: `yes` or empty."""
+    KEPT = "kept failures file"
+    """The name of the failures file that was renamed last, as it held fixes that no other file does."""
     SERVICE = "service"
     """Which service the mailboxes are at, as `Journal.belong_to` was told."""
     RATE = "rate"
@@ -152,9 +154,13 @@ class Journal:
         condition = _to_retry(of_failures=of_failures)
         return int(self._value(f"SELECT count(*) FROM rows WHERE {condition}"))  # noqa: S608 - made of constants
 
-    def open_corrections(self) -> bool:
-        """Whether a row that was fixed in a failures file is not created: no other file holds what is to be sent."""
-        return any(True for _ in self._rows(f"{_NOT_CREATED} AND {_IS_CORRECTION} LIMIT 1"))
+    def open_corrections(self, *, of_latest: bool | None = None) -> bool:
+        """Whether a row that was fixed in a failures file is not created: no other file holds what is to be sent.
+
+        `of_latest`: only if the file of the latest run held it, or did not; None is both.
+        """
+        where = {None: "", True: "AND file_row IS NOT NULL", False: "AND file_row IS NULL"}[of_latest]
+        return any(True for _ in self._rows(f"{_NOT_CREATED} AND {_IS_CORRECTION} {where} LIMIT 1"))
 
     def statuses(self) -> dict[Status, int]:
         """How many rows of results.csv have each status; a status without rows is absent."""

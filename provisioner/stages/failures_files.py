@@ -155,9 +155,12 @@ def keep_edits(journal: Journal, folder: RunFolder, *, read: Path | None = None,
             if path.stat().st_mtime_ns > run.stat().st_mtime_ns:
                 raise _older(run, path)
         journal.set_fact(_fact(run), f"{digest_of(run)}")
-    elif read is not None and not edited and journal.open_corrections():
+    elif read is not None and not edited and journal.open_corrections(of_latest=True):
         edited = files[:1]
-    return [set_aside(path) for path in edited]
+    kept = [set_aside(path) for path in edited]
+    if kept:
+        journal.set_fact(Fact.KEPT, kept[-1].name)
+    return kept
 
 
 @contextmanager

@@ -246,8 +246,8 @@ def _folder(options: SheetOptions, tab: str) -> RunFolder:
 
 def _notes_about(plan: WorkPlan) -> Iterator[str]:
     if plan.corrected:
-        rows = count(plan.corrected, "row was", "rows were")
-        yield f"{rows} fixed in a failures file and not in this sheet: nothing is sent for them now."
+        rows, them = count(plan.corrected, "row was", "rows were"), "it" if plan.corrected == 1 else "them"
+        yield f"{rows} fixed in a failures file and not in this sheet: nothing is sent for {them} now."
     if plan.deleted:
         rows = "row" if len(plan.deleted) == 1 else "rows"
         yield f"Left out: {rows} {', '.join(map(str, plan.deleted))}."

@@ -54,7 +54,7 @@ def set_aside_edited(journal: Journal, folder: RunFolder, sheet: Path, seen: obj
 
 def _kept(path: Path) -> str:
     was = f"failures{path.suffix}"
-    return f"{was} held corrections that are not done and not in the new one: it is kept as {path}. Run it too."
+    return f"{was} held fixes that are not used in this run. It is kept as {path}: run that file too."
 
 
 @contextmanager

@@ -301,6 +301,23 @@ cli.main(["check", {str(write_sheet(1))!r}], prog_name="provisioner")
     assert "Traceback" not in err
 
 
+def test_a_row_that_is_fixed_in_a_kept_file_alone_is_run_from_there(command: Any, write_sheet: Any) -> None:
+    """That the fix is kept is told when the sheet is run; once nothing else is left, the command names the file."""
+    cells = ("101", "201", "Sheet-Pass-77!", "", "")
+    sheet = write_sheet([("ann", *cells), ("b ob", *cells)])
+    command("check", sheet)
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    failures.write_text(failures.read_text("utf-8-sig").replace('"b ob"', '"bob"'), "utf-8")
+    command("check", failures)
+    said = command("run", sheet, "--sandbox")
+    (kept,) = failures.parent.glob("failures-edited-*.csv")
+    told = " ".join(said.err.split())
+    assert f"failures.csv held fixes that are not used in this run. It is kept as {kept}: run that file too." in told
+    assert "1 row was fixed in a failures file and not in this sheet: nothing is sent for it now." in told
+    assert f"Run the file in which they were fixed: provisioner run {kept} --sandbox" in told
+    assert command("run", kept, "--sandbox").code == 0
+
+
 @pytest.mark.parametrize("step", ["make_context", "invoke"])
 def test_ctrl_c_before_anything_is_begun_is_exit_130(command: Any, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     """While the program is still being loaded too: not 1, which says that rows are left."""

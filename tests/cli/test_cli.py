@@ -301,7 +301,9 @@ cli.main(["check", {str(write_sheet(1))!r}], prog_name="provisioner")
     assert "Traceback" not in err
 
 
-def test_a_row_that_is_fixed_in_a_kept_file_alone_is_run_from_there(command: Any, write_sheet: Any) -> None:
+def test_a_row_that_is_fixed_in_a_kept_file_alone_is_run_from_there(
+    command: Any, sandbox: Any, write_sheet: Any
+) -> None:
     """That the fix is kept is told when the sheet is run; once nothing else is left, the command names the file."""
     cells = ("101", "201", "Sheet-Pass-77!", "", "")
     sheet = write_sheet([("ann", *cells), ("b ob", *cells)])
@@ -309,13 +311,14 @@ def test_a_row_that_is_fixed_in_a_kept_file_alone_is_run_from_there(command: Any
     failures = sheet.parent / "acme-run" / "failures.csv"
     failures.write_text(failures.read_text("utf-8-sig").replace('"b ob"', '"bob"'), "utf-8")
     command("check", failures)
-    said = command("run", sheet, "--sandbox")
+    service = sandbox(**FAST)
+    said = command("run", sheet, "--rate", "400/s", service=service)
     (kept,) = failures.parent.glob("failures-edited-*.csv")
     told = " ".join(said.err.split())
     assert f"failures.csv held fixes that are not used in this run. It is kept as {kept}: run that file too." in told
     assert "1 row was fixed in a failures file and not in this sheet: nothing is sent for it now." in told
-    assert f"Run the file in which they were fixed: provisioner run {kept} --sandbox" in told
-    assert command("run", kept, "--sandbox").code == 0
+    assert f"Run the file in which they were fixed: provisioner run {kept}" in told
+    assert command("run", kept, "--rate", "400/s", service=service).code == 0
 
 
 @pytest.mark.parametrize("step", ["make_context", "invoke"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from provisioner.errors import SheetError
 from provisioner.fixing.rows import Rows
 from provisioner.journal import Fact, Journal
 from provisioner.messages import count
-from provisioner.sheets import FAILURES_COLUMNS
+from provisioner.sheets import FAILURES_COLUMNS, ColumnsError
 from provisioner.stages.failures_files import (
     added_cells,
     failures_header,
@@ -163,21 +163,27 @@ def _as_failure(sheet: Sheet, like: Sheet, number: int, row: JournalRow) -> list
     return [*(cells[key] for key in like.keys), *added_cells(row)]
 
 
-def refuse_foreign(sheet: Sheet, rows: Rows) -> None:
-    """Raise SheetError unless `sheet` is a failures file with one of these rows, as its username or password tells."""
-    own = rows.sheet
-    if sheet.is_failures and set(sheet.keys) == set(own.keys):
-        for row, cells in sheet.cells("email", "password"):
-            number = sheet.number(row)
-            position = rows.table.position(f"{number}") if number is not None else None
-            if position is not None:
-                known = (own.columns.get(column, {position: ""})[position] for column in ("email", "password"))
-                if any(cell and cell == text for cell, text in zip(cells, known, strict=True)):
-                    return
+def refuse_foreign(options: SheetOptions, rows: Rows) -> None:
+    """Raise SheetError unless a file is a failures file with one of these rows."""
+    with suppress(ColumnsError):
+        sheet = prepare(options).sheet
+        if sheet.is_failures and set(sheet.keys) == set(rows.sheet.keys) and _shares_a_row(sheet, rows):
+            return
     raise SheetError(
         "This file does not hold rows to fix of this sheet. Nothing was changed.",
         remedy="Choose the failures.csv or failures.xlsx that was downloaded for this sheet, with all its columns.",
     )
+
+
+def _shares_a_row(sheet: Sheet, rows: Rows) -> bool:
+    """Whether a row of a failures file has still the username or the password of the one that it says it corrects."""
+    known = {name: rows.sheet.columns[name] for name in ("email", "password") if name in rows.sheet.columns}
+    for row, cells in sheet.cells(*known):
+        position = rows.table.position(str(sheet.number(row)))
+        now = [texts[position] for texts in known.values()] if position is not None else []
+        if any(cell and cell == text for cell, text in zip(cells, now, strict=False)):
+            return True
+    return False
 
 
 def place_of(cells: Sequence[str]) -> int:

@@ -24,7 +24,6 @@ from provisioner.stages.failures_files import (
     remember_typed,
     set_aside,
 )
-from provisioner.stages.prepare import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -230,7 +229,7 @@ class WorkingFile:
         Raises SheetError if it is none of this sheet, as `held` does, FilesError; then nothing is changed.
         """
         with self.held(), storing(self.folder):
-            refuse_foreign(prepare(failures_options(self._options, self.folder, file)).sheet, self.rows)
+            refuse_foreign(failures_options(self._options, self.folder, file), self.rows)
             kept = _kept(self.folder.failures_files)
             file.replace(self.folder.failures.with_suffix(file.suffix))
         self._open()

@@ -378,6 +378,7 @@ def test_a_failures_file_that_was_fixed_elsewhere_is_put_back(screen: Any, tmp_p
         ),
         ("failures.csv", HEADER + b"b ob,101,201,Sound-Passw0rd!,,,,,,,\n", "does not hold rows to fix of this sheet"),
         ("failures.csv", b"email,domain,relay_server,password\nb ob,101,201,x\n", "does not hold rows to fix"),
+        ("failures.csv", b"email,domain\nb ob,101\n", "does not hold rows to fix of this sheet"),
         ("failures.csv", b"%PDF-1.4\n", "is a PDF document"),
         ("failures.ods", b"", "Save it as a CSV file or as an Excel workbook"),
     ],

@@ -107,7 +107,7 @@ def test_rows_that_were_fixed_elsewhere_are_put_back(open_sheet: Any) -> None:
     field.set_input_files({"name": "failures(2).csv", "mimeType": "text/csv", "buffer": fixed})
     heading(tab, "2 rows: 1 ready, 1 to fix")
     field.set_input_files({"name": "other.csv", "mimeType": "text/csv", "buffer": b"email,domain\nx,y\n"})
-    expect(tab.locator("#trouble")).to_contain_text("Nothing was changed.")
+    expect(tab.locator("#trouble")).to_contain_text("This file does not hold rows to fix of this sheet.")
 
 
 def test_the_whole_way_from_a_workbook_to_credentials(page_server: Any, open_page: Any, tmp_path: Path) -> None:

@@ -145,6 +145,35 @@ def test_a_duplicate_that_was_deleted_is_settled(
     assert ("note", "Left out: row 3.") in listener.heard
 
 
+def test_an_older_failures_file_makes_no_second_mailbox_for_a_row(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
+) -> None:
+    """A row that was fixed and created is not fixed in another way from a file that does not know that.
+
+    It is invalid, and says so; deleted as it says, it leaves nothing. A further mailbox has no place in the sheet.
+    """
+    service = sandbox(**FAST)
+    sheet = write_sheet(
+        [("ann", "101", "201", "Sheet-Pass-77!", "", ""), ("b..b", "101", "201", "Sheet-Pass-77!", "", "")]
+    )
+    run(sheet, connection(service))
+    failures = sheet.parent / "acme-run" / "failures.csv"
+    old = failures.read_bytes()
+    failures.write_bytes(old.replace(b'"b..b"', b'"b.b"'))
+    assert run(failures, connection(service)).summary.statuses == {Status.CREATED: 2}
+    failures.write_bytes(old.replace(b'"b..b"', b'"bb"'))
+    assert run(failures, connection(service)).summary.statuses == {Status.CREATED: 2, Status.INVALID: 1}
+    (line,) = read_csv(failures)
+    told = "this corrects row 3 of the sheet, but that was sent since this file was written, as b.b@acme-mail.example; "
+    assert line["error"].startswith(told)
+    header, row = failures.read_bytes().splitlines(keepends=True)
+    failures.write_bytes(header)
+    assert run(failures, connection(service)).summary.statuses == {Status.CREATED: 2}
+    failures.write_bytes(header + row.replace(b'"3","invalid"', b'"",""'))
+    assert run(failures, connection(service)).summary.statuses == {Status.CREATED: 3}
+    assert service.state.creates.keys() == {f"{name}@acme-mail.example" for name in ("ann", "b.b", "bb")}
+
+
 def test_what_exists_already_is_told_apart_from_what_was_made(
     sandbox: Any, connection: Any, run: Any, write_sheet: Any, read_csv: Any
 ) -> None:

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 SENT_COLUMNS: Final = ("email", "domain", "relay_server", "project", "reply_to")
 """The columns of which a changed cell changes what is sent; the password's text is not known here."""
 _DELETABLE: Final = "delete the row"
-"""What a sentence says if deleting the row is a way to settle it."""
+_SENT_SINCE: Final = (
+    f"this corrects row {GAP} of the sheet, but that was sent since this file was written, as {GAP}; {_DELETABLE}, or "
+    "clear its sheet_row and status if it is a further mailbox"
+)
 _OTHERS_MAILBOX: Final = f"this is the same mailbox as in row {GAP}; write another username, or {_DELETABLE}"
 _CONVERTED: Final = f"“{GAP}” was “{GAP}”: spreadsheet programs change such cells of a CSV file by themselves"
 _FIX_ELSEWHERE: Final = f"write “{GAP}” in failures.xlsx or in the sheet, and run that"
@@ -84,6 +87,8 @@ class FailuresMatcher(SheetMatcher):
                 row, entry = base, _with_cells_of(base, entry)
             else:
                 entry = _with_further_cells_of(base, entry, self._typed_in(entry))
+        if fault is None and base is None:
+            fault = self._sent_since(entry)
         if fault is not None:
             entry = replace(entry, request=None, problems=(*entry.problems, fault))
         new = row is None
@@ -141,6 +146,13 @@ class FailuresMatcher(SheetMatcher):
             return row, None
         known.release(row)
         return None, Problem(None, Fault(_OTHERS_MAILBOX, (str(row.sheet_row),)))
+
+    def _sent_since(self, entry: Entry) -> Problem | None:
+        """What to say of a new row that corrects one which was sent after the file was written; None of any other."""
+        there = self.known.at(entry.sheet_row)
+        if entry.earlier_status is None or there is None or there.moved or there.status in FORGETTABLE:
+            return None
+        return Problem(None, Fault(_SENT_SINCE, (str(there.sheet_row), there.address or there.email)))
 
     def _is_settled(self, row: JournalRow) -> bool:
         """Whether deleting an invalid row settled it: its fault says so, or another row has the same mailbox."""

@@ -37,6 +37,7 @@ _AT_THE_PAGE: Final = {
         "if they are meant for these, open that sheet and put the file back there"
     ),
     "Name the spreadsheet itself": "Choose the spreadsheet itself",
+    ", or clear its sheet_row and status if it is a further mailbox": "",
     "delete the rest": "leave the rest out",
     "delete the row": "leave the row out",
     "show it, or delete it": "leave it out, or show it in the workbook and open the sheet again",

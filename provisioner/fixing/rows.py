@@ -154,7 +154,8 @@ class Rows:
 
     @cached_property
     def _builder(self) -> RowBuilder:
-        return RowBuilder(self.sheet, self.prepared.checked, self._resolver, secret=self.schema.secret, duplicates={})
+        known, secret = self.known.by_id.values(), self.schema.secret
+        return RowBuilder(self.sheet, self.prepared.checked, self._resolver, secret=secret, duplicates={}, known=known)
 
     def _fault(self, position: int, problem: Problem) -> Fault:
         row = self.sheet.rows[position]
@@ -311,7 +312,8 @@ class Rows:
     def _judge_all(self) -> None:
         """Judge every row as a check of the whole file would, and count the rows that the file does not hold."""
         sheet = self.sheet
-        builder = RowBuilder(sheet, self.prepared.checked, self._resolver, secret=self.schema.secret)
+        known, secret = self.known.by_id.values(), self.schema.secret
+        builder = RowBuilder(sheet, self.prepared.checked, self._resolver, secret=secret, known=known)
         self.plan, changes = self._decided(self.known.expecting(builder.entries()))
         for position, change in enumerate(islice(changes, len(sheet.rows))):
             self._verdicts[position] = self._verdict(change)

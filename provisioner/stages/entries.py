@@ -11,8 +11,9 @@ from provisioner.secret import Secret
 from provisioner.stages.resolve import Resolver, written_plainly
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from provisioner.journal import JournalRow
     from provisioner.sheets import Sheet
     from provisioner.stages.validate import Checked
 
@@ -34,12 +35,14 @@ class RowBuilder:
         *,
         secret: Collection[str],
         duplicates: Mapping[int, Sequence[int]] | None = None,
+        known: Iterable[JournalRow] = (),
         whole: RowBuilder | None = None,
     ) -> None:
         """`secret`: the columns whose cells are never shown.
 
         `duplicates`: for each row that shares its mailbox with others, all rows for that mailbox; a part of a sheet
-        cannot tell. None finds them, in a whole sheet. `whole`: the whole sheet's, if this is a part.
+        cannot tell. None finds them, in a whole sheet. `known`: the journal's rows. `whole`: the whole sheet's builder,
+        if this is a part.
         """
         self._sheet = sheet
         self._columns = [key for key in sheet.keys if key not in secret]
@@ -50,7 +53,7 @@ class RowBuilder:
         self._after_password = set(keys[keys.index("password") :]) if can_be_cut else set[str]()
         self.duplicates = self._written_differently() if duplicates is None else duplicates
         """Of each row that is not the only one for its mailbox, all rows for it."""
-        self._whole = whole
+        self._known, self._whole = known, whole
 
     def entries(self) -> Iterator[Entry]:
         """Every row of the sheet in its order."""
@@ -70,13 +73,20 @@ class RowBuilder:
 
     @cached_property
     def sound(self) -> Mapping[str, Collection[str]]:
-        """What rows without a problem hold in each column right of the password: no piece of another row's password."""
+        """What may be shown in each column right of the password, since it is no piece of it.
+
+        That is what rows without a problem hold there, and what results.csv shows already.
+        """
         if self._whole is not None:
             return self._whole.sound
         invalid = set(self._checked.invalid)
         shown = [row not in invalid for row in self._sheet.rows]
         columns = self._after_password.intersection(self._columns)
-        return {column: set(compress(self._sheet.columns[column], shown)) for column in columns}
+        sound = {column: set(compress(self._sheet.columns[column], shown)) for column in columns}
+        for row in self._known:
+            for column in columns & row.cells.keys():
+                sound[column].add(row.cells[column])
+        return sound
 
     def _written_differently(self) -> Mapping[int, Sequence[int]]:
         """As `Sheet.sharing`. Rows that write one mailbox alike were found when they were validated."""

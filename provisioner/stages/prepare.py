@@ -114,9 +114,10 @@ class PreparedSheet:
         `resources` is what the account has, None if the service was not asked; `since` as for the stage `reconcile`.
         Raises JournalError.
         """
-        entries = RowBuilder(self.sheet, self.checked, Resolver(resources), secret=self.schema.secret)
         latest_file = self.sheet.path.resolve() in map(Path.resolve, self.folder.failures_files)
         known = KnownRows(journal.rows(), latest_file=latest_file)
+        rows, secret = known.by_id.values(), self.schema.secret
+        entries = RowBuilder(self.sheet, self.checked, Resolver(resources), secret=secret, known=rows)
         return reconcile(
             entries.entries(),
             journal,

@@ -14,6 +14,7 @@ from provisioner.records import Rate, RequestCounts, Status
 from provisioner.settings import PRACTICE
 from provisioner.sheets import read_table
 from provisioner.stages.by_column import columns_by_header, counted_by
+from provisioner.stages.failures_files import kept_file
 from provisioner.stages.group import group, group_logins
 from provisioner.summary import Group, LoginCounts, LoginGroup, Summary
 
@@ -121,7 +122,7 @@ def _result(
         logins=logins,
         original=original,
         tab=journal.fact(Fact.CHOSEN_TAB) or "",
-        kept=_kept(journal, folder),
+        kept=str(kept_file(journal, folder) or ""),
         read=sum(statuses.values()),
         existing=tuple(islice(existing, EXAMPLES)),
         practice=journal.fact(Fact.SERVICE) == PRACTICE,
@@ -136,13 +137,6 @@ def _result(
         group_logins(journal.record_rows(), keep=EXAMPLES) if logins is not None else (),
         created={value: rows.created for value, rows in by_value.items() if rows.created},
     )
-
-
-def _kept(journal: Journal, folder: RunFolder) -> str:
-    """Where the fixes are of rows that the latest file did not hold, if that is known; else an empty text."""
-    name = journal.fact(Fact.KEPT)
-    is_there = name and journal.open_corrections(of_latest=False) and (folder.path / name).exists()
-    return str(folder.path / name) if name and is_there else ""
 
 
 def _logins(journal: Journal) -> LoginCounts | None:

@@ -15,7 +15,7 @@ from provisioner.checking import check_prepared
 from provisioner.events import NullListener
 from provisioner.fixing.opening import find, from_table, place_of, refuse_foreign, watched
 from provisioner.fixing.storing import FailuresFile, storing
-from provisioner.journal import Journal
+from provisioner.journal import Fact, Journal
 from provisioner.stages.failures_files import (
     added_cells,
     edited_files,
@@ -220,6 +220,7 @@ class WorkingFile:
         """
         with self.held(), storing(self.folder), self.journal() as journal:
             kept = _kept({self.folder.failures, *edited_files(journal, self.folder)})
+            journal.set_fact(Fact.KEPT, "")
         self._open()
         self.notes.extend(kept)
 

@@ -154,13 +154,13 @@ class Journal:
         condition = _to_retry(of_failures=of_failures)
         return int(self._value(f"SELECT count(*) FROM rows WHERE {condition}"))  # noqa: S608 - made of constants
 
-    def open_corrections(self, *, of_latest: bool | None = None) -> bool:
+    def open_corrections(self, *, of_latest: bool) -> bool:
         """Whether a row that was fixed in a failures file is not created: no other file holds what is to be sent.
 
-        `of_latest`: only if the file of the latest run held it, or did not; None is both.
+        `of_latest`: a row that the file of the latest run held, or one that it did not.
         """
-        where = {None: "", True: "AND file_row IS NOT NULL", False: "AND file_row IS NULL"}[of_latest]
-        return any(True for _ in self._rows(f"{_NOT_CREATED} AND {_IS_CORRECTION} {where} LIMIT 1"))
+        where = f"file_row IS {'NOT NULL' if of_latest else 'NULL'}"
+        return any(True for _ in self._rows(f"{_NOT_CREATED} AND {_IS_CORRECTION} AND {where} LIMIT 1"))
 
     def statuses(self) -> dict[Status, int]:
         """How many rows of results.csv have each status; a status without rows is absent."""

@@ -73,14 +73,26 @@ def unfinished_file(journal: Journal, folder: RunFolder) -> Path | None:
     """The failures file that says what is to be run; None if that is the sheet.
 
     That is the one that somebody changed last and did not run. If there is none, it is failures.csv while it holds
-    corrections that are not done, or rows of the failures file that was read last: they may be corrected in part.
-    Raises OSError, JournalError.
+    corrections that are not done, or rows of the failures file that was read last: they may be corrected in part. At
+    last it is a file that was kept. Raises OSError, JournalError.
     """
     edited = edited_files(journal, folder)
     if edited:
         return edited[-1]
     of_failures = bool(journal.fact(Fact.OF_FAILURES)) and journal.retriable_count(of_failures=True) > 0
-    return folder.failures if folder.failures.exists() and (of_failures or journal.open_corrections()) else None
+    if folder.failures.exists() and (of_failures or journal.open_corrections(of_latest=True)):
+        return folder.failures
+    return kept_file(journal, folder)
+
+
+def kept_file(journal: Journal, folder: RunFolder) -> Path | None:
+    """The renamed failures file that holds fixes of rows which the latest file did not hold; None if there is none.
+
+    Raises OSError, JournalError.
+    """
+    name = journal.fact(Fact.KEPT)
+    path = folder.path / name if name and journal.open_corrections(of_latest=False) else None
+    return path if path is not None and path.exists() else None
 
 
 def failures_options(options: SheetOptions, folder: RunFolder, file: Path) -> SheetOptions:

@@ -318,6 +318,7 @@ def test_a_row_that_is_fixed_in_a_kept_file_alone_is_run_from_there(
     assert f"failures.csv held fixes that are not used in this run. It is kept as {kept}: run that file too." in told
     assert "1 row was fixed in a failures file and not in this sheet: nothing is sent for it now." in told
     assert f"Run the file in which they were fixed: provisioner run {kept}" in told
+    assert f"{kept} may hold fixes that are not done" in " ".join(command("check", sheet).err.split())
     assert command("run", kept, "--rate", "400/s", service=service).code == 0
 
 

@@ -223,3 +223,21 @@ def test_a_fix_that_was_checked_is_not_ready_in_the_sheet(opened: Sheets, write_
     assert (sheet.counts().ready, sheet.counts().other, sheet.counts().to_fix) == (2, 1, 0)
     assert sheet.row("3").status is Status.UNSENT
     assert any("1 row was fixed in a failures file" in note for note in sheet.notes)
+
+
+def test_fixes_that_a_run_of_the_sheet_set_aside_are_opened_again(
+    opened: Sheets, sandbox: Any, connection: Any
+) -> None:
+    """No other file holds them. The next fix is stored as every other, and the sheet can be used instead."""
+    sheet = opened(GOOD, SPACED, WEAK)
+    sheet.change("3", sheet.row("3").version, {"email": "bob"})
+    provisioner.check(sheet.working_file.sheet)
+    provisioner.run(sheet.options.sheet, connection(sandbox(latency=0.0)))
+    (kept,) = sheet.folder.path.glob("failures-edited-*.csv")
+    sheet = again(sheet)
+    counts = sheet.counts()
+    assert (sheet.working_file.sheet, counts.ready, counts.to_fix, counts.done) == (kept, 1, 1, 1)
+    sheet.change("4", sheet.row("4").version, {"password": "Sheet-Pass-79!"})
+    assert (sheet.working_file.sheet, sheet.counts().ready) == (sheet.folder.failures, 2)
+    sheet.use_sheet()
+    assert again(sheet).working_file.sheet == sheet.options.sheet

@@ -528,7 +528,8 @@ def test_a_row_fixed_in_a_failures_file_is_left_to_that_file(journal: Journal) -
     made = apply_sheet(journal, entry(2, "ann", ready=False, password="weak"))
     assert (made.corrected, made.invalid) == (1, 0)
     assert by_email(journal)["ann"].status is Status.FAILED
-    assert journal.open_corrections()
+    assert journal.open_corrections(of_latest=False)
+    assert not journal.open_corrections(of_latest=True)
 
 
 def test_a_retried_row_is_no_correction(journal: Journal) -> None:
@@ -537,7 +538,7 @@ def test_a_retried_row_is_no_correction(journal: Journal) -> None:
     end(journal, job, Status.FAILED, task="t-1")
     (job,) = apply_sheet(journal, entry(2, "ann"), failures=True).to_send
     end(journal, job, Status.FAILED, task="t-2")
-    assert not journal.open_corrections()
+    assert not journal.open_corrections(of_latest=True)
 
 
 def test_a_row_deleted_as_its_fault_says_is_settled(journal: Journal) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a run is under way, or the page is served.
+"""Ctrl-C, SIGTERM and the closing of the terminal while a run is under way, or the page is served.
 
 At any other time they do what they always do. Plain handlers, and not the event loop's: those do not exist on Windows.
 """
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     Handler = Callable[[int, Any], Any]
 
 
+# A program that nohup started goes on; Windows has no such signal.
+_HANG_UP = [
+    number for number in (getattr(signal, "SIGHUP", None),) if number and signal.getsignal(number) != signal.SIG_IGN
+]
+
+
 @contextmanager
 def ending(stop: Callable[[], object]) -> Iterator[None]:
     """Have each signal call `stop` in asyncio's event loop. Call it there."""
     loop = asyncio.get_running_loop()
-    with _handled(lambda *_: loop.call_soon_threadsafe(stop), signal.SIGINT, signal.SIGTERM):
+    with _handled(lambda *_: loop.call_soon_threadsafe(stop), signal.SIGINT, signal.SIGTERM, *_HANG_UP):
         yield
 
 

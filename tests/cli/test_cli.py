@@ -278,6 +278,38 @@ def test_ctrl_c_leaves_whole_files(
     assert len(read_csv(tmp_path / "acme-run" / "failures.csv")) == 400
 
 
+ON_TERMINAL = """
+import os, sys
+os.open(sys.argv[1], os.O_RDWR)  # The first terminal that the leader of a session opens is the session's.
+os.execv(sys.executable, [sys.executable, "-m", "provisioner", *sys.argv[2:]])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a session gets its terminal in another way")
+def test_closing_the_terminal_leaves_true_files(sandbox: Any, write_sheet: Any, read_csv: Any) -> None:
+    """It is an interruption, though nothing can be told any more: no row that was sent is called unsent."""
+    service, sheet = sandbox(latency=0.5), write_sheet(400)
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", ON_TERMINAL, os.ttyname(theirs), "run", str(sheet), "--rate", "20/s", "--yes"],
+        env={**os.environ, "MISSION_INBOX_API_KEY": service.api_key, "MISSION_INBOX_URL": service.url},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        while len(service.state.creates) < 20:
+            time.sleep(0.01)
+        os.close(ours)
+        assert process.wait(30) == 130
+    lines = read_csv(sheet.parent / "acme-run" / "results.csv")
+    sent = {f"{line['email']}@acme-mail.example" for line in lines if line["status"] != "unsent"}
+    assert len(lines) == 400
+    assert sent == service.state.creates.keys()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a child")
 def test_ctrl_c_does_not_wait_for_a_sheet_that_is_being_read(write_sheet: Any) -> None:
     """However long that takes, the program says what to do and ends."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a child")
 
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:[0-9]+)/enter\?code=[\w-]+")
@@ -109,11 +110,13 @@ def break_off(client: httpx.Client) -> None:
         sender.sendall(f"{head}X-Provisioner: 1\r\nCookie: {cookie}\r\nContent-Length: 1000\r\n\r\nemail".encode())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, HANG_UP))]
+)
 def test_a_signal_ends_it_within_two_seconds_however_many_streams_are_open(
     serve: Callable[..., Process], number: signal.Signals
 ) -> None:
-    """Ctrl-C and SIGTERM end the program with three event streams open: no traceback, no complaint, and code 0.
+    """Ctrl-C, SIGTERM and the closing of the terminal end it with three event streams open: no traceback, and code 0.
 
     For whoever came without a cookie meanwhile, a new address was printed; and nothing of a request that broke off.
     """

@@ -20,7 +20,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from provisioner.journal import JournalRow, Moved, SheetChange, Written, address_key, password_check, sent_cells
+from provisioner.journal import (
+    JournalRow,
+    Moved,
+    SheetChange,
+    Superseded,
+    Written,
+    address_key,
+    password_check,
+    sent_cells,
+)
 from provisioner.records import Entry, Job, OpenTask, Problem, Request, Status, Unconfirmed
 from provisioner.stages.matching import keys_of
 
@@ -139,7 +148,7 @@ class Planner:
             yield self.decide(row, entry)
         for row in self._matcher.unmatched():
             change = self._matcher.absent(row)
-            if row.deleted and self._is_failures:
+            if row.deleted and self._is_failures and not isinstance(change, Superseded):
                 self.work.deleted.append(row.sheet_row)
             if change is None or isinstance(change, Moved):
                 self._follow(row, request_of(row))

@@ -597,6 +597,14 @@ def test_a_row_that_was_left_out_stays_so_until_the_sheet_says_something_else(jo
     assert emails(apply_sheet(journal, entry(3, "bob", cells={"email": "bob", "notes": "now"})).to_send) == ["bob"]
 
 
+def test_a_row_that_was_left_out_and_is_corrected_is_not_called_left_out(journal: Journal) -> None:
+    """Its correction is in the failures file that is run, and is sent."""
+    apply_sheet(journal, entry(2, "b ob", ready=False), checking=True)
+    journal.leave_out(by_email(journal)["b ob"].id, left_out=True)
+    plan = reconciled([entry(2, "bob", earlier_status=Status.INVALID)], journal, failures=True, latest_file=True)
+    assert (emails(plan.to_send), plan.deleted) == (["bob"], [])
+
+
 def test_a_cell_that_somebody_typed_is_no_conversion(journal: Journal) -> None:
     """What the page stored is as it was typed; the same text in another column is not."""
     apply_sheet(journal, entry(2, "007", ready=False, cells={"email": "007", "notes": "007"}), checking=True)

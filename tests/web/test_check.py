@@ -505,7 +505,7 @@ def test_all_rows_show_their_fixes_and_say_which_are_not_listed(
     assert re.findall(r'<th scope="row">Row (\d+)', page) == ["3"]
     assert "<td>bob</td>" in page
     assert "<td>789</td>" in page
-    assert "Not listed: 1 row that is done and 1 row that was left out." in page
+    assert "Not listed: 1 row that is done and 1 row that was left out. What was left out comes back" in page
     assert "Create 1 mailbox…</button>" in page
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from provisioner.settings import Connection
 
 
-@click.command(epilog=ENVIRONMENT)
+@click.command(epilog=ENVIRONMENT, short_help="Write addresses, passwords and mail servers for a client.")
 @click.argument("run", type=PATH)
 @click.option(
     "-o",

@@ -18,7 +18,7 @@ LISTINGS = ("mailboxes", "domains", "relay-servers", "projects")
 FRESH_SANDBOX = "The sandbox begins anew for each command, so it lacks the mailboxes of your practice runs."
 
 
-@click.command("list", epilog=ENVIRONMENT)
+@click.command("list", epilog=ENVIRONMENT, short_help="List mailboxes, domains, relay-servers or projects.")
 @click.argument("what", type=click.Choice(LISTINGS))
 @service_options
 @click.option("--csv", "form", flag_value="csv", help="Print CSV, for a spreadsheet.")
@@ -46,7 +46,7 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
             console.say_wrapped(f"{FRESH_SANDBOX} They are in the results.csv of its run folder.")
 
 
-@click.command(epilog=ENVIRONMENT)
+@click.command(epilog=ENVIRONMENT, short_help="Show who the key belongs to, and the mail servers.")
 @service_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for another program.")
 @verbose_option
@@ -63,7 +63,7 @@ def account(*, as_json: bool, **options: Any) -> None:
         (console.print_account_json if as_json else console.show_account)(known)
 
 
-@click.command(epilog=ENVIRONMENT)
+@click.command(epilog=ENVIRONMENT, short_help="Download the CSV for a service such as smartlead.")
 @click.argument("service")
 @service_options
 @click.option(

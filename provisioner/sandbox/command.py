@@ -43,7 +43,10 @@ def choice_option(name: str, *choices: str, text: str) -> Callable[[Any], Any]:
     return click.option(f"--{name}", type=click.Choice(choices), default=choices[0], show_default=True, help=text)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    short_help="Serve a practice copy of Mission Inbox, until Ctrl-C.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve on.  [default: any free one]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
 @click.option("--api-key", metavar="KEY", help="The one key it accepts.  [default: a new one at each start]")

@@ -235,6 +235,13 @@ def test_an_unknown_command_or_option_is_exit_2(command: Any) -> None:
         assert said.err.startswith("Usage: ")
 
 
+def test_the_help_says_in_a_whole_line_what_each_command_does(command: Any) -> None:
+    """On a terminal of 80 columns none is cut off."""
+    usage, *lines = command("--help").out.splitlines()
+    assert usage.endswith("...")
+    assert not [line for line in lines if line.endswith("...")]
+
+
 def interrupt_while_waiting(sheet: Path, url: str, cwd: Path, *, times: int) -> Said:
     """Start a run whose tasks do not end, interrupt it once a row was accepted, and see how it ends."""
     environment = {**os.environ, "MISSION_INBOX_API_KEY": "sandbox-key", "MISSION_INBOX_URL": url}

@@ -279,7 +279,7 @@ def test_what_was_changed_elsewhere_is_not_overwritten(screen: Any, tmp_path: Pa
     assert shown.type("2", page, email="b?ob").status_code == 200
     answer = shown.type("2", page, email="bob")
     assert answer.status_code == 409
-    assert "Somebody else changed this row" in answer.text
+    assert "This row was changed elsewhere meanwhile" in answer.text
     assert "It holds “b?ob” now." in answer.text
     assert "data-keep" in answer.text
     kept = {row["sheet_row"]: row for row in read_csv(tmp_path / "acme-run" / "failures.csv")}

@@ -6,13 +6,15 @@ The rule, in plain words:
    is refused or the fastest rate that is allowed is reached.
 2. A refusal tells the limit. Its Retry-After says whether the service counts by the second, the minute or the hour; the
    requests that were let through within that time are as many as it allows.
-3. Keep to that number exactly. Ask for more only after a quiet time: a little at first, then in growing steps. If that
-   is refused, go back to what was allowed before, and wait three times as long before asking again, up to 150 seconds.
-4. What is found and kept for a while without an unexpected refusal is the whole: this program is alone. If the whole is
-   refused later, others have come, or the limit was lowered: give up 15 %, and take it back in steps. If those are
-   refused too, others took it: keep half of the whole from then on, and ask for more only after a minute.
-5. A program that does not know the whole, as it came later, takes what is left: it gives up 15 % when a rate is refused
-   that was allowed, takes that back, and asks for more often. It expects others for a minute (or four longer windows).
+3. Keep to that number exactly, and ask for one more after a quiet time, then in growing steps. If that is refused, go
+   back to what was allowed before. The quiet time grows whenever no more is there than before, up to 150 seconds.
+4. A limit of a second: if less is there than before, or a request is refused at a rate that was allowed for a while,
+   others have come, or the limit was lowered. Give up three tenths if that was not for asking, and ask for more every
+   ten seconds again. For a while, give up a tenth whenever asking is refused, in whole requests: none of five or fewer.
+   Who has more gives up more, and all ask for the same, so they come to have about the same.
+5. A longer limit: what is found and kept for a while without an unexpected refusal is the whole, as this program is
+   alone. If it is refused later, give up 15 %, and take it back in steps. If those are refused too, others took it:
+   keep half of the whole, and ask for more only after a minute. A program that came later takes what is left.
 6. If a long window is full, all who share it wait until it ends. Each begins the next one with 30 % less than was let
    through, but at least half of the whole, and then all take the same steps up: so they come to have the same.
 7. If answers take twice as long as they usually do, the service is at its limit though it refuses nothing: step back as
@@ -26,11 +28,11 @@ the window is taken a little longer than the service's: by 45 milliseconds for a
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from provisioner.records import Rate
 from provisioner.service.answer_times import AnswerTimes
+from provisioner.service.sent_requests import SentRequests
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -43,30 +45,35 @@ MARGIN, LONG_MARGIN = 0.045, 0.015
 """How much longer a window is taken: seconds at least, and a part of a long one."""
 GROWTH: Final = 1.2
 """The factor from one rate to the next at the beginning."""
-TRIAL: Final = 1.5
-"""Seconds for which a rate is tried before a faster one; for a long window a twelfth of it, if that is longer."""
-LARGEST_STEP: Final = 0.16
-"""A part of the rate: asking for more begins with one request in the window, and doubles up to this."""
+TRIAL, LONGER_TRIAL = 1.5, 2.1
+"""Seconds for which a rate is tried before a faster one, and once a limit is found; a twelfth of a window if longer."""
+LARGEST_STEP, STEP_GROWTH, LONG_STEP_GROWTH = 0.16, 1.25, 2.0
+"""Asking for more begins with one request in the window: the largest step, as a part of the rate, and the factors from
+one step to the next in a second and in a long window."""
 QUIET, LONGEST_QUIET, QUIET_GROWTH = 5.0, 150.0, 3.0
 """Seconds before asking for more: at first, at most (unless the window is longer), and the factor after a refusal."""
-ALONE, ALONE_IF_MANY, MANY, ALONE_AGAIN = 70.0, 25.0, 7.5, 120.0
-"""Seconds without an unexpected refusal until all that is allowed is the whole: after the first refusal, the same if
-more requests than the third were let through, which others would hardly have left; and after an unexpected one."""
+SHORTEST_QUIET, RESTLESS, SHORT_QUIET_GROWTH = 1.5, 10.0, 1.6
+"""The same for a limit of a second that is to be found: at first, at most after a sign of others, and the factor."""
+SIGN: Final = 70.0
+"""Seconds after a sign of others for which a part is given up whenever asking for more is refused."""
+UNEXPECTED, ASKED = 0.3, 0.1
+"""The part of a limit of a second that is given up when it is refused without asking for more, and when asking."""
+SAME: Final = 0.03
+"""What differs by no more than this part, or by one request, is the same as before."""
+BUNCHED: Final = 5.0
+"""Seconds after the rate was lowered in which the network may have bunched what is refused: only one is given up."""
+ALONE: Final = 70.0
+"""Seconds after the first refusal until what a long window allows is the whole."""
 FORGOTTEN: Final = 0.95
 """While no more is allowed, the whole becomes this part of what it was: the limit may have been lowered."""
-SHARED, SHARED_WINDOWS, SHARED_AT_FIRST = 60.0, 4, 45.0
-"""Seconds, or windows if that is longer, for which others are expected after a sign of them; and seconds at first."""
+SHARED_WINDOWS, SHARED_STEPS = 4, 6
+"""Long windows for which others are expected after a sign of them, and steps in each, of a request more a second."""
 GIVEN_UP, GIVEN_UP_TOGETHER, GIVEN_UP_LONG = 0.15, 0.05, 0.3
 """The part of the rate that is given up; the second with a rate that was given, the third when a long window ends."""
-SHARED_TRIAL, SHARED_QUIET, SHARED_STEPS = 5.0, 15.0, 6
-"""Seconds between steps while others are expected, and how long a rate is kept then before asking for more than that.
-The last is the number of steps in a long window; each asks for as many requests more as it takes seconds."""
-LEFT: Final = 60.0
-"""Seconds for which half of the whole is left to others before asking whether they want it."""
 TAKEN: Final = 0.9
-"""If less than this part of what was allowed in a long window was let through, others took the rest."""
-LEAST: Final = 0.8
-"""Requests in a window: fewer in a second mean that the window is longer."""
+"""If less than this part of what was allowed in a long window is there, others took the rest."""
+LEAST: Final = 1.0
+"""Requests in a window: a rate is never lowered below this."""
 YOUNG: Final = 20
 """Requests: a long window that lets through fewer in all was filled by others."""
 LONG_WAIT: Final = 2.0
@@ -92,19 +99,23 @@ class LearnedRate:
         """The largest count that a whole window was answered at; 0 if none was yet."""
         self._top = 0.0
         """The count that was allowed before a part of it was given up."""
+        self._most = 0.0
+        """The count that was allowed when asking for more was refused last."""
+        self._sign_at = -math.inf
+        """When others were last noticed by what a second allows."""
         self._whole = 0.0
-        """The count that was allowed when no others were there; 0 if that is not known."""
+        """The count that a long window allowed when no others were there; 0 if that is not known."""
         self._alone_at = math.inf
         """When this program is the only one, if nothing that was allowed is refused until then."""
         self._shared_until = -math.inf
-        """When other programs are no longer expected."""
-        self._quiet = QUIET
+        """When other programs are no longer expected in a long window."""
+        self._quiet = SHORTEST_QUIET
         self._step = 1.0
         self._ask_at = self._changed_at = self._lowered_at = -math.inf
         self._answered = self._refused_in_a_row = 0
         self.is_settled = False
         """Whether the rate is more than the one to begin with: it was found by now, or by an earlier run."""
-        self._sent: deque[float] = deque()
+        self._sent = SentRequests()
         self._times: dict[Hashable, AnswerTimes] | None = {} if find else None
         self._told: Rate | None = None
         self.is_found = False
@@ -114,6 +125,11 @@ class LearnedRate:
     def finds(self) -> bool:
         """Whether a rate is to be found, and not just a given one to be kept below what is refused."""
         return self._times is not None
+
+    @property
+    def is_restless(self) -> bool:
+        """Whether a rate is just being found: what leaves together would be refused though there is room."""
+        return self.finds and self._quiet < RESTLESS
 
     @property
     def spacing(self) -> float:
@@ -146,7 +162,7 @@ class LearnedRate:
         if not self.is_known:
             return -math.inf
         count = math.ceil(self._count)
-        return self._sent[-count] + count * self.spacing if len(self._sent) >= count else -math.inf
+        return self._sent.latest(count) + count * self.spacing
 
     @property
     def rate(self) -> Rate:
@@ -158,7 +174,8 @@ class LearnedRate:
     def begin_at(self, rate: Rate, now: float) -> None:
         """Begin at what an earlier run found, and ask for more before long."""
         self._seconds = rate.seconds
-        self._count = self._top = min(float(rate.count), self._fastest * rate.seconds)
+        self._count = self._top = self._most = min(float(rate.count), self._fastest * rate.seconds)
+        self._quiet = RESTLESS
         self.is_settled = True
         self._changed_at = now
         self._ask_at = now + QUIET * QUIET_GROWTH
@@ -166,14 +183,12 @@ class LearnedRate:
 
     def sent(self, now: float) -> None:
         """A request leaves."""
-        self._sent.append(now)
-        while self._sent[0] < now - self._seconds - WINDOWS[1]:
-            self._sent.popleft()
+        self._sent.add(now)
+        self._sent.forget(now - self._seconds - WINDOWS[1])
 
     def withdrawn(self, sent: float) -> None:
         """A request did not leave at `sent` after all, or took no room in the service's window."""
-        if sent in self._sent:
-            self._sent.remove(sent)
+        self._sent.remove(sent)
 
     def answered(self, sent: float, seconds: float, now: float, *, kind: Hashable = None) -> None:
         """A request that left at `sent` was carried out, `seconds` later. Answers are compared within their `kind`."""
@@ -204,16 +219,16 @@ class LearnedRate:
         wait = 1.0 if retry_after is None else retry_after
         if not self.is_known:
             # One more than is known to be allowed.
-            most = max(START, self._let_through(sent, WINDOWS[0])) * self._seconds
+            most = max(START, self._sent.count(sent, WINDOWS[0])) * self._seconds
             self._count = min(self._fastest * self._seconds, max(most, self._allowed)) + 1
         # Retry-After is in whole seconds, rounded up.
         window = max(self._seconds, next((window for window in WINDOWS if window >= wait - 1), WINDOWS[-1]))
         if window == WINDOWS[0]:
-            let_through = self._let_through(sent, window + MARGIN)
+            let_through = self._sent.count(sent, window + MARGIN)
         else:
             # For a sliding window, Retry-After ends when its oldest request leaves it, for a fixed one when it ends
             # itself: in both cases this is when it began, to half a second. The oldest may have come before that.
-            let_through = max(0, self._let_through(sent, window + 0.5 - wait) - 1)
+            let_through = max(0, self._sent.count(sent, window + 0.5 - wait) - 1)
         self._learn(window, let_through, now, wait)
         if window == WINDOWS[0] or self._refused_in_a_row <= 2:
             return 0.0
@@ -232,36 +247,28 @@ class LearnedRate:
         return 0 < self._allowed < self._count
 
     @property
-    def _shared_step(self) -> float:
-        """Requests more in a window, and in a long one the seconds until they are asked for."""
-        return max(1.0, self._seconds / SHARED_STEPS)
+    def _is_by_the_second(self) -> bool:
+        """Whether a limit of a second is to be found, or was."""
+        return self.finds and self._seconds == WINDOWS[0]
 
     @property
-    def _half(self) -> float:
-        """Half of the whole, in whole requests; infinite if the whole is not known."""
-        return math.ceil(self._whole / 2) or math.inf
-
-    def _let_through(self, until: float, seconds: float) -> int:
-        """The number of requests in the last `seconds` that were not refused."""
-        since = until - seconds - 1e-6
-        count = 0
-        for sent in reversed(self._sent):
-            if sent <= since:
-                break
-            count += sent < until
-        return count
+    def _shared_step(self) -> float:
+        """Requests more in a long window, and the seconds until they are asked for."""
+        return self._seconds / SHARED_STEPS
 
     def _go_on(self, now: float) -> None:
         """Note that the rate is allowed, and try a faster one when it is time for that."""
         age, is_shared = now - self._changed_at, now < self._shared_until
-        trial = max(SHARED_TRIAL, self._shared_step) if is_shared else max(TRIAL, self._seconds / 12)
+        trial = max(LONGER_TRIAL if self.is_settled else TRIAL, self._seconds / 12)
+        if is_shared:
+            trial = self._shared_step
         if age < trial or self._answered < math.floor(self._pace * trial):
             return
         if is_shared or age >= max(TRIAL, self._seconds):
             self._allowed = self._count
         if self.finds and now >= max(self._alone_at, self._shared_until, self._changed_at + self._seconds):
             self._whole = max(self._whole, self._allowed)
-        is_used = self._let_through(now, trial + 1) >= 0.8 * self._pace * trial
+        is_used = self._sent.count(now, trial + 1) >= 0.8 * self._pace * trial
         if now >= self._ask_at and is_used:
             self._ask_for_more(now)
 
@@ -270,10 +277,11 @@ class LearnedRate:
             self._count *= GROWTH
         elif now >= self._shared_until:
             self._count = float(math.floor(self._count + self._step))
-            self._step = min(2 * self._step, max(self._count * LARGEST_STEP, self._seconds))
+            growth = STEP_GROWTH if self._is_by_the_second else LONG_STEP_GROWTH
+            self._step = min(growth * self._step, max(self._count * LARGEST_STEP, self._seconds))
         elif self._count < self._top <= self._count + self._shared_step:
             self._count = self._top
-            self._ask_at = now + max(SHARED_QUIET, self._seconds / 2)
+            self._ask_at = now + self._seconds / 2
         else:
             self._count = float(math.floor(self._count + self._shared_step))
         if self._count > self._fastest * self._seconds:
@@ -282,13 +290,16 @@ class LearnedRate:
 
     def _learn(self, window: float, let_through: int, now: float, wait: float) -> None:
         """Learn from a refusal in a window that let `let_through` requests through."""
-        is_first, is_long = not self.is_settled, window > WINDOWS[0]
+        if not self.is_settled:
+            self._alone_at = now + ALONE
         self.is_settled = self.is_found = True
         if window > self._seconds:
             self._seconds, self._allowed = window, 0.0
             if let_through < YOUNG:
                 self._expect_others(now + wait)
             self._lower(max(let_through, START), now, wait, QUIET)
+        elif self._is_by_the_second:
+            self._learn_by_the_second(let_through, now, wait)
         elif let_through == 0 and not self._whole:
             # Others fill the window. To slow down would leave all of it to them.
             self._allowed = 0.0
@@ -300,13 +311,39 @@ class LearnedRate:
         elif self._is_asking and now >= self._shared_until:
             self._go_back(let_through, now, wait)
         else:
-            if not self._is_asking:
-                self._alone_at = now + ALONE_AGAIN
             self._share_long(let_through, now, wait) if wait > LONG_WAIT else self._share(now, wait)
-        if is_first:
-            self._alone_at = now + (ALONE if let_through < MANY else ALONE_IF_MANY)
-            if self.finds and not is_long and let_through < START:
-                self._shared_until = now + wait + SHARED_AT_FIRST
+
+    def _learn_by_the_second(self, let_through: int, now: float, wait: float) -> None:
+        """Learn from a refusal of a limit of a second, which may be shared."""
+        count, is_bunched = self._count, False
+        if let_through == 0:
+            # Others fill the window. To slow down would leave all of it to them.
+            self._allowed = 0.0
+        elif self._allowed == 0:
+            count = max(min(math.ceil(count) - 1, let_through), math.ceil(count / 2))
+        elif self._is_asking:
+            count = self._count_after_asking(now)
+        elif is_bunched := now < self._lowered_at + BUNCHED:
+            count = math.ceil(count) - 1
+            if self._quiet < SIGN:
+                self._sign_at = now
+        else:
+            count, self._sign_at = round(count - max(1.0, UNEXPECTED * count)), now
+            self._quiet = min(self._quiet, RESTLESS)
+        self._lower(count, now, wait, self._quiet)
+        if is_bunched:
+            self._ask_at = min(self._ask_at, now + wait + RESTLESS)
+
+    def _count_after_asking(self, now: float) -> float:
+        """What is kept after asking for more was refused."""
+        allowed, before = math.floor(self._allowed), self._most
+        self._quiet *= SHORT_QUIET_GROWTH
+        if abs(self._allowed - before) > max(1.0, SAME * self._allowed):
+            self._quiet = min(self._quiet, RESTLESS)
+            if self._allowed < before:
+                self._sign_at = now
+        self._most = self._allowed
+        return allowed - round(ASKED * allowed) if now < self._sign_at + SIGN else allowed
 
     def _go_back(self, let_through: int, now: float, wait: float) -> None:
         """Asking for more was in vain."""
@@ -327,37 +364,18 @@ class LearnedRate:
     def _share(self, now: float, wait: float) -> None:
         """Leave a part to others, or follow a limit that was lowered."""
         count = self._allowed if self._is_asking else self._count
-        was_shared, was_whole = now < self._shared_until, count >= TAKEN * self._whole
-        if count <= self._half < math.inf:
-            self._lower(count, now, wait, max(self._quiet, LEFT))
-        elif 0 < self._count <= self._whole and (was_shared or not (was_whole or self._is_asking)):
-            self._shared_until = now
-            self._lower(self._half, now, wait, LEFT)
-        elif self._is_asking and self.finds and self._seconds == WINDOWS[0]:
-            if self._count <= self._top:
-                self._expect_others(now + wait)
-            self._lower(count, now, wait, SHARED_QUIET)
+        is_less = not self._is_asking and count < TAKEN * self._whole
+        if self._count <= self._whole and (now < self._shared_until or is_less):
+            self._lower(min(count, math.ceil(self._whole / 2)), now, wait, QUIET)
         else:
-            if not was_shared and START < count <= self._whole and self._seconds == WINDOWS[0]:
-                # The network may have bunched what is just too much.
-                self._whole = count = count - 1
             self._expect_others(now + wait)
-            self._give_up(count, now, wait)
-
-    def _give_up(self, count: float, now: float, wait: float) -> None:
-        """Leave a part of what was allowed to others for a moment."""
-        kept = count * (1 - (GIVEN_UP if self.finds else GIVEN_UP_TOGETHER))
-        if kept < LEAST and self._seconds == WINDOWS[0]:
-            self._seconds = WINDOWS[1]
-            self._allowed, self._whole = 0.0, self._whole * WINDOWS[1]
-            kept, count = kept * WINDOWS[1], count * WINDOWS[1]
-        self._lower(kept, now, wait, QUIET)
-        self._top = count
+            self._lower(count * (1 - (GIVEN_UP if self.finds else GIVEN_UP_TOGETHER)), now, wait, QUIET)
+            self._top = count
 
     def _expect_others(self, since: float) -> None:
-        """Share fairly for a while; a rate that was given is no more than a fair share."""
-        if self.finds and (self._seconds > WINDOWS[0] or since > self._shared_until):
-            self._shared_until = since + max(SHARED, SHARED_WINDOWS * self._seconds)
+        """Share a long window for a while; a rate that was given is no more than a fair share."""
+        if self.finds:
+            self._shared_until = since + SHARED_WINDOWS * self._seconds
 
     def _step_back(self, now: float) -> None:
         """The service answers slowly."""
@@ -365,9 +383,9 @@ class LearnedRate:
         for times in self._times.values():
             times.forget_slowness()
         count = min(self._count, self._fastest * self._seconds)
-        lowered = self._allowed if self._is_asking else count * (1 - GIVEN_UP)
         self.is_settled = self.is_found = True
-        self._lower(max(lowered, min(count, START * self._seconds)), now, 0.0, self._quiet * QUIET_GROWTH)
+        kept = max(count * (1 - GIVEN_UP), min(count, START * self._seconds))
+        self._lower(kept, now, 0.0, max(QUIET, self._quiet) * QUIET_GROWTH)
 
     def _lower(self, count: float, now: float, wait: float, quiet: float) -> None:
         """Send less from now on, and do not ask for more during the `wait` and a quiet time after it."""

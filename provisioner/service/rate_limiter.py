@@ -291,7 +291,7 @@ class RateLimiter:
     def _give(self, priority: Priority, now: float, *, slot: float) -> None:
         """Give one permit. `slot` is its place in the even schedule, from which the next one is counted."""
         schedule = self._schedule
-        if self._learned.is_found and self._learned.is_known:
+        if self._learned.is_found and self._learned.is_known and not self._learned.is_restless:
             slot = max(schedule.slot + self.spacing, now - CATCH_UP_WHEN_LEARNED)
         schedule.slot, schedule.last = slot, now
         schedule.has_begun |= priority is Priority.CREATE

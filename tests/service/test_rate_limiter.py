@@ -222,6 +222,7 @@ def test_after_a_refusal_the_pause_is_made_up_for_within_what_was_learned(in_vir
 
     async def learn() -> None:
         limiter = RateLimiter(AutoRate())
+        limiter.begin_at(Rate(4, 1.0))
         sent = [await limiter.acquire(Priority.CREATE) for _ in range(4)]
         limiter.refused(sent[-1], 1)
         limiter.pause(1)
@@ -232,6 +233,20 @@ def test_after_a_refusal_the_pause_is_made_up_for_within_what_was_learned(in_vir
     assert busiest(times, 1.044) == 3
     assert times[2] - times[0] < 0.05
     assert times[-1] - times[0] < 3.2
+
+
+def test_while_a_limit_is_being_found_a_pause_is_not_made_up_for(in_virtual_time: Run) -> None:
+    """What leaves together is refused where what leaves evenly would not be, and so would tell too low a limit."""
+
+    async def learn() -> list[float]:
+        limiter = RateLimiter(AutoRate())
+        sent = [await limiter.acquire(Priority.CREATE) for _ in range(4)]
+        limiter.refused(sent[-1], 1)
+        limiter.pause(1)
+        return [await limiter.acquire(Priority.CREATE) for _ in range(4)]
+
+    times = in_virtual_time(learn)
+    assert [later - earlier for earlier, later in pairwise(times)] == pytest.approx([1.045 / 3] * 3, abs=0.01)
 
 
 def test_a_request_that_left_late_counts_from_then(in_virtual_time: Run) -> None:

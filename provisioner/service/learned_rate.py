@@ -340,8 +340,8 @@ class LearnedRate:
         self._quiet *= SHORT_QUIET_GROWTH
         if abs(self._allowed - before) > max(1.0, SAME * self._allowed):
             self._quiet = min(self._quiet, RESTLESS)
-            if self._allowed < before:
-                self._sign_at = now
+        if self._allowed < before:
+            self._sign_at = now
         self._most = self._allowed
         return allowed - round(ASKED * allowed) if now < self._sign_at + SIGN else allowed
 

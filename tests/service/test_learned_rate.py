@@ -199,6 +199,18 @@ def test_what_was_given_up_as_bunched_is_taken_back_soon(sender: Sender, before:
     assert sender.learned.spacing == pytest.approx(1.045 / kept)
 
 
+def test_one_less_than_before_is_a_sign_of_others_too(sender: Sender) -> None:
+    """What they take from a program that was alone begins with one request; a tenth is given up for that."""
+    _learn(sender, 10)
+    for _ in range(7):
+        _ask_in_vain(sender)
+    sender.send(1)
+    sender.refuse()
+    _send_until_more_is_asked_for(sender)
+    sender.refuse()
+    assert sender.learned.spacing == pytest.approx(1.045 / 8)
+
+
 def _send_until_more_is_asked_for(sender: Sender) -> float:
     """Returns the seconds until then."""
     began, spacing = sender.now, sender.learned.spacing

@@ -14,7 +14,7 @@ The rule, in plain words:
    Who has more gives up more, and all ask for the same, so they come to have about the same.
 5. A longer limit: what is found and kept for a while without an unexpected refusal is the whole, as this program is
    alone. If it is refused later, give up 15 %, and take it back in steps. If those are refused too, others took it:
-   keep half of the whole, and ask for more only after a minute. A program that came later takes what is left.
+   keep half of the whole, and ask for more later. A program that came later takes what is left.
 6. If a long window is full, all who share it wait until it ends. Each begins the next one with 30 % less than was let
    through, but at least half of the whole, and then all take the same steps up: so they come to have the same.
 7. If answers take twice as long as they usually do, the service is at its limit though it refuses nothing: step back as

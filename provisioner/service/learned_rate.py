@@ -17,8 +17,7 @@ The rule, in plain words:
    keep half of the whole, and ask for more later. A program that came later takes what is left.
 6. If a long window is full, all who share it wait until it ends. Each begins the next one with 30 % less than was let
    through, but at least half of the whole, and then all take the same steps up: so they come to have the same.
-7. If answers take twice as long as they usually do, the service is at its limit though it refuses nothing: step back as
-   after a refusal.
+7. If answers take twice as long as they usually do, the service is at its limit though it refuses nothing: step back.
 
 The limit is a whole number of requests in a window, so it is learned as one. What is sent evenly arrives unevenly, so
 the window is taken a little longer than the service's: by 45 milliseconds for a second, by 1.5 % for longer ones.
@@ -98,7 +97,7 @@ class LearnedRate:
         self._allowed = 0.0
         """The largest count that a whole window was answered at; 0 if none was yet."""
         self._top = 0.0
-        """The count that was allowed before a part of it was given up."""
+        """The count that was allowed before a part of it was given up: that is told, and not what is left of it."""
         self._most = 0.0
         """The count that was allowed when asking for more was refused last."""
         self._sign_at = -math.inf
@@ -259,9 +258,8 @@ class LearnedRate:
     def _go_on(self, now: float) -> None:
         """Note that the rate is allowed, and try a faster one when it is time for that."""
         age, is_shared = now - self._changed_at, now < self._shared_until
-        trial = max(LONGER_TRIAL if self.is_settled else TRIAL, self._seconds / 12)
-        if is_shared:
-            trial = self._shared_step
+        least = LONGER_TRIAL if self.is_settled else TRIAL
+        trial = self._shared_step if is_shared else max(least, self._seconds / 12)
         if age < trial or self._answered < math.floor(self._pace * trial):
             return
         if is_shared or age >= max(TRIAL, self._seconds):
@@ -331,6 +329,8 @@ class LearnedRate:
             count, self._sign_at = round(count - max(1.0, UNEXPECTED * count)), now
             self._quiet = min(self._quiet, RESTLESS)
         self._lower(count, now, wait, self._quiet)
+        if self._allowed:
+            self._top = max(self._top, self._most)
         if is_bunched:
             self._ask_at = min(self._ask_at, now + wait + RESTLESS)
 

@@ -173,6 +173,18 @@ def test_a_rate_that_was_allowed_and_is_refused_gives_a_part_away_and_takes_it_b
     assert sender.learned.spacing == pytest.approx(1.045 / 10)
 
 
+def test_what_is_given_up_to_others_for_a_moment_is_not_told_as_the_limit(sender: Sender) -> None:
+    """What the service takes is what was there when more was refused: that is told, and where the next run begins."""
+    _learn(sender, 10)
+    sender.send(6)
+    sender.refuse()
+    assert sender.learned.spacing == pytest.approx(1.045 / 7)
+    assert sender.learned.rate == sender.learned.to_remember == Rate(10, 1.0)
+    _send_until_more_is_asked_for(sender)
+    sender.refuse()
+    assert sender.learned.rate == Rate(7, 1.0)
+
+
 def test_what_is_refused_right_after_the_rate_was_lowered_gives_up_one(sender: Sender) -> None:
     """The network may have bunched what is just too much: that is no reason to give others a third."""
     _learn(sender, 10)

@@ -169,4 +169,5 @@ def _result(context: RunContext, prepared: PreparedSheet, seconds: float, logins
         stopped=context.stop_signal.reason,
         logins=logins,
         rate=context.limiter.learned,
+        practice=context.connection.practice,
     )

@@ -52,7 +52,9 @@ class Record:
         self._listener = listener
 
     async def begin(self, warnings: Sequence[str], service: str | None = None) -> None:
-        """Claim the journal for a service, and keep corrections that were never run. Raises RunFolderError.
+        """Claim the journal for a sheet, and keep corrections that were never run.
+
+        Raises RunFolderError if the journal belongs to another sheet or to another service than this one.
 
         `warnings` came up when the folder was opened.
         """
@@ -60,7 +62,7 @@ class Record:
         def begin() -> list[str]:
             self._first_event = self._journal.latest_event()
             if service is not None:
-                self._journal.belong_to(service)
+                self._journal.refuse_other_service(service)
             self.prepared.remember(self._journal)
             prepared = self.prepared
             return set_aside_edited(self._journal, prepared.folder, prepared.options.sheet, prepared.seen)

@@ -81,11 +81,17 @@ def summarize(
     stopped: StoppedError | None = None,
     logins: LoginCounts | None = None,
     rate: Rate | None = None,
+    practice: bool = False,
 ) -> RunResult:
     """The result of a run or a check that ended just now, as the journal has it. Raises JournalError."""
     result = _result(journal, prepared.folder, prepared.by, logins, name=prepared.name)
     summary = replace(
-        result.summary, read=len(prepared.sheet.rows), requests=requests or RequestCounts(), seconds=seconds, rate=rate
+        result.summary,
+        read=len(prepared.sheet.rows),
+        requests=requests or RequestCounts(),
+        seconds=seconds,
+        rate=rate,
+        practice=practice or result.summary.practice,
     )
     return replace(result, summary=summary, stopped=stopped)
 

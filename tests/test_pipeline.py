@@ -13,6 +13,7 @@ import anyio
 import pytest
 import running
 import xlsxwriter
+from scripted import CUT, Scripted, reply
 
 from provisioner import pipeline, record
 from provisioner.errors import (
@@ -387,6 +388,47 @@ def test_practice_is_never_taken_for_the_real_thing(sandbox: Any, connection: An
     run(sheet, connection(sandbox(**FAST)))
     with pytest.raises(RunFolderError, match="needs another folder"):
         run(sheet, connection("https://api.example.org"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, reply(403, {"detail": "Invalid key."}), reply(200, b"<html>"), reply(404, {"detail": "Not found."})],
+    ids=["silence", "refused key", "web page", "nothing known"],
+)
+def test_a_wrong_address_claims_no_folder(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, answer: bytes | None
+) -> None:
+    """It was mistyped, or is the one of another key: with the right address the folder is as good as new."""
+    sheet = write_sheet(2)
+    with closing(Scripted(answer or CUT)) as wrong:
+        if answer is None:
+            wrong.close()
+        stopped = run(sheet, connection(wrong.url), confirm=lambda _: False)
+        assert stopped.summary.statuses == {Status.UNSENT: 2}
+    assert run(sheet, connection(sandbox(**FAST))).summary.statuses == {Status.CREATED: 2}
+
+
+def test_a_folder_is_the_services_that_creates_were_sent_to(connection: Any, run: Any, write_sheet: Any) -> None:
+    """Even if that told nothing and refused every row."""
+    sheet = write_sheet(1)
+
+    def answer(said: str) -> bytes:
+        return reply(400, {"email": ["No."]}) if said.startswith("POST") else reply(404, {"detail": "Not found."})
+
+    with closing(Scripted(answer)) as service:
+        assert run(sheet, connection(service.url)).summary.statuses == {Status.REJECTED: 1}
+    with pytest.raises(RunFolderError, match="needs another folder"):
+        run(sheet, connection("https://api.example.org"))
+
+
+def test_practice_that_had_nothing_to_ask_is_practice(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any
+) -> None:
+    """Its folder is free for the real run, and what it tells of itself still says that it was for practice."""
+    sheet = write_sheet([("b..b", "101", "201", "Sheet-Pass-77!", "", "")])
+    result = run(sheet, connection(sandbox(**FAST)))
+    assert (result.summary.practice, result.summary.statuses) == (True, {Status.INVALID: 1})
+    assert not run(sheet, connection("https://api.example.org")).summary.practice
 
 
 def test_corrections_that_nobody_ran_are_kept(

@@ -89,12 +89,18 @@ class Journal:
     def belong_to(self, service: str) -> None:
         """Remember which service this journal's mailboxes are at.
 
-        Raises RunFolderError if it is another: a row that is done there is not done here. Raises JournalError.
+        Raises RunFolderError as `refuse_other_service` does. Raises JournalError.
+        """
+        self.refuse_other_service(service)
+        self.set_fact(Fact.SERVICE, service)
+
+    def refuse_other_service(self, service: str) -> None:
+        """Raise RunFolderError if this journal belongs to another service: a row that is done there is not done here.
+
+        Raises JournalError.
         """
         known = self.fact(Fact.SERVICE)
-        if known is None:
-            self.set_fact(Fact.SERVICE, service)
-        elif known != service:
+        if known not in (None, service):
             folder = self._path.parent
             if known == PRACTICE:
                 raise RunFolderError(

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio.to_thread import run_sync
 
 from provisioner.errors import FilesError, InterruptedRunError, PaymentRequiredError, SameFailureError, StoppedError
 from provisioner.journal import Finished
@@ -125,6 +126,7 @@ class Delivery:
             return
         if not self._service.met:
             await self._service.account()
+        await run_sync(self._context.journal.belong_to, self._context.connection.service_name)
         # What is not there yet is sent again at the end: by then it is known how long the service takes.
         missing = await self._look_up_rows(plan.unconfirmed_rows)
         to_send = await set_aside_existing(plan.to_send, self._context)

@@ -43,16 +43,19 @@ class FetchedAccount:
 async def fetch_account(context: RunContext) -> FetchedAccount:
     """Ask who the key belongs to and what the account has; an interruption ends it early.
 
+    The journal belongs to the service as soon as that has told anything: an address that was mistyped claims nothing.
     Raises SettingsError if mailboxes are to be logged in to and the account names no mail servers.
     """
     account = resources = trouble = None
     try:
         with context.stop_signal.cancelling():
             account = await context.service.account()
-            await run_sync(remember_servers, context.journal, account)
             if context.options.verify is not None:
                 servers(account, context.options.verify)
             resources = await _resources(context.service, context.listener)
+            if account.facts or resources != Resources(None, None, None):
+                await run_sync(context.journal.belong_to, context.connection.service_name)
+            await run_sync(remember_servers, context.journal, account)
     except StoppedError as error:
         trouble = error
     return FetchedAccount(account, resources, trouble)
@@ -66,7 +69,7 @@ async def ask_account(
     `limiter` is shared by all that keep one rate; None makes one.
     """
     async with in_threads(connect(folder)) as connection:
-        await run_sync(journal.belong_to, connection.service_name)
+        await run_sync(journal.refuse_other_service, connection.service_name)
         async with Service(connection, limiter, listener) as service:
             account = await service.account()
     await run_sync(remember_servers, journal, account)

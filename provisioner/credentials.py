@@ -166,8 +166,10 @@ def _write(
     found, without = find_credentials(journal.record_rows(), known)
     files = {target: found} if column is None else _divided(found, column, target)
     _refuse_existing(files, force=force)
+    # Where spreadsheet programs write semicolons, they do not split at commas.
+    delimiter = ";" if journal.fact(Fact.DELIMITER) == ";" else ","
     for path, mailboxes in files.items():
-        _write_file(path, mailboxes, account)
+        _write_file(path, mailboxes, account, delimiter)
     return WrittenCredentials(
         files={path: len(mailboxes) for path, mailboxes in files.items()},
         by_value={value_of(own[0].row, column): path for path, own in files.items()} if column is not None else {},
@@ -211,7 +213,7 @@ def _refuse_existing(paths: Iterable[Path], *, force: bool) -> None:
         raise SettingsError(f"There is a file {there[0]} already.", remedy="Name another, or add --force.")
 
 
-def _write_file(path: Path, mailboxes: Iterable[MailboxCredentials], account: Account) -> None:
+def _write_file(path: Path, mailboxes: Iterable[MailboxCredentials], account: Account, delimiter: str) -> None:
     rows = [_cells(mailbox, account) for mailbox in mailboxes]
     try:
         if path.suffix.lower() == ".xlsx":
@@ -219,7 +221,7 @@ def _write_file(path: Path, mailboxes: Iterable[MailboxCredentials], account: Ac
                 for row in rows:
                     add(row)
         else:
-            write_table(path, COLUMNS, map(_apostrophe_noted, rows))
+            write_table(path, COLUMNS, map(_apostrophe_noted, rows), delimiter=delimiter)
     except OSError as error:
         raise FilesError(
             f"{path} cannot be written: {error.strerror or error}.", remedy="Name another file, or make room."

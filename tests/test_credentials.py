@@ -81,6 +81,19 @@ def test_a_run_is_handed_over(
     assert listener.all("note") == []
 
 
+@pytest.mark.parametrize(("delimiter", "written"), [(";", b";"), ("\t", b",")])
+def test_it_is_split_as_the_spreadsheet_program_that_wrote_the_sheet_splits(
+    sandbox: Any, connection: Any, listener: Any, write_sheet: Any, call: Any, delimiter: str, written: bytes
+) -> None:
+    """At semicolons where the sheet has them; pasted rows have tabs, at which no program splits a CSV file."""
+    sheet = write_sheet(1)
+    sheet.write_text(sheet.read_text("utf-8").replace(",", delimiter), "utf-8")
+    running.run(sheet, connection(sandbox(**FAST)), listener)
+    assert call(sheet).exit_code == 0
+    header, *_ = (sheet.parent / "acme-run" / "credentials.csv").read_bytes().splitlines()
+    assert header.startswith(b'\xef\xbb\xbf"address"' + written + b'"password"' + written)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps other people out by the folder")
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 def test_it_is_its_owners_alone(

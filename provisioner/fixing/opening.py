@@ -13,7 +13,8 @@ from provisioner.errors import SheetError
 from provisioner.fixing.rows import Rows
 from provisioner.journal import Fact, Journal
 from provisioner.messages import count
-from provisioner.sheets import FAILURES_COLUMNS, ColumnsError
+from provisioner.sheets import FAILURES_COLUMNS
+from provisioner.sheets.headers import ColumnsError
 from provisioner.stages.failures_files import (
     added_cells,
     failures_header,

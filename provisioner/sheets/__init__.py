@@ -18,16 +18,13 @@ from provisioner.sheets.files import (
     unescape_formula,
     write_table,
 )
-from provisioner.sheets.questions import ColumnsError, SeveralTabsError
 from provisioner.sheets.sheet import UNCERTAIN, Origin, Sheet, column_letters
 
 __all__ = [
     "FAILURES_COLUMNS",
     "RESULTS_COLUMNS",
     "UNCERTAIN",
-    "ColumnsError",
     "Origin",
-    "SeveralTabsError",
     "Sheet",
     "column_letters",
     "escape_controls",

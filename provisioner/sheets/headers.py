@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from provisioner.errors import SheetError
 from provisioner.sheets.cleaning import cleaned
 from provisioner.sheets.files import FAILURES_COLUMNS, RESULTS_COLUMNS, unescape_formula
-from provisioner.sheets.questions import ColumnsError
 from provisioner.sheets.sheet import BLANKS, column_letters
 
 if TYPE_CHECKING:
@@ -44,6 +43,28 @@ _TELLING_CELLS: Final = 2
 """A row above the header is a mailbox if cells of this many columns fit."""
 _TELLING_ID: Final = re.compile(r"[0-9]+|\S+\.\S+")
 """What of an ID's column no line of a preamble is likely to hold; nearly any word may be a relay server's name."""
+
+
+class ColumnsError(SheetError):
+    """The header lacks columns, or nearly names some. `SheetOptions.columns` says what its headers mean."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str,
+        headers: Sequence[str],
+        missing: Sequence[str] = (),
+        alike: Mapping[str, str] | None = None,
+    ) -> None:
+        """`headers` are the sheet's own, `missing` the schema's columns that every sheet must have.
+
+        `alike` are the headers that nearly name a column, each with that column.
+        """
+        super().__init__(message, remedy=remedy)
+        self.headers = headers
+        self.missing = missing
+        self.alike = alike or {}
 
 
 def known_columns(cells: Iterable[str], column_for: Meaning) -> int:

@@ -14,7 +14,6 @@ from provisioner.sheets import ods, xls, xlsx
 from provisioner.sheets.headers import SEARCHED_ROWS, TELLING_NAMES, find_header, no_header
 from provisioner.sheets.kinds import Kind
 from provisioner.sheets.limits import LAST_ROW
-from provisioner.sheets.questions import SeveralTabsError
 from provisioner.sheets.sheet import column_letters
 from provisioner.sheets.source import Source
 
@@ -27,6 +26,14 @@ if TYPE_CHECKING:
     from provisioner.sheets.headers import Found, Meaning
 
 _READERS: Final = {Kind.XLSX: xlsx.pages, Kind.XLS: xls.pages, Kind.ODS: ods.pages}
+
+
+class SeveralTabsError(SheetError):
+    """Several sheets of a workbook could be meant. `SheetOptions.sheet_name` chooses one."""
+
+    def __init__(self, message: str, *, remedy: str, tabs: Sequence[str]) -> None:
+        super().__init__(message, remedy=remedy)
+        self.tabs = tabs
 
 
 def workbook_source(

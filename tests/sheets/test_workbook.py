@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from provisioner import schema
 from provisioner.errors import SheetError
-from provisioner.sheets import UNCERTAIN, SeveralTabsError, Sheet
+from provisioner.sheets import UNCERTAIN, Sheet
+from provisioner.sheets.workbook import SeveralTabsError
 from provisioner.stages.read import read
 
 MAILBOX = schema.load()

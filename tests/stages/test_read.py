@@ -12,7 +12,8 @@ from running import ready_rows
 
 from provisioner import schema
 from provisioner.errors import SheetError
-from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, UNCERTAIN, ColumnsError, Origin, Sheet, column_letters
+from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, UNCERTAIN, Origin, Sheet, column_letters
+from provisioner.sheets.headers import ColumnsError
 from provisioner.stages.read import read
 from provisioner.stages.validate import validate
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from starlette.routing import Route
 
 from provisioner.errors import SheetError, UnusableError
-from provisioner.sheets import ColumnsError, SeveralTabsError
-from provisioner.sheets.headers import SAME
+from provisioner.sheets.headers import SAME, ColumnsError
+from provisioner.sheets.workbook import SeveralTabsError
 from provisioner.web import forms, views
 from provisioner.web.workspace import work_of
 

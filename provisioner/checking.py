@@ -13,14 +13,14 @@ from anyio.to_thread import run_sync
 from provisioner.concurrency import in_own_task, in_threads
 from provisioner.errors import SheetError
 from provisioner.journal import Fact, Journal
-from provisioner.record import Record, no_command, open_journal
 from provisioner.result import RunResult, summarize
+from provisioner.run_record import Record, no_command, open_journal
 from provisioner.stages.failures_files import digest_of, failures_options, unfinished_file
 from provisioner.stages.prepare import prepare
 
 if TYPE_CHECKING:
     from provisioner.events import Listener
-    from provisioner.record import NextCommand
+    from provisioner.run_record import NextCommand
     from provisioner.settings import SheetOptions
     from provisioner.stages.prepare import PreparedSheet
 
@@ -69,10 +69,9 @@ async def check_prepared(
     prepared: PreparedSheet, listener: Listener, *, next_command: NextCommand = no_command, started: float
 ) -> RunResult:
     """Check a sheet that is already read and validated; `started` is the time.perf_counter() at which that began."""
-    warnings: list[str] = []
-    async with in_threads(open_journal(prepared.folder, warnings)) as journal:
+    async with in_threads(open_journal(prepared.folder)) as (journal, warning):
         record = Record(prepared, journal, listener)
-        await record.begin(warnings)
+        await record.begin(warning)
         await record.reconcile(None, time.time, checking=True)
         await record.write(final=True)
         result = await run_sync(partial(summarize, prepared, journal, seconds=time.perf_counter() - started))

@@ -15,8 +15,8 @@ from provisioner import run_folder
 from provisioner.concurrency import in_threads
 from provisioner.errors import FilesError, SettingsError
 from provisioner.journal import Fact, Journal
-from provisioner.record import open_journal
 from provisioner.records import Status
+from provisioner.run_record import open_journal
 from provisioner.settings import PRACTICE
 from provisioner.sheets import escape_controls, escape_formula, replacing, write_table
 from provisioner.sheets.text_workbook import text_workbook
@@ -128,13 +128,12 @@ async def write_credentials(
     target = folder.path / "credentials.csv" if into is None else into
     if target.suffix.lower() not in KINDS:
         raise SettingsError(f"{target} is neither a .csv nor an .xlsx file.", remedy="End its name with one of them.")
-    warnings: list[str] = []
-    async with in_threads(open_journal(folder, warnings)) as journal:
+    async with in_threads(open_journal(folder)) as (journal, warning):
         account = await run_sync(remembered_servers, journal)
         if account is None:
             account = await ask_account(folder, journal, connect, listener, limiter)
         known, notes = await run_sync(read_passwords, sheets, journal, schema_file)
-        for note in (*warnings, *notes):
+        for note in filter(None, (warning, *notes)):
             listener.note(note)
         return await run_sync(partial(_write, journal, known, account, target, by=by, force=force))
 

@@ -16,8 +16,8 @@ from provisioner import __version__, run_log
 from provisioner.concurrency import in_own_task, in_threads
 from provisioner.errors import DeclinedError
 from provisioner.events import CompositeListener
-from provisioner.record import Record, no_command, open_journal
 from provisioner.result import RunResult, summarize
+from provisioner.run_record import Record, no_command, open_journal
 from provisioner.service import Service
 from provisioner.service.rate_limiter import RateLimiter
 from provisioner.stages.context import RunContext
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from provisioner.events import Listener
-    from provisioner.record import Clock, NextCommand
+    from provisioner.run_record import Clock, NextCommand
     from provisioner.settings import RunOptions, SheetOptions
     from provisioner.stages.fetch_account import Connect
     from provisioner.stages.prepare import PreparedSheet
@@ -67,9 +67,8 @@ async def run(
     """
     stopwatch = _Stopwatch()
     prepared = await run_sync(prepare, options, abandon_on_cancel=True)
-    warnings: list[str] = []
     async with (
-        in_threads(open_journal(prepared.folder, warnings)) as journal,
+        in_threads(open_journal(prepared.folder)) as (journal, warning),
         in_threads(run_log.keep(prepared.folder.log, __version__)) as log,
         in_threads(connect(prepared.folder)) as connection,
     ):
@@ -86,7 +85,7 @@ async def run(
             wall_clock=wall_clock,
         )
         record = Record(prepared, journal, listener)
-        await record.begin(warnings, connection.service_name)
+        await record.begin(warning, connection.service_name)
         async with context.service:
             logins = await _create(context, record, confirm, stopwatch)
         result = await run_sync(_result, context, prepared, stopwatch.seconds, logins)

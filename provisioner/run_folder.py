@@ -12,7 +12,7 @@ from provisioner.errors import RunFolderError
 from provisioner.private_files import open_to_others
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 JOURNAL_NAME = "journal.sqlite3"
@@ -72,17 +72,16 @@ def _of_tabs(workbook: Path) -> list[Path]:
 
 
 @contextmanager
-def hold(folder: RunFolder, warn: Callable[[str], object]) -> Iterator[None]:
+def hold(folder: RunFolder) -> Iterator[str | None]:
     """Make the folder, for its owner alone, and keep every other run out of it. Raises RunFolderError.
 
-    `warn` is called with a sentence if other users of the computer may write to the folder. The lock is the operating
-    system's, which releases it when a process is killed.
+    The context is a sentence about the folder if other users of the computer may write to it, else None. The lock is
+    the operating system's, which releases it when a process is killed.
     """
     try:
         if not folder.path.is_dir():
             folder.path.mkdir(mode=0o700)
-        if warning := open_to_others(folder.path):
-            warn(warning)
+        warning = open_to_others(folder.path)
         # Not a thread's own: a run may take it in one worker thread and release it in another.
         lock = FileLock(folder.path / ".lock", timeout=0, mode=0o600, thread_local=False)
         lock.acquire()
@@ -97,6 +96,6 @@ def hold(folder: RunFolder, warn: Callable[[str], object]) -> Iterator[None]:
             remedy="Name a folder that you may write to with --out.",
         ) from error
     try:
-        yield
+        yield warning
     finally:
         lock.release()

@@ -12,7 +12,7 @@ from anyio.to_thread import run_sync
 from provisioner import run_folder
 from provisioner.concurrency import in_own_task, in_threads
 from provisioner.journal import Fact, Journal
-from provisioner.record import open_journal
+from provisioner.run_record import open_journal
 from provisioner.stages.fetch_account import ask_account
 from provisioner.stages.find_passwords import read_passwords
 from provisioner.stages.group import group_logins
@@ -63,12 +63,11 @@ async def verify_run(
     one. results.csv is written in any case, also when the call is cancelled. Raises UnusableError and StoppedError.
     """
     folder = await run_sync(run_folder.existing, run)
-    warnings: list[str] = []
-    async with in_threads(open_journal(folder, warnings)) as journal:
+    async with in_threads(open_journal(folder)) as (journal, warning):
         account = await ask_account(folder, journal, connect, listener, limiter) if connect is not None else None
         both = servers(account, how)
         known, notes = await run_sync(read_passwords, sheets, journal, schema_file)
-        for note in (*warnings, *notes):
+        for note in filter(None, (warning, *notes)):
             listener.note(note)
         mailboxes = await run_sync(lambda: gather(journal.record_rows(), known, time.time(), existing=True))
         try:

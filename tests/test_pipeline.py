@@ -15,7 +15,7 @@ import running
 import xlsxwriter
 from scripted import CUT, Scripted, reply
 
-from provisioner import pipeline, record
+from provisioner import pipeline, run_record
 from provisioner.errors import (
     JournalError,
     KeyRefusedError,
@@ -378,7 +378,7 @@ def test_a_warning_that_many_rows_have_is_told_once(tmp_path: Path, listener: An
 def test_a_second_run_in_one_folder_is_told_so(sandbox: Any, connection: Any, run: Any, write_sheet: Any) -> None:
     """Two runs never work in one folder at once."""
     sheet = write_sheet(1)
-    with hold(RunFolder(sheet.parent / "acme-run"), print), pytest.raises(RunFolderError, match="Another run"):
+    with hold(RunFolder(sheet.parent / "acme-run")), pytest.raises(RunFolderError, match="Another run"):
         run(sheet, connection(sandbox(**FAST)))
 
 
@@ -577,7 +577,7 @@ def test_trouble_with_the_journal_while_files_are_refreshed_ends_the_run_gently(
         return write(*arguments, **options)
 
     # No fault of the disk strikes this one moment by itself.
-    monkeypatch.setattr(record, "write", failing)
+    monkeypatch.setattr(run_record, "write", failing)
     result = run(write_sheet(100), connection(service, rates=(Rate(40, 1.0),)), refresh=0.3)
     assert isinstance(result.stopped, JournalError)
     assert result.summary.statuses[Status.UNSENT] > 50

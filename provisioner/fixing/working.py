@@ -74,7 +74,7 @@ class WorkingFile:
                 self._check()
                 self._next = self._gathered()
             else:
-                with run_folder.hold(self.folder, self._warn):
+                with self._hold():
                     self.take_over()
                     self.write({})
         except Exception as error:  # noqa: BLE001 - raised as soon as somebody asks for what was to be written
@@ -96,9 +96,12 @@ class WorkingFile:
         if self._trouble is not None:
             raise self._trouble
 
-    def _warn(self, sentence: str) -> None:
-        if sentence not in self.notes:
-            self.notes.append(sentence)
+    @contextmanager
+    def _hold(self) -> Iterator[None]:
+        with run_folder.hold(self.folder) as warning:
+            if warning is not None and warning not in self.notes:
+                self.notes.append(warning)
+            yield
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:
@@ -120,7 +123,7 @@ class WorkingFile:
             if not (self.rows.sheet.is_failures or self._checked):
                 self._check()
                 continue
-            with run_folder.hold(self.folder, self._warn):
+            with self._hold():
                 if not self._differs():
                     yield
                     return

@@ -57,6 +57,6 @@ def make_sheet(folder: Path, schema_file: Path | None) -> Path:
             remedy="Make room on the disk, or start the page for a folder that you may write to.",
         ) from error
     run = run_folder.locate(path, None)
-    with run_folder.hold(run, lambda _: None), closing(Journal(run.journal)) as journal:
+    with run_folder.hold(run), closing(Journal(run.journal)) as journal:
         journal.belong_to(PRACTICE)
     return path

@@ -161,7 +161,7 @@ def test_nothing_changes_while_a_run_works_in_the_folder(opened: Sheets) -> None
     """It is told, and the row is as it was."""
     sheet = opened(GOOD, SPACED)
     row = sheet.row("3")
-    with hold(sheet.folder, print), pytest.raises(RunFolderError):
+    with hold(sheet.folder), pytest.raises(RunFolderError):
         sheet.change("3", row.version, {"email": "bob"})
     assert sheet.row("3") == row
 

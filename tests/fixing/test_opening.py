@@ -125,7 +125,7 @@ def test_a_fresh_sheet_is_checked_in_its_folder(opened: Sheets, read_csv: Any) -
 def test_a_folder_that_is_in_use_is_told_when_something_is_to_be_written(write_sheet: Callable[..., Path]) -> None:
     """The rows can be looked at all the same; once the other run has ended, a fix is taken."""
     path = write_sheet([GOOD, SPACED])
-    with hold(RunFolder(path.with_name("acme-run")), print):
+    with hold(RunFolder(path.with_name("acme-run"))):
         sheet = OpenSheet(SheetOptions(sheet=path))
         row = sheet.row("3")
         with pytest.raises(RunFolderError, match="Another run"):

@@ -302,7 +302,7 @@ def test_a_row_that_was_left_out_elsewhere_is_told(screen: Any) -> None:
 def test_while_a_run_works_in_the_folder_nothing_is_changed(screen: Any, tmp_path: Path) -> None:
     """The sentence of the command line stands beside the row, and the row's cells are not replaced."""
     shown = screen([BLANK_IN_NAME])
-    with hold(locate(tmp_path / "acme.csv", None), print):
+    with hold(locate(tmp_path / "acme.csv", None)):
         page = shown.show()
         answer = shown.type("2", page, email="bob")
         assert answer.status_code == 409

@@ -127,7 +127,7 @@ def test_the_credentials_are_handed_out_by_client(done: Site) -> None:
 
 def test_a_download_that_is_not_possible_is_said_on_a_page(done: Site) -> None:
     """The folder is in use: a sentence comes, and no file that holds it."""
-    with hold(done.folder, lambda _: None):
+    with hold(done.folder):
         refused = done.get("credentials")
     assert refused.status_code == 409
     assert "Another run is working in" in refused.text

@@ -10,7 +10,7 @@ from scripted import CUT, Scripted, reply
 from sites import SHEET, Site, question_in, until
 
 import provisioner
-from provisioner import record
+from provisioner import run_record
 from provisioner.errors import FilesError
 from provisioner.fixing import OpenSheet
 from provisioner.records import Rate, Status
@@ -116,7 +116,7 @@ def test_back_sends_nothing_and_gives_the_folder_free(sandbox: Any, site: Any) -
     response = page.post("answer", create="none", question=page.ask())
     assert (response.status_code, response.text) == (200, '<div data-gone="confirm"></div>')
     page.wait("idle")
-    with hold(page.folder, lambda _: None):
+    with hold(page.folder):
         pass
     assert service.state.creates == {}
     assert page.get("").headers["location"] == f"{SHEET}/check"
@@ -348,7 +348,7 @@ def test_ending_the_program_writes_the_files_and_the_page_goes_on_later(
 def test_a_folder_that_the_command_line_works_in_is_left_alone(sandbox: Any, site: Any) -> None:
     """The second is told so in the command line's words, and works as soon as the first has ended."""
     page = site(sandbox(**FAST), 3)
-    with hold(page.folder, lambda _: None):
+    with hold(page.folder):
         refused = page.refused()
         assert "Another run is working in" in refused
     page.create()
@@ -487,7 +487,7 @@ def test_a_full_disk_is_said_and_loses_nothing(
         return write_files(*arguments, **options)
 
     # No fault of the disk strikes one moment by itself.
-    monkeypatch.setattr(record, "write", full)
+    monkeypatch.setattr(run_record, "write", full)
     if strikes == 2:
         refused = page.refused()
         assert "No space left on device.<br>Make room." in refused

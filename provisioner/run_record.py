@@ -37,10 +37,10 @@ def no_command(_: RunResult) -> str:
 
 
 @contextmanager
-def open_journal(folder: RunFolder, warnings: list[str]) -> Iterator[Journal]:
-    """The journal of a run folder that no other run works in. Adds to `warnings`; raises RunFolderError."""
-    with run_folder.hold(folder, warnings.append), closing(Journal(folder.journal)) as journal:
-        yield journal
+def open_journal(folder: RunFolder) -> Iterator[tuple[Journal, str | None]]:
+    """The journal of a run folder that no other run works in, and the warning of `hold`. Raises RunFolderError."""
+    with run_folder.hold(folder) as warning, closing(Journal(folder.journal)) as journal:
+        yield journal, warning
 
 
 class Record:
@@ -51,12 +51,12 @@ class Record:
         self._journal = journal
         self._listener = listener
 
-    async def begin(self, warnings: Sequence[str], service: str | None = None) -> None:
+    async def begin(self, warning: str | None, service: str | None = None) -> None:
         """Claim the journal for a sheet, and keep corrections that were never run.
 
         Raises RunFolderError if the journal belongs to another sheet or to another service than this one.
 
-        `warnings` came up when the folder was opened.
+        `warning` came with the journal.
         """
 
         def begin() -> list[str]:
@@ -67,7 +67,8 @@ class Record:
             prepared = self.prepared
             return set_aside_edited(self._journal, prepared.folder, prepared.options.sheet, prepared.seen)
 
-        self._tell(warnings)
+        if warning is not None:
+            self._listener.note(warning)
         self._tell(await run_sync(begin))
 
     async def reconcile(self, resources: Resources | None, wall_clock: Clock, *, checking: bool = False) -> WorkPlan:

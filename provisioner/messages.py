@@ -1,7 +1,8 @@
-"""The text for each status, in one place: for the screen, the files and the report."""
+"""Every sentence about a row, a status or a whole run, for the screen, the page and the files; counts and durations."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -9,9 +10,10 @@ from provisioner.records import Actor, Status
 from provisioner.resources import LoginState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provisioner.records import Rate
+    from provisioner.summary import Group, RunPreview
 
 
 MINUTE: Final = 60
@@ -105,6 +107,63 @@ def found_rate(rate: Rate) -> str:
     units = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour"}
     often = units.get(rate.seconds, f"every {duration(rate.seconds)}")
     return f"The service takes about {count(rate.count, 'request', 'requests')} {often}."
+
+
+_LONG: Final = 10.0
+"""Seconds from which on it is worth saying how long a run takes."""
+NO_PRACTICE_LOGINS: Final = "Practice mailboxes cannot be logged in to: the sandbox has no mail servers."
+
+
+def preview_lines(preview: RunPreview) -> Iterator[str]:
+    """What a run is about to do: first the mailboxes to create, then every other row."""
+    if preview.to_send:
+        place = "in the sandbox, for practice" if preview.practice else f"at {preview.service}"
+        takes = f"; this takes {span}" if (span := least_time(preview)) else ""
+        yield f"{count(preview.to_send, 'mailbox', 'mailboxes')} to create {place}{takes}."
+    else:
+        yield "No new mailboxes to create."
+    yield from other_rows(preview)
+    if preview.invalid:
+        yield f"{invalid_rows(preview)}: see {preview.failures}"
+
+
+def invalid_rows(preview: RunPreview) -> str:
+    """How many rows have errors."""
+    return f"{count(preview.invalid, 'row has', 'rows have')} errors and will be skipped"
+
+
+def least_time(preview: RunPreview) -> str:
+    """How long the run takes, whatever the service does; empty if that is not long."""
+    return f"at least {duration(round(preview.seconds))}" if preview.seconds >= _LONG else ""
+
+
+def other_rows(preview: RunPreview) -> Iterator[str]:
+    """What happens to the rows without errors for which no new mailbox is created."""
+    if preview.beyond_limit:
+        them = "it" if preview.beyond_limit == 1 else "them"
+        rows = count(preview.beyond_limit, "more row is", "more rows are")
+        yield f"{rows} ready; --limit leaves {them} for a later run."
+    if preview.to_look_up:
+        rows = count(preview.to_look_up, "row was", "rows were")
+        yield f"{rows} sent earlier and got no clear answer: looked up first, and sent again only if not there."
+    if preview.to_poll:
+        rows = count(preview.to_poll, "row was sent earlier and is", "rows were sent earlier and are")
+        yield f"{rows} not finished yet: followed up, not sent again."
+    if preview.done:
+        yield f"{count(preview.done, 'row is', 'rows are')} done already and will be skipped."
+
+
+def headings(groups: Sequence[Group], left: int) -> dict[Actor, str]:
+    """The heading over the causes that each must act on; `left` is the total number of rows left."""
+    several = sum(group.rows for group in groups) > left
+    more = " (a row with several errors is listed under each)" if several else ""
+    return {**TASKS, Actor.SHEET: TASKS[Actor.SHEET] + more}
+
+
+def paused_until(seconds: float, reason: str) -> str:
+    """That nothing is sent for this many seconds, and why."""
+    until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
+    return f"Paused until {until}: {reason}"
 
 
 def count(number: int, one: str, many: str) -> str:

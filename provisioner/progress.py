@@ -14,8 +14,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 from provisioner.events import NullListener
-from provisioner.messages import MINUTE, duration
-from provisioner.wording import paused_until
+from provisioner.messages import MINUTE, duration, paused_until
 
 if TYPE_CHECKING:
     from provisioner.records import Exchange, Status

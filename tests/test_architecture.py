@@ -12,49 +12,25 @@ from pathlib import Path
 import provisioner
 
 ROOT = Path(provisioner.__file__).parent
-LEVELS = {
-    "defaults": 0,
-    "errors": 0,
-    "secret": 0,
-    "concurrency": 0,
-    "records": 1,
-    "resources": 2,
-    "summary": 3,
-    "settings": 3,
-    "messages": 3,
-    "events": 3,
-    "wording": 4,
-    "progress": 5,
-    "certificates": 1,
-    "domains": 1,
-    "redaction": 1,
-    "passwords": 1,
-    "private_files": 1,
-    "schema": 3,
-    "sheets": 4,
-    "journal": 4,
-    "service": 4,
-    "mail": 4,
-    "keys": 4,
-    "run_folder": 4,
-    "run_log": 4,
-    "stages": 5,
-    "result": 6,
-    "report": 7,
-    "run_record": 8,
-    "checking": 9,
-    "pipeline": 9,
-    "library": 10,
-    "account": 8,
-    "verification": 9,
-    "credentials": 9,
-    "console": 10,
-    "fixing": 10,
-    "web": 11,
-    "cli": 12,
-    "__main__": 13,
-}
-WITHIN_ONE_LEVEL: dict[str, set[str]] = {}
+LAYERS = (
+    ("defaults", "errors", "secret", "concurrency"),
+    ("records", "certificates", "domains", "redaction", "passwords", "private_files"),
+    ("resources",),
+    ("settings", "summary", "events"),
+    ("messages",),
+    ("schema", "progress"),
+    ("sheets", "journal", "service", "mail", "keys", "run_folder", "run_log"),
+    ("stages",),
+    ("result",),
+    ("report",),
+    ("run_record", "account"),
+    ("checking", "pipeline", "verification", "credentials"),
+    ("library", "fixing", "console"),
+    ("web",),
+    ("cli",),
+    ("__main__",),
+)
+LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 PACKAGES = {
     *("cli", "console", "fixing", "journal", "report", "schema", "service", "sheets", "stages", "web"),
 }
@@ -110,8 +86,7 @@ def test_a_module_imports_from_lower_levels_only() -> None:
         assert own in LEVELS, f"{name} has no place in the layers"
         for other in inside(imported(path)) - {"__version__", "sandbox"}:
             same_package = other == own and own in PACKAGES
-            allowed = LEVELS[other] < LEVELS[own] or same_package or other in WITHIN_ONE_LEVEL.get(own, ())
-            assert allowed, f"{name} imports {other}, which is not below it"
+            assert LEVELS[other] < LEVELS[own] or same_package, f"{name} imports {other}, which is not below it"
 
 
 def test_one_library_is_one_modules_business() -> None:

@@ -127,7 +127,7 @@ def _two_keys(source: str, file: Path, instead: str) -> SettingsError:
 
 def read_verify_options(options: dict[str, Any], *, instead: str) -> VerifyOptions:
     """How to log in. Raises SettingsError in the sandbox, with what to do `instead`."""
-    from provisioner.wording import NO_PRACTICE_LOGINS
+    from provisioner.messages import NO_PRACTICE_LOGINS
 
     if options["sandbox"] and not (options["imap_host"] and options["smtp_host"]):
         raise SettingsError(

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tqdm import tqdm
 
 from provisioner.console.terminal import is_terminal, size, wrap, write
-from provisioner.messages import visible
+from provisioner.messages import paused_until, visible
 from provisioner.progress import Progress
-from provisioner.wording import paused_until
 
 if TYPE_CHECKING:
     from provisioner.records import Exchange, Status

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from provisioner.console.causes import cause_lines, merged
 from provisioner.console.logins import login_counts, login_lines
 from provisioner.console.terminal import Line, beside, bold, coloured, is_terminal, print_out, say, shorten, size, wrap
-from provisioner.messages import WORDS, count, duration, found_rate, listed, visible
+from provisioner.messages import WORDS, count, duration, found_rate, headings, listed, preview_lines, visible
 from provisioner.records import Actor, Status
-from provisioner.wording import headings, preview_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

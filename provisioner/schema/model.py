@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pandas as pd
 import pandera.pandas as pa
 
+from provisioner.messages import visible
 from provisioner.records import GAP, Fault
 from provisioner.schema.headers import HeaderNames
 
@@ -29,9 +30,7 @@ _SHOWN_LENGTH: Final = 60
 
 def shown(text: str) -> str:
     """`text` for a message: on one line, without characters that act on a terminal, and not endlessly long."""
-    if len(text) > _SHOWN_LENGTH:
-        text = text[:_SHOWN_LENGTH] + "…"
-    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    return visible(text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "…")
 
 
 def _fault(sentence: str, text: str, found: object) -> Fault:

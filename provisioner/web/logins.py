@@ -13,9 +13,9 @@ from provisioner import verification
 from provisioner.errors import ProvisionerError
 from provisioner.events import NullListener
 from provisioner.journal import Journal
+from provisioner.messages import paused_until
 from provisioner.web.live import Changes
 from provisioner.web.phrases import told
-from provisioner.wording import paused_until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,11 +10,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from provisioner.errors import ProvisionerError
-from provisioner.messages import duration
+from provisioner.messages import duration, invalid_rows, least_time, other_rows
 from provisioner.web import forms, live, views
 from provisioner.web.runs import ANSWER_WITHIN, Phase
 from provisioner.web.workspace import work_of
-from provisioner.wording import LONG, invalid_rows, least_time, other_rows
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -125,7 +124,7 @@ def _settled(work: Work) -> str:
         trial=TRIAL,
         host=preview.service.partition("://")[2],
         values=Counter(preview.by_value).most_common(),
-        takes=least_time(preview) if preview.seconds >= LONG else "",
+        takes=least_time(preview),
         others=_others(preview),
     )
 

@@ -13,14 +13,13 @@ from starlette.routing import Route
 
 from provisioner.account import SERVICES
 from provisioner.errors import InterruptedRunError, ProvisionerError
-from provisioner.messages import LOGGED_IN, found_rate, listed, login_remedy
+from provisioner.messages import LOGGED_IN, NO_PRACTICE_LOGINS, found_rate, headings, listed, login_remedy
 from provisioner.records import Status
 from provisioner.web import live, views
 from provisioner.web.phrases import plain
 from provisioner.web.runs import Phase
 from provisioner.web.screens.downloads import FILES
 from provisioner.web.workspace import work_of
-from provisioner.wording import NO_PRACTICE_LOGINS, headings
 
 if TYPE_CHECKING:
     from starlette.requests import Request

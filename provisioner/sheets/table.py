@@ -10,6 +10,7 @@ from provisioner.errors import SheetError
 from provisioner.sheets.certainty import LONGEST_CELL, fit, origin_of, shared_origins, why_marked, why_uncertain
 from provisioner.sheets.cleaning import cleaned
 from provisioner.sheets.files import unescape_formula
+from provisioner.sheets.grid import HIDDEN
 from provisioner.sheets.limits import too_many_faulty
 from provisioner.sheets.no_rows import NoRows
 from provisioner.sheets.sheet import BLANKS, UNCERTAIN, Origin, Sheet, column_letters
@@ -114,8 +115,16 @@ class Table:
         if second:
             self._unreadable.setdefault(record.number, _SECOND_TABLE.format(second))
             self._misaligned.add(record.number)
-        anchor = self._places.get("email", min(self._places.values())) if second else None
+        anchor = self._anchor(record)
         return [self._looked_at(record, place, cell, doubted=place == anchor) for place, cell in enumerate(cells)]
+
+    def _anchor(self, record: Record) -> int | None:
+        """The place of the one cell that is marked if a whole row is in doubt; None if it is not."""
+        hidden = [place for place in self._places.values() if record.kinds.get(self._layout.own[place]) == HIDDEN]
+        if not hidden and not self._no_rows.second_header:
+            return None
+        places, email = hidden or [*self._places.values()], self._places.get("email")
+        return email if email in places else min(places)
 
     def _looked_at(self, record: Record, place: int, text: str, *, doubted: bool) -> str:
         """The text of a cell, with a mark if it is not certain."""
@@ -123,6 +132,8 @@ class Table:
         origin = self._origins.get(row)
         cell = f"{column_letters(place)}{(origin and origin.sheet_row) or row}"
         kind = record.kinds.get(position)
+        if kind == HIDDEN and not doubted:
+            kind = None
         why = why_uncertain(text, cell, self._known[place], kind, certain=self._source.certain)
         if UNCERTAIN in text:
             # Of a row that was not certain in an earlier reading it is not known any more what of it was.

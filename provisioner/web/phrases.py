@@ -40,7 +40,7 @@ _AT_THE_PAGE: Final = {
     ", or clear its sheet_row and status if it is a further mailbox": "",
     "delete the rest": "leave the rest out",
     "delete the row": "leave the row out",
-    "show it, or delete it": "leave it out, or show it in the workbook and open the sheet again",
+    "show it or delete the mark": "delete the mark",
     "format the column as text, and type": "type",
     "format the column as text and type": "type",
 }

@@ -103,6 +103,27 @@ def test_a_workbook_shows_what_stands_beside_a_weak_password(tmp_path: Path) -> 
     assert (fixed.status, fixed.cells["email"]) == (Status.VALID, "007")
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_hidden_row_is_kept_by_one_change(tmp_path: Path, *, stored: bool) -> None:
+    """The mark before its username is deleted, in the sheet's row as well as in that of a failures file."""
+    with xlsxwriter.Workbook(tmp_path / "acme.xlsx") as book:
+        page = book.add_worksheet()
+        page.write_row(0, 0, ["email", "domain", "relay_server", "password", "reply_to"])
+        page.write_row(1, 0, ["ann", "101", "201", "Sheet-Pass-77!", "ann@acme.com"])
+        page.write_row(2, 0, ["b b", "101", "201", "Sheet-Pass-78!", ""])
+        page.set_row(1, None, None, {"hidden": True})
+    sheet = OpenSheet(SheetOptions(sheet=tmp_path / "acme.xlsx"))
+    if stored:
+        sheet.change("3", sheet.row("3").version, {"email": "bob"})
+        sheet = again(sheet)
+    row = sheet.row("2")
+    assert [(fault.column, "delete the mark" in fault.sentence) for fault in row.faults] == [("email", True)]
+    assert (row.cells["email"], row.cells["domain"], row.cells["reply_to"]) == ("[unclear]ann", "101", "ann@acme.com")
+    changed = sheet.change("2", row.version, {"email": "ann"}).row
+    assert changed is not None
+    assert (changed.status, changed.cells["email"]) == (Status.VALID, "ann")
+
+
 def test_rows_are_found_by_what_is_shown_of_them(opened: Sheets) -> None:
     """By a part of a cell whatever its case, by their number, by a cause; page by page."""
     sheet = opened(GOOD, SPACED, WEAK, *[(f"user{n}", *GOOD[1:]) for n in range(30)])

@@ -192,7 +192,30 @@ def test_a_hidden_row_is_not_sent(save: Save) -> None:
 
     sheet = read(save(Mailboxes=fill), MAILBOX)
     assert list(sheet.unreadable) == [2]
-    assert "hidden" in sheet.unreadable[2]
+    assert "A2 is hidden" in sheet.unreadable[2]
+
+
+@pytest.mark.parametrize(
+    ("row", "marked"),
+    [
+        (GOOD, [0]),
+        (["", *GOOD[1:3], "", ""], []),
+        (["", "acme.com", 201, "Abcdef1!"], [1]),
+        ([7, "acme.com", 201, "Abcdef1!"], [0, 1]),
+        (["", "", "", "", "", "hello"], []),
+    ],
+    ids=["username", "numbers alone", "no username", "username a number", "notes"],
+)
+def test_a_hidden_row_has_one_mark_of_that(save: Save, row: list[Any], marked: list[int]) -> None:
+    """To keep it is to delete one mark; what is not certain in one of its cells has a mark of its own."""
+
+    def fill(_: Any, sheet: Any) -> None:
+        sheet.write_row(0, 0, HEADER)
+        sheet.write_row(1, 0, row)
+        sheet.set_row(1, None, None, {"hidden": True})
+
+    sheet = read(save(Mailboxes=fill), MAILBOX)
+    assert [place for place, cell in enumerate(cells(sheet, 2)) if UNCERTAIN in cell] == marked
 
 
 def test_a_hidden_column_is_not_sent(save: Save) -> None:

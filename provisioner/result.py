@@ -13,7 +13,7 @@ from provisioner.journal import Fact, Journal
 from provisioner.records import Rate, RequestCounts, Status
 from provisioner.settings import PRACTICE
 from provisioner.sheets import read_table
-from provisioner.stages.by_column import columns_by_header, counted_by
+from provisioner.stages.by_column import columns_by_header, counted_by, value_of
 from provisioner.stages.failures_files import kept_file
 from provisioner.stages.group import group, group_logins
 from provisioner.summary import Group, LoginCounts, LoginGroup, Summary
@@ -169,7 +169,7 @@ def _by_value(journal: Journal, column: str) -> dict[str, _Rows]:
     """The rows of results.csv by their value under `column`; if that is empty, the mailboxes under an empty text."""
     found: dict[str, _Rows] = defaultdict(_Rows)
     for row in journal.record_rows() if column else journal.done():
-        rows = found[row.cells.get(column, "").strip()]
+        rows = found[value_of(row, column)]
         rows.statuses[row.status] += 1
         if row.status is Status.CREATED:
             rows.created.append(row.name)

@@ -92,6 +92,11 @@ class JournalRow(NamedTuple):
         return self.address or self.email
 
     @property
+    def place(self) -> str:
+        """Which row of the original sheet it is, for a sentence."""
+        return f"row {self.sheet_row}" if self.sheet_row is not None else "a row added by hand"
+
+    @property
     def is_proven(self) -> bool:
         """Whether the mailbox accepted its log-in, over both protocols."""
         return self.imap is LoginState.OK and self.smtp is LoginState.OK

@@ -94,8 +94,6 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
     """
     with replacing(path) as part, part.open("w", encoding="utf-8-sig", newline="") as file:
         file.writelines(table_lines(chain((header,), rows), delimiter=delimiter))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def table_lines(rows: Iterable[Sequence[str]], *, delimiter: str = ",") -> Iterator[str]:
@@ -114,23 +112,24 @@ class _Echo:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put a file in the place of `path` as `write_table` does, whatever it holds. Raises OSError."""
-    with replacing(path) as part, part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    with replacing(path) as part:
+        part.write_bytes(content)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Replace a file in one step by one that only its owner may read. Raises OSError.
 
-    The context is a new file beside `path`. It takes its place at the end, or is gone if anything is raised.
+    The context is a new file beside `path`. It takes its place at the end, when all of it is on the disk, or is gone if
+    anything is raised.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(descriptor)
     part = Path(name)
     try:
         yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
         part.replace(path)
     except BaseException:
         with suppress(OSError):

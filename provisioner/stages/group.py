@@ -116,7 +116,7 @@ def _said(text: str, row: JournalRow) -> Fault:
 
 def _example(row: JournalRow, problem: Problem) -> Example:
     return Example(
-        place=problem.cell or (f"row {row.sheet_row}" if row.sheet_row is not None else "a row added by hand"),
+        place=problem.cell or row.place,
         email=row.email,
         sentence=problem.sentence,
         task_id=row.task_id,

@@ -174,10 +174,6 @@ class SheetMatcher:
         """The journal's row for a row of the file, new if need be; the entry with its sheet row and all its faults."""
         return self.known.take(entry) or self.known.new_row(entry), entry
 
-    def unmatched(self) -> list[JournalRow]:
-        """The rows that no row of the file was matched to."""
-        return self.known.unmatched()
-
     def absent(self, row: JournalRow) -> SheetChange | None:
         """What changes for a row that the file does not hold, or None: it is forgotten only if it was never sent."""
         was_sent = row.was_sent or row.status in (Status.UNFINISHED, Status.UNKNOWN)

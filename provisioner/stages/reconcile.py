@@ -146,7 +146,7 @@ class Planner:
                 moved = row.moved or row.sheet_row not in (None, entry.sheet_row)
                 row = row._replace(sheet_row=entry.sheet_row, file_row=entry.file_row, moved=moved)
             yield self.decide(row, entry)
-        for row in self._matcher.unmatched():
+        for row in self._matcher.known.unmatched():
             change = self._matcher.absent(row)
             if row.deleted and self._is_failures and not isinstance(change, Superseded):
                 self.work.deleted.append(row.sheet_row)

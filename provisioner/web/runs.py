@@ -232,11 +232,4 @@ class Run:
 def _failures(folder: RunFolder, since: float) -> list[Example]:
     with closing(Journal(folder.journal)) as journal:
         rows = journal.failed_since(since, LATEST)
-    return [
-        Example(
-            f"row {row.sheet_row}" if row.sheet_row is not None else "a row added by hand",
-            row.email,
-            why(row.status, row.error),
-        )
-        for row in rows
-    ]
+    return [Example(row.place, row.email, why(row.status, row.error)) for row in rows]

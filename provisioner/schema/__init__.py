@@ -1,11 +1,10 @@
 """The sheet's contract: which columns there are, what may stand in them, and what is said where something else does."""
 
-from provisioner.schema.headers import LONGEST_HEADER, normalize
+from provisioner.schema.headers import normalize
 from provisioner.schema.loader import load, read_schema, shipped
-from provisioner.schema.model import Column, MailboxSchema, Rule, shown
+from provisioner.schema.model import Column, MailboxSchema, Rule
 
 __all__ = [
-    "LONGEST_HEADER",
     "Column",
     "MailboxSchema",
     "Rule",
@@ -13,5 +12,4 @@ __all__ = [
     "normalize",
     "read_schema",
     "shipped",
-    "shown",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LONGEST_HEADER: Final = 255
+LONGEST_NAME: Final = 255
 """Characters. A longer text names no column, and is not looked at further: Unicode's normal form takes time that grows
 with the square of the number of combining marks in a row."""
 # Takes “Reply” for a slip in “Reply To”, and “Campaign Name” for another header than “Campaign”.
@@ -26,7 +26,7 @@ _BRACKETS: Final = re.compile(r"(?P<name>[^\[\]()]*)[\[(](?P<other>[^\[\]()]*)[\
 
 def normalize(header: str) -> str:
     """A header without case, blanks, hyphens, underscores and invisible characters; empty if it is too long."""
-    if len(header) > LONGEST_HEADER:
+    if len(header) > LONGEST_NAME:
         return ""
     return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", header).casefold())
 
@@ -44,7 +44,7 @@ class HeaderNames:
 
     def column_for(self, header: str) -> str | None:
         """The column that a header means, or None if it means none."""
-        if (column := self._by_header.get(normalize(header))) or len(header) > LONGEST_HEADER:
+        if (column := self._by_header.get(normalize(header))) or len(header) > LONGEST_NAME:
             return column
         if required := _REQUIRED.fullmatch(header):
             return self.column_for(required["name"])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from provisioner.sheets.delimited import Record
     from provisioner.sheets.headers import Layout
 
-LONGEST_CELL: Final = 1000
+LONGEST_SENT_CELL: Final = 1000
 """Characters, of a cell that would be sent. It keeps the time of every pattern of a schema bounded."""
 LONGEST_OTHER_CELL: Final = 32_767
 """Characters, of any other cell: as many as a spreadsheet program keeps."""
@@ -117,7 +117,7 @@ def why_uncertain(text: str, cell: str, column: Column | None, kind: str | None,
         kind: What it is stored as in a workbook; None if that is text.
         certain: Whether the encoding of the file is certain.
     """
-    longest = LONGEST_CELL if column else LONGEST_OTHER_CELL
+    longest = LONGEST_SENT_CELL if column else LONGEST_OTHER_CELL
     if len(text) > longest:
         return _TOO_LONG.format(cell=cell, length=len(text), longest=longest)
     if column is None:

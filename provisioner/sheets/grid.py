@@ -50,7 +50,7 @@ class Area(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Page:
+class Tab:
     """One sheet of a workbook."""
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from provisioner.sheets.grid import DATE, ERROR, FORMULA, NUMBER, TRUTH, Area, Grid, Page, number_text
+from provisioner.sheets.grid import DATE, ERROR, FORMULA, NUMBER, TRUTH, Area, Grid, Tab, number_text
 from provisioner.sheets.limits import Budget, refuse_sheets
 from provisioner.sheets.package import Handler, Package, Texts
 
@@ -31,7 +31,7 @@ _OTHER_KINDS: Final = {"percentage": NUMBER, "boolean": TRUTH, "date": DATE, "ti
 _INLINE: Final = {"text:tab": "\t", "text:line-break": "\n"}
 
 
-def pages(data: bytes) -> list[Page]:
+def tabs(data: bytes) -> list[Tab]:
     """The sheets of a document. Raises SheetError if it is damaged.
 
     They stand one after the other in one file, so all of them are read.
@@ -39,14 +39,14 @@ def pages(data: bytes) -> list[Page]:
     budget = Budget(len(data))
     content = _Content(budget)
     Package(data, budget).parse("content.xml", content)
-    return content.pages
+    return content.tabs
 
 
 class _Content(Handler):
     """Reads the content of a document."""
 
     def __init__(self, budget: Budget) -> None:
-        self.pages: list[Page] = []
+        self.tabs: list[Tab] = []
         self._budget = budget
         self._skipped = 0
         """How deep within an element that is skipped; 0 outside of any."""
@@ -101,8 +101,8 @@ class _Content(Handler):
     def _start_table(self, attributes: dict[str, str]) -> None:
         grid = self._grid = Grid(self._budget)
         visible = attributes.get("table:style-name") not in self._hidden_styles
-        self.pages.append(Page(attributes.get("table:name", ""), visible, lambda _: grid))
-        refuse_sheets(len(self.pages))
+        self.tabs.append(Tab(attributes.get("table:name", ""), visible, lambda _: grid))
+        refuse_sheets(len(self.tabs))
         self._row, self._column = 1, 0
 
     def _start_in_table(self, grid: Grid, tag: str, attributes: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from provisioner.errors import SheetError
 from provisioner.sheets.kinds import Kind, kind_of
 from provisioner.sheets.limits import most_faulty_rows
 from provisioner.sheets.source import text_source
-from provisioner.sheets.workbook import tabs, workbook_source
+from provisioner.sheets.workbook import tab_names, workbook_source
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -61,7 +61,7 @@ def tabs_of(path: Path, schema: MailboxSchema) -> list[str]:
     """The visible sheets of a workbook that have a header; none for a text file. Raises SheetError."""
     data = _content(path)
     kind = kind_of(data, path)
-    return [] if kind is Kind.TEXT else tabs(data, kind, schema.column_for)
+    return [] if kind is Kind.TEXT else tab_names(data, kind, schema.column_for)
 
 
 def _content(path: Path) -> bytes:

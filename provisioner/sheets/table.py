@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
-from provisioner.sheets.certainty import LONGEST_CELL, fit, origin_of, shared_origins, why_marked, why_uncertain
+from provisioner.sheets.certainty import LONGEST_SENT_CELL, fit, origin_of, shared_origins, why_marked, why_uncertain
 from provisioner.sheets.cleaning import cleaned
 from provisioner.sheets.files import unescape_formula
 from provisioner.sheets.grid import HIDDEN
@@ -108,7 +108,7 @@ class Table:
             UNCERTAIN in together
             or record.kinds
             or second
-            or len(together) > LONGEST_CELL
+            or len(together) > LONGEST_SENT_CELL
             or not (self._source.certain or together.isascii())
         ):
             return cells

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from provisioner.schema import MailboxSchema
     from provisioner.sheets.delimited import Record
-    from provisioner.sheets.grid import Grid, Page
+    from provisioner.sheets.grid import Grid, Tab
     from provisioner.sheets.headers import Found, Meaning
 
-_READERS: Final = {Kind.XLSX: xlsx.pages, Kind.XLS: xls.pages, Kind.ODS: ods.pages}
+_READERS: Final = {Kind.XLSX: xlsx.tabs, Kind.XLS: xls.tabs, Kind.ODS: ods.tabs}
 
 
 class SeveralTabsError(SheetError):
@@ -57,23 +57,23 @@ def workbook_source(
         SheetError: It is damaged or too large, or it is not certain which sheet is meant.
     """
     column_for = schema.column_for
-    page = _choose(_READERS[kind](data), sheet_name, schema, required)
-    grid = page.read(LAST_ROW)
+    tab = _choose(_READERS[kind](data), sheet_name, schema, required)
+    grid = tab.read(LAST_ROW)
     found = _find_header(grid, column_for)
     if found.header is None:
         raise no_header()
     number = found.header.number
     _refuse_hidden_columns(found.header, grid, column_for)
     below = (record for record in grid.records() if record.number > number)
-    return Source(found.header, below, ",", certain=True, above=found.above, tab=page.name)
+    return Source(found.header, below, ",", certain=True, above=found.above, tab=tab.name)
 
 
-def tabs(data: bytes, kind: Kind, column_for: Meaning) -> list[str]:
+def tab_names(data: bytes, kind: Kind, column_for: Meaning) -> list[str]:
     """The names of the visible sheets of a workbook that have a header. Raises SheetError."""
     return [
-        page.name
-        for page in _READERS[kind](data)
-        if page.visible and _find_header(page.read(SEARCHED_ROWS), column_for).known >= TELLING_NAMES
+        tab.name
+        for tab in _READERS[kind](data)
+        if tab.visible and _find_header(tab.read(SEARCHED_ROWS), column_for).known >= TELLING_NAMES
     ]
 
 
@@ -91,23 +91,23 @@ def _refuse_hidden_columns(header: Record, grid: Grid, column_for: Meaning) -> N
             )
 
 
-def _choose(pages: Sequence[Page], named: str | None, schema: MailboxSchema, required: Collection[str]) -> Page:
+def _choose(tabs: Sequence[Tab], named: str | None, schema: MailboxSchema, required: Collection[str]) -> Tab:
     if named is not None:
-        page = next((page for page in pages if page.name == named), None)
-        if page is None:
+        tab = next((tab for tab in tabs if tab.name == named), None)
+        if tab is None:
             raise SheetError(
                 f"The workbook has no sheet “{named}”.",
-                remedy=f"Its sheets are {_listed(page.name for page in pages)}.",
+                remedy=f"Its sheets are {_listed(tab.name for tab in tabs)}.",
             )
-        return page
-    headers = [(page, _find_header(page.read(SEARCHED_ROWS), schema.column_for).header) for page in pages]
-    with_header = [(page, header) for page, header in headers if header]
-    visible = [(page, header) for page, header in with_header if page.visible]
+        return tab
+    headers = [(tab, _find_header(tab.read(SEARCHED_ROWS), schema.column_for).header) for tab in tabs]
+    with_header = [(tab, header) for tab, header in headers if header]
+    visible = [(tab, header) for tab, header in with_header if tab.visible]
     candidates = _candidates(visible, schema, required)
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
-        names = [page.name for page in candidates]
+        names = [tab.name for tab in candidates]
         raise SeveralTabsError(
             f"The workbook has several sheets that could be meant: {_listed(names)}.",
             remedy=f'Name one with --sheet, such as --sheet "{names[0]}".',
@@ -115,17 +115,17 @@ def _choose(pages: Sequence[Page], named: str | None, schema: MailboxSchema, req
         )
     if with_header:
         raise SheetError(
-            f"Only hidden sheets of the workbook hold mailboxes: {_listed(page.name for page, _ in with_header)}.",
+            f"Only hidden sheets of the workbook hold mailboxes: {_listed(tab.name for tab, _ in with_header)}.",
             remedy="Show the sheet in the spreadsheet program, or name it with --sheet.",
         )
     raise no_header()
 
 
-def _candidates(visible: Sequence[tuple[Page, Record]], schema: MailboxSchema, required: Collection[str]) -> list[Page]:
-    """The pages that may be meant: beside one that has all it needs only those that nearly have it."""
+def _candidates(visible: Sequence[tuple[Tab, Record]], schema: MailboxSchema, required: Collection[str]) -> list[Tab]:
+    """The tabs that may be meant: beside one that has all it needs only those that nearly have it."""
     if any(set(required) <= set(map(schema.column_for, header.cells)) for _, header in visible):
-        return [page for page, header in visible if _may_be_meant(header, schema, required)]
-    return [page for page, _ in visible]
+        return [tab for tab, header in visible if _may_be_meant(header, schema, required)]
+    return [tab for tab, _ in visible]
 
 
 def _may_be_meant(header: Record, schema: MailboxSchema, required: Collection[str]) -> bool:

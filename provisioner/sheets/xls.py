@@ -17,7 +17,7 @@ from provisioner.sheets.grid import (
     TRUTH,
     Area,
     Grid,
-    Page,
+    Tab,
     date_text,
     is_percent,
     number_text,
@@ -31,7 +31,7 @@ _MOST_READ: Final = 32 << 20
 """In bytes."""
 
 
-def pages(data: bytes) -> list[Page]:
+def tabs(data: bytes) -> list[Tab]:
     """The worksheets of a workbook. Raises SheetError if it is damaged."""
     stream = xls_stream(data)
     budget = Budget(len(data))
@@ -42,7 +42,7 @@ def pages(data: bytes) -> list[Page]:
         )
         refuse_sheets(book.nsheets)
         _refuse_repeated_reading(book.nsheets, len(stream))
-        return [_page(book, number, budget) for number in range(book.nsheets)]
+        return [_tab(book, number, budget) for number in range(book.nsheets)]
     except SheetError:
         raise
     except Exception as error:
@@ -55,7 +55,7 @@ def _refuse_repeated_reading(sheets: int, size: int) -> None:
         raise damaged(ValueError(f"{sheets} sheets in {size} bytes"))
 
 
-def _page(book: xlrd.Book, number: int, budget: Budget) -> Page:
+def _tab(book: xlrd.Book, number: int, budget: Budget) -> Tab:
     sheet = book.sheet_by_index(number)
     book.unload_sheet(number)
     grid = Grid(budget)
@@ -71,7 +71,7 @@ def _page(book: xlrd.Book, number: int, budget: Budget) -> Page:
             grid.hide_columns(range(position, position + 1))
     for top, bottom, left, right in sheet.merged_cells:
         grid.merge(Area(top + 1, left, bottom, right - 1))
-    return Page(sheet.name, sheet.visibility == 0, lambda _: grid)
+    return Tab(sheet.name, sheet.visibility == 0, lambda _: grid)
 
 
 def _shown(book: xlrd.Book, cell: xlrd.sheet.Cell) -> tuple[str, str | None]:

@@ -17,7 +17,7 @@ from provisioner.sheets.grid import (
     TRUTH,
     Area,
     Grid,
-    Page,
+    Tab,
     date_text,
     is_date,
     is_percent,
@@ -44,7 +44,7 @@ _DATE_FORMATS: Final = {*range(14, 23), *range(27, 37), *range(45, 48), *range(5
 _PERCENT_FORMATS: Final = {9, 10}
 
 
-def pages(data: bytes) -> list[Page]:
+def tabs(data: bytes) -> list[Tab]:
     """The worksheets of a workbook. Raises SheetError if it is damaged."""
     package = Package(data, Budget(len(data)))
     root = _relations(package, "")
@@ -55,7 +55,7 @@ def pages(data: bytes) -> list[Page]:
     refuse_sheets(len(book.sheets))
     reader = _SheetReader(data, relations, since_1904=book.since_1904)
     return [
-        Page(name, visible, partial(reader.read, relations[relation][1]))
+        Tab(name, visible, partial(reader.read, relations[relation][1]))
         for name, visible, relation in book.sheets
         if relations.get(relation, ("", ""))[0] == "worksheet"
     ]

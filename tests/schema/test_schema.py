@@ -197,7 +197,7 @@ def test_one_text_is_judged_as_many_are(mailbox: schema.MailboxSchema, text: str
 @given(st.text(min_size=1, max_size=300))
 def test_what_is_shown_is_one_safe_line(text: str) -> None:
     """No cell can move the cursor, colour the screen or fill it."""
-    shown = schema.shown(text)
+    shown = schema.model.shown(text)
     assert shown.isprintable()
     assert len(shown) <= 60 * 10 + 1
 

@@ -136,8 +136,8 @@ with open("/proc/self/statm") as file:
 resource.setrlimit(resource.RLIMIT_AS, (used + 60_000_000, used + 60_000_000))
 for path in sorted(Path({str(tmp_path)!r}).iterdir()):
     try:
-        for page in (xlsx if kind_of(path.read_bytes(), path) is Kind.XLSX else ods).pages(path.read_bytes()):
-            list(page.read(1 << 24).records())
+        for tab in (xlsx if kind_of(path.read_bytes(), path) is Kind.XLSX else ods).tabs(path.read_bytes()):
+            list(tab.read(1 << 24).records())
     except SheetError as error:
         assert "MemoryError" not in error.technical
     else:

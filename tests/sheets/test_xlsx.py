@@ -23,8 +23,8 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0
 
 
 def first_column(data: bytes) -> list[str]:
-    (page,) = xlsx.pages(data)
-    return [record.cells[0] for record in page.read(1 << 20).records()]
+    (tab,) = xlsx.tabs(data)
+    return [record.cells[0] for record in tab.read(1 << 20).records()]
 
 
 @given(st.lists(TEXT, min_size=1, max_size=8), st.booleans())
@@ -93,8 +93,8 @@ def test_dates_count_from_where_the_workbook_says() -> None:
 
 def test_cells_without_a_place_stand_side_by_side() -> None:
     """Some programs write neither the number of a row nor the name of a cell."""
-    (page,) = xlsx.pages(hostile.xlsx(['<row><c t="str"><v>a</v></c><c/><c t="str"><v>c</v></c></row>']))
-    last = list(page.read(1 << 20).records())[-1]
+    (tab,) = xlsx.tabs(hostile.xlsx(['<row><c t="str"><v>a</v></c><c/><c t="str"><v>c</v></c></row>']))
+    last = list(tab.read(1 << 20).records())[-1]
     assert (last.number, last.cells) == (3, ["a", "", "c", "", ""])
 
 
@@ -112,8 +112,8 @@ def test_a_shared_text_is_what_a_person_sees(shared: str, text: str) -> None:
     data = hostile.xlsx(
         ['<row r="3"><c r="A3" t="s"><v>0</v></c><c r="B3" t="str"><v>x</v></c></row>'], shared=[shared]
     )
-    (page,) = xlsx.pages(data)
-    assert list(page.read(1 << 20).records())[-1].cells[0] == text
+    (tab,) = xlsx.tabs(data)
+    assert list(tab.read(1 << 20).records())[-1].cells[0] == text
 
 
 @pytest.mark.parametrize(
@@ -132,16 +132,16 @@ def test_a_shared_text_is_what_a_person_sees(shared: str, text: str) -> None:
 )
 def test_what_contradicts_itself_is_damaged(rows: str) -> None:
     """Rows and cells twice or out of order, texts that are missing, numbers that are none."""
-    (page,) = xlsx.pages(hostile.xlsx([rows]))
+    (tab,) = xlsx.tabs(hostile.xlsx([rows]))
     with pytest.raises(SheetError, match="damaged"):
-        page.read(1 << 20)
+        tab.read(1 << 20)
 
 
 def test_what_follows_the_cells_is_none_of_them() -> None:
     """Extensions have formulas and texts of their own."""
     after = ["<extLst><ext><f>A1</f><t>x</t><v>7</v></ext></extLst>"] * 2
-    (page,) = xlsx.pages(hostile.xlsx(after=after))
-    assert len(list(page.read(1 << 20).records())) == 2
+    (tab,) = xlsx.tabs(hostile.xlsx(after=after))
+    assert len(list(tab.read(1 << 20).records())) == 2
 
 
 def fill(book: Any) -> None:
@@ -172,7 +172,7 @@ def test_libreoffice_writes_the_same_into_every_kind_of_workbook(tmp_path: Path,
         fill(book)
     (tmp_path / "saved").mkdir()
     data = libreoffice.convert(tmp_path / "sheet.xlsx", kind, tmp_path / "saved").read_bytes()
-    sheet, old = {"xlsx": xlsx, "ods": ods, "xls": xls}[kind].pages(data)
+    sheet, old = {"xlsx": xlsx, "ods": ods, "xls": xls}[kind].tabs(data)
     assert (sheet.visible, old.visible) == (True, False)
     header, *rows = sheet.read(1 << 20).records()
     assert header.cells == ["email", "domain", "password", "project"]

@@ -177,6 +177,11 @@ def listed(names: Sequence[str], most: int, total: int | None = None) -> str:
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def shorten(text: str, most: int = 80) -> str:
+    """`text` with no more characters than there is room for."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def duration(seconds: float) -> str:
     """A time span with its unit, as exact as a reader needs."""
     if round(seconds, 1) < MINUTE:

@@ -7,8 +7,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from provisioner.console.terminal import Line, beside, bold, shorten, wrap
-from provisioner.messages import count, listed
+from provisioner.console.terminal import NAME_LENGTH, Line, beside, bold, wrap
+from provisioner.messages import count, listed, shorten
 from provisioner.records import Actor, Status
 
 if TYPE_CHECKING:
@@ -78,5 +78,5 @@ def _group(group: Group, width: int) -> list[Line]:
 
 
 def _example(example: Example) -> str:
-    name = shorten(example.email)
+    name = shorten(example.email, NAME_LENGTH)
     return f"{example.place} ({name})" if name else example.place

@@ -10,8 +10,19 @@ from typing import TYPE_CHECKING
 
 from provisioner.console.causes import cause_lines, merged
 from provisioner.console.logins import login_counts, login_lines
-from provisioner.console.terminal import Line, beside, bold, coloured, is_terminal, print_out, say, shorten, size, wrap
-from provisioner.messages import WORDS, count, duration, found_rate, headings, listed, preview_lines, visible
+from provisioner.console.terminal import (
+    NAME_LENGTH,
+    Line,
+    beside,
+    bold,
+    coloured,
+    is_terminal,
+    print_out,
+    say,
+    size,
+    wrap,
+)
+from provisioner.messages import WORDS, count, duration, found_rate, headings, listed, preview_lines, shorten, visible
 from provisioner.records import Actor, Status
 
 if TYPE_CHECKING:
@@ -118,7 +129,7 @@ def _counts_by(summary: Summary, width: int) -> list[Line]:
     if not summary.counts_by:
         return []
     most = sorted(summary.counts_by.items(), key=lambda item: -sum(item[1].values()))
-    shown = {shorten(visible(value) or "(blank)"): counts for value, counts in most[:SHOWN_VALUES]}
+    shown = {shorten(visible(value) or "(blank)", NAME_LENGTH): counts for value, counts in most[:SHOWN_VALUES]}
     longest = max(map(len, shown))
     lines: list[Line] = ["", bold(f"By {summary.by}:")]
     for value, counts in shown.items():

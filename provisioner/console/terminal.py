@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 WIDEST = 100
 """Lines are easier to read when they are not endlessly long."""
-
-
 NAME_LENGTH = 30
+"""Characters of a name from the sheet, which takes no more than a part of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +116,6 @@ def beside(first: Line, text: str, width: int, column: int = 11) -> list[Line]:
     lines = textwrap.wrap(visible(text), max(1, width - column), break_on_hyphens=False) or [""]
     parts = first if isinstance(first, tuple) else (first,)
     return [(*parts, lines[0]), *(" " * column + line for line in lines[1:])]
-
-
-def shorten(name: str) -> str:
-    """A name from the sheet that takes no more than a part of a line."""
-    return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
 
 
 def shown(value: object) -> str:

@@ -154,8 +154,9 @@ class Rows:
 
     @cached_property
     def _builder(self) -> RowBuilder:
+        """Of the file as it was opened."""
         known, secret = self.known.by_id.values(), self.schema.secret
-        return RowBuilder(self.sheet, self.prepared.checked, self._resolver, secret=secret, duplicates={}, known=known)
+        return RowBuilder(self.sheet, self.prepared.checked, self._resolver, secret=secret, known=known)
 
     def _fault(self, position: int, problem: Problem) -> Fault:
         row = self.sheet.rows[position]
@@ -304,18 +305,13 @@ class Rows:
 
     def _suspects(self) -> set[int]:
         """The rows that may have a fault, in a sheet without a journal."""
-        checked = self.prepared.checked
-        builder = RowBuilder(self.sheet, checked, self._resolver, secret=self.schema.secret)
         odd = (row for row, (email,) in self.sheet.cells("email") if "@" in email)
-        return set(map(self.sheet.position, {*checked.invalid, *odd, *builder.duplicates}))
+        return set(map(self.sheet.position, {*self.prepared.checked.invalid, *odd, *self._builder.duplicates}))
 
     def _judge_all(self) -> None:
         """Judge every row as a check of the whole file would, and count the rows that the file does not hold."""
-        sheet = self.sheet
-        known, secret = self.known.by_id.values(), self.schema.secret
-        builder = RowBuilder(sheet, self.prepared.checked, self._resolver, secret=secret, known=known)
-        self.plan, changes = self._decided(self.known.expecting(builder.entries()))
-        for position, change in enumerate(islice(changes, len(sheet.rows))):
+        self.plan, changes = self._decided(self.known.expecting(self._builder.entries()))
+        for position, change in enumerate(islice(changes, len(self.sheet.rows))):
             self._verdicts[position] = self._verdict(change)
             self._ids.append(change.row.id if isinstance(change, Written) else change.row_id)
         beyond = {row.id: row for row in self.known.unmatched()}

@@ -77,16 +77,10 @@ COLUMNS = ", ".join(FIELDS)
 """Of the table of rows, in the order of JournalRow's fields."""
 
 _encoded = json.JSONEncoder(ensure_ascii=False).encode
-_scan = json.JSONDecoder().raw_decode
-
-
-def _decoded(text: str) -> Any:
-    """What `_encoded` made a text of; it has no blanks around it, for which `json.loads` would look."""
-    return _scan(text)[0]
 
 
 def _problems(text: str) -> tuple[Problem, ...]:
-    found = _decoded(text)
+    found = json.loads(text)
     return tuple(Problem(cell, Fault(intern(cause), tuple(details), own)) for cell, (cause, details, own) in found)
 
 
@@ -95,7 +89,7 @@ def _by_place(**conversions: Callable[[Any], Any]) -> _Conversions:
 
 
 _READ = _by_place(
-    cells=_decoded,
+    cells=json.loads,
     status=Status,
     maybe_sent=bool,
     corrected=bool,

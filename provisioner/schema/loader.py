@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, model_validator
 
 from provisioner.errors import SchemaError
+from provisioner.messages import shorten
 from provisioner.schema.headers import normalize
 from provisioner.schema.model import Column, Kind, MailboxSchema, Rule, shown
 from provisioner.schema.probe import LENGTH, slow_pattern
@@ -99,9 +100,8 @@ def _text_of(path: Path) -> str:
         reason = "it is not text in UTF-8"
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else "") or "it has no name that a file can have"
-    name = str(path) if len(str(path)) <= _LONGEST_NAME else f"{str(path)[:_LONGEST_NAME]}…"
     raise SchemaError(
-        f"The schema {name} cannot be read: {reason}.",
+        f"The schema {shorten(str(path), _LONGEST_NAME)} cannot be read: {reason}.",
         remedy="Name a schema file that you may read, in UTF-8.",
     )
 

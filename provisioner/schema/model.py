@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pandas as pd
 import pandera.pandas as pa
 
-from provisioner.messages import visible
+from provisioner.messages import shorten, visible
 from provisioner.records import GAP, Fault
 from provisioner.schema.headers import HeaderNames
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 Kind = Literal["fits", "fits_not", "has", "has_no", "length"]
 """The checks that a schema may use."""
-_SHOWN_LENGTH: Final = 60
+_SHOWN_LENGTH: Final = 61
 
 
 def shown(text: str) -> str:
     """`text` for a message: on one line, without characters that act on a terminal, and not endlessly long."""
-    return visible(text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "…")
+    return visible(shorten(text, _SHOWN_LENGTH))
 
 
 def _fault(sentence: str, text: str, found: object) -> Fault:

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from provisioner.domains import DOMAIN_NAME
+from provisioner.messages import shorten
 from provisioner.records import Accepted, Created, Request, TaskId
 from provisioner.resources import IMAPS_PORT, SMTPS_PORT, Account, Mailbox, MailServer, Resource
 
@@ -191,8 +192,7 @@ def shown(said: Iterable[str], secrets: Secrets) -> str:
     unlike = list(dict.fromkeys(safe for sentence in said if (safe := _safe(" ".join(sentence.split()), secrets))))
     once = [one for one in unlike if not any(one in other for other in unlike if other != one)]
     # Sentences that are safe apart could form a secret together.
-    text = secrets.safe("; ".join(once), NOT_SHOWN)
-    return text if len(text) <= REASON_LENGTH else text[: REASON_LENGTH - 1] + "…"
+    return shorten(secrets.safe("; ".join(once), NOT_SHOWN), REASON_LENGTH)
 
 
 def _safe(sentence: str, secrets: Secrets) -> str:

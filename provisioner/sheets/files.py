@@ -53,7 +53,6 @@ _ESCAPED: Final = re.compile(rf"\[{_CODE}")
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA: Final = re.compile(r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|\n)")
 _OUR_DELIMITER: Final = re.compile(r'(?:"sheet_row"(?=."email")|"remedy"(?=."task_id"))(.)')
-_FORMULA_STARTS: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20'")
 
 
 def escape_controls(text: str) -> str:
@@ -70,10 +69,7 @@ def escape_formula(text: str) -> str:
     `unescape_formula` gives back the same text, whatever it was.
     """
     text = escape_controls(text)
-    first = text[:1]
-    if (first in _FORMULA_STARTS or first.isspace()) and _FORMULA.match(text):
-        return "'" + text
-    return text
+    return "'" + text if _FORMULA.match(text) else text
 
 
 def unescape_formula(text: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
+from provisioner.messages import shorten
 from provisioner.sheets.kinds import Kind, kind_of
 from provisioner.sheets.limits import most_faulty_rows
 from provisioner.sheets.source import text_source
@@ -96,4 +97,4 @@ def _name(path: Path) -> str:
         raise SheetError(
             f"The name of the file {legible} is not text in UTF-8.", remedy="Rename the file, with plain letters."
         ) from error
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+    return shorten(name, _LONGEST_NAME)

@@ -12,8 +12,6 @@ from provisioner.records import Status
 if TYPE_CHECKING:
     from provisioner.fixing import Counts, OpenRow
 
-LONGEST_CELL: Final = 80
-"""Characters of a cell that is only shown."""
 _PLAIN: Final = {
     Status.CREATED: "created, confirmed by the service",
     Status.INVALID: "not sent: to be fixed first",
@@ -88,11 +86,6 @@ def counted(counts: Counts) -> str:
     return f"{count(counts.rows, 'row', 'rows')}: " + (
         ", ".join(f"{number:,} {what}" for what, number in parts.items() if number) or "none ready"
     )
-
-
-def shorten(text: str, most: int = LONGEST_CELL) -> str:
-    """A text with no more characters than there is room for."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def short_hash(text: str) -> str:

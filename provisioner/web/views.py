@@ -11,7 +11,7 @@ from urllib.parse import quote
 import jinja2
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
-from provisioner.messages import count, duration, visible
+from provisioner.messages import count, duration, shorten, visible
 from provisioner.web import phrases
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (count, duration, visible, phrases.counted, phrases.name_of, phrases.shorten, phrases.short_hash)
+    filters = (count, duration, shorten, visible, phrases.counted, phrases.name_of, phrases.short_hash)
     for phrase in (*filters, phrases.state_of, phrases.told_of, phrases.at_the_page):
         environment.filters[phrase.__name__] = phrase
     return environment

@@ -296,6 +296,11 @@ class Overview:
     """How many rows of results.csv have each status; a status without rows is absent."""
     content: str
     """SHA-256 of the original sheet when it was last read; empty if it is not known."""
+    facts: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def fact(self, name: str) -> str | None:
+        """As `Journal.fact`, when the journal was looked at."""
+        return self.facts.get(name)
 
 
 def overview(path: Path) -> Overview | None:
@@ -312,4 +317,5 @@ def overview(path: Path) -> Overview | None:
         facts.get(Fact.SERVICE),
         {status: counted[status] for status in Status if status in counted},
         facts.get(Fact.CONTENT, ""),
+        facts,
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from provisioner.journal import Journal, JournalRow
+    from provisioner.journal import Journal, JournalRow, Overview
     from provisioner.run_folder import RunFolder
     from provisioner.settings import SheetOptions
     from provisioner.stages.corrections import Typed
@@ -100,7 +100,7 @@ def failures_options(options: SheetOptions, folder: RunFolder, file: Path) -> Sh
     return replace(options, sheet=file, out=folder.path, sheet_name=None, encoding=None, shown="")
 
 
-def edited_files(journal: Journal, folder: RunFolder) -> list[Path]:
+def edited_files(journal: Journal | Overview, folder: RunFolder) -> list[Path]:
     """The failures files that were changed since this program wrote them, the latest last. Raises OSError."""
     files = [path for path in folder.failures_files if path.exists()]
     edited = [path for path in files if digest_of(path) not in _written(journal, path)]
@@ -206,7 +206,7 @@ def has_changed(sheet: Path, known: str | None) -> bool:
     return bool(known) and sheet.is_file() and digest_of(sheet) != known
 
 
-def _written(journal: Journal, path: Path) -> list[str]:
+def _written(journal: Journal | Overview, path: Path) -> list[str]:
     """The digests of a file as this program wrote it, the latest last."""
     return (journal.fact(_fact(path)) or "").split()
 

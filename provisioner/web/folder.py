@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from provisioner.journal import Overview, overview
 from provisioner.messages import count
 from provisioner.records import Status
 from provisioner.settings import PRACTICE, SheetOptions
+from provisioner.stages.failures_files import edited_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -176,16 +178,24 @@ def list_folder(folder: Path, busy: Collection[str], search: str = "") -> Listin
 
 def _listed(found: Found, *, is_busy: bool) -> Listed:
     known = found.overview()
-    state, step = state_of(known)
+    is_being_fixed = known is not None and not is_busy and _is_being_fixed(known, found.run)
+    state, step = state_of(known, is_being_fixed=is_being_fixed)
     if is_busy:
         state, step = "running now", "Watch"
     elif known is None and found.has_journal:
         state, step = "its journal cannot be read now", "Open"
-    path = f"/sheets/{found.id}{'/check' if step.startswith(FIX) else ''}"
+    path = f"/sheets/{found.id}{'/check' if is_being_fixed or step.startswith(FIX) else ''}"
     return Listed(found.id, found.name, state, step, path, known is not None and known.service == PRACTICE)
 
 
-def state_of(known: Overview | None) -> tuple[str, str]:
+def _is_being_fixed(known: Overview, run: run_folder.RunFolder) -> bool:
+    """Whether a failures file was changed and not run since: how many rows are still to be fixed is not known then."""
+    with suppress(OSError):
+        return bool(edited_files(known, run))
+    return False
+
+
+def state_of(known: Overview | None, *, is_being_fixed: bool = False) -> tuple[str, str]:
     """Where a sheet stands and the next step with it, in words. `known` is None where it has no journal."""
     statuses = known.statuses if known is not None else {}
     if not statuses:
@@ -196,5 +206,6 @@ def state_of(known: Overview | None) -> tuple[str, str]:
     if not left and not to_fix:
         return f"{count(done, 'mailbox', 'mailboxes')} done", "See the results"
     what = "left" if _SENT & set(statuses) else "ready"
-    state = ", ".join(f"{number:,} {word}" for number, word in ((left, what), (to_fix, "to fix")) if number)
-    return state, "Continue" if left else f"{FIX} {count(to_fix, 'row', 'rows')}"
+    fixing = "being fixed" if is_being_fixed else "to fix"
+    state = ", ".join(f"{number:,} {word}" for number, word in ((left, what), (to_fix, fixing)) if number)
+    return state, "Continue" if left or is_being_fixed else f"{FIX} {count(to_fix, 'row', 'rows')}"

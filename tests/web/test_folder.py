@@ -139,6 +139,18 @@ def test_the_state_is_the_journals(tmp_path: Path, write_sheet: Callable[..., Pa
     assert (listed.state, listed.step) == ("running now", "Watch")
 
 
+def test_fixes_that_were_not_run_are_told(tmp_path: Path, write_sheet: Callable[..., Path], listener: Recorder) -> None:
+    """Once the rows to fix were changed, the list does not say that all of them are still to be fixed."""
+    check(write_sheet([("ann", "101", "201", "weak", "", ""), ("bob", "101", "201", "weak", "", "")]), listener)
+    (listed,) = list_folder(tmp_path, ()).sheets
+    assert (listed.state, listed.step) == ("2 to fix", "Fix 2 rows")
+    failures = tmp_path / "acme-run" / "failures.csv"
+    failures.write_bytes(failures.read_bytes().replace(b"weak", b"Str0ng-Passw0rd!", 1))
+    (listed,) = list_folder(tmp_path, ()).sheets
+    assert (listed.state, listed.step) == ("2 being fixed", "Continue")
+    assert listed.path == f"/sheets/{id_of('acme.csv')}/check"
+
+
 def test_a_journal_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     """A broken journal keeps nothing else from being listed, and is not taken for a new sheet's."""
     (tmp_path / "acme.csv").touch()

@@ -13,7 +13,7 @@ from provisioner.errors import SheetError
 from provisioner.fixing.rows import Rows
 from provisioner.journal import Fact, Journal
 from provisioner.messages import count
-from provisioner.sheets import FAILURES_COLUMNS
+from provisioner.sheets import FAILURES_COLUMNS, UNCERTAIN
 from provisioner.sheets.headers import ColumnsError
 from provisioner.stages.failures_files import (
     added_cells,
@@ -28,7 +28,8 @@ from provisioner.stages.read import read_rows
 from provisioner.stages.validate import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from provisioner.journal import JournalRow
     from provisioner.run_folder import RunFolder
@@ -165,10 +166,10 @@ def _as_failure(sheet: Sheet, like: Sheet, number: int, row: JournalRow) -> list
 
 
 def refuse_foreign(options: SheetOptions, rows: Rows) -> None:
-    """Raise SheetError unless a file is a failures file with one of these rows."""
+    """Raise SheetError unless a file is a failures file, and most of its rows are for the mailboxes of these."""
     with suppress(ColumnsError):
         sheet = prepare(options).sheet
-        if sheet.is_failures and set(sheet.keys) == set(rows.sheet.keys) and _shares_a_row(sheet, rows):
+        if sheet.is_failures and set(sheet.keys) == set(rows.sheet.keys) and _is_of(sheet, rows):
             return
     raise SheetError(
         "This file does not hold rows to fix of this sheet. Nothing was changed.",
@@ -176,15 +177,32 @@ def refuse_foreign(options: SheetOptions, rows: Rows) -> None:
     )
 
 
-def _shares_a_row(sheet: Sheet, rows: Rows) -> bool:
-    """Whether a row of a failures file has still the username or the password of the one that it says it corrects."""
-    known = {name: rows.sheet.columns[name] for name in ("email", "password") if name in rows.sheet.columns}
-    for row, cells in sheet.cells(*known):
+def _is_of(sheet: Sheet, rows: Rows) -> bool:
+    """Whether most rows of a failures file can be those that they say they correct.
+
+    Sheets of one office have the same columns, and often the same usernames and passwords in the same places.
+    """
+    columns = {"email", "domain", "password"} & sheet.columns.keys() & rows.sheet.columns.keys()
+    others = []
+    for place, row in enumerate(sheet.rows):
         position = rows.table.position(str(sheet.number(row)))
-        now = [texts[position] for texts in known.values()] if position is not None else []
-        if any(cell and cell == text for cell, text in zip(cells, now, strict=False)):
-            return True
-    return False
+        if position is not None:
+            new = {name: sheet.columns[name][place].replace(UNCERTAIN, "") for name in columns}
+            old = {name: rows.sheet.columns[name][position].replace(UNCERTAIN, "") for name in columns}
+            others.append(_is_other(new, old, {fault.column for fault in rows.view(position).faults}))
+    return others.count(False) > others.count(True)
+
+
+def _is_other(new: Mapping[str, str], old: Mapping[str, str], faulty: AbstractSet[str | None]) -> bool:
+    """Whether a row is for another mailbox, and not a correction of the old one.
+
+    `faulty` are the columns that had to be changed; None in it stands for any one of them.
+    """
+    changed = {name for name, text in new.items() if text != old[name]}
+    if None in faulty:
+        return len(changed) > 1
+    needless = changed - faulty
+    return "domain" in needless or (bool(needless) and not any(new[name] for name in new.keys() - changed - {"domain"}))
 
 
 def place_of(cells: Sequence[str]) -> int:

@@ -19,7 +19,7 @@ from provisioner.journal import Finished, Journal
 from provisioner.records import Status
 from provisioner.run_folder import hold
 from provisioner.settings import SheetOptions
-from provisioner.sheets import read_table
+from provisioner.sheets import read_table, write_table
 from provisioner.stages.prepare import prepare
 
 if TYPE_CHECKING:
@@ -438,3 +438,54 @@ def test_a_row_that_was_fixed_in_the_sheet_is_not_put_back(opened: Sheets, write
     with pytest.raises(UnknownRowError):
         sheet.undo()
     assert (sheet.folder.failures.read_bytes(), sheet.counts().ready) == (before, 2)
+
+
+OTHER = "Other-Pass-1!"
+"""In no row of the sheet."""
+
+
+@pytest.mark.parametrize(
+    ("fixed", "is_its_own"),
+    [
+        ({"3": ("bob", "101", SPACED[3])}, True),
+        ({"4": ("cid", "101", OTHER)}, True),
+        ({"5": ("dan", "102", PASSWORD)}, True),
+        ({"3": ("bob", "101", SPACED[3]), "4": ("cid", "101", OTHER), "2": ("eve", "102", OTHER)}, True),
+        ({"2": ("ann", "102", GOOD[3]), "3": ("bob", "102", SPACED[3]), "4": ("cid", "102", OTHER)}, False),
+        ({"2": ("ann", "101", GOOD[3]), "3": ("eve", "101", OTHER), "5": ("fay", "101", OTHER)}, False),
+        ({"4": ("eve", "101", OTHER)}, False),
+        ({"9": ("ann", "101", GOOD[3])}, False),
+    ],
+    ids=[
+        "a username",
+        "a password",
+        "a domain",
+        "two rows of three",
+        "the same names and passwords at another domain",
+        "one row in common",
+        "one row of another's",
+        "a row that the sheet lacks",
+    ],
+)
+def test_only_the_rows_of_this_sheet_are_put_back(
+    opened: Sheets, tmp_path: Path, fixed: Mapping[str, tuple[str, ...]], *, is_its_own: bool
+) -> None:
+    """Most of them, that is: another sheet's with the same columns would take the places of this one's."""
+    weak, unknown = ("cid", "101", "201", "weak", "789", ""), ("dan", "1o1", "201", PASSWORD, "789", "")
+    sheet = opened(GOOD, SPACED, weak, unknown)
+    header, *_ = read_table(sheet.folder.failures)
+    file = tmp_path / "failures (1).csv"
+    rows = [
+        (email, domain, "201", password, "789", "", number, "invalid", "", "", "")
+        for number, (email, domain, password) in fixed.items()
+    ]
+    write_table(file, header, rows)
+    before = sheet.rows(to_fix=False)
+    if is_its_own:
+        sheet.put_back(file)
+        texts = {row.key: (row.cells["email"], row.cells["domain"]) for row in sheet.rows(to_fix=False)[0]}
+        assert all(texts[number] == (email, domain) for number, (email, domain, _) in fixed.items())
+    else:
+        with pytest.raises(SheetError, match="does not hold rows to fix of this sheet"):
+            sheet.put_back(file)
+        assert sheet.rows(to_fix=False) == before

@@ -9,6 +9,8 @@ CREATE_PATH: Final = "/api/mailboxes/"
 """As the service's guide has it."""
 RATE: Final = "auto"
 WORKERS: Final = 20
+MOST_WORKERS: Final = 200
+"""More requests under way than this make no run faster."""
 STOP_AFTER: Final = 20
 TASK_TIMEOUT: Final = 15 * 60.0
 VERIFY_TIMEOUT: Final = 60.0

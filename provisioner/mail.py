@@ -1,4 +1,4 @@
-"""Logs in to a mailbox over IMAPS and SMTPS, once, and says what came of it. Sole owner of imaplib and smtplib.
+"""Logs in to a mailbox over IMAPS and SMTPS, once, and returns the outcome. Sole owner of imaplib and smtplib.
 
 Both are asked for PLAIN by hand: the libraries' own `login` fails on a password beyond ASCII, and smtplib's tries a
 wrong password twice, which can lock the account.

@@ -146,7 +146,7 @@ def _result(
 
 
 def _logins(journal: Journal) -> LoginCounts | None:
-    """What came of the latest log-ins; None if none was tried."""
+    """The outcome of the latest log-ins; None if none was tried."""
     ok = failed = untried = 0
     for row in journal.done():
         ok += row.is_proven

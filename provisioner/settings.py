@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from provisioner.defaults import API_URL, CREATE_PATH, STOP_AFTER, TASK_TIMEOUT, VERIFY_TIMEOUT, WORKERS
+from provisioner.defaults import API_URL, CREATE_PATH, MOST_WORKERS, STOP_AFTER, TASK_TIMEOUT, VERIFY_TIMEOUT, WORKERS
 from provisioner.errors import SettingsError
 from provisioner.records import AutoRate, Rate
 from provisioner.secret import SecretField
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from provisioner.secret import Secret
 
-MOST_WORKERS = 200
-"""More requests under way than this make no run faster."""
 HOST_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?")
 """In lower case. The finer rules of a name are left to the network."""
 PRACTICE = "practice"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from provisioner.defaults import CREATE_PATH, RATE, STOP_AFTER, WORKERS
+from provisioner.defaults import CREATE_PATH, MOST_WORKERS, RATE, STOP_AFTER, WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -191,7 +191,7 @@ sending_options = combined(
     ),
     click.option(
         "--workers",
-        type=WholeNumber(1, 200),
+        type=WholeNumber(1, MOST_WORKERS),
         default=WORKERS,
         show_default=True,
         help="Most requests under way at once.",

@@ -12,14 +12,13 @@ from provisioner.cli.connection import connector
 from provisioner.cli.errors import explained
 from provisioner.cli.options import ENVIRONMENT, PATH, service_options, verbose_option
 from provisioner.errors import SettingsError
+from provisioner.resources import Listing
 
-LISTINGS = ("mailboxes", "domains", "relay-servers", "projects")
-"""The values of `records.Listing`, for a help that does not wait for it."""
 FRESH_SANDBOX = "The sandbox begins anew for each command, so it lacks the mailboxes of your practice runs."
 
 
 @click.command("list", epilog=ENVIRONMENT, short_help="List mailboxes, domains, relay-servers or projects.")
-@click.argument("what", type=click.Choice(LISTINGS))
+@click.argument("what", type=click.Choice([listing.value for listing in Listing]))
 @service_options
 @click.option("--csv", "form", flag_value="csv", help="Print CSV, for a spreadsheet.")
 @click.option("--json", "form", flag_value="json", help="Print JSON, for another program.")
@@ -32,7 +31,6 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
         from provisioner import account as account_calls
         from provisioner import console
         from provisioner.messages import count
-        from provisioner.resources import Listing
 
         listing = Listing(what)
         columns = account_calls.COLUMNS[listing]

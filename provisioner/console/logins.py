@@ -1,4 +1,4 @@
-"""What came of logging in to the created mailboxes."""
+"""The outcome of logging in to the created mailboxes."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class OpenSheet:
         """A page of the rows that are to be fixed, or of all that are left, and how many there are.
 
         `search` is a text that a shown cell holds, or a row's key; `cause` the sentence of one of `causes`.
-        `after` is the key of a row behind which the page begins, whatever became of that row.
+        `after` is the key of a row behind which the page begins, even if that row is no longer listed.
         """
         with self._lock:
             rows = self._rows

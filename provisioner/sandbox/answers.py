@@ -102,7 +102,7 @@ def state(kept: State) -> Answer:
 
 
 def _page_url(request: Request, number: int) -> str:
-    """Absolute, under the host by which the request came; the first page bears no number."""
+    """Absolute, under the host by which the request came; the first page has no number."""
     if number == 1:
         return str(request.url.remove_query_params("page"))
     return str(request.url.include_query_params(page=number))

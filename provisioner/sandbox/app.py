@@ -95,7 +95,7 @@ class Sandbox:
     async def answer(
         self, request: Request, send: Send, kind: str, handler: Callable[[bytes, float], Response]
     ) -> None:
-        """Log the request, have it handled, and send what comes of it with the faults of an answer."""
+        """Log the request, have it handled, and send the response with the faults of an answer."""
         arrived = time.monotonic()
         logged = LoggedRequest(arrived, request.method, kind)
         self.state.requests.append(logged)

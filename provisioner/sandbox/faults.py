@@ -32,11 +32,11 @@ FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class CreateFate:
-    """What will become of one create."""
+    """The fate of one create."""
 
     task_id: str
     password: str
-    """What the service makes up where the create names none."""
+    """What the service generates if the create has none."""
     duration: float | None
     """Seconds that its task takes; None: for ever."""
     failure: str | None
@@ -48,7 +48,7 @@ class CreateFate:
 
 @dataclass(frozen=True, slots=True)
 class AnswerFate:
-    """What will become of one answer."""
+    """The fate of one answer."""
 
     delay: float
     html: int | None

@@ -19,7 +19,7 @@ class Wanted:
     domain_name: str
     relay_server: int
     password: str | None
-    """None: the service makes one up."""
+    """None: the service generates one."""
     project: int | None
     reply_to: str | None
 

@@ -49,7 +49,7 @@ def parse_error(reason: object) -> Refusal:
 
 
 def conflict() -> Refusal:
-    """A duplicate in the words of nobody in particular."""
+    """A duplicate, without the words by which it is known."""
     return Refusal(409, {"detail": "Conflict."})
 
 

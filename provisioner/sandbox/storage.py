@@ -77,7 +77,7 @@ class Storage:
         self._connection.execute("INSERT INTO domains (domain) VALUES (?)", (json.dumps(asdict(domain)),))
 
     def creates(self) -> Iterator[tuple[str, Became, Creation | None]]:
-        """Every create received, in order: address, what became of it, and the creation where it was carried out."""
+        """Every create received, in order: address, outcome, and the creation if it was carried out."""
         rows = self._connection.execute("SELECT address, became, creation FROM creates ORDER BY number")
         for address, became, made in rows:
             yield address, became, Creation(**json.loads(made)) if made is not None else None

@@ -31,7 +31,7 @@ ROWS_OR_A_CELL: Final = (
 
 
 class Record(NamedTuple):
-    """One row of a file, be it a header, a mailbox, a note or blank."""
+    """One row of a file: a header, a mailbox, a note or a blank row."""
 
     number: int
     """As the spreadsheet program shows it; a cell with line breaks does not make it count twice."""

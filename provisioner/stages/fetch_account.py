@@ -35,7 +35,7 @@ class FetchedAccount:
     account: Account | None = None
     """None if it was not asked for, or could not be had."""
     resources: Resources | None = None
-    """None likewise."""
+    """None in the same cases."""
     trouble: StoppedError | None = None
     """Why the service could not be asked. It matters only if something is to be sent."""
 

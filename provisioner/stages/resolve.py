@@ -136,9 +136,9 @@ class _Kind:
         """`plain` takes from a name what does not matter in it."""
         self._noun = noun
         self._plain = plain
-        self._holdings = resources
+        self._is_listed, self._resources = resources is not None, resources or ()
         self._asked = asked
-        self._by_id = {resource.id: resource for resource in resources or ()}
+        self._by_id = {resource.id: resource for resource in self._resources}
         self._found: dict[str, _Match] = {}
 
     def find(self, text: str) -> _Match:
@@ -149,7 +149,7 @@ class _Kind:
 
     def _look_up(self, text: str) -> _Match:
         number = int(text) if ID.fullmatch(text) else None
-        if self._holdings is None:
+        if not self._is_listed:
             if number is not None or not self._asked:
                 return _Match(number)
             no_list = f"is not an ID, and the service gives no list of the account's {self._noun}s to look up a name in"
@@ -166,23 +166,23 @@ class _Kind:
         return _Match(found.id, found.name, unverified if found.verified is False else "")
 
     def _named(self, text: str) -> list[Resource]:
-        resources = self._holdings or ()
-        exactly = [resource for resource in resources if resource.name == text]
+        exactly = [resource for resource in self._resources if resource.name == text]
         if len(exactly) == 1:
             return exactly
-        return [resource for resource in resources if resource.name and self._plain(resource.name) == self._plain(text)]
+        plain = self._plain(text)
+        return [resource for resource in self._resources if resource.name and self._plain(resource.name) == plain]
 
     def _lacking(self, text: str) -> str:
         said = f"the account has no {self._noun} {text if ID.fullmatch(text) else f'“{text}”'}"
         by_text: defaultdict[str, list[Resource]] = defaultdict(list)
-        for resource in self._holdings or ():
+        for resource in self._resources:
             for known in filter(None, (str(resource.id), self._plain(resource.name) if resource.name else "")):
                 by_text[known].append(resource)
         close = get_close_matches(self._plain(text), by_text, n=NAMED, cutoff=SIMILAR)
         nearest = list(dict.fromkeys(_shown(resource) for match in close for resource in by_text[match]))[:NAMED]
         if nearest:
             return f"{said}; the closest {'is' if len(nearest) == 1 else 'are'} {', '.join(nearest)}"
-        some = [_shown(resource) for resource in (self._holdings or ())[:NAMED]]
+        some = [_shown(resource) for resource in self._resources[:NAMED]]
         listing = f"provisioner list {self._noun.replace(' ', '-')}s"
         more = f", … ({listing} shows all)" if len(self._by_id) > NAMED else ""
         if some:

@@ -6,7 +6,7 @@ Every request passes three checks, in this order, whatever its route:
    127.0.0.1 leads here (DNS rebinding).
 2. It carries the cookie, or it is the one request that brings a code that was shown in the terminal and gets the cookie
    for it. Ports do not keep cookies apart (RFC 6265, section 8.5), so the cookie's name holds the port.
-3. Whatever is not a GET or HEAD comes from this very origin and carries a header that no form and no link can add.
+3. Any request other than GET or HEAD comes from this very origin and carries a header that no form and no link can add.
 
 Every response forbids the browser to keep it, to show it within another page, or to load anything from elsewhere.
 """

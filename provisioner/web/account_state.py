@@ -43,7 +43,7 @@ class AccountState:
         return state
 
     async def ask(self, connect: Connect, limiter: RateLimiter) -> None:
-        """Ask the service. What comes of it is never raised."""
+        """Ask the service. An error is kept in `trouble`, and never raised."""
         try:
             async with in_threads(connect(None)) as connection:
                 self.host = _host(connection)

@@ -127,7 +127,7 @@ async def _logins(work: Work) -> str:
 
 
 def _login_values(work: Work, result: RunResult) -> dict[str, Any]:
-    """What is shown of log-ins: those under way, else what came of the latest."""
+    """What is shown of log-ins: those under way, else the outcome of the latest."""
     return {
         "logins": work.logins,
         "unreadable": None,

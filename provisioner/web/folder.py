@@ -188,6 +188,16 @@ def _listed(found: Found, *, is_busy: bool) -> Listed:
     return Listed(found.id, found.name, state, step, path, known is not None and known.service == PRACTICE)
 
 
+def with_failures(folder: Path) -> list[Found]:
+    """The latest sheets of which a failures file may hold rows. Raises FilesError."""
+    return [found for found in look(folder)[:MOST] if found.run.failures.is_file() and _is_left(found.overview())]
+
+
+def _is_left(known: Overview | None) -> bool:
+    """Whether a row is left that a failures file holds."""
+    return known is not None and not all(status.done for status in known.statuses)
+
+
 def _is_being_fixed(known: Overview, run: run_folder.RunFolder) -> bool:
     """Whether a failures file was changed and not run since: how many rows are still to be fixed is not known then."""
     with suppress(OSError):

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+from running import check
 from running_page import apart
 
+from provisioner.events import NullListener
 from provisioner.settings import Connection
 from provisioner.web.folder import id_of
 
@@ -94,6 +96,31 @@ def test_another_sheet_of_that_name_is_asked_about(tab: Tab, tmp_path: Path) -> 
     tab.get_by_role("button", name="Replace it").click()
     arrives(tab, "acme.csv")
     assert sorted(path.read_text() for path in tmp_path.glob("*.csv")) == [SHEET, "older\n"]
+
+
+def test_a_failures_file_is_put_back_where_it_belongs(
+    page_server: Callable[..., RunningPage], open_page: Callable[..., Tab], tmp_path: Path, write_sheet: Any
+) -> None:
+    """Dropped on the first screen, it takes the place of its sheet's rows, and becomes no sheet of its own unasked."""
+    running = page_server()
+    for name in ("acme.csv", "other.csv"):
+        write_sheet([(name[:4], "101", "201", "weak", "", "")], name)
+        apart(check, tmp_path / name, NullListener())
+    content = (tmp_path / "acme-run" / "failures.csv").read_text("utf-8-sig").replace("weak", "Str0ng-Passw0rd!")
+    tab = open_page(running)
+    tab.evaluate(DROP, [["failures (1).csv"], content])
+    dialog = tab.get_by_role("dialog", name="Which sheet does “failures (1).csv” belong to?")
+    dialog.get_by_role("button", name="other.csv").click()
+    expect(tab.get_by_role("alert")).to_contain_text("This file does not hold rows to fix of this sheet.")
+    tab.evaluate(DROP, [["failures (1).csv"], content])
+    dialog.get_by_role("button", name="acme.csv").click()
+    arrives(tab, "acme.csv")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("1 row: 1 ready")
+    assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["acme.csv", "other.csv"]
+    tab.goto(running.origin)
+    tab.evaluate(DROP, [["failures (1).csv"], content])
+    dialog.get_by_role("button", name="None of these").click()
+    arrives(tab, "failures (1).csv")
 
 
 def test_what_cannot_be_taken_is_said_where_it_was_dropped(tab: Tab, tmp_path: Path) -> None:

@@ -45,6 +45,12 @@ def test_the_same_sheet_again_is_simply_opened(client: httpx.Client, tmp_path: P
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_failures_file_is_a_sheet_where_no_other_is_left_to_fix(client: httpx.Client) -> None:
+    """What a colleague sends is opened without a question."""
+    put(client, "acme.csv")
+    assert put(client, "failures.csv").json() == {"location": f"/sheets/{id_of('failures.csv')}"}
+
+
 def test_another_sheet_of_that_name_is_asked_about(client: httpx.Client, tmp_path: Path) -> None:
     """Nothing is replaced unasked: the person may replace the old one, which is kept, or keep both."""
     put(client, "acme.csv")

@@ -21,7 +21,7 @@ from provisioner.secret import Secret
 from provisioner.sheets.template import template
 from provisioner.web import forms, live, uploads, views
 from provisioner.web.account_state import whose
-from provisioner.web.folder import id_of, list_folder
+from provisioner.web.folder import id_of, list_folder, with_failures
 from provisioner.web.practice import make_sheet
 from provisioner.web.workspace import work_of, workspace_of
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from provisioner.web.workspace import Workspace
+
+
+MOST_OFFERED: Final = 8
+"""How many sheets are offered that a failures file may belong to: the latest ones."""
 
 
 async def show(request: Request) -> Response:
@@ -54,9 +58,19 @@ async def show(request: Request) -> Response:
 
 
 async def receive(request: Request) -> Response:
-    """Save a sheet that was dropped or chosen, and open it; ask if another one has its name."""
+    """Save a sheet that was dropped or chosen, and open it; ask if another one has its name.
+
+    Of a failures file it is asked first whether it belongs to a sheet that is here: as a sheet of its own, it would
+    leave that one's rows to be fixed once more, and a mailbox might be created under two names.
+    """
     name = uploads.safe_name(request.query_params.get("name", ""))
     existing = request.query_params.get("existing", "")
+    if not existing and name.startswith("failures") and name.endswith((".csv", ".xlsx")):
+        sheets = await run_sync(with_failures, workspace_of(request).options.folder)
+        if sheets:
+            async for _ in request.stream():
+                pass
+            return views.page("belongs.html", status=409, name=name, sheets=sheets[:MOST_OFFERED])
     return await _save(request, name, request.stream(), existing)
 
 

@@ -229,7 +229,7 @@ live(document);
 
 let chosen = null;
 
-async function upload(file, existing = "") {
+async function upload(file, existing = "", to = "") {
   const zone = document.querySelector("[data-drop]");
   if (file.size > Number(zone.dataset.most)) return trouble(zone.dataset.tooLarge);
   try {
@@ -240,7 +240,7 @@ async function upload(file, existing = "") {
   chosen = file;
   announce(`Reading ${file.name}…`);
   const query = new URLSearchParams({ name: file.name, existing });
-  await send("PUT", `${zone.dataset.drop}?${query}`, { body: file, type: "application/octet-stream" });
+  await send("PUT", `${to || zone.dataset.drop}?${query}`, { body: file, type: "application/octet-stream" });
 }
 
 function uploadOne(files) {
@@ -259,7 +259,7 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-upload]");
   if (button && chosen) {
     button.closest("dialog").close();
-    upload(chosen, button.dataset.upload);
+    upload(chosen, button.dataset.upload, button.dataset.to);
   }
 });
 

@@ -186,7 +186,19 @@ def _added(cells: Sequence[str]) -> dict[str, int]:
             remedy="Use the failures file as it was written, or take away all of the columns that it added: "
             f"{', '.join(FAILURES_COLUMNS)}.",
         )
+    if is_ours([cell.strip(f"{_EDGES},;") for cell in cells]):
+        # A program that took commas for the separators of a file with semicolons leaves such names.
+        raise cells_mixed_up()
     return {}
+
+
+def cells_mixed_up() -> SheetError:
+    """The error for a failures file that a program opened with the wrong separators and saved."""
+    return SheetError(
+        "The cells of this failures file cannot be told apart: the program that saved it has put several of them into "
+        "one, or one into several.",
+        remedy="Fix the rows in failures.xlsx, or in the sheet itself, and run that.",
+    )
 
 
 def _keys(headers: Sequence[str], column_for: Meaning) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from provisioner.sheets.certainty import LONGEST_SENT_CELL, fit, origin_of, shar
 from provisioner.sheets.cleaning import cleaned
 from provisioner.sheets.files import unescape_formula
 from provisioner.sheets.grid import HIDDEN
+from provisioner.sheets.headers import cells_mixed_up
 from provisioner.sheets.limits import too_many_faulty
 from provisioner.sheets.no_rows import NoRows
 from provisioner.sheets.sheet import BLANKS, UNCERTAIN, Origin, Sheet, column_letters
@@ -187,11 +188,7 @@ class Table:
             )
         if self._layout.added and self._rows and self._misfits == len(self._rows):
             # A program that opened the file in one column and saved it leaves no row that fits.
-            raise SheetError(
-                "The cells of this failures file cannot be told apart: the program that saved it has put several of "
-                "them into one, or one into several.",
-                remedy="Fix the rows in failures.xlsx, or in the sheet itself, and run that.",
-            )
+            raise cells_mixed_up()
 
     def _laid_out(self) -> tuple[list[str], dict[str, list[str]]]:
         """The headers, and by key the columns under them.

@@ -67,6 +67,19 @@ def test_a_failures_file_saved_in_one_column_is_refused_whole(sheet: Sheets) -> 
     assert "failures.xlsx" in refused.value.remedy
 
 
+@pytest.mark.parametrize("first", ['"email;""domain""', '"""email"";""domain""'])
+def test_a_failures_file_opened_with_other_separators_is_refused_whole(sheet: Sheets, first: str) -> None:
+    """A program that takes commas for the separators of a semicolon file leaves no name of a column as it was.
+
+    As Excel and as LibreOffice save it. It must not be taken for a sheet of its own, with advice for such.
+    """
+    names = ("relay_server", "password", *FAILURES_COLUMNS)
+    header = first + "".join(f';""{name}""' for name in names) + '",,,'
+    row = 'ann;""101"";""201"";""weak"";""2"";""invalid"";""D2: a digit (0-9)", and more; write one"";""Fix"";""""",,'
+    with pytest.raises(SheetError, match="cannot be told apart: the program that saved it"):
+        sheet(f'{header}\n"{row}\n')
+
+
 @pytest.mark.parametrize("name", ["x" * 5000, b"na\xffme.csv".decode(errors="surrogateescape")])
 def test_a_name_that_cannot_be_worked_with_is_refused(tmp_path: Path, name: str) -> None:
     """A path without end is cut in the message, and one that is no text is told as such."""

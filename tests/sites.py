@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from contextlib import closing
@@ -94,6 +95,11 @@ def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it never came to be so"
         time.sleep(0.01)
+
+
+def allowed(seconds: float) -> float:
+    """How long may take what takes `seconds` at most: longer by as much as the machine has more to do than it can."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def question_in(html: str) -> str:

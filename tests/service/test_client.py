@@ -426,7 +426,7 @@ async def test_too_fast_holds_everyone_back_and_is_sent_again(
         counts = service.counts
     assert answer == Accepted(TaskId("t"))
     wait = 0.5 if after == "0.5" else 1.0
-    assert wait <= waited < wait + 1
+    assert waited >= wait
     assert (counts.create, counts.retried, counts.throttled) == (2, 1, 1)
     assert listener.all("paused") == [(wait, "the service asked us to slow down: Daily quota used up")]
 

@@ -31,11 +31,7 @@ DROP = """([names, text]) => {
     const event = new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true});
     document.querySelector("main").dispatchEvent(event);
 }"""
-FETCH = """async () => {
-    const began = performance.now();
-    await (await fetch("/")).text();
-    return performance.now() - began;
-}"""
+FETCH = """async () => (await fetch("/", {signal: AbortSignal.timeout(10_000)})).status"""
 SEEN = "(seen) => { window.seen = seen; document.dispatchEvent(new Event('visibilitychange')); }"
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {},
@@ -208,7 +204,7 @@ def test_the_first_load_is_small(tab: Tab) -> None:
 
 @pytest.mark.slow
 def test_eight_tabs_are_served_at_once(page_server: Callable[..., RunningPage], open_page: Callable[..., Tab]) -> None:
-    """A browser opens six connections to one host: tabs that cannot be seen keep none, so every request is swift."""
+    """A browser opens six connections to one host: tabs that cannot be seen keep none, so no request waits for one."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         connection = apart(Connection, api_url=url, api_key="a-key")
@@ -222,6 +218,4 @@ def test_eight_tabs_are_served_at_once(page_server: Callable[..., RunningPage], 
             tab.evaluate(SEEN, True)  # noqa: FBT003 - it takes arguments by position
             if tab is not tabs[-1]:
                 tab.evaluate(SEEN, False)  # noqa: FBT003 - the same
-        took = [tab.evaluate(FETCH) for tab in tabs]
-        print(took)
-        assert max(took) < 1000
+        assert [tab.evaluate(FETCH) for tab in tabs] == [200] * 8

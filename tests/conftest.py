@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import ssl
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +33,8 @@ from provisioner.stages import poll
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
+
+    import trustme
 
     from provisioner.records import Exchange
     from provisioner.sandbox.server import RunningSandbox
@@ -103,6 +106,34 @@ def sandbox(aside: Callable[[Callable[[], None]], None]) -> Iterator[Callable[..
 
     yield start
     aside(running.close)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Signs the certificates of the tests' own servers."""
+    import trustme  # noqa: PLC0415 - it takes a quarter of a second, and few tests need it
+
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted_authority(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
+    """The same, and this computer trusts it as it would an office's own."""
+    with authority.cert_pem.tempfile() as path:
+        monkeypatch.setenv("SSL_CERT_FILE", path)
+        yield authority
+
+
+@pytest.fixture
+def certified(authority: trustme.CA) -> Callable[[str], ssl.SSLContext]:
+    """What a server of that name needs to speak TLS."""
+
+    def certify(host: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(host).configure_cert(context)
+        return context
+
+    return certify
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ import socket
 import socketserver
 import subprocess
 import tempfile
-import threading
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from scripted import threaded
 
 from provisioner.resources import MailServer
 
@@ -99,7 +100,7 @@ def running(authority: trustme.CA) -> Iterator[Dovecot]:
     with ExitStack() as stack:
         # Not below pytest's own folder: its path is too long for the sockets, and closed to other users.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dovecot-", dir="/tmp")))
-        relay = stack.enter_context(_threaded(socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Relay)))
+        relay = stack.enter_context(threaded(socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Relay)))
         imap, smtp = _free_port(), _free_port()
         _fill(folder, authority, {"RELAY_PORT": relay, "IMAP_PORT": imap, "SMTP_PORT": smtp})
         words = [shutil.which("dovecot", path=PATH) or "dovecot", "-F", "-c", str(folder / "dovecot.conf")]
@@ -151,16 +152,3 @@ def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
-
-
-@contextmanager
-def _threaded(server: socketserver.ThreadingTCPServer) -> Iterator[int]:
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -6,12 +6,14 @@ import json
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from http.server import ThreadingHTTPServer
+    from socketserver import ThreadingTCPServer
 
 CUT = b"cut"
 """In place of a reply: the connection is closed once the request was read."""
@@ -115,3 +117,17 @@ class Scripted:
         while len(body) < length:
             body += connection.recv(65536)
         return (head + b"\r\n\r\n" + body).decode()
+
+
+@contextmanager
+def threaded(server: ThreadingTCPServer | ThreadingHTTPServer) -> Iterator[int]:
+    """Serve on a thread for as long as the context lasts, which is the port."""
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -6,9 +6,7 @@ import csv
 import io
 import json
 import stat
-import threading
-from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,7 +14,7 @@ import anyio
 import pytest
 import running
 from click.testing import CliRunner
-from scripted import Scripted, reply
+from scripted import Last, Scripted, reply
 
 from provisioner import account as account_calls
 from provisioner import run_folder
@@ -158,37 +156,19 @@ def test_an_unknown_export_is_told(invoke: Any, sandbox: Any, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-class _Answers(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        kind, body = ("application/json", b"{}") if "userinfo" in self.path else self.server.answer  # type: ignore[attr-defined]
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body) + self.server.missing * (kind == "text/csv")))  # type: ignore[attr-defined]
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the library names it
-        pass
-
-
 @pytest.fixture
 def answering() -> Iterator[Callable[..., str]]:
     """A service whose exports are always the same bytes."""
-    started = []
+    with ExitStack() as running:
 
-    def start(kind: str, body: bytes, *, missing: int = 0) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
-        server.answer, server.missing = (kind, body), missing  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        started.append((server, thread))
-        return f"http://127.0.0.1:{server.server_address[1]}"
+        def start(kind: str, body: bytes, *, missing: int = 0) -> str:
+            export = reply(200, body + b" " * missing, Content_Type=kind)
+            export = Last(export[: len(export) - missing])
+            service = Scripted(lambda said: reply(200, {}) if "userinfo" in said.split()[1] else export)
+            running.callback(service.close)
+            return service.url
 
-    yield start
-    for server, thread in started:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        yield start
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +18,7 @@ import running
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scripted import threaded
 
 from provisioner import account as account_calls
 from provisioner.records import Request, Status
@@ -78,17 +78,10 @@ class _Between(BaseHTTPRequestHandler):
 def listening_to(target: str) -> Iterator[tuple[str, list[Sent]]]:
     """An address that passes all on to `target`, and what was sent there."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Between)
-    server.daemon_threads = True
     sent: list[Sent] = []
     server.target, server.sent = target, sent  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", sent
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with threaded(server) as port:
+        yield f"http://127.0.0.1:{port}", sent
 
 
 def described(method: str, path: str) -> bool:

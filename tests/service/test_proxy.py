@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ssl
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 from connect_proxy import ConnectProxy
 from scripted import Scripted, reply
 
@@ -18,6 +16,7 @@ from provisioner.service import Service
 from provisioner.service.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from provisioner.resources import Account
@@ -31,13 +30,12 @@ ACCOUNT = {"name": "Agency"}
 
 
 @pytest.fixture
-def behind_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Scripted, ConnectProxy]]]:
+def behind_proxy(
+    trusted_authority: object, certified: Callable[[str], ssl.SSLContext]
+) -> Iterator[Callable[..., tuple[Scripted, ConnectProxy]]]:
     """Start the service, with a certificate that this computer trusts, and a proxy that reaches it."""
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(HOST).configure_cert(context)
-    with ExitStack() as running, authority.cert_pem.tempfile() as path:
-        monkeypatch.setenv("SSL_CERT_FILE", path)
+    context = certified(HOST)
+    with ExitStack() as running:
 
         def start(**options: Any) -> tuple[Scripted, ConnectProxy]:
             server = Scripted(reply(200, ACCOUNT), context=context)

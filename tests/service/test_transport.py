@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 import pytest
-import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted import reply
@@ -22,7 +21,9 @@ from provisioner.service import Service, transport
 from provisioner.service.rate_limiter import LimiterClosedError, Priority, RateLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    import trustme
 
     from provisioner.settings import Connection
 
@@ -46,26 +47,11 @@ async def account(connection: Connection, listener: Any) -> Account:
 
 
 @pytest.fixture
-def authority() -> trustme.CA:
-    return trustme.CA()
+def encrypted(certified: Callable[[str], ssl.SSLContext]) -> ssl.SSLContext:
+    return certified("localhost")
 
 
-@pytest.fixture
-def encrypted(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
-
-
-@pytest.fixture
-def trusted(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The machine trusts the authority."""
-    with authority.cert_pem.tempfile() as path:
-        monkeypatch.setenv("SSL_CERT_FILE", path)
-        yield
-
-
-@pytest.mark.usefixtures("trusted")
+@pytest.mark.usefixtures("trusted_authority")
 async def test_certificates_that_the_machine_trusts_are_trusted(
     server: Any, connection: Any, listener: Any, encrypted: ssl.SSLContext
 ) -> None:
@@ -74,7 +60,7 @@ async def test_certificates_that_the_machine_trusts_are_trusted(
     assert await account(connection(running.url), listener) == KNOWN
 
 
-@pytest.mark.usefixtures("trusted")
+@pytest.mark.usefixtures("trusted_authority")
 async def test_a_slow_handshake_does_not_bunch_requests(
     server: Any, connection: Any, listener: Any, encrypted: ssl.SSLContext
 ) -> None:
@@ -89,7 +75,7 @@ async def test_a_slow_handshake_does_not_bunch_requests(
     assert min(later - sooner for sooner, later in zip(arrived, arrived[5:], strict=False)) >= 1.0
 
 
-@pytest.mark.usefixtures("trusted")
+@pytest.mark.usefixtures("trusted_authority")
 async def test_a_create_whose_connection_came_too_late_is_not_sent(
     server: Any, connection: Any, listener: Any, encrypted: ssl.SSLContext
 ) -> None:
@@ -159,7 +145,7 @@ def _make(kind: type[Exception]) -> Exception:
     ("not_before", "not_after", "words"),
     [(-20, -10, "has expired"), (10, 20, "is not valid yet")],
 )
-@pytest.mark.usefixtures("trusted")
+@pytest.mark.usefixtures("trusted_authority")
 async def test_a_certificate_that_is_not_valid_by_the_clock_names_the_clock(
     server: Any, connection: Any, listener: Any, authority: trustme.CA, not_before: int, not_after: int, words: str
 ) -> None:

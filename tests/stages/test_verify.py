@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-import socketserver
-import ssl
 import threading
 import time
 from contextlib import closing, nullcontext
@@ -15,7 +12,6 @@ import anyio
 import dovecot
 import pytest
 import running
-import trustme
 
 from provisioner import verification
 from provisioner.certificates import trusted
@@ -33,22 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import trustme
+
 PASSWORD = "Sheet-Pass-77!"
 FAST = {"latency": 0.02, "latency_spread": 0.0}
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    """Whoever signs the tests' own certificates."""
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusted_authority(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> Iterator[trustme.CA]:
-    """The same, and this computer trusts it as it would an office's own."""
-    with authority.cert_pem.tempfile() as path:
-        monkeypatch.setenv("SSL_CERT_FILE", path)
-        yield authority
 
 
 @pytest.fixture(scope="session")
@@ -116,106 +100,6 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_password(unproved_mail: A
         answer = attempt(server, "any@example.org", Secret(PASSWORD), trusted())
         assert answer.state is LoginState.UNREACHABLE
         assert "certificate that is not trusted" in answer.sentence
-
-
-@pytest.mark.parametrize("attempt", [imap_login, smtp_login])
-def test_a_port_where_nothing_answers_is_unreachable(attempt: Any) -> None:
-    """The sentence names host and port."""
-    answer = attempt(MailServer("127.0.0.1", 9), "any@example.org", Secret(PASSWORD), trusted())
-    assert answer.state is LoginState.UNREACHABLE
-    assert "127.0.0.1 port 9" in answer.sentence
-
-
-class _Script(socketserver.StreamRequestHandler):
-    """Says one thing after the other over TLS."""
-
-    def handle(self) -> None:
-        with self.server.context.wrap_socket(self.request, server_side=True) as encrypted:  # type: ignore[attr-defined]
-            for said in self.server.script:  # type: ignore[attr-defined]
-                encrypted.sendall(said)
-                if not encrypted.recv(4096):
-                    return
-
-
-@pytest.fixture
-def scripted(trusted_authority: trustme.CA) -> Iterator[Callable[..., MailServer]]:
-    """A mail server that says these lines, waiting for one of the client's after each."""
-    started: list[tuple[socketserver.ThreadingTCPServer, threading.Thread]] = []
-
-    def start(*script: bytes) -> MailServer:
-        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Script)
-        server.daemon_threads = True
-        server.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)  # type: ignore[attr-defined]
-        trusted_authority.issue_cert("127.0.0.1").configure_cert(server.context)  # type: ignore[attr-defined]
-        server.script = script  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        started.append((server, thread))
-        return MailServer("127.0.0.1", server.server_address[1])
-
-    yield start
-    for server, thread in started:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@pytest.mark.parametrize(
-    ("said", "state"),
-    [
-        (b"454 4.7.0 Temporary authentication failure", LoginState.UNREACHABLE),
-        (b"421 4.3.2 Service not available", LoginState.UNREACHABLE),
-        (b"535 5.7.8 Authentication credentials invalid", LoginState.REFUSED),
-        (b"235 2.7.0 Accepted", LoginState.OK),
-        (b"\x00\xff\x1b[31m", LoginState.UNREACHABLE),
-    ],
-)
-def test_what_smtp_answers_is_told_apart(scripted: Any, said: bytes, state: LoginState) -> None:
-    """Trouble of the server is not taken for a wrong password."""
-    server = scripted(b"220 hello\r\n", b"250 AUTH PLAIN\r\n", said + b"\r\n")
-    answer = smtp_login(server, "any@example.org", Secret(PASSWORD), trusted())
-    assert answer.state is state
-    assert answer.sentence.isprintable()
-
-
-@pytest.mark.parametrize(
-    ("said", "state"),
-    [
-        (b"{tag} NO [UNAVAILABLE] Temporary authentication failure", LoginState.UNREACHABLE),
-        (b"{tag} NO [AUTHENTICATIONFAILED] Authentication failed.", LoginState.REFUSED),
-        (b"* BYE overloaded", LoginState.UNREACHABLE),
-        (b"nonsense \x1b[31m", LoginState.UNREACHABLE),
-    ],
-)
-def test_what_imap_answers_is_told_apart(trusted_authority: trustme.CA, said: bytes, state: LoginState) -> None:
-    """Trouble of the server is not taken for a wrong password."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    trusted_authority.issue_cert("127.0.0.1").configure_cert(context)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with context.wrap_socket(connection, server_side=True) as encrypted:
-                encrypted.sendall(b"* OK hello\r\n")
-                for _ in range(4):
-                    asked = encrypted.recv(4096)
-                    tag, _, command = asked.partition(b" ")
-                    if command.startswith(b"CAPABILITY"):
-                        encrypted.sendall(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n" + tag + b" OK done\r\n")
-                    elif command.startswith(b"AUTHENTICATE"):
-                        own = tag
-                        encrypted.sendall(b"+ \r\n")
-                    else:
-                        encrypted.sendall(said.replace(b"{tag}", own) + b"\r\n")
-                        return
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        server = MailServer("127.0.0.1", listener.getsockname()[1])
-        answer = imap_login(server, "any@example.org", Secret(PASSWORD), trusted())
-        thread.join()
-    assert answer.state is state
-    assert answer.sentence.isprintable()
 
 
 def test_only_the_password_of_the_creation_is_tried() -> None:

@@ -50,13 +50,20 @@ async def account(connection: Connection, listener: Listener, *, limiter: RateLi
         return await service.account()
 
 
-async def listing(connection: Connection, what: Listing, listener: Listener, show: Callable[[list[Item]], None]) -> int:
+async def listing(
+    connection: Connection,
+    what: Listing,
+    listener: Listener,
+    show: Callable[[list[Item]], None],
+    *,
+    limiter: RateLimiter | None = None,
+) -> int:
     """Hand each page of a list to `show` as it comes, and return the number of entries. Raises StoppedError.
 
-    `show` is called in a worker thread.
+    `show` is called in a worker thread. `limiter` is shared by all that keep one rate; None makes one.
     """
     count = 0
-    async with Service(connection, None, listener) as service:
+    async with Service(connection, limiter, listener) as service:
         await service.account()
         try:
             async with aclosing(service.pages(what)) as pages:

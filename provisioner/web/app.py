@@ -18,7 +18,7 @@ from provisioner.keys import NoKeyError
 from provisioner.web import views
 from provisioner.web.forms import BodyLimit
 from provisioner.web.phrases import told
-from provisioner.web.screens import check, columns, confirm, done, downloads, fixes, run, sheets
+from provisioner.web.screens import account, check, columns, confirm, done, downloads, fixes, run, sheets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from provisioner.web.workspace import Workspace
 
-_SCREENS: Final = (sheets, check, fixes, columns, confirm, run, done, downloads)
+_SCREENS: Final = (sheets, account, check, fixes, columns, confirm, run, done, downloads)
 
 
 def build(workspace: Workspace) -> Starlette:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from provisioner.errors import ProvisionerError
 from provisioner.messages import WORDS, count
 from provisioner.records import Status
+from provisioner.resources import Listing
 
 if TYPE_CHECKING:
     from provisioner.fixing import Counts, OpenRow
@@ -41,6 +42,7 @@ _AT_THE_PAGE: Final = {
     "show it or delete the mark": "delete the mark",
     "format the column as text, and type": "type",
     "format the column as text and type": "type",
+    **{f"provisioner list {what} shows all": "“What the account has” shows all" for what in Listing},
 }
 """What to do there in place of giving an option of the command line, or of changing the file."""
 

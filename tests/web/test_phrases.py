@@ -12,6 +12,8 @@ import provisioner
 from provisioner.cli.web import web
 from provisioner.fixing import OpenRow
 from provisioner.records import Status
+from provisioner.resources import Resource, Resources
+from provisioner.stages.resolve import Resolver
 from provisioner.web.phrases import at_the_page, told_of
 
 
@@ -31,6 +33,16 @@ from provisioner.web.phrases import at_the_page, told_of
 def test_a_row_without_a_fault_is_called_what_it_is(status: Status, told: str) -> None:
     """Only one that a check found nothing wrong with is ready."""
     assert told_of(OpenRow("3", 3, "v", status, {}, (), {})) == told
+
+
+def test_what_lists_the_account_is_named_as_the_page_has_it() -> None:
+    """Not as a command, for which somebody at the page has no place."""
+    some = tuple(Resource(number, f"name{number}") for number in range(5))
+    found = Resolver(Resources(some, some, some)).faults("ann", "nowhere.example", "Sendmail", "Summer")
+    assert [column for column, _ in found] == ["domain", "relay_server", "project"]
+    for _, fault in found:
+        assert re.search(r"… \(provisioner list [a-z-]+ shows all\)$", fault.cause)
+        assert at_the_page(fault.cause).endswith("… (“What the account has” shows all)")
 
 
 def test_no_remedy_names_an_option_that_the_page_lacks() -> None:

@@ -28,7 +28,7 @@ from provisioner.cli.options import (
     subset,
     verify_options,
 )
-from provisioner.cli.signals import answerable, ending
+from provisioner.cli.signals import answerable, ending, remembered
 from provisioner.errors import FilesError, OutputError, SettingsError
 
 if TYPE_CHECKING:
@@ -66,17 +66,18 @@ def run(
     input.
     """
     with explained(verbose=options["verbose"]):
-        from provisioner.settings import RunOptions
+        with remembered():
+            from provisioner.settings import RunOptions
 
-        logins = read_verify_options(options, instead="Leave out --verify") if verify else None
-        how = RunOptions(**subset(options, "limit", *SENDING), verify=logins)
-        yes = yes or options["sandbox"]
-        work = _creating(options, how, rate, _question(yes=yes, quiet=options["quiet"]))
-        if STDIN in options["sheets"] and not yes and sys.stderr.isatty():
-            raise SettingsError(
-                "The sheet comes from standard input, so you cannot be asked before anything is sent.",
-                remedy="Check the sheet first and add --yes, or save it as a file and run that.",
-            )
+            logins = read_verify_options(options, instead="Leave out --verify") if verify else None
+            how = RunOptions(**subset(options, "limit", *SENDING), verify=logins)
+            yes = yes or options["sandbox"]
+            work = _creating(options, how, rate, _question(yes=yes, quiet=options["quiet"]))
+            if STDIN in options["sheets"] and not yes and sys.stderr.isatty():
+                raise SettingsError(
+                    "The sheet comes from standard input, so you cannot be asked before anything is sent.",
+                    remedy="Check the sheet first and add --yes, or save it as a file and run that.",
+                )
         _work_through(options, work)
 
 
@@ -151,8 +152,9 @@ def _work_through(
 
     run_results: list[RunResult] = []
     with _files(options["sheets"], options["out"]) as files:
-        chosen = [_read_sheet_options(options, file, tab) for file in files for tab in _tabs(options, file)]
-        _refuse_what_cannot_go_together(chosen)
+        with remembered():
+            chosen = [_read_sheet_options(options, file, tab) for file in files for tab in _tabs(options, file)]
+            _refuse_what_cannot_go_together(chosen)
 
         async def work_through() -> None:
             for sheet in chosen:

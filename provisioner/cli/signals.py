@@ -31,6 +31,26 @@ def ending(stop: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
+def remembered() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt, at the end of the context if what it raised before that was lost.
+
+    Python drops what is raised at some moments of an import, and libraries take it for an error of their own.
+    """
+    came: list[int] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        came.append(number)
+        signal.default_int_handler(number, frame)
+
+    try:
+        with _handled(interrupt, signal.SIGINT):
+            yield
+    finally:
+        if came:
+            raise KeyboardInterrupt
+
+
+@contextmanager
 def answerable() -> Iterator[None]:
     """Have Ctrl-C raise KeyboardInterrupt at once: a question blocks the event loop, which could not act on it."""
     with _handled(signal.default_int_handler, signal.SIGINT):

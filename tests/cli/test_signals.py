@@ -1,0 +1,51 @@
+"""Ctrl-C before a run has begun, at moments at which Python or a library does not let it through."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize("taken_for_an_error", [False, True])
+def test_an_interrupt_that_is_lost_ends_the_run_before_anything_is_sent(
+    invoke: Any, sandbox: Any, write_sheet: Any, monkeypatch: pytest.MonkeyPatch, *, taken_for_an_error: bool
+) -> None:
+    """Python drops it at some moments of an import, and pandera takes it for an error in a schema."""
+    module = importlib.import_module("provisioner.cli.run")
+    begin = module._creating
+
+    def lose(*args: Any) -> Any:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            if taken_for_an_error:
+                raise ValueError from None
+        return begin(*args)
+
+    monkeypatch.setattr(module, "_creating", lose)
+    service = sandbox()
+    before = signal.getsignal(signal.SIGINT)
+    done = invoke("run", write_sheet(1), "--yes", service=service)
+    assert (done.exit_code, service.state.requests) == (130, [])
+    assert done.stderr.lstrip().startswith("Interrupted.")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_while_the_program_is_loaded_shows_no_traceback() -> None:
+    """That takes a tenth of a second, in which somebody who called it by mistake may well press Ctrl-C."""
+    code = """
+import signal, sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "provisioner.cli.run":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupted())
+import provisioner.cli
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

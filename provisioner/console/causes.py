@@ -55,7 +55,7 @@ def cause_lines(
         more = [each for each in groups if each in (*chosen, group)]
         longer = _chosen(more, headings, width)
         if unshown := len(groups) - len(more):
-            longer.append(f"{'':11}and {count(unshown, 'more cause', 'more causes')}, in {elsewhere}")
+            longer.append(f"  and {count(unshown, 'more cause', 'more causes')}, in {elsewhere}")
         if lines and len(longer) > room:
             break
         lines, chosen = longer, more

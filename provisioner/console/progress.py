@@ -127,8 +127,9 @@ class BarProgress(ScreenProgress):
     def _draw(self) -> None:
         """Draw all lines with the numbers of this moment; the counts stay in place during a pause."""
         self._told_at = time.monotonic()
+        room = size(self._stream)[0] - 1
         for line, text in zip(self._below, (self.results(), self.pause or self.outlook), strict=False):
-            line.set_description_str(text, refresh=False)
+            line.set_description_str(textwrap.shorten(text, room, placeholder=" …"), refresh=False)
         for bar, number in zip(reversed(self._bars), (self.finished_rows, self.sent_of_planned), strict=False):
             bar.n = number
         for drawn in (*self._below, *reversed(self._bars)):  # a bar last: it leaves the cursor within its line

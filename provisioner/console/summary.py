@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from provisioner.messages import WORDS, count, duration, found_rate, headings, l
 from provisioner.records import Actor, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provisioner.summary import Group, LoginGroup, RunPreview, Summary
 
@@ -66,8 +66,7 @@ def show_summary(
     left = sum(summary.left for summary in summaries)
     groups = merged(run_results)
     first = [*_heading(summaries, width), *_counts(statuses, width), *_existing(summaries, width)]
-    for summary in summaries:
-        first += _counts_by(summary, width)
+    first += _counts_by(summaries, width)
     if (counts := login_counts(summaries)) is not None:
         first += login_lines(counts, logins, verify, width)
     if checked and Status.VALID in statuses:
@@ -124,14 +123,21 @@ def _existing(summaries: Sequence[Summary], width: int) -> list[Line]:
     return ["", *wrap(f"Already existed: {listed(addresses, SHOWN_EXISTING, number)}{hint}", width)]
 
 
-def _counts_by(summary: Summary, width: int) -> list[Line]:
-    """The statuses for each value of a column, the values with the most rows."""
-    if not summary.counts_by:
-        return []
-    most = sorted(summary.counts_by.items(), key=lambda item: -sum(item[1].values()))
+def _counts_by(summaries: Sequence[Summary], width: int) -> list[Line]:
+    """The statuses for each value of a column, of all sheets that have it together."""
+    together: defaultdict[str, defaultdict[str, Counter[Status]]] = defaultdict(lambda: defaultdict(Counter))
+    for summary in summaries:
+        for value, counts in summary.counts_by.items():
+            together[summary.by][value].update(counts)
+    return [line for by, values in together.items() for line in _values(by, values, width)]
+
+
+def _values(by: str, values: Mapping[str, Counter[Status]], width: int) -> list[Line]:
+    """The values of a column with the most rows."""
+    most = sorted(values.items(), key=lambda item: -item[1].total())
     shown = {shorten(visible(value) or "(blank)", NAME_LENGTH): counts for value, counts in most[:SHOWN_VALUES]}
     longest = max(map(len, shown))
-    lines: list[Line] = ["", bold(f"By {summary.by}:")]
+    lines: list[Line] = ["", bold(f"By {by}:")]
     for value, counts in shown.items():
         text = ", ".join(f"{counts[status]:,} {status}" for status in Status if status in counts)
         lines += beside(f"  {value:<{longest}}  ", text, width, longest + 4)

@@ -88,7 +88,7 @@ class Recovery:
                 remedy=f"Check the address{proxy} and your connection to the network, then run again.",
                 technical=failure.reason,
             )
-        self._pause(wait, f"the service cannot be reached (it is tried for up to {duration(patience)})")
+        self._pause(wait, f"the service cannot be reached (trying for {duration(patience)})")
 
     def misdirected(self, permit: Permit, attempt: int) -> None:
         """Pause before a request is sent again that reached a machine which does not answer for the service (421).

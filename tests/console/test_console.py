@@ -172,6 +172,23 @@ def test_a_time_of_waiting_leaves_the_counts_in_their_place(clock: list[float]) 
         bars.close()
 
 
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (80, r"Paused until [\d:]+: the service cannot be reached \(trying for 2 minutes\)"),
+        (60, r"Paused until [\d:]+: the service cannot be reached …"),
+    ],
+)
+def test_a_line_below_the_bars_is_cut_between_words(columns: int, said: str) -> None:
+    """On a usual terminal nothing is lost of it, and on a narrow one it is seen that something is."""
+    with terminal(columns) as seen:
+        bars = console.make_progress(stream=seen.stream)
+        bars.planned(to_send=40, to_poll=0, done=0, invalid=0)
+        bars.paused(9.5, "the service cannot be reached (trying for 2 minutes)")
+        assert any(re.fullmatch(said, line) for line in seen.lines()), seen.lines()
+        bars.close()
+
+
 def test_a_long_path_keeps_its_words_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where path and meaning do not fit a line, the meaning stands below its path."""
     with terminal(80, 60) as seen:
@@ -285,7 +302,8 @@ def test_a_summary_fits_a_screen(columns: int, number: int, monkeypatch: pytest.
         assert "1,234 created confirmed by the service" in text
         assert max(map(len, shown)) < columns, "no line wraps"
         assert "  provisioner run acme-run/failures.csv" in shown
-        assert ("more causes, in report.html" in text) == (number == 30)
+        told_elsewhere = [line for line in shown if "more causes, in report.html" in line]
+        assert [line[:6] for line in told_elsewhere] == (["  and "] if number == 30 else []), "not a part of a cause"
         assert "…" in text or number == 2
         assert "cause 28, which" not in text, "it has more rows than others to fix, but needs nobody"
 
@@ -389,6 +407,14 @@ def test_several_sheets_have_one_summary(capsys: pytest.CaptureFixture[str]) -> 
     assert "2 no digit in acme.csv D2 (ann), béta.csv D2 (ann)" in text
     assert "Not started: gamma.csv" in text
     assert text.count("7 requests: 3 to create, 4 to ask about tasks") == 2
+
+
+def test_several_sheets_are_counted_by_a_column_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """Under one heading: two with the same name would leave open which sheet each is about."""
+    counts = [{"Hartwell": {Status.CREATED: 2}}, {"Hartwell": {Status.CREATED: 3, Status.INVALID: 1}}]
+    sheets = [replace(summary({Status.CREATED: 2}), by="Client", counts_by=each) for each in counts]
+    console.show_summary([(each, []) for each in sheets], "COMMAND")
+    assert words(capsys.readouterr().err).count("By Client: Hartwell 5 created, 1 invalid") == 1
 
 
 def test_counts_by_a_column_and_what_existed_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

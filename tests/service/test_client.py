@@ -531,7 +531,7 @@ async def test_refused_connections_are_tried_again_then_end_the_run(
             await service.create(JANE, await limiter.acquire(Priority.CREATE))
         assert service.counts.retried >= 3
     assert {reason for _, reason in listener.all("paused")} == {
-        "the service cannot be reached (it is tried for up to 0.5 seconds)"
+        "the service cannot be reached (trying for 0.5 seconds)"
     }
 
 

@@ -8,7 +8,7 @@ import ssl
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from trio.testing import MockClock
 from virtual_time import VirtualLoop
 
 from provisioner.cli import main
+from provisioner.journal import Journal
 from provisioner.records import Rate, Status
 from provisioner.sandbox.options import SandboxOptions
 from provisioner.sandbox.server import serve
@@ -147,6 +148,12 @@ def connection() -> Callable[..., Connection]:
         return Connection(**{**known, **options})
 
     return build
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "journal.sqlite3")) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -181,29 +181,25 @@ def test_a_run_that_knows_no_servers_asks_for_them(
     assert "does not name the account's SMTP server" in said.stderr
 
 
-def row(status: Status, **values: Any) -> JournalRow:
-    known = {"address_key": "ann@101", "address": "ann@acme.example", "password_check": None, **values}
-    return JournalRow(
-        RowId(1), 2, 2, email="ann", domain="101", relay_server="", project="", reply_to="", status=status, **known
-    )
+row = partial(running.journal_row, 1, "ann", address="ann@acme.example")
 
 
 @pytest.mark.parametrize(
     ("case", "given", "password", "note"),
     [
-        (row(Status.CREATED, password=Secret("Made-Up-1!")), ["Other-1!"], "Made-Up-1!", ""),
+        (row(status=Status.CREATED, password=Secret("Made-Up-1!")), ["Other-1!"], "Made-Up-1!", ""),
         (
-            row(Status.CREATED, password_check=password_check(Secret("Right-1!"), RowId(1))),
+            row(status=Status.CREATED, password_check=password_check(Secret("Right-1!"), RowId(1))),
             ["Wrong-1!", "Right-1!"],
             "Right-1!",
             "",
         ),
-        (row(Status.CREATED), ["Wrong-1!"], None, UNKNOWN_PASSWORD),
-        (row(Status.EXISTS), ["Sheet-1!", "Sheet-1!"], "Sheet-1!", EXISTED),
-        (row(Status.EXISTS), ["Sheet-1!", "Sheet-2!"], None, f"{UNKNOWN_PASSWORD}; {EXISTED}"),
-        (row(Status.EXISTS, imap=LoginState.OK, smtp=LoginState.OK), ["Sheet-1!"], "Sheet-1!", ""),
-        (row(Status.EXISTS, imap=LoginState.OK, smtp=LoginState.REFUSED), ["Sheet-1!"], "Sheet-1!", EXISTED),
-        (row(Status.CREATED, address="", password=Secret("Made-Up-1!")), [], "Made-Up-1!", UNKNOWN_ADDRESS),
+        (row(status=Status.CREATED), ["Wrong-1!"], None, UNKNOWN_PASSWORD),
+        (row(status=Status.EXISTS), ["Sheet-1!", "Sheet-1!"], "Sheet-1!", EXISTED),
+        (row(status=Status.EXISTS), ["Sheet-1!", "Sheet-2!"], None, f"{UNKNOWN_PASSWORD}; {EXISTED}"),
+        (row(status=Status.EXISTS, imap=LoginState.OK, smtp=LoginState.OK), ["Sheet-1!"], "Sheet-1!", ""),
+        (row(status=Status.EXISTS, imap=LoginState.OK, smtp=LoginState.REFUSED), ["Sheet-1!"], "Sheet-1!", EXISTED),
+        (row(status=Status.CREATED, address="", password=Secret("Made-Up-1!")), [], "Made-Up-1!", UNKNOWN_ADDRESS),
     ],
 )
 def test_nothing_is_handed_over_as_certain_that_is_not(
@@ -217,7 +213,7 @@ def test_nothing_is_handed_over_as_certain_that_is_not(
 @pytest.mark.parametrize("status", [status for status in Status if status not in (Status.CREATED, Status.EXISTS)])
 def test_a_row_without_a_mailbox_is_counted(status: Status) -> None:
     """It is in no file, and nobody takes it for handed over."""
-    assert find_credentials([row(status)], {}) == ([], 1)
+    assert find_credentials([row(status=status)], {}) == ([], 1)
 
 
 def test_the_state_of_the_log_in_is_the_worse_of_both() -> None:
@@ -227,8 +223,8 @@ def test_the_state_of_the_log_in_is_the_worse_of_both() -> None:
         (LoginState.OK, LoginState.REFUSED),
         (LoginState.UNREACHABLE, LoginState.OK),
     ]
-    cases = [row(Status.CREATED, imap=imap, smtp=smtp) for imap, smtp in states]
-    found, _ = find_credentials([*cases, row(Status.CREATED)], {})
+    cases = [row(status=Status.CREATED, imap=imap, smtp=smtp) for imap, smtp in states]
+    found, _ = find_credentials([*cases, row(status=Status.CREATED)], {})
     assert [each.row.login_state for each in found] == ["ok", "refused", "unreachable", None]
 
 

@@ -12,24 +12,22 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from threading import Barrier, Event
-from typing import Any
 
 import anyio
 import pytest
+from running import journal_row
 
 from provisioner.errors import JournalError, RunFolderError
 from provisioner.journal import (
     Dropped,
     Finished,
     Journal,
-    JournalRow,
     Moved,
     SendCancelled,
     Sending,
     Superseded,
     TaskAccepted,
     Written,
-    address_key,
     password_check,
 )
 from provisioner.journal.tables import VERSION
@@ -39,30 +37,14 @@ from provisioner.secret import Secret
 PASSWORD = "Sheet-Secret-77!"
 
 
-def new_row(number: int, email: str, **known: object) -> JournalRow:
-    fields: dict[str, Any] = {
-        "id": RowId(number),
-        "sheet_row": number + 1,
-        "file_row": number + 1,
-        "address_key": address_key(email, 101),
-        "email": email,
-        "domain": "101",
-        "relay_server": "201",
-        "project": "",
-        "reply_to": "",
-    }
-    return JournalRow(**fields | known)
-
-
 def job(number: int, email: str) -> Job:
     return Job(RowId(number), Request(email, 101, 201, Secret(PASSWORD), 789, None))
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with closing(Journal(tmp_path / "journal.sqlite3")) as opened:
-        opened.apply_sheet([Written(new_row(1, "ann")), Written(new_row(2, "bob"))])
-        yield opened
+def journal(journal: Journal) -> Journal:
+    journal.apply_sheet([Written(journal_row(1, "ann")), Written(journal_row(2, "bob"))])
+    return journal
 
 
 def status_of(journal: Journal, number: int) -> Status:
@@ -99,14 +81,14 @@ def test_what_was_once_unknown_stays_unconfirmed(journal: Journal) -> None:
 def test_no_address_stands_in_two_rows(journal: Journal) -> None:
     """The database itself refuses a second row for an address, whatever the program believes."""
     with pytest.raises(JournalError):
-        journal.apply_sheet([Written(new_row(3, "ANN"))])
+        journal.apply_sheet([Written(journal_row(3, "ANN"))])
     assert len(list(journal.rows())) == 2
 
 
 def test_a_sheet_is_applied_whole_or_not_at_all(journal: Journal) -> None:
     """All changes that a sheet brings are one transaction."""
     with pytest.raises(JournalError):
-        journal.apply_sheet([Dropped(RowId(2)), Written(new_row(3, "ann"))])
+        journal.apply_sheet([Dropped(RowId(2)), Written(journal_row(3, "ann"))])
     assert {row.email for row in journal.rows()} == {"ann", "bob"}
 
 
@@ -114,10 +96,10 @@ def test_record_rows_come_in_sheet_order_without_superseded_ones(journal: Journa
     """results.csv follows the sheet; a corrected row appears once; a row that no sheet holds comes last."""
     journal.apply_sheet(
         [
-            Written(new_row(3, "cid", sheet_row=3)),
+            Written(journal_row(3, "cid", sheet_row=3)),
             Superseded(RowId(2), RowId(3)),
             Moved(RowId(1), None, None),
-            Written(new_row(4, "dan", sheet_row=2)),
+            Written(journal_row(4, "dan", sheet_row=2)),
         ]
     )
     assert [row.email for row in journal.record_rows()] == ["dan", "cid", "ann"]
@@ -127,7 +109,7 @@ def test_record_rows_come_in_sheet_order_without_superseded_ones(journal: Journa
 def test_retriable_rows_follow_the_file_of_the_latest_run(journal: Journal) -> None:
     """failures.csv holds what is left of the file that was run, in its order, and nothing that is done."""
     journal.apply_sheet(
-        [Moved(RowId(1), 2, 9), Moved(RowId(2), 3, 4), Written(new_row(3, "cid", status=Status.CREATED))]
+        [Moved(RowId(1), 2, 9), Moved(RowId(2), 3, 4), Written(journal_row(3, "cid", status=Status.CREATED))]
     )
     assert [row.email for row in journal.retriable(of_failures=False)] == ["bob", "ann"]
     journal.apply_sheet([Moved(RowId(2), 3, 2)])
@@ -138,7 +120,9 @@ def test_only_generated_passwords_are_in_the_file(tmp_path: Path) -> None:
     """A password of the sheet leaves no trace in the journal's bytes; a generated one is kept to be shown."""
     path = tmp_path / "journal.sqlite3"
     with closing(Journal(path)) as journal:
-        journal.apply_sheet([Written(new_row(1, "ann")), Written(new_row(2, "bob", password=Secret("Generated-1!")))])
+        journal.apply_sheet(
+            [Written(journal_row(1, "ann")), Written(journal_row(2, "bob", password=Secret("Generated-1!")))]
+        )
         journal.apply([Sending(job(1, "ann"), 10.0)])
         kept = {row.email: row.password for row in journal.rows()}
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
@@ -158,7 +142,7 @@ def test_a_password_check_tells_change_but_not_the_password() -> None:
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     """The journal and its side files are mode 0600."""
     with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
-        journal.apply_sheet([Written(new_row(1, "ann"))])
+        journal.apply_sheet([Written(journal_row(1, "ann"))])
         assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
 
 
@@ -261,7 +245,7 @@ def test_a_cancelled_record_is_still_written(tmp_path: Path) -> None:
 
     path = tmp_path / "journal.sqlite3"
     with closing(Journal(path)) as journal:
-        journal.apply_sheet([Written(new_row(1, "ann"))])
+        journal.apply_sheet([Written(journal_row(1, "ann"))])
         anyio.run(give_up, journal)
     with closing(Journal(path)) as journal:
         assert status_of(journal, 1) is Status.CREATED
@@ -294,7 +278,7 @@ def test_what_was_committed_survives_sigkill(tmp_path: Path) -> None:
     """A process that is killed the moment after `apply` returned has lost nothing."""
     path = tmp_path / "journal.sqlite3"
     with closing(Journal(path)) as journal:
-        journal.apply_sheet([Written(new_row(1, "ann"))])
+        journal.apply_sheet([Written(journal_row(1, "ann"))])
     code = f"""
 import os, signal
 from pathlib import Path
@@ -317,13 +301,13 @@ def test_the_problems_of_an_invalid_row_are_kept(journal: Journal) -> None:
         Problem("B2", Fault("“…” is not an ID", ("x",))),
         Problem(None, Fault("the row has 4 cells")),
     )
-    journal.apply_sheet([Written(new_row(1, "ann", status=Status.INVALID, problems=problems))])
+    journal.apply_sheet([Written(journal_row(1, "ann", status=Status.INVALID, problems=problems))])
     assert {row.email: row.problems for row in journal.rows()} == {"ann": problems, "bob": ()}
 
 
 def test_a_row_in_no_file_is_left_but_not_to_retry(journal: Journal) -> None:
     """What a part of a failures file does not hold stays in the record, and is not counted for failures.csv."""
-    journal.apply_sheet([Written(new_row(1, "ann", file_row=None)), Written(new_row(2, "bob"))])
+    journal.apply_sheet([Written(journal_row(1, "ann", file_row=None)), Written(journal_row(2, "bob"))])
     assert [row.email for row in journal.left()] == ["ann", "bob"]
     assert journal.retriable_count(of_failures=False) == len(list(journal.retriable(of_failures=False))) == 1
 
@@ -355,10 +339,10 @@ def test_closing_waits_for_a_thread_that_is_writing(tmp_path: Path) -> None:
     entered, leave = Event(), Event()
 
     def changes() -> Iterator[Written]:
-        yield Written(new_row(1, "ann"))
+        yield Written(journal_row(1, "ann"))
         entered.set()
         leave.wait(10)
-        yield Written(new_row(2, "bob"))
+        yield Written(journal_row(2, "bob"))
 
     with ThreadPoolExecutor(2) as pool:
         writing = pool.submit(journal.apply_sheet, changes())
@@ -440,7 +424,7 @@ def test_a_journal_can_be_made_by_several_at_once(tmp_path: Path) -> None:
 
 def test_the_latest_failures_come_first(journal: Journal) -> None:
     """Only rows that were refused or failed since a moment, and no more of them than asked for."""
-    journal.apply_sheet([Written(new_row(number, f"user{number}")) for number in (3, 4)])
+    journal.apply_sheet([Written(journal_row(number, f"user{number}")) for number in (3, 4)])
     journal.apply([Finished(RowId(1), Status.FAILED, 10.0, "full"), Finished(RowId(2), Status.REJECTED, 30.0, "no")])
     journal.apply([Finished(RowId(3), Status.CREATED, 31.0), Finished(RowId(4), Status.FAILED, 20.0, "full")])
     assert [row.id for row in journal.failed_since(0.0, 9)] == [2, 4, 1]

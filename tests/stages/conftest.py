@@ -17,14 +17,7 @@ from provisioner.stages.matching import KnownRows, SheetMatcher
 from provisioner.stages.reconcile import WorkPlan, reconcile
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
-        yield journal
+    from collections.abc import Awaitable, Callable
 
 
 @pytest.fixture

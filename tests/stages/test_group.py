@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from provisioner.journal import JournalRow
-from provisioner.records import Actor, Fault, Problem, RowId, Status, TaskId
+import running
+
+from provisioner.records import Actor, Fault, Problem, Status, TaskId
 from provisioner.resources import LoginState
 from provisioner.stages.group import group, group_logins
 
+if TYPE_CHECKING:
+    from provisioner.journal import JournalRow
+
 
 def journal_row(number: int, status: Status, error: str = "", **known: Any) -> JournalRow:
-    fields: dict[str, Any] = {
-        "id": RowId(number),
-        "sheet_row": number,
-        "file_row": number,
-        "address_key": f"user{number}@101",
-        "email": f"user{number}",
-        "domain": "101",
-        "relay_server": "201",
-        "project": "",
-        "reply_to": "",
-        "status": status,
-        "explanation": error,
-        "sends": 1,
-    }
-    return JournalRow(**fields | known)
+    fields = {"sheet_row": number, "status": status, "explanation": error, "sends": 1}
+    return running.journal_row(number, **{**fields, **known})
 
 
 def test_one_mistake_made_often_is_one_group() -> None:

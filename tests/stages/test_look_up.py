@@ -3,46 +3,24 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from running import context_of, journal_row
 from scripted import Scripted, reply
 
-from provisioner.journal import Journal, JournalRow, Written, address_key
+from provisioner.journal import Journal, JournalRow, Written
 from provisioner.records import Job, Request, RowId, Status, Unconfirmed
 from provisioner.secret import Secret
-from provisioner.service import Service
-from provisioner.service.rate_limiter import RateLimiter
-from provisioner.settings import RunOptions
-from provisioner.stages.context import RunContext
 from provisioner.stages.look_up import look_up, set_aside_existing, settle_absent
-from provisioner.stages.stop_signal import StopSignal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from provisioner.settings import Connection
-
-
-def journal_row(number: int, email: str, status: Status, *, sends: int = 1) -> JournalRow:
-    place = number + 1
-    return JournalRow(
-        RowId(number),
-        place,
-        place,
-        address_key(email, 101),
-        email,
-        "101",
-        "201",
-        "",
-        "",
-        status=status,
-        explanation="as it was",
-        sends=sends,
-        password=Secret("generated"),
-    )
+    from provisioner.stages.context import RunContext
 
 
 def unconfirmed(
@@ -65,12 +43,6 @@ def job(number: int, email: str, maybe_sent: bool = False, was_absent: bool = Fa
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with closing(Journal(tmp_path / "journal.sqlite3")) as opened:
-        yield opened
-
-
-@pytest.fixture
 def in_context(journal: Journal, listener: Any) -> Callable[..., Any]:
     """Call a function of the stage with some rows, which the journal knows, and a service."""
 
@@ -78,26 +50,17 @@ def in_context(journal: Journal, listener: Any) -> Callable[..., Any]:
         if any(True for _ in journal.rows()):
             return anyio.run(go, function, to, things)
         jobs = [(thing, Status.UNSENT) if isinstance(thing, Job) else (thing.job, thing.status) for thing in things]
+        known = {"explanation": "as it was", "password": Secret("generated")}
         rows = [
-            journal_row(job.row_id, job.request.email, status, sends=status is not Status.UNSENT)
+            journal_row(job.row_id, job.request.email, status=status, sends=int(status is not Status.UNSENT), **known)
             for job, status in jobs
         ]
         journal.apply_sheet(map(Written, rows))
         return anyio.run(go, function, to, things)
 
     async def go(function: Callable[..., Any], to: Connection, things: Sequence[Unconfirmed | Job]) -> Any:
-        limiter = RateLimiter(to.rates)
-        async with Service(to, limiter, listener) as service:
-            context = RunContext(
-                connection=to,
-                service=service,
-                limiter=limiter,
-                journal=journal,
-                stop_signal=StopSignal(),
-                listener=listener,
-                options=RunOptions(),
-                wall_clock=lambda: 77.0,
-            )
+        context = replace(context_of(to, journal, listener), wall_clock=lambda: 77.0)
+        async with context.service:
             return await function(things, context)
 
     return call

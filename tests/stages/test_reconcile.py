@@ -1,9 +1,7 @@
 """The sheet meets the journal: what each row of a second run becomes."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,12 +37,6 @@ def entry(row: int, email: str, *, domain: str = "101", ready: bool = True, **mo
     if isinstance(given, Request):
         fields["password"] = given.password
     return Entry(**{**fields, **more})  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with closing(Journal(tmp_path / "journal.sqlite3")) as opened:
-        yield opened
 
 
 def since(sent_at: float | None) -> float:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provisioner.journal import Journal
 from provisioner.records import AutoRate, Rate
 from provisioner.service.rate_limiter import Priority, RateLimiter
 from provisioner.stages.remembered import remember_rate, remembered_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
+
+    from provisioner.journal import Journal
 
     Run = Callable[..., Any]
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
-        yield journal
 
 
 async def _refused_after(rates: Sequence[Rate] | AutoRate, passed: int, retry_after: float) -> RateLimiter:

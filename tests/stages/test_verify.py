@@ -52,23 +52,14 @@ def mail(unproved_mail: dovecot.Dovecot, trusted_authority: trustme.CA) -> dovec
 
 
 def journal_row(number: int, **known: Any) -> JournalRow:
-    fields: dict[str, Any] = {
-        "id": RowId(number),
-        "sheet_row": number + 1,
-        "file_row": number + 1,
-        "address_key": f"user{number}@101",
-        "email": f"user{number}",
-        "domain": "101",
-        "relay_server": "201",
-        "project": "",
-        "reply_to": "",
+    fields = {
         "address": f"user{number}@example.org",
         "status": Status.CREATED,
         "sends": 1,
         "finished_at": 1_000_000.0,
         "password_check": password_check(Secret(PASSWORD), RowId(number)),
     }
-    return JournalRow(**{**fields, **known})
+    return running.journal_row(number, **{**fields, **known})
 
 
 @pytest.mark.parametrize(("name", "password"), [("right", PASSWORD), ("foreign", "Pässwörd 漢字 77!")])

@@ -53,6 +53,7 @@ SECURITY: Final = "SSL/TLS"
 """What mail programs call TLS from the first byte on, which all servers of the service have."""
 UNKNOWN_PASSWORD: Final = "the password is not known; the service's export may hold it"  # noqa: S105 - a sentence
 UNKNOWN_ADDRESS: Final = "the full address is not known; run the sheet again"
+BLANK_AT_AN_END: Final = "the password begins or ends with a blank, which is part of it"
 APOSTROPHE: Final = "the apostrophe before the password is not part of it"
 KINDS: Final = (".csv", ".xlsx")
 LONGEST_NAME: Final = 50
@@ -78,6 +79,7 @@ class MailboxCredentials:
             UNKNOWN_ADDRESS: not self.row.address,
             UNKNOWN_PASSWORD: self.password is None,
             EXISTED: self.uncertain,
+            BLANK_AT_AN_END: self.password is not None and self.password.reveal() != self.password.reveal().strip(),
         }
         return "; ".join(note for note, applies in notes.items() if applies)
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from provisioner.credentials import UNKNOWN_ADDRESS, UNKNOWN_PASSWORD, find_credentials, safe_name
+from provisioner.credentials import BLANK_AT_AN_END, UNKNOWN_ADDRESS, UNKNOWN_PASSWORD, find_credentials, safe_name
 from provisioner.journal import JournalRow, password_check
 from provisioner.records import RowId, Status
 from provisioner.resources import LoginState
@@ -76,7 +76,7 @@ def test_a_run_is_handed_over(
         }
     ]
     assert "1 mailbox: " in said.stderr
-    assert "1 row is not created" in said.stderr
+    assert "Left out: 1 row that has no mailbox yet." in said.stderr
     assert PASSWORD not in said.output
     assert listener.all("note") == []
 
@@ -199,6 +199,18 @@ row = partial(running.journal_row, 1, "ann", address="ann@acme.example")
         (row(status=Status.EXISTS), ["Sheet-1!", "Sheet-2!"], None, f"{UNKNOWN_PASSWORD}; {EXISTED}"),
         (row(status=Status.EXISTS, imap=LoginState.OK, smtp=LoginState.OK), ["Sheet-1!"], "Sheet-1!", ""),
         (row(status=Status.EXISTS, imap=LoginState.OK, smtp=LoginState.REFUSED), ["Sheet-1!"], "Sheet-1!", EXISTED),
+        (
+            row(status=Status.CREATED, password_check=password_check(Secret("Right-1! "), RowId(1))),
+            ["Right-1! "],
+            "Right-1! ",
+            BLANK_AT_AN_END,
+        ),
+        (
+            row(status=Status.EXISTS, imap=LoginState.OK, smtp=LoginState.OK),
+            ["\xa0Nb-1!"],
+            "\xa0Nb-1!",
+            BLANK_AT_AN_END,
+        ),
         (row(status=Status.CREATED, address="", password=Secret("Made-Up-1!")), [], "Made-Up-1!", UNKNOWN_ADDRESS),
     ],
 )

@@ -29,13 +29,13 @@ def show_credentials(written: WrittenCredentials) -> None:
         )
     if written.uncertain:
         say_wrapped(
-            f"{_named(written.uncertain)} existed before this run, so the password may be another than the sheet's."
+            f"{_named(written.uncertain)} existed before this run, so the password may differ from the sheet's."
             + ("" if written.practice else " Log in to find out: provisioner verify.")
         )
     for name in written.missing_servers:
         say_wrapped(f"The service does not name the account's {name} server, so those cells are blank.")
     if written.not_created:
-        say_wrapped(f"{count(written.not_created, 'row is', 'rows are')} not created and in no file.")
+        say_wrapped(f"Left out: {count(written.not_created, 'row that has', 'rows that have')} no mailbox yet.")
 
 
 def _named(addresses: Sequence[str]) -> str:

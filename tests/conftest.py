@@ -17,6 +17,7 @@ import hypothesis
 import pytest
 from blockbuster import blockbuster_ctx
 from click.testing import CliRunner, Result
+from scripted import Scripted
 from trio.testing import MockClock
 from virtual_time import VirtualLoop
 
@@ -107,6 +108,19 @@ def sandbox(aside: Callable[[Callable[[], None]], None]) -> Iterator[Callable[..
 
     yield start
     aside(running.close)
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[..., Scripted]]:
+    """Start a server that answers as it is told, as often as wanted; all of them end with the test."""
+    with ExitStack() as running:
+
+        def start(*replies: Any, **options: Any) -> Scripted:
+            scripted = Scripted(*replies, **options)
+            running.callback(scripted.close)
+            return scripted
+
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import stat
-from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -14,7 +13,7 @@ import anyio
 import pytest
 import running
 from click.testing import CliRunner
-from scripted import Last, Scripted, reply
+from scripted import Last, reply
 
 from provisioner import account as account_calls
 from provisioner import run_folder
@@ -23,7 +22,7 @@ from provisioner.errors import RunFolderError
 from provisioner.resources import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -46,10 +45,10 @@ def test_each_list_comes_in_every_form(invoke: Any, sandbox: Any, what: Listing)
     assert table.stderr == f"{len(from_json)} {what.words}.\n"
 
 
-def test_one_mailbox_is_one_mailbox(invoke: Any) -> None:
+def test_one_mailbox_is_one_mailbox(invoke: Any, server: Any) -> None:
     """The number stands with its noun in the singular."""
-    with closing(Scripted(reply(200, {}), reply(200, [{"id": 1, "email": "ann@acme.example"}]))) as server:
-        assert invoke("list", "mailboxes", key="any", url=server.url).stderr == "1 mailbox.\n"
+    url = server(reply(200, {}), reply(200, [{"id": 1, "email": "ann@acme.example"}])).url
+    assert invoke("list", "mailboxes", key="any", url=url).stderr == "1 mailbox.\n"
 
 
 def test_no_list_shows_a_password(invoke: Any, sandbox: Any) -> None:
@@ -113,18 +112,17 @@ def test_what_can_be_listed_is_told() -> None:
     assert "Say what to list: mailboxes, domains, relay-servers or projects." in said.stderr
 
 
-def test_a_list_that_repeats_the_key_does_not_show_it(invoke: Any) -> None:
+def test_a_list_that_repeats_the_key_does_not_show_it(invoke: Any, server: Any) -> None:
     """A service that puts the key into a name finds it hidden, on the screen and for a program."""
     key = "a-key-that-nobody-may-see"
     domains = [{"id": 101, "name": f"{key}.example"}, {"id": 102, "name": {"name": quote(key)}}]
     pages = {"/api/userinfo/": {"name": "Agency"}, "/api/domains/": domains}
-    with closing(Scripted(lambda said: reply(200, pages[said.split()[1]]))) as server:
-        environment = {"MISSION_INBOX_API_KEY": key, "MISSION_INBOX_URL": server.url}
-        for words in (("list", "domains"), ("list", "domains", "--json"), ("list", "domains", "--csv")):
-            said = CliRunner().invoke(main, words, env=environment)
-            assert said.exit_code == 0
-            assert "101" in said.stdout
-            assert key not in said.output
+    url = server(lambda said: reply(200, pages[said.split()[1]])).url
+    for words in (("list", "domains"), ("list", "domains", "--json"), ("list", "domains", "--csv")):
+        said = invoke(*words, key=key, url=url)
+        assert said.exit_code == 0
+        assert "101" in said.stdout
+        assert key not in said.output
 
 
 @pytest.mark.parametrize("service", ["smartlead", "instantly", "reply.io", "woodpecker", "emailbison"])
@@ -157,18 +155,16 @@ def test_an_unknown_export_is_told(invoke: Any, sandbox: Any, tmp_path: Path) ->
 
 
 @pytest.fixture
-def answering() -> Iterator[Callable[..., str]]:
+def answering(server: Any) -> Callable[..., str]:
     """A service whose exports are always the same bytes."""
-    with ExitStack() as running:
 
-        def start(kind: str, body: bytes, *, missing: int = 0) -> str:
-            export = reply(200, body + b" " * missing, Content_Type=kind)
-            export = Last(export[: len(export) - missing])
-            service = Scripted(lambda said: reply(200, {}) if "userinfo" in said.split()[1] else export)
-            running.callback(service.close)
-            return service.url
+    def start(kind: str, body: bytes, *, missing: int = 0) -> str:
+        whole = reply(200, body + b" " * missing, Content_Type=kind)
+        export = Last(whole[: len(whole) - missing])
+        url: str = server(lambda said: reply(200, {}) if "userinfo" in said.split()[1] else export).url
+        return url
 
-        yield start
+    return start
 
 
 @pytest.mark.parametrize(

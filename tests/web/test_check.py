@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import running
 import xlsxwriter
-from scripted import Scripted, reply
+from scripted import reply
 from sites import Site, question_in
 
 import provisioner
@@ -606,7 +606,7 @@ def test_what_is_done_is_counted_and_not_offered(
 
 
 def test_what_the_service_refused_is_fixed_here_too(
-    screen: Any, connection: Any, listener: Any, tmp_path: Path
+    screen: Any, connection: Any, listener: Any, server: Any, tmp_path: Path
 ) -> None:
     """Its own sentence stands with the row, whose password can be shown and generated."""
     lists = {"domains": [{"id": 101, "name": "acme.example"}], "relay-servers": [{"id": 201}]}
@@ -616,11 +616,8 @@ def test_what_the_service_refused_is_fixed_here_too(
         refused = reply(400, {"password": ["Too <common>."]})
         return refused if method == "POST" else reply(200, lists.get(path.split("/")[2], []))
 
-    shown, service = screen([GOOD]), Scripted(answer)
-    try:
-        running.run(tmp_path / "acme.csv", connection(service.url), listener)
-    finally:
-        service.close()
+    shown = screen([GOOD])
+    running.run(tmp_path / "acme.csv", connection(server(answer).url), listener)
     page = shown.show()
     assert heading(page) == "1 row: 1 to fix"
     assert "Too &lt;common&gt;." in re.sub(r"<li>.*?</li>", "", page)

@@ -22,7 +22,7 @@ from provisioner.web import runs
 from provisioner.web.screens import confirm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -30,9 +30,8 @@ FAST = {"latency": 0.02, "latency_spread": 0.0}
 
 
 @pytest.fixture
-def scripted() -> Iterator[Callable[..., Scripted]]:
+def scripted(server: Any) -> Callable[..., Scripted]:
     """A service whose creates are answered by a function, and which has everything that the sheet needs."""
-    running: list[Scripted] = []
 
     def start(create: Callable[[str], bytes], account: bytes | None = None) -> Scripted:
         def answer(said: str) -> bytes:
@@ -44,12 +43,10 @@ def scripted() -> Iterator[Callable[..., Scripted]]:
             lists["projects"] = [{"id": 789, "name": "Spring"}]
             return known.get(path) or reply(200, lists.get(path.split("/")[2], []))
 
-        running.append(Scripted(answer))
-        return running[-1]
+        started: Scripted = server(answer)
+        return started
 
-    yield start
-    for each in running:
-        each.close()
+    return start
 
 
 def carried_out(service: Any) -> list[int]:
@@ -395,16 +392,12 @@ def test_a_service_that_is_down_is_told(site: Any) -> None:
     assert page.statuses() == {Status.UNSENT: 3}
 
 
-def test_another_service_at_the_address_is_told(site: Any) -> None:
+def test_another_service_at_the_address_is_told(site: Any, server: Any) -> None:
     """What answers with a web page is not the service."""
-    other = Scripted(reply(200, b"<html>Welcome</html>", Content_Type="text/html"))
-    try:
-        page = site(other.url, 3)
-        refused = page.refused()
-        assert "MISSION_INBOX_URL. If the address is right" in refused
-        assert page.statuses() == {Status.UNSENT: 3}
-    finally:
-        other.close()
+    page = site(server(reply(200, b"<html>Welcome</html>", Content_Type="text/html")).url, 3)
+    refused = page.refused()
+    assert "MISSION_INBOX_URL. If the address is right" in refused
+    assert page.statuses() == {Status.UNSENT: 3}
 
 
 def test_a_payment_that_is_wanted_ends_the_run_with_its_reason(site: Any, scripted: Any) -> None:

@@ -11,6 +11,7 @@ from provisioner import passwords
 from provisioner.fixing.verdicts import Place
 from provisioner.fixing.views import Cause, Changed, Column, Counts, OpenRow, StaleRowError, UnknownRowError, columns_of
 from provisioner.fixing.working import WorkingFile
+from provisioner.messages import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -259,12 +260,32 @@ class OpenSheet:
     def put_back(self, file: Path) -> None:
         """Have a failures file that was fixed elsewhere, `.csv` or `.xlsx`, be what is to be run; it is moved.
 
-        Those that are here are kept under other names, and no fix is undone then. Raises SheetError if it is none of
-        this sheet, RunFolderError while a run is under way, UnusableError, FilesError.
+        Those that are here are kept under other names, and no fix is undone then: a row that was fixed here and that
+        the file has as the sheet has it, or not at all, stays fixed. Raises SheetError if it is none of this sheet,
+        RunFolderError while a run is under way, UnusableError, FilesError.
         """
         with self._lock:
+            fixed = self._file.fixed_rows()
             self._file.put_back(file)
             self._steps.clear()
+            with self._file.held():
+                self._fix_again(fixed)
+
+    def _fix_again(self, fixed: Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]]) -> None:
+        """Fix rows again that are as the sheet has them. `fixed` is as from `WorkingFile.fixed_rows`."""
+        table = self._rows.table
+        to_fix = {table.keys[position]: table.cells(position) for position in self._rows.positions(Place.TO_FIX)}
+        again = [key for key, (before, _) in fixed.items() if to_fix.get(key) == before]
+        if again:
+            self._file.take_over()
+            self._write(again[0], {self._rows.at(key): fixed[key][1] for key in again})
+            self._file.notes.append(
+                count(
+                    len(again),
+                    "row stays as it was fixed here; the file does not change it.",
+                    "rows stay as they were fixed here; the file does not change them.",
+                )
+            )
 
     @property
     def working_file(self) -> SheetOptions:

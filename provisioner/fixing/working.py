@@ -12,9 +12,11 @@ import anyio
 
 from provisioner import run_folder
 from provisioner.checking import check_prepared
+from provisioner.errors import SheetError
 from provisioner.events import NullListener
 from provisioner.fixing.opening import find, from_table, place_of, refuse_foreign, watched
 from provisioner.fixing.storing import FailuresFile, storing
+from provisioner.fixing.verdicts import Place
 from provisioner.journal import Fact, Journal
 from provisioner.stages.failures_files import (
     added_cells,
@@ -24,6 +26,7 @@ from provisioner.stages.failures_files import (
     remember_typed,
     set_aside,
 )
+from provisioner.stages.prepare import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -226,6 +229,25 @@ class WorkingFile:
             journal.set_fact(Fact.KEPT, "")
         self._open()
         self.notes.extend(kept)
+
+    def fixed_rows(self) -> Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]]:
+        """The cells, by key, of the rows that were fixed here and are ready: as the sheet has them, and as they are.
+
+        There are none if the sheet is what is to be run, or cannot be read.
+        """
+        if self._source == self._options.sheet:
+            return {}
+        try:
+            sheet = prepare(self._options).sheet
+        except SheetError:
+            return {}
+        table, numbers = self.rows.table, set(sheet.rows)
+        pairs = (
+            (table.keys[position], (dict(zip(sheet.keys, sheet.own_cells(number), strict=True)), table.cells(position)))
+            for position in self.rows.positions(Place.READY)
+            if (number := table.number(position)) in numbers
+        )
+        return {key: (before, now) for key, (before, now) in pairs if before != now}
 
     def put_back(self, file: Path) -> None:
         """Have a failures file that was fixed elsewhere be what is to be run. Those that are here are kept.

@@ -489,3 +489,30 @@ def test_only_the_rows_of_this_sheet_are_put_back(
         with pytest.raises(SheetError, match="does not hold rows to fix of this sheet"):
             sheet.put_back(file)
         assert sheet.rows(to_fix=False) == before
+
+
+def test_what_was_fixed_here_stays_where_the_file_that_is_put_back_has_no_fix(opened: Sheets, tmp_path: Path) -> None:
+    """A row that it has as the sheet does, or not at all, since it was downloaded before; what it changes is taken."""
+    weak = ("cid", "101", "201", "weak", "789", "")
+    sheet = opened(GOOD, SPACED, weak, ("dan d", *GOOD[1:]), ("eve e", *GOOD[1:]), ("fay f", *GOOD[1:]))
+    header, spaced, weak_row, dan, eve, _ = read_table(sheet.folder.failures)
+    for key, email in {"3": "bob", "5": "dan", "6": "eve", "7": "fay"}.items():
+        change(sheet, key, {"email": email})
+    file = tmp_path / "failures (1).csv"
+    weak_row[header.index("password")] = PASSWORD
+    dan[0], eve[0] = "daniel", "eve the second"
+    write_table(file, header, [spaced, weak_row, dan, eve])
+    sheet.put_back(file)
+    now = {row.key: (row.cells["email"], row.status) for row in sheet.rows(to_fix=False)[0]}
+    assert now == {
+        "2": ("ann", Status.VALID),
+        "3": ("bob", Status.VALID),
+        "4": ("cid", Status.VALID),
+        "5": ("daniel", Status.VALID),
+        "6": ("eve the second", Status.INVALID),
+        "7": ("fay", Status.VALID),
+    }
+    assert sheet.reveal("4", "password") == PASSWORD
+    assert "2 rows stay as they were fixed here; the file does not change them." in sheet.notes
+    again = OpenSheet(sheet.options)
+    assert {row.key: (row.cells["email"], row.status) for row in again.rows(to_fix=False)[0]} == now

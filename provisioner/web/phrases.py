@@ -76,13 +76,13 @@ def plain(status: Status) -> str:
     return _PLAIN.get(status, WORDS[status].meaning)
 
 
-def counted(counts: Counts) -> str:
-    """Such as `412 rows: 400 ready, 12 to fix`."""
+def counted(counts: Counts, under_way: bool = False) -> str:  # noqa: FBT001, FBT002 - a filter of the templates
+    """Such as `412 rows: 400 ready, 12 to fix`. `under_way`: what was sent is being waited for."""
     parts = {
         "ready": counts.ready,
         "to fix": counts.to_fix,
         "done": counts.done,
-        "to run again": counts.other,
+        "under way" if under_way else "to run again": counts.other,
         "left out": counts.left_out,
     }
     return f"{count(counts.rows, 'row', 'rows')}: " + (

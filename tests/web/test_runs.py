@@ -49,6 +49,21 @@ def scripted(server: Any) -> Callable[..., Scripted]:
     return start
 
 
+def test_the_check_screen_of_a_run_leads_to_it(sandbox: Any, site: Any) -> None:
+    """While it is under way there is nothing to create or to run again, only something to follow."""
+    page = site(sandbox(latency=60.0, latency_spread=0.0), 3)
+    page.create()
+    until(lambda: page.statuses() == {Status.UNFINISHED: 3})
+    for screen in ("check", "check?show=all"):
+        html = page.get(screen).text
+        assert '<h1 id="heading">3 rows: 3 under way</h1>' in html
+        assert f'<a href="{page.path}/run">Follow the run</a>' in html
+        assert 'id="create"' not in html
+    page.run.stop(at_once=True)
+    page.wait("ended")
+    assert "3 rows: 3 to run again" in page.get("check").text
+
+
 def carried_out(service: Any) -> list[int]:
     """How often each create was carried out."""
     return [received.carried_out for received in service.state.creates.values()]

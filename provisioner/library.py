@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 import anyio
 
@@ -19,7 +21,7 @@ from provisioner.records import AutoRate, Rate, parse_rates
 from provisioner.settings import Connection, RunOptions, SheetOptions, VerifyOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator
     from os import PathLike
 
     from provisioner.events import Listener
@@ -65,6 +67,18 @@ class RunKeywords(SheetKeywords, total=False):
     """Log in to the created mailboxes at the end."""
 
 
+_KINDS: Final[Mapping[str, tuple[Any, str]]] = {
+    "fill": (Mapping, 'texts by column, such as {"project": "789"}'),
+    "columns": (Mapping, 'columns by header, such as {"Mail": "email"}'),
+    "limit": (Integral, "a whole number, such as 3"),
+    "rate": (str, 'a text, such as "5/s"'),
+    "workers": (Integral, "a whole number, such as 20"),
+    "task_timeout": (Real, "a number of seconds, such as 900"),
+    "stop_after": (Integral, "a whole number, such as 20"),
+}
+"""What options must be that are easily given as something else."""
+
+
 def check(
     sheet: str | PathLike[str], /, *, listener: Listener | None = None, **options: Unpack[SheetKeywords]
 ) -> RunResult:
@@ -75,6 +89,7 @@ def check(
 
     It may be called anywhere, in a notebook too; it returns when it is done. Raises UnusableError and StoppedError.
     """
+    _refuse_other_types(options)
     work = partial(checking.check, _sheet_options(sheet, options), listener or NullListener())
     if not _in_event_loop():
         return anyio.run(work)
@@ -125,6 +140,9 @@ async def run_async(
     Trouble with the service ends the run early and is told in the result's `stopped`. Raises UnusableError if the run
     cannot begin, and FilesError or JournalError if its outcome cannot be recorded.
     """
+    if not isinstance(connection, Connection):
+        raise SettingsError("The connection is not a Connection.", remedy="Give provisioner.Connection(api_key=…).")
+    _refuse_other_types(options)
     given: dict[str, Any] = {**options}
     rate, verify = given.pop("rate", None), given.pop("verify", False)
     names = ("limit", "workers", "task_timeout", "stop_after")
@@ -174,6 +192,15 @@ def _serving(state: Path | None) -> Iterator[Connection]:
 
     with serve(SandboxOptions(state=state, keep_passwords=False)) as running:
         yield Connection(api_url=running.url, api_key=running.api_key, practice=True)
+
+
+def _refuse_other_types(given: Mapping[str, object]) -> None:
+    """Raise SettingsError for what would fail somewhere within the run. No value is shown: it may be a password."""
+    for name, value in given.items():
+        kind, wanted = _KINDS.get(name, (object, ""))
+        texts = [text for pair in value.items() for text in pair] if isinstance(value, Mapping) else []
+        if not (value is None or isinstance(value, kind)) or not all(isinstance(text, str) for text in texts):
+            raise SettingsError(f"The option {name} has the wrong type.", remedy=f"Give it {wanted}.")
 
 
 def _sheet_options(path: str | PathLike[str], keywords: Mapping[str, Any]) -> SheetOptions:

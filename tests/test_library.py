@@ -318,6 +318,38 @@ def test_an_unusable_option_is_told_before_anything_is_read(connection: Any, opt
         p.run("nosuch.csv", connection("http://127.0.0.1:9"))
 
 
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({"fill": {"project": 789}}, 'texts by column, such as {"project": "789"}'),
+        ({"fill": ["project=789"]}, "texts by column"),
+        ({"columns": {"Mail": None}}, "columns by header"),
+        ({"rate": 5}, 'a text, such as "5/s"'),
+        ({"limit": "3"}, "a whole number"),
+        ({"workers": 2.5}, "a whole number"),
+        ({"task_timeout": "15m"}, "a number of seconds"),
+        ({"stop_after": "20"}, "a whole number"),
+    ],
+)
+def test_an_option_of_another_type_is_told_in_plain_words(options: Any, wanted: str, connection: Any) -> None:
+    """With what it must be, and without its value, which may be a password; not as an error deep within the run."""
+    with pytest.raises(p.SettingsError, match=f"The option {next(iter(options))} has the wrong type") as refusal:
+        p.run("nosuch.csv", connection("http://127.0.0.1:9"), **options)
+    assert wanted in refusal.value.remedy
+    assert "789" not in refusal.value.message
+    if options.keys() <= {"fill", "columns"}:
+        with pytest.raises(p.SettingsError, match="has the wrong type"):
+            p.check("nosuch.csv", **options)
+
+
+def test_a_key_in_place_of_a_connection_is_told_and_not_shown() -> None:
+    """What to write instead is said."""
+    with pytest.raises(p.SettingsError, match="not a Connection") as refusal:
+        p.run("nosuch.csv", "key-that-nobody-may-see")  # type: ignore[arg-type]
+    assert "provisioner.Connection(api_key=" in refusal.value.remedy
+    assert "nobody" not in str(refusal.value)
+
+
 def test_options_mean_what_they_mean_on_the_command_line(
     sandbox: Any, connection: Any, tmp_path: Path, read_csv: Any
 ) -> None:

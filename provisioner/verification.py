@@ -40,7 +40,6 @@ class Verified:
 
     counts: LoginCounts
     results: Path
-    run_folder: Path
     bad: Sequence[LoginGroup]
     """The mailboxes that could not be logged in to, or were not tried, by reason."""
 
@@ -76,7 +75,7 @@ async def verify_run(
             with anyio.CancelScope(shield=True):
                 await run_sync(_write, journal, folder)
         bad = await run_sync(lambda: group_logins(journal.record_rows(), keep=EXAMPLES))
-        return Verified(counts, folder.results, folder.path, bad)
+        return Verified(counts, folder.results, bad)
 
 
 def _write(journal: Journal, folder: RunFolder) -> None:

@@ -161,14 +161,14 @@ class Rows:
     def _fault(self, position: int, problem: Problem) -> Fault:
         row = self.sheet.rows[position]
         if problem.cell is not None:
-            return Fault(self.table.column_of(problem.cell), problem.sentence, problem.cell)
+            return Fault(self.table.column_of(problem.cell), problem.sentence)
         if row in self.sheet.unreadable:
             cells = self.table.cells(position)
             marked = [key for key, cell in cells.items() if UNCERTAIN in cell]
             # Where other cells may stand under a wrong header, all of them are to be looked at.
             if len(marked) == 1 and self._doubtful(position, cells) <= set(marked):
-                return Fault(marked[0], problem.sentence, self.sheet.cell_name(row, marked[0]))
-        return Fault(None, problem.sentence, None)
+                return Fault(marked[0], problem.sentence)
+        return Fault(None, problem.sentence)
 
     def all_cells(self) -> list[list[str]]:
         """All rows that are not left out, as a failures file has them."""

@@ -43,8 +43,6 @@ class Fault:
     column: str | None
     """None: the whole row is meant."""
     sentence: str
-    cell: str | None
-    """Such as `D17`; None where the whole row is meant."""
 
 
 @dataclass(frozen=True, slots=True)

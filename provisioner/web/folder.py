@@ -148,7 +148,6 @@ def _options(sheet: Path, keywords: Mapping[str, Any]) -> SheetOptions:
 class Listed:
     """One line of the screen."""
 
-    id: str
     name: str
     state: str
     step: str
@@ -185,7 +184,7 @@ def _listed(found: Found, *, is_busy: bool) -> Listed:
     elif known is None and found.has_journal:
         state, step = "its journal cannot be read now", "Open"
     path = f"/sheets/{found.id}{'/check' if is_being_fixed or step.startswith(FIX) else ''}"
-    return Listed(found.id, found.name, state, step, path, known is not None and known.service == PRACTICE)
+    return Listed(found.name, state, step, path, known is not None and known.service == PRACTICE)
 
 
 def with_failures(folder: Path) -> list[Found]:

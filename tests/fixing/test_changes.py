@@ -266,15 +266,12 @@ def test_what_the_account_lacks_is_fixed_cell_by_cell(opened: Sheets, sandbox: A
     assert sheet.counts().ready == 2, "only the account knows"
     provisioner.run(sheet.options.sheet, connection(sandbox()))
     assert sheet.refresh()
-    assert [(fault.column, fault.cell) for fault in sheet.row("2").faults] == [
-        ("domain", "B2"),
-        ("relay_server", "C2"),
-    ]
+    assert [fault.column for fault in sheet.row("2").faults] == ["domain", "relay_server"]
     assert "is no address of the row's domain" in sheet.row("3").faults[0].sentence
     assert (sheet.counts().to_fix, sheet.counts().of_account) == (2, 2)
     changed = change(sheet, "2", {"domain": "101"})
     assert changed.row is not None
-    assert [(fault.column, fault.cell) for fault in changed.row.faults] == [("relay_server", "C2")]
+    assert [fault.column for fault in changed.row.faults] == ["relay_server"]
     assert change(sheet, "2", {"relay_server": "Mailgun"}).counts.ready == 1
     assert change(sheet, "2", {"relay_server": "Mailgum"}).counts.to_fix == 2
     assert change(sheet, "2", {"relay_server": "202"}).counts.ready == 1

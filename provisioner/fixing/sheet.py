@@ -174,20 +174,33 @@ class OpenSheet:
     def undo(self) -> Changed | None:
         """Undo the latest change as a whole; None if there is none. Raises as `change` does."""
         with self._lock:
-            if not self._steps:
-                return None
-            with self._file.held():
-                step = self._steps[-1]
-                try:
-                    self._refuse_stale(step)
-                except (StaleRowError, UnknownRowError):
-                    # It can never be undone; those before it may.
-                    self._steps.pop()
-                    raise
-                self._file.take_over()
-                done = self._change_back(step) if step.after else self._take_back(step)
-                self._steps.pop()
-                return done
+            return self._undo(self._steps[-1]) if self._steps else None
+
+    @property
+    def left_out(self) -> list[str]:
+        """The keys of the rows that were left out here and can be taken back, whatever was changed since."""
+        return [step.key for step in self._steps if not step.after]
+
+    def take_back(self, key: str) -> Changed:
+        """Take back one of the rows of `left_out`. Raises as `change` does."""
+        with self._lock:
+            step = next((step for step in self._steps if step.key == key and not step.after), None)
+            if step is None:
+                raise UnknownRowError
+            return self._undo(step)
+
+    def _undo(self, step: _Step) -> Changed:
+        with self._file.held():
+            try:
+                self._refuse_stale(step)
+            except (StaleRowError, UnknownRowError):
+                # It can never be undone; the others may.
+                self._steps.remove(step)
+                raise
+            self._file.take_over()
+            done = self._change_back(step) if step.after else self._take_back(step)
+            self._steps.remove(step)
+            return done
 
     def _refuse_stale(self, step: _Step) -> None:
         """Raise StaleRowError or UnknownRowError if a row is not any more as the step has left it."""

@@ -223,6 +223,26 @@ def test_leaving_out_is_undone(opened: Sheets, *, read_again: bool) -> None:
     assert provisioner.check(sheet.folder.failures).statuses == {Status.INVALID: 3}
 
 
+def test_a_row_is_taken_back_without_undoing_what_came_after(opened: Sheets) -> None:
+    """One that was left out by mistake comes back with its faults; fixes made since stay, and can still be undone."""
+    sheet = opened(GOOD, SPACED, ("c c", *GOOD[1:]), ("d d", *GOOD[1:]))
+    for key in ("3", "4"):
+        sheet.leave_out(key, sheet.row(key).version)
+    change(sheet, "5", {"email": "dee"})
+    assert sheet.left_out == ["3", "4"]
+    taken = sheet.take_back("3")
+    assert taken.row is not None
+    assert (taken.row.key, taken.counts.to_fix, taken.counts.ready, taken.counts.left_out) == ("3", 1, 2, 1)
+    assert [line[0] for line in stored(sheet)] == ["ann", "b b", "dee"]
+    assert sheet.left_out == ["4"]
+    with pytest.raises(UnknownRowError):
+        sheet.take_back("3")
+    undone = sheet.undo()
+    assert undone is not None
+    assert undone.row is not None
+    assert (undone.row.key, undone.counts.to_fix) == ("5", 2)
+
+
 def test_what_is_typed_is_no_conversion_by_a_spreadsheet_program(opened: Sheets) -> None:
     """7 in the place of 007 is meant when it is typed here; not if a program saved the file with it."""
     sheet = opened(("007", *GOOD[1:5], "nobody"), ("1e5", *GOOD[1:5], "nobody"))

@@ -272,6 +272,21 @@ def test_a_row_can_be_left_out_and_taken_back(screen: Any, tmp_path: Path, read_
     assert "Nothing is left to undo" in shown.undo().text
 
 
+def test_a_row_that_was_left_out_by_mistake_is_taken_back(screen: Any) -> None:
+    """By a button of its own, also after a reload: fixes that were made since are not undone for it."""
+    shown = screen([GOOD, BLANK_IN_NAME, WEAK])
+    answer = shown.press("3", "leave-out").text
+    assert ">Take row 3 back</button>" in answer
+    shown.type("4", password="Str0nger-Passw0rd!")
+    page = shown.show()
+    assert heading(page) == "3 rows: 2 ready, 1 left out"
+    assert ">Take row 3 back</button>" in page
+    back = shown.client.post(f"{shown.path}/rows/3/take-back", json={"first": "2", "last": "99", "further": "6"})
+    assert heading(back.text) == "3 rows: 2 ready, 1 to fix"
+    assert '<tbody id="row-3" data-into="rows">' in back.text
+    assert "Take row" not in back.text
+
+
 def test_what_was_changed_elsewhere_is_not_overwritten(screen: Any, tmp_path: Path, read_csv: Any) -> None:
     """The later of two edits of one cell is told, with what the cell holds now; the earlier one stands."""
     shown = screen([BLANK_IN_NAME, WEAK])
@@ -507,7 +522,7 @@ def test_all_rows_show_their_fixes_and_say_which_are_not_listed(
     assert re.findall(r'<th scope="row">Row (\d+)', page) == ["3"]
     assert "<td>bob</td>" in page
     assert "<td>789</td>" in page
-    assert "Not listed: 1 row that is done and 1 row that was left out. What was left out comes back" in page
+    assert "Not listed: 1 row that is done and 1 row that was left out. They can be taken back below" in page
     assert "Create 1 mailbox…</button>" in page
 
 

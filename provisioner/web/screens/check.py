@@ -122,6 +122,7 @@ def _page(template: str, work: Work, sheet: OpenSheet, shown: ShownColumns, **va
         sheet_changed=sheet.sheet_changed,
         counts=sheet.counts(),
         undoable=sheet.undoable,
+        left_out=sheet.left_out,
         columns=shown.columns,
         hidden=shown.hidden,
         **values,

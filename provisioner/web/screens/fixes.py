@@ -180,13 +180,22 @@ async def put_back(request: Request) -> Response:
 
 async def undo(request: Request) -> Response:
     """Take back the latest change."""
+    return await _taken_back(request, lambda sheet: sheet.undo())
+
+
+async def take_back(request: Request) -> Response:
+    """Take back a row that was left out."""
+    return await _taken_back(request, lambda sheet: sheet.take_back(request.path_params["key"]))
+
+
+async def _taken_back(request: Request, act: Callable[[OpenSheet], Changed | None]) -> Response:
     work, sent = await work_of(request), SentRow("", await forms.fields(request))
     sheet = await work.sheet()
     try:
         work.refuse_if_busy()
-        changed = await run_sync(sheet.undo)
+        changed = await run_sync(act, sheet)
     except (StaleRowError, UnknownRowError):
-        sentence = "The latest change cannot be undone: the row was changed elsewhere meanwhile."
+        sentence = "This change cannot be undone: the row was changed elsewhere meanwhile."
         return views.trouble(ProvisionerError(sentence))
     except ProvisionerError as error:
         return views.trouble(error)
@@ -223,6 +232,7 @@ def _parts(work: Work, sheet: OpenSheet, *, sent: SentRow, **values: Any) -> Res
         causes=sheet.causes(),
         files=failures_files(sheet),
         undoable=sheet.undoable,
+        left_out=sheet.left_out,
         part=sent.part,
         width=len(sent.columns(sheet).columns) + 1,
         **values,
@@ -280,6 +290,7 @@ def _focused(row: RowToFix, sent: SentRow) -> RowToFix:
 ROUTES: Final = (
     Route("/sheets/{id}/rows/{key}", change, methods=["PUT"]),
     Route("/sheets/{id}/rows/{key}/leave-out", leave_out, methods=["POST"]),
+    Route("/sheets/{id}/rows/{key}/take-back", take_back, methods=["POST"]),
     Route("/sheets/{id}/rows/{key}/reveal", reveal, methods=["POST"]),
     Route("/sheets/{id}/rows/{key}/generate", generate, methods=["POST"]),
     Route("/sheets/{id}/undo", undo, methods=["POST"]),

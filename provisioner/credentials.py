@@ -220,7 +220,7 @@ def _write_file(path: Path, mailboxes: Iterable[MailboxCredentials], account: Ac
         if path.suffix.lower() == ".xlsx":
             with replacing(path) as part, text_workbook(part, "Mailboxes", COLUMNS) as add:
                 for row in rows:
-                    add(row)
+                    add(row, ())
         else:
             write_table(path, COLUMNS, map(_apostrophe_noted, rows), delimiter=delimiter)
     except OSError as error:

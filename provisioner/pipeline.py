@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -107,7 +108,8 @@ async def _create(
     plan, beyond_limit = within_limit(plan, context.options.limit)
     by, by_value = await run_sync(record.count_by, plan)
     account = fetched.account.name if fetched.account else ""
-    about = preview(context, plan, record.prepared.folder, len(beyond_limit), account=account, by=by, by_value=by_value)
+    about = preview(context, plan, record.prepared.folder, len(beyond_limit))
+    about = replace(about, account=account, by=by, by_value=by_value)
     try:
         if await _may_begin(context.stop_signal, confirm, about, stopwatch):
             await Delivery(context, record.write).deliver(plan, beyond_limit)

@@ -88,7 +88,7 @@ def test_no_value_comes_back_changed(
 def write_workbook(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     with text_workbook(path, "Mailboxes", header) as add:
         for row in rows:
-            add(row)
+            add(row, ())
 
 
 BEFORE = ["", " ", "\u00a0", "\u200b", "\ufeff", "\ud800", *map(chr, (0, 1, 9, 10, 11, 13, 31, 127, 133))]

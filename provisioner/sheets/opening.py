@@ -26,24 +26,12 @@ _SOMETHING: Final = re.compile(rb"[^\0 \t\r\n\xef\xbb\xbf\xfe\xff]")
 
 
 def open_source(
-    path: Path,
-    schema: MailboxSchema,
-    *,
-    encoding: str | None = None,
-    sheet_name: str | None = None,
-    required: Collection[str] = (),
+    path: Path, schema: MailboxSchema, *, encoding: str | None, sheet_name: str | None, required: Collection[str]
 ) -> Source:
     """The table in a file, opened as far as its header.
 
-    Args:
-        path: A text file whose cells are separated by commas, semicolons, tabs or pipes, or a workbook.
-        schema: Says which columns there are, and by which headers they go.
-        encoding: The name of a text file's encoding; None finds it.
-        sheet_name: Which sheet of a workbook; None takes the only one that can be meant.
-        required: The columns that the header of the sheet that is meant should have.
-
-    Raises:
-        SheetError: The file cannot be read, has no header, or it is not certain which table is meant.
+    `required` are the columns that the header of the sheet that is meant should have; the rest is as for the stage
+    `read`. Raises SheetError if the file cannot be read, has no header, or leaves open which table is meant.
     """
     data = _content(path)
     kind = kind_of(data, path)

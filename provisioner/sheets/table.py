@@ -13,8 +13,8 @@ from provisioner.sheets.files import unescape_formula
 from provisioner.sheets.grid import HIDDEN
 from provisioner.sheets.headers import cells_mixed_up
 from provisioner.sheets.limits import too_many_faulty
-from provisioner.sheets.no_rows import NoRows
 from provisioner.sheets.sheet import BLANKS, UNCERTAIN, Origin, Sheet, column_letters
+from provisioner.sheets.skipped_rows import SkippedRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class Table:
         self._fill = fill
         self._known = [schema.columns.get(key) for key in layout.keys]
         self._places = {column.name: place for place, column in enumerate(self._known) if column}
-        self._no_rows = NoRows(layout, schema, self._known, source.delimiter)
+        self._skipped = SkippedRows(layout, schema, self._known, source.delimiter)
         self._padding = source.padding
         self._columns: list[list[str]] = [[] for _ in layout.keys]
         self._rows: list[int] = []
@@ -66,7 +66,7 @@ class Table:
         row, layout = record.number, self._layout
         fitted, fault = fit(record, layout, self._source.delimiter, blank_end=self._source.blank_end)
         cells = [fitted[position] for position in layout.own] if layout.added else fitted
-        if self._no_rows.holds(row, cells):
+        if self._skipped.holds(row, cells):
             return
         self._rows.append(row)
         if fault:
@@ -103,7 +103,7 @@ class Table:
 
     def _marked(self, record: Record, cells: list[str]) -> list[str]:
         """The cells, marked where they are not certain; a row that then has a mark is noted as unreadable."""
-        second = self._no_rows.second_header
+        second = self._skipped.second_header
         together = "".join(cells)
         if not (
             UNCERTAIN in together
@@ -122,7 +122,7 @@ class Table:
     def _anchor(self, record: Record) -> int | None:
         """The place of the one cell that is marked if a whole row is in doubt; None if it is not."""
         hidden = [place for place in self._places.values() if record.kinds.get(self._layout.own[place]) == HIDDEN]
-        if not hidden and not self._no_rows.second_header:
+        if not hidden and not self._skipped.second_header:
             return None
         places, email = hidden or [*self._places.values()], self._places.get("email")
         return email if email in places else min(places)
@@ -170,7 +170,7 @@ class Table:
             typed=typed,
             tab=self._source.tab,
             most_faulty=self._source.most_faulty,
-            second_table=self._no_rows.second_header,
+            second_table=self._skipped.second_header,
         )
         return replace(
             sheet, misaligned={row: self._username(sheet.own_cells(row)) for row in sorted(self._misaligned)}
@@ -182,7 +182,7 @@ class Table:
         if not self._rows and not self._layout.added:
             raise SheetError(
                 "The sheet has only the template's example row."
-                if self._no_rows.met_example
+                if self._skipped.met_example
                 else f"There is no row below the header (row {self._layout.header.number}).",
                 remedy="Add a row for each mailbox, and save the sheet.",
             )

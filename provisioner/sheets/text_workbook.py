@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from provisioner.sheets.files import escape_controls, escape_formula
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
+
+    AddRow = Callable[[Sequence[str], Collection[int]], None]
+    """Adds a row of cells; those at these places are coloured."""
 
 MAX_CELLS: Final = 500_000
 """That failures.xlsx is written for, blank ones included: 40,000 rows of an ordinary sheet, in about five seconds."""
@@ -28,13 +31,6 @@ _OPTIONS: Final = {
     "strings_to_numbers": False,
     "strings_to_urls": False,
 }
-
-
-class AddRow(Protocol):
-    """Adds a row."""
-
-    def __call__(self, cells: Sequence[str], marked: Collection[int] = (), /) -> None:
-        """`marked` are the places of the cells that are to be coloured."""
 
 
 @contextmanager
@@ -58,7 +54,7 @@ def text_workbook(path: Path, title: str, header: Sequence[str], *, read_back: b
     )
     numbers, widths = count(), [0] * len(header)
 
-    def add(cells: Sequence[str], marked: Collection[int] = ()) -> None:
+    def add(cells: Sequence[str], marked: Collection[int]) -> None:
         number = next(numbers)
         for place, cell in enumerate(cells):
             shown, quoted = _shown(cell, read_back=read_back)
@@ -66,7 +62,7 @@ def text_workbook(path: Path, title: str, header: Sequence[str], *, read_back: b
             sheet.write_string(number, place, shown, (look if number else bold)[quoted])
             widths[place] = max(widths[place], len(cell))
 
-    add(header)
+    add(header, ())
     yield add
     for place, width in enumerate(widths):
         sheet.set_column(place, place, min(max(width + 2, _NARROWEST), _WIDEST), text[False])

@@ -37,24 +37,13 @@ class SeveralTabsError(SheetError):
 
 
 def workbook_source(
-    data: bytes,
-    kind: Kind,
-    sheet_name: str | None,
-    schema: MailboxSchema,
-    required: Collection[str],
+    data: bytes, kind: Kind, sheet_name: str | None, schema: MailboxSchema, required: Collection[str]
 ) -> Source:
     """The sheet of a workbook that holds the mailboxes.
 
-    Args:
-        data: The file's content.
-        kind: Which kind of workbook it is.
-        sheet_name: The sheet to take; None takes the only visible one whose header has what is required, unless that
-            of another nearly has it.
-        schema: Says which columns there are, and by which headers they go.
-        required: The columns that a sheet of mailboxes needs.
-
-    Raises:
-        SheetError: It is damaged or too large, or it is not certain which sheet is meant.
+    That is the one called `sheet_name`; None takes the only visible one whose header has the `required` columns, unless
+    that of another nearly has them. Raises SheetError if the workbook is damaged or too large, or if it is not certain
+    which sheet is meant.
     """
     column_for = schema.column_for
     tab = _choose(_READERS[kind](data), sheet_name, schema, required)

@@ -20,7 +20,7 @@ from provisioner.stages.submit import Submitter
 from provisioner.summary import RunPreview
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from provisioner.run_folder import RunFolder
     from provisioner.stages.context import RunContext
@@ -50,17 +50,8 @@ def within_limit(plan: WorkPlan, limit: int | None) -> tuple[WorkPlan, list[Job]
     return replace(plan, to_send=plan.to_send[:left], unconfirmed_rows=unconfirmed_rows), plan.to_send[left:]
 
 
-def preview(
-    context: RunContext,
-    plan: WorkPlan,
-    folder: RunFolder,
-    beyond_limit: int,
-    *,
-    account: str,
-    by: str,
-    by_value: Mapping[str, int],
-) -> RunPreview:
-    """What the run is about to do; `beyond_limit` rows are left for another run, and the rest is as in RunPreview."""
+def preview(context: RunContext, plan: WorkPlan, folder: RunFolder, beyond_limit: int) -> RunPreview:
+    """What the run is about to do; `beyond_limit` rows are left for another run."""
     to_send, to_look_up = len(plan.to_send), sum(unconfirmed.resend for unconfirmed in plan.unconfirmed_rows)
     connection = context.connection
     return RunPreview(
@@ -76,9 +67,6 @@ def preview(
         seconds=context.limiter.duration(2 * (to_send + to_look_up)),
         results=str(folder.results),
         failures=str(folder.failures),
-        account=account,
-        by=by,
-        by_value=by_value,
     )
 
 

@@ -14,7 +14,7 @@ from provisioner.errors import SheetError
 from provisioner.journal import Fact
 from provisioner.messages import count, remedy, why
 from provisioner.sheets import FAILURES_COLUMNS, Sheet, column_letters, replacing, write_table
-from provisioner.sheets.text_workbook import MAX_CELLS, AddRow, text_workbook
+from provisioner.sheets.text_workbook import MAX_CELLS, text_workbook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from provisioner.journal import Journal, JournalRow, Overview
     from provisioner.run_folder import RunFolder
     from provisioner.settings import SheetOptions
+    from provisioner.sheets.text_workbook import AddRow
     from provisioner.stages.corrections import Typed
 
 _CELL = re.compile(r"([A-Z]+)[0-9]+")

@@ -261,5 +261,5 @@ def test_nothing_of_a_workbook_lies_elsewhere_while_it_is_written(
     """A program that is killed in the middle leaves no password in the folder of temporary files."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
     with text_workbook(tmp_path / "failures.xlsx", "Failures", ["password"]) as add:
-        add(["Sheet-Pass-77!"])
+        add(["Sheet-Pass-77!"], ())
     assert [file.name for file in tmp_path.iterdir()] == ["failures.xlsx"]

@@ -20,7 +20,7 @@ _RULE: Final = re.compile(r"\s*:?-+:?\s*")
 """A cell of the line that a Markdown table has below its header."""
 
 
-class NoRows:
+class SkippedRows:
     """Tells what is no row of the table from its rows."""
 
     def __init__(self, layout: Layout, schema: MailboxSchema, known: Sequence[Column | None], delimiter: str) -> None:

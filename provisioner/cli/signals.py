@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -37,15 +38,22 @@ def remembered() -> Iterator[None]:
     Python drops what is raised at some moments of an import, and libraries take it for an error of their own.
     """
     came: list[int] = []
+    tell = sys.unraisablehook
 
     def interrupt(number: int, frame: Any) -> None:
         came.append(number)
         signal.default_int_handler(number, frame)
 
+    def tell_others(lost: sys.UnraisableHookArgs) -> None:
+        if lost.exc_type is not KeyboardInterrupt:
+            tell(lost)
+
+    sys.unraisablehook = tell_others
     try:
         with _handled(interrupt, signal.SIGINT):
             yield
     finally:
+        sys.unraisablehook = tell
         if came:
             raise KeyboardInterrupt
 

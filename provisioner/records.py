@@ -126,6 +126,10 @@ class Request:
         return text
 
 
+SENT_COLUMNS: Final = ("email", "domain", "relay_server", "project", "reply_to")
+"""The sheet's columns that are sent, except for the password. results.csv repeats them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A data row of the sheet after validation: ready to be sent, or with the reason why not."""

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from provisioner.journal import Dropped, Superseded, Written, address_key, password_check
-from provisioner.records import GAP, Fault, Problem, Status
+from provisioner.records import GAP, SENT_COLUMNS, Fault, Problem, Status
 from provisioner.secret import Secret
 from provisioner.stages.conversions import is_converted
 from provisioner.stages.matching import FORGETTABLE, SheetMatcher, keys_of
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from provisioner.stages.matching import KnownRows
 
 
-SENT_COLUMNS: Final = ("email", "domain", "relay_server", "project", "reply_to")
-"""The columns of which a changed cell changes what is sent; the password's text is not known here."""
 _DELETABLE: Final = "delete the row"
 _SENT_SINCE: Final = (
     f"this corrects row {GAP} of the sheet, but that was sent since this file was written, as {GAP}; {_DELETABLE}, or "

@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import compress
 from typing import TYPE_CHECKING
 
-from provisioner.records import GAP, Entry, Fault, Problem
+from provisioner.records import GAP, SENT_COLUMNS, Entry, Fault, Problem
 from provisioner.secret import Secret
 from provisioner.stages.resolve import Resolver, written_plainly
 
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from provisioner.sheets import Sheet
     from provisioner.stages.validate import Checked
 
-SHOWN_COLUMNS = ("email", "domain", "relay_server", "project", "reply_to")
-"""The sheet's columns that results.csv repeats."""
-_SHOWN = len(SHOWN_COLUMNS)
+_SENT = len(SENT_COLUMNS)
 REQUIRED = ("email", "domain", "relay_server")
 _WRITTEN_DIFFERENTLY = f"this is the same mailbox as in {GAP}; keep one of them and delete the rest"
 
@@ -57,7 +55,7 @@ class RowBuilder:
 
     def entries(self) -> Iterator[Entry]:
         """Every row of the sheet in its order."""
-        for row, cells in self._sheet.cells(*SHOWN_COLUMNS, "password", *self._columns):
+        for row, cells in self._sheet.cells(*SENT_COLUMNS, "password", *self._columns):
             yield self._entry(row, cells)
 
     def hidden(self, row: int, problems: Sequence[Problem]) -> Collection[str]:
@@ -95,13 +93,13 @@ class RowBuilder:
         return self._sheet.sharing(lambda email, domain: self._resolver.identity(email, domain).key)
 
     def _entry(self, row: int, cells: Sequence[str]) -> Entry:
-        """`cells`: those of SHOWN_COLUMNS, the password, and all that are not secret."""
-        password = Secret(cells[_SHOWN]) if cells[_SHOWN] else None
-        cells, own = cells[:_SHOWN], cells[_SHOWN + 1 :]
+        """`cells`: those of SENT_COLUMNS, the password, and all that are not secret."""
+        password = Secret(cells[_SENT]) if cells[_SENT] else None
+        cells, own = cells[:_SENT], cells[_SENT + 1 :]
         problems = self._problems(row, cells)
         origin = self._sheet.origins.get(row)
         hidden = self.hidden(row, problems)
-        email, domain, relay_server, project, reply_to = _shown(SHOWN_COLUMNS, cells, hidden)
+        email, domain, relay_server, project, reply_to = _shown(SENT_COLUMNS, cells, hidden)
         identity = self._resolver.identity(email, domain)
         return Entry(
             file_row=row,

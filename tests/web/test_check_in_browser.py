@@ -410,3 +410,18 @@ def test_no_page_has_more_than_5000_elements(open_sheet: Any, tmp_path: Path) ->
     assert 1000 < tab.evaluate(elements) <= 5000
     tab.goto(f"{tab.url}?show=all")
     assert 1000 < tab.evaluate(elements) <= 5000
+
+
+def test_a_usual_sheet_fits_a_usual_screen(open_sheet: Any, tmp_path: Path) -> None:
+    """Eight columns, four of them with faults, need no scrolling sideways."""
+    rows = [
+        ["Client", "email", "domain", "relay_server", "password", "project", "reply_to", "Notes"],
+        ["Hartwell", "ann lee", "", "Mailgun", "weak", "", "nobody", "first"],
+        ["Nordlicht", "bob", "acme-mail.example", "Mailgun", SOUND, "Spring campaign", "", ""],
+    ]
+    with (tmp_path / "acme.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    tab = open_sheet(viewport={"width": 1280, "height": 900})
+    heading(tab, "2 rows: 1 ready, 1 to fix")
+    assert tab.locator(".wide").evaluate("box => box.scrollWidth <= box.clientWidth")
+    assert tab.locator("#take-back").evaluate("hidden => getComputedStyle(hidden).display") == "none"

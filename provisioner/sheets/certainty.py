@@ -43,8 +43,8 @@ _SENTENCES: Final = {
     FORMULA: "{cell} shows an error, or a formula that was never calculated; write the value itself, and if it begins "
     "with =, format the cell as text first",
     MERGED: "{cell} is merged with another cell; unmerge them, and write the value into each",
-    HIDDEN: "the row of {cell} is hidden in the workbook; if it is meant, show it or delete the mark "
-    f"{UNCERTAIN}, otherwise delete the row",
+    HIDDEN: "the row of {cell} is hidden in the workbook; if it is meant, show it, or delete the mark "
+    f"{UNCERTAIN} in the failures file; if not, delete the row",
 }
 _SHOWN_NUMBER: Final = "{cell} is stored as the number {text}. If it should be 00{text}, " + _TYPE_AGAIN
 DELETE_MARK: Final = f"correct it, and delete the mark {UNCERTAIN}"

@@ -9,6 +9,7 @@ from provisioner.errors import ProvisionerError
 from provisioner.messages import WORDS, count
 from provisioner.records import Status
 from provisioner.resources import Listing
+from provisioner.sheets import UNCERTAIN
 
 if TYPE_CHECKING:
     from provisioner.fixing import Counts, OpenRow
@@ -39,7 +40,7 @@ _AT_THE_PAGE: Final = {
     ", or clear its sheet_row and status if it is a further mailbox": "",
     "delete the rest": "leave the rest out",
     "delete the row": "leave the row out",
-    "show it or delete the mark": "delete the mark",
+    f"show it, or delete the mark {UNCERTAIN} in the failures file": f"delete the mark {UNCERTAIN}",
     "format the column as text, and type": "type",
     "format the column as text and type": "type",
     **{f"provisioner list {what} shows all": "“What the account has” shows all" for what in Listing},

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 import provisioner
+from provisioner import schema
 from provisioner.cli.web import web
 from provisioner.fixing import OpenRow
 from provisioner.records import Status
 from provisioner.resources import Resource, Resources
+from provisioner.sheets.certainty import why_uncertain
+from provisioner.sheets.grid import HIDDEN
 from provisioner.stages.resolve import Resolver
 from provisioner.web.phrases import at_the_page, told_of
 
@@ -43,6 +46,14 @@ def test_what_lists_the_account_is_named_as_the_page_has_it() -> None:
     for _, fault in found:
         assert re.search(r"… \(provisioner list [a-z-]+ shows all\)$", fault.cause)
         assert at_the_page(fault.cause).endswith("… (“What the account has” shows all)")
+
+
+def test_a_hidden_row_is_kept_or_left_out_where_it_is_shown() -> None:
+    """In the workbook it would be shown or deleted, and for the page that would be another sheet."""
+    sentence = why_uncertain("ann", "A2", schema.load().columns["email"], HIDDEN, certain=True)
+    assert at_the_page(sentence or "") == (
+        "the row of A2 is hidden in the workbook; if it is meant, delete the mark [unclear]; if not, leave the row out"
+    )
 
 
 def test_no_remedy_names_an_option_that_the_page_lacks() -> None:

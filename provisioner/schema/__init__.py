@@ -3,8 +3,10 @@
 from provisioner.schema.headers import normalize
 from provisioner.schema.loader import load, read_schema, shipped
 from provisioner.schema.model import Column, MailboxSchema, Rule
+from provisioner.schema.probe import LONGEST_CELL
 
 __all__ = [
+    "LONGEST_CELL",
     "Column",
     "MailboxSchema",
     "Rule",

@@ -19,7 +19,7 @@ from provisioner.errors import SchemaError
 from provisioner.messages import shorten
 from provisioner.schema.headers import normalize
 from provisioner.schema.model import Column, Kind, MailboxSchema, Rule, shown
-from provisioner.schema.probe import LENGTH, slow_pattern
+from provisioner.schema.probe import LONGEST_CELL, slow_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +67,7 @@ def _refuse_slow_patterns(schema: MailboxSchema) -> None:
     slow = slow_pattern([(rule.pattern.pattern, rule.whole) for rule in rules])
     if slow is not None:
         raise SchemaError(
-            f"{schema.path}: the pattern “{shown(slow)}” takes too long on a cell of {LENGTH:,} characters.",
+            f"{schema.path}: the pattern “{shown(slow)}” takes too long on a cell of {LONGEST_CELL:,} characters.",
             remedy="Write it so that no part that repeats is repeated as a whole, as in (a+)+.",
         )
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 5.0
 """For all patterns of a schema together. Good ones take a tenth of a second."""
-LENGTH: Final = 1000
-"""Characters of a probe: as long as a cell can be that is sent."""
+LONGEST_CELL: Final = 1000
+"""Characters of a cell that is sent, and so of a probe. It keeps the time of every pattern of a schema bounded."""
 
 # Repeats every character and every pair of the pattern itself, beside one of each kind, with and without an end that
 # does not fit; prints a line for each pattern that is done.
@@ -29,7 +29,7 @@ for pattern, whole in json.load(sys.stdin):
     pieces = {{*pattern, *map("".join, zip(pattern, pattern[1:])), *"aA0 .-@_\\u00e9"}}
     for piece in pieces:
         for end in ("", "\\0", "!"):
-            find((piece * {LENGTH})[: {LENGTH} - 1] + end)
+            find((piece * {LONGEST_CELL})[: {LONGEST_CELL} - 1] + end)
     print(flush=True)
 """
 

@@ -23,7 +23,7 @@ from provisioner.records import (
 )
 from provisioner.resources import Account, Listing, Mailbox, Resource
 from provisioner.service import answers, stops
-from provisioner.service.lists import UNKNOWN_FORM, ListChangedError, ListingUnavailableError, read_pages
+from provisioner.service.lists import READINGS, UNKNOWN_FORM, ListChangedError, ListingUnavailableError, read_pages
 from provisioner.service.rate_limiter import Permit, Priority, RateLimiter
 from provisioner.service.session import Session
 from provisioner.service.stops import quoted
@@ -47,8 +47,6 @@ LISTING_PATHS = {
 }
 
 LISTING_TRIES = 4
-READINGS = 2
-"""How often a list is read that changed meanwhile."""
 NOT_CARRIED_OUT = (301, 307, 308)
 """Redirects to the same request at another address. 302 and 303 may follow a create that was carried out."""
 LATE = (408, 499)

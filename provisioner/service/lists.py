@@ -16,6 +16,8 @@ UNKNOWN_FORM = "the service's list has a form that this program does not know"
 CHANGED = "the service's list changed while it was read"
 ENDLESS = "the service's list goes round in a circle, or has no end"
 MOST_PAGES = 10_000
+READINGS = 2
+"""How often a list is read that changed meanwhile."""
 
 
 class ListingUnavailableError(Exception):

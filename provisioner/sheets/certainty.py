@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner.messages import listed
 from provisioner.records import Status, TaskId
+from provisioner.schema import LONGEST_CELL
 from provisioner.sheets.delimited import ROWS_OR_A_CELL
 from provisioner.sheets.files import unescape_formula
 from provisioner.sheets.grid import DATE, ERROR, FORMULA, HIDDEN, MERGED, NUMBER, TRUTH
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
     from provisioner.sheets.delimited import Record
     from provisioner.sheets.headers import Layout
 
-LONGEST_SENT_CELL: Final = 1000
-"""Characters, of a cell that would be sent. It keeps the time of every pattern of a schema bounded."""
 LONGEST_OTHER_CELL: Final = 32_767
-"""Characters, of any other cell: as many as a spreadsheet program keeps."""
+"""Characters, of a cell that is not sent: as many as a spreadsheet program keeps."""
 
 _GUESSED: Final = (
     "the encoding of the file had to be guessed, so the letters of {cell} are not certain; "
@@ -117,7 +116,7 @@ def why_uncertain(text: str, cell: str, column: Column | None, kind: str | None,
         kind: What it is stored as in a workbook; None if that is text.
         certain: Whether the encoding of the file is certain.
     """
-    longest = LONGEST_SENT_CELL if column else LONGEST_OTHER_CELL
+    longest = LONGEST_CELL if column else LONGEST_OTHER_CELL
     if len(text) > longest:
         return _TOO_LONG.format(cell=cell, length=len(text), longest=longest)
     if column is None:

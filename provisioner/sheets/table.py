@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
-from provisioner.sheets.certainty import LONGEST_SENT_CELL, fit, origin_of, shared_origins, why_marked, why_uncertain
+from provisioner.schema import LONGEST_CELL
+from provisioner.sheets.certainty import fit, origin_of, shared_origins, why_marked, why_uncertain
 from provisioner.sheets.cleaning import cleaned
 from provisioner.sheets.files import unescape_formula
 from provisioner.sheets.grid import HIDDEN
@@ -109,7 +110,7 @@ class Table:
             UNCERTAIN in together
             or record.kinds
             or second
-            or len(together) > LONGEST_SENT_CELL
+            or len(together) > LONGEST_CELL
             or not (self._source.certain or together.isascii())
         ):
             return cells

@@ -15,6 +15,7 @@ from provisioner.journal import Finished
 from provisioner.records import Job, RowId, Status, Unconfirmed
 from provisioner.resources import Listing, Mailbox
 from provisioner.service import ListChangedError, ListingUnavailableError
+from provisioner.service.lists import READINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,6 @@ NO_ANSWER = "no clear answer came"
 LOOKED_UP = "looked up, and not there yet"
 NOT_LOOKED_UP = "could not be looked up"
 EXISTED = "it existed before this run, so its password may be another"
-READINGS = 2
-"""How often a list is read that changed meanwhile."""
 
 
 async def set_aside_existing(jobs: Sequence[Job], context: RunContext) -> list[Job]:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from provisioner.concurrency import in_threads
 from provisioner.errors import ProvisionerError, SheetError
 from provisioner.fixing import StaleRowError, UnknownRowError
+from provisioner.fixing.sheet import MOST_TOLD
 from provisioner.messages import count
 from provisioner.web import forms, uploads, views
 from provisioner.web.phrases import name_of, told_of
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 CELL: Final = "cell:"
 """Begins the name of a field that holds a cell; its column follows."""
-MOST_OTHERS: Final = 100
-"""From how many rows on that changed along with one, the whole page is loaded again."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ async def _changed(request: Request, sent: SentRow, act: Callable[[OpenSheet], C
 
 
 def _after(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed, *, beside: bool) -> Response:
-    if len(changed.also) >= MOST_OTHERS:
+    if len(changed.also) >= MOST_TOLD:
         # Not all of them are told.
         return views.go(f"{work.path}/check")
     shown = sent.columns(sheet)
@@ -204,7 +203,7 @@ async def _taken_back(request: Request, act: Callable[[OpenSheet], Changed | Non
 
 def _undone(work: Work, sheet: OpenSheet, sent: SentRow, changed: Changed | None) -> Response:
     shown = sent.columns(sheet)
-    if changed and len(changed.also) >= MOST_OTHERS:
+    if changed and len(changed.also) >= MOST_TOLD:
         return views.go(f"{work.path}/check")
     again = [row for row in (changed.row, *changed.also) if row] if changed else []
     rows = [shown.row_to_fix(row) for row in again if row.status.to_fix]

@@ -1,6 +1,6 @@
 """A sheet that is open for fixing, row by row: every change is judged as a run would, and stored in failures.csv."""
 
-from provisioner.fixing.sheet import OpenSheet
+from provisioner.fixing.sheet import OpenSheet, is_current
 from provisioner.fixing.views import (
     Cause,
     Changed,
@@ -24,4 +24,5 @@ __all__ = [
     "OpenSheet",
     "StaleRowError",
     "UnknownRowError",
+    "is_current",
 ]

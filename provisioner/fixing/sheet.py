@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
@@ -12,10 +14,12 @@ from provisioner.fixing.verdicts import Place
 from provisioner.fixing.views import Cause, Changed, Column, Counts, OpenRow, StaleRowError, UnknownRowError, columns_of
 from provisioner.fixing.working import WorkingFile
 from provisioner.messages import count
+from provisioner.sheets import FAILURES_COLUMNS
+from provisioner.sheets.text_workbook import MAX_CELLS, text_workbook
+from provisioner.stages.failures_files import failures_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from provisioner.fixing.rows import Rows
     from provisioner.records import RowId
@@ -24,6 +28,14 @@ if TYPE_CHECKING:
 
 MOST_TOLD: Final = 100
 """How many further rows the answer to a change names at most."""
+
+
+def is_current(folder: RunFolder) -> bool:
+    """Whether failures.xlsx is there, and not older than fixes in failures.csv."""
+    try:
+        return folder.failures_workbook.stat().st_mtime_ns >= folder.failures.stat().st_mtime_ns
+    except FileNotFoundError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -255,6 +267,24 @@ class OpenSheet:
         position = rows.at(key) if key is not None else None
         others = [rows.view(each) for each in affected[: MOST_TOLD + 1] if each != position][:MOST_TOLD]
         return Changed(rows.view(position) if position is not None else None, tuple(others), self.counts())
+
+    @property
+    def has_workbook(self) -> bool:
+        """Whether the rows to fix can be had as a workbook: there is one, or they are not too many for it."""
+        with self._lock:
+            rows = len(self._rows.all_cells()) if self._rows.sheet.is_failures else self.counts().to_fix
+            return rows * (len(self.columns) + len(FAILURES_COLUMNS)) <= MAX_CELLS or is_current(self.folder)
+
+    def workbook(self) -> bytes:
+        """The rows of failures.csv as they are now, as failures.xlsx has them. Raises OSError."""
+        with self._lock, TemporaryDirectory() as folder:
+            rows, path = self._rows, Path(folder) / self.folder.failures_workbook.name
+            with text_workbook(path, "Failures", failures_header(rows.sheet), read_back=True) as add:
+                for position in rows.positions(*set(Place) - {Place.LEFT_OUT}):
+                    faulty = {fault.column for fault in rows.view(position).faults}
+                    places = [place for place, key in enumerate(rows.sheet.keys) if key in faulty]
+                    add(rows.table.row(position), places)
+            return path.read_bytes()
 
     @property
     def sheet_changed(self) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import running
 import xlsxwriter
+from python_calamine import CalamineWorkbook
 from scripted import reply
 from sites import Site, question_in
 
@@ -597,9 +598,22 @@ def test_the_rows_to_fix_can_be_downloaded_at_once(screen: Any) -> None:
     files = [shown.client.get(link) for link in links]
     assert [file.status_code for file in files] == [200, 200]
     assert b'"b ob"' in files[0].content
+
+
+def test_the_workbook_holds_what_was_fixed_since(screen: Any, tmp_path: Path) -> None:
+    """It is what spreadsheet programs should be given, so it is there after the first fix too, and can be put back."""
+    shown = screen([GOOD, BLANK_IN_NAME, WEAK, ("007", "101", "201", "feeble-secret", "", "")])
     changed = shown.type("3", email="b/ob").text
     for page in (changed, shown.show()):
-        assert re.findall(r">(failures\S+)</a>", page) == ["failures.csv"], "the workbook is older now"
+        assert re.findall(r">(failures\S+)</a>", page) == ["failures.csv", "failures.xlsx"]
+    content = shown.client.get(f"{shown.path}/files/failures.xlsx").content
+    workbook = tmp_path / "down.xlsx"
+    workbook.write_bytes(content)
+    cells = CalamineWorkbook.from_path(workbook).get_sheet_by_index(0).to_python()
+    assert [row[0] for row in cells] == ["email", "ann", "b/ob", "carl", "007"]
+    answer = put_back(shown, content, "failures.xlsx")
+    assert answer.json() == {"location": f"{shown.path}/check"}
+    assert heading(shown.show()) == "4 rows: 1 ready, 3 to fix"
 
 
 def test_rows_to_fix_can_be_downloaded_as_long_as_there_are_any(screen: Any) -> None:

@@ -10,8 +10,6 @@ from anyio.to_thread import run_sync
 from starlette.routing import Route
 
 from provisioner.errors import UnusableError
-from provisioner.sheets import FAILURES_COLUMNS
-from provisioner.sheets.text_workbook import MAX_CELLS
 from provisioner.web import forms, views
 from provisioner.web.phrases import short_hash
 from provisioner.web.rows import (
@@ -78,18 +76,11 @@ def _rows_to_fix(work: Work, sheet: OpenSheet, query: QueryParams, question: str
 
 
 def failures_files(sheet: OpenSheet) -> list[str]:
-    """The files with the rows to fix: the workbook too, unless something was fixed after it was written."""
+    """The files with the rows to fix: the workbook too, unless they are too many for one."""
     if not sheet.counts().to_fix:
         return []
-    text, workbook = sheet.folder.failures_files
-    try:
-        is_current = workbook.stat().st_mtime_ns >= text.stat().st_mtime_ns
-    except FileNotFoundError:
-        # Both may be about to be written.
-        is_current = (
-            not text.exists() and sheet.counts().to_fix * (len(sheet.columns) + len(FAILURES_COLUMNS)) <= MAX_CELLS
-        )
-    return [text.name, workbook.name] if is_current else [text.name]
+    text, workbook = (path.name for path in sheet.folder.failures_files)
+    return [text, workbook] if sheet.has_workbook else [text]
 
 
 def _all_rows(work: Work, sheet: OpenSheet, query: QueryParams, question: str) -> Response:

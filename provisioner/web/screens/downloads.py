@@ -16,7 +16,9 @@ from provisioner.concurrency import in_threads
 from provisioner.credentials import KINDS, write_credentials
 from provisioner.errors import RunFolderError
 from provisioner.events import NullListener
+from provisioner.fixing import is_current
 from provisioner.web import views
+from provisioner.web.screens.check import failures_files
 from provisioner.web.workspace import work_of, workspace_of
 
 if TYPE_CHECKING:
@@ -39,8 +41,13 @@ async def file(request: Request) -> Response:
     if name not in FILES:
         raise HTTPException(404)
     work = await work_of(request)
-    path = (await work.folder()).path / name
+    folder = await work.folder()
+    path = folder.path / name
     await work.settle()
+    if path == folder.failures_workbook and not await run_sync(is_current, folder):
+        sheet = await work.sheet()
+        if name in failures_files(sheet):
+            return views.download(await run_sync(sheet.workbook), name)
     try:
         opened = await run_sync(partial(path.open, "rb"))
     except FileNotFoundError:

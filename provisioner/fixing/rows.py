@@ -155,8 +155,7 @@ class Rows:
     @cached_property
     def _builder(self) -> RowBuilder:
         """Of the file as it was opened."""
-        known, secret = self.known.by_id.values(), self.schema.secret
-        return RowBuilder(self.sheet, self.prepared.checked, self._resolver, secret=secret, known=known)
+        return RowBuilder(self.sheet, self.prepared.checked, self._resolver, known=self.known.by_id.values())
 
     def _fault(self, position: int, problem: Problem) -> Fault:
         row = self.sheet.rows[position]
@@ -345,7 +344,6 @@ class Rows:
             part,
             checked,
             self._resolver,
-            secret=self.schema.secret,
             duplicates=same,
             whole=self._builder,
         )

@@ -31,19 +31,17 @@ class RowBuilder:
         checked: Checked,
         resolver: Resolver,
         *,
-        secret: Collection[str],
         duplicates: Mapping[int, Sequence[int]] | None = None,
         known: Iterable[JournalRow] = (),
         whole: RowBuilder | None = None,
     ) -> None:
-        """`secret`: the columns whose cells are never shown.
+        """`known`: the journal's rows. `whole`: the whole sheet's builder, if this is a part.
 
         `duplicates`: for each row that shares its mailbox with others, all rows for that mailbox; a part of a sheet
-        cannot tell. None finds them, in a whole sheet. `known`: the journal's rows. `whole`: the whole sheet's builder,
-        if this is a part.
+        cannot tell. None finds them, in a whole sheet.
         """
         self._sheet = sheet
-        self._columns = [key for key in sheet.keys if key not in secret]
+        self._columns = [key for key in sheet.keys if key not in checked.secret]
         self._checked = checked
         self._resolver = resolver
         keys = list(sheet.keys)

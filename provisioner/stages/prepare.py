@@ -116,8 +116,7 @@ class PreparedSheet:
         """
         latest_file = self.sheet.path.resolve() in map(Path.resolve, self.folder.failures_files)
         known = KnownRows(journal.rows(), latest_file=latest_file)
-        rows, secret = known.by_id.values(), self.schema.secret
-        entries = RowBuilder(self.sheet, self.checked, Resolver(resources), secret=secret, known=rows)
+        entries = RowBuilder(self.sheet, self.checked, Resolver(resources), known=known.by_id.values())
         return reconcile(
             entries.entries(),
             journal,

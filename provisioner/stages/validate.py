@@ -37,6 +37,8 @@ class Checked:
         duplicates: Mapping[int, Sequence[int]] | None = None,
     ) -> None:
         self.sheet = sheet
+        self.secret = schema.secret
+        """The columns whose cells are never shown."""
         known = [name for name in sheet.columns if name in schema.columns]
         absent = [""] * len(sheet.rows)
         self._columns = []

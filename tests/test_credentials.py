@@ -22,11 +22,11 @@ from provisioner.records import RowId, Status
 from provisioner.resources import LoginState
 from provisioner.secret import Secret
 from provisioner.settings import SheetOptions
-from provisioner.sheets import read_table
+from provisioner.sheets import unescape_formula
 from provisioner.stages.look_up import EXISTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from click.testing import Result
@@ -43,10 +43,12 @@ def call(invoke: Callable[..., Result]) -> Callable[..., Result]:
 
 def table(path: Path) -> list[dict[str, str]]:
     """The rows of a file by column."""
-    rows: Iterable[Sequence[object]] = read_table(path, delimiter=",")
     if path.suffix == ".xlsx":
         rows = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python()
-    header, *cells = ([str(cell) for cell in row] for row in rows)
+        header, *cells = ([str(cell) for cell in row] for row in rows)
+    else:
+        text = path.read_text("utf-8-sig").splitlines()
+        header, *cells = ([unescape_formula(cell) for cell in row] for row in csv.reader(text, strict=True))
     return [dict(zip(header, row, strict=True)) for row in cells]
 
 

@@ -133,22 +133,18 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def read_table(path: Path, *, delimiter: str | None = None) -> Iterator[list[str]]:
-    """The header and the rows of a file that `write_table` wrote, as they were given to it.
-
-    None as the delimiter means the one between the columns that only results.csv and failures.csv have.
+def read_table(path: Path) -> Iterator[list[str]]:
+    """The header and the rows of results.csv or failures.csv, as they were given to `write_table`.
 
     Raises:
         OSError: It cannot be read.
         UnicodeDecodeError: It is not in UTF-8.
-        csv.Error: It is not the file that was written.
+        csv.Error: It is not the file that was written: its delimiter is told by the columns that only these have.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
-        if delimiter is None:
-            found = _OUR_DELIMITER.search(file.readline())
-            if found is None:
-                raise csv.Error(f"{path} has not the columns of a run's files")
-            delimiter = found[1]
-            file.seek(0)
-        for row in csv.reader(file, delimiter=delimiter, strict=True):
+        found = _OUR_DELIMITER.search(file.readline())
+        if found is None:
+            raise csv.Error(f"{path} has not the columns of a run's files")
+        file.seek(0)
+        for row in csv.reader(file, delimiter=found[1], strict=True):
             yield [unescape_formula(cell) for cell in row]

@@ -39,7 +39,8 @@ task's duration usually is, and how far it moves from one answer to the next. Si
 60 s and spreads of 0.3 to 0.6, neither half nor double of any changes the outcome by more than a few percent."""
 
 GONE_AFTER = 60.0
-"""Seconds for which a task that the service does not know is polled on: a new one may not be known everywhere yet."""
+"""Seconds for which a task that the service does not know is polled on: a new one may not be known everywhere yet.
+After that it is given up, and its row is unknown."""
 
 
 class TypicalAge:
@@ -159,12 +160,10 @@ class Agenda:
 class Poller:
     """Polls the tasks of one run; its workers share it."""
 
-    def __init__(self, context: RunContext, *, gone_after: float = GONE_AFTER) -> None:
-        """A task that the service does not know after `gone_after` seconds is given up, and its row is unknown."""
+    def __init__(self, context: RunContext) -> None:
         self._context = context
         self._streak = FailureStreak(context.stop_signal, context.options.stop_after)
         self._task_timeout = context.options.task_timeout
-        self._gone_after = gone_after
         self._agenda = Agenda(self._task_timeout, lambda: context.limiter.spacing)
         self._open = 0
         self._complete = False
@@ -258,7 +257,7 @@ class Poller:
             case Failed():
                 self._agenda.finished(followed, now)
                 await self._take_failure(followed, answer)
-            case Gone() if followed.age(now) >= self._gone_after:
+            case Gone() if followed.age(now) >= GONE_AFTER:
                 self._agenda.finished(followed, now)
                 gone = replace(job, maybe_sent=True)
                 reason = "the service no longer knows its task"

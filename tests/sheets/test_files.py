@@ -80,8 +80,8 @@ def test_a_table_comes_back_as_it_was_written(
 ) -> None:
     """Quotes, delimiters, line breaks, formulas and apostrophes survive, whatever the delimiter."""
     path = tmp_path_factory.mktemp("table") / "results.csv"
-    write_table(path, ["a", "=b"], rows, delimiter=delimiter)
-    assert list(read_table(path, delimiter=delimiter)) == [["a", "=b"], *rows]
+    write_table(path, ["remedy", "task_id"], rows, delimiter=delimiter)
+    assert list(read_table(path)) == [["remedy", "task_id"], *rows]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -94,7 +94,7 @@ def test_a_files_delimiter_is_found_by_its_header(tmp_path: Path, header: Sequen
 
 
 def test_another_file_is_not_taken_for_ours(tmp_path: Path) -> None:
-    """A table without our columns needs its delimiter named."""
+    """A table without our columns is refused."""
     write_table(tmp_path / "x.csv", ["a", "b"], [])
     with pytest.raises(csv.Error):
         list(read_table(tmp_path / "x.csv"))
@@ -131,7 +131,7 @@ def test_the_old_file_stays_where_the_new_one_cannot_be_finished(tmp_path: Path)
 
     with pytest.raises(PowerCutError):
         write_table(path, ["a"], rows())
-    assert list(read_table(path, delimiter=",")) == [["a"], ["old"]]
+    assert path.read_text("utf-8-sig").splitlines() == ['"a"', '"old"']
     assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
 
 

@@ -20,7 +20,7 @@ from provisioner.records import Accepted, Failed, Job, OpenTask, Rate, Request, 
 from provisioner.secret import Secret
 from provisioner.service.rate_limiter import Priority
 from provisioner.stages import poll
-from provisioner.stages.poll import EARLY, GONE_AFTER, YOUNGEST, Agenda, Followed, Poller, TypicalAge
+from provisioner.stages.poll import EARLY, YOUNGEST, Agenda, Followed, Poller, TypicalAge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -237,11 +237,11 @@ def test_every_task_is_asked_about_until_it_ends_or_its_time_is_up(durations: Se
 class Work:
     """A poller with all that it needs."""
 
-    def __init__(self, context: RunContext, *, gone_after: float) -> None:
+    def __init__(self, context: RunContext) -> None:
         self.service = context.service
         self.limiter = context.limiter
         self.stop_signal = context.stop_signal
-        self.poller = Poller(context, gone_after=gone_after)
+        self.poller = Poller(context)
 
     async def accept(self, job: Job) -> OpenTask:
         """Create a mailbox without the journal's knowing how."""
@@ -258,12 +258,10 @@ class Work:
 
 
 @asynccontextmanager
-async def working(
-    to: Connection, journal: Journal, listener: Any, *, gone_after: float = GONE_AFTER, **options: Any
-) -> AsyncIterator[Work]:
+async def working(to: Connection, journal: Journal, listener: Any, **options: Any) -> AsyncIterator[Work]:
     context = context_of(to, journal, listener, **options)
     async with context.service:
-        yield Work(context, gone_after=gone_after)
+        yield Work(context)
 
 
 def statuses(stored: Callable[[], Any]) -> list[str]:
@@ -374,11 +372,20 @@ async def test_a_task_that_the_service_does_not_know_is_waited_for(
 @pytest.mark.anyio
 @pytest.mark.parametrize("fresh", [True, False])
 async def test_a_task_that_is_gone_for_good_may_be_sent_again_after_a_look(
-    sandbox: Any, connection: Any, listener: Any, journal: Journal, jobs: Any, stored: Any, *, fresh: bool
+    sandbox: Any,
+    connection: Any,
+    listener: Any,
+    journal: Journal,
+    jobs: Any,
+    stored: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    fresh: bool,
 ) -> None:
     """Not known for long enough: it ends as a doubt that allows another create, as one in doubt."""
+    monkeypatch.setattr(poll, "GONE_AFTER", 1.2)
     running = sandbox()
-    async with working(connection(running), journal, listener, gone_after=1.2) as work:
+    async with working(connection(running), journal, listener) as work:
         (job,) = await jobs(1)
         started = anyio.current_time()
         work.poller.follow(OpenTask(job, TaskId("nobody-knows-it")), fresh=fresh)

@@ -765,6 +765,36 @@ def test_a_password_fixed_in_a_failures_file_is_in_results(
     assert b"Sheet-Pass-77!" not in journal
 
 
+def test_a_mailbox_that_left_the_sheet_is_told_before_more_are_created(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, listener: Any
+) -> None:
+    """A username that was changed in the sheet makes a further mailbox, which costs money: it may be a slip.
+
+    It is said as long as something is to be sent, since a check may have said it before; not of a failures file, which
+    holds a part of the rows.
+    """
+    service, good = sandbox(**FAST), ("101", "201", "Sheet-Pass-77!", "", "")
+    run(write_sheet([("ann", *good), ("b b", *good)]), connection(service))
+    told = "1 mailbox of an earlier run is not in this sheet any more: ann@acme-mail.example. If you changed a username"
+
+    def is_told() -> bool:
+        notes = [note for (note,) in listener.all("note")]
+        listener.heard.clear()
+        return any(told in note for note in notes)
+
+    failures = write_sheet([]).parent / "acme-run" / "failures.csv"
+    failures.write_text(failures.read_text("utf-8-sig").replace('"b b"', '"bob"'), "utf-8")
+    assert (run(failures, connection(service)).statuses, is_told()) == ({Status.CREATED: 2}, False)
+    sheet = write_sheet([("anna", *good), ("bob", *good)])
+    for _ in range(2):
+        running.check(sheet, listener)
+        assert is_told()
+    run(sheet, connection(service))
+    assert is_told()
+    run(sheet, connection(service))
+    assert not is_told(), "nothing is sent"
+
+
 def test_the_sheets_further_columns_stand_at_the_end_of_results(
     sandbox: Any, connection: Any, run: Any, tmp_path: Path, read_csv: Any
 ) -> None:

@@ -263,6 +263,12 @@ def _notes_about(plan: WorkPlan) -> Iterator[str]:
             f"{have} another password than this sheet{_named(plan.other_passwords)}. "
             "Passwords fixed in a failures file are in results.csv."
         )
+    if plan.gone and plan.to_send:
+        are = count(len(plan.gone), "mailbox of an earlier run is", "mailboxes of earlier runs are")
+        yield (
+            f"{are} not in this sheet any more{_named(plan.gone)}. If you changed a username in the sheet, that row "
+            "creates a further mailbox."
+        )
 
 
 def _named(rows: Sequence[tuple[int | None, str]]) -> str:

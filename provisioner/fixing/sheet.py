@@ -266,7 +266,7 @@ class OpenSheet:
         rows = self._rows
         position = rows.at(key) if key is not None else None
         others = [rows.view(each) for each in affected[: MOST_TOLD + 1] if each != position][:MOST_TOLD]
-        return Changed(rows.view(position) if position is not None else None, tuple(others), self.counts())
+        return Changed(rows.view(position) if position is not None else None, tuple(others))
 
     @property
     def has_workbook(self) -> bool:

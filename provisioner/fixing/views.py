@@ -96,7 +96,6 @@ class Changed:
     """The row that was changed; None if it is left out now."""
     also: tuple[OpenRow, ...]
     """Other rows that were changed with it, or are judged differently now; the first of them, if there are many."""
-    counts: Counts
 
 
 class UnknownRowError(UnusableError):

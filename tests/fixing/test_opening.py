@@ -152,7 +152,8 @@ def test_a_folder_that_is_in_use_is_told_when_something_is_to_be_written(write_s
         with pytest.raises(RunFolderError, match="Another run"):
             sheet.change("3", row.version, {"email": "bob"})
         assert sheet.row("3") == row
-    assert sheet.change("3", row.version, {"email": "bob"}).counts.to_fix == 0
+    sheet.change("3", row.version, {"email": "bob"})
+    assert sheet.counts().to_fix == 0
 
 
 def test_what_was_fixed_by_hand_and_not_run_is_what_is_open(opened: Sheets) -> None:
@@ -210,8 +211,8 @@ def test_a_generated_password_passes_and_is_stored_nowhere(opened: Sheets) -> No
     sheet = opened(WEAK)
     password = sheet.generated_password()
     assert password != sheet.generated_password()
-    changed = sheet.change("2", sheet.row("2").version, {"password": password})
-    assert changed.counts.ready == 1
+    sheet.change("2", sheet.row("2").version, {"password": password})
+    assert sheet.counts().ready == 1
 
 
 def test_a_sheet_that_was_changed_later_is_used_when_that_is_asked_for(opened: Sheets, write_sheet: Any) -> None:

@@ -36,6 +36,8 @@ _AT_THE_PAGE: Final = {
     "if they are meant for these, add --out and the folder of its run": (
         "if they are meant for these, open that sheet and put the file back there"
     ),
+    "Set MISSION_INBOX_API_KEY instead, or save the key in a file that only you can read and give it with "
+    "--api-key-file.": "Leave the box empty: then the key is used until the page is closed.",
     "Name the spreadsheet itself": "Choose the spreadsheet itself",
     ", or clear its sheet_row and status if it is a further mailbox": "",
     "delete the rest": "leave the rest out",

@@ -6,11 +6,14 @@ import ast
 import re
 from pathlib import Path
 
+import keyring
 import pytest
+from keyring.errors import KeyringLocked
 
 import provisioner
-from provisioner import schema
+from provisioner import keys, schema
 from provisioner.cli.web import web
+from provisioner.errors import SettingsError
 from provisioner.fixing import OpenRow
 from provisioner.records import Status
 from provisioner.resources import Resource, Resources
@@ -54,6 +57,18 @@ def test_a_hidden_row_is_kept_or_left_out_where_it_is_shown() -> None:
     assert at_the_page(sentence or "") == (
         "the row of A2 is hidden in the workbook; if it is meant, delete the mark [unclear]; if not, leave the row out"
     )
+
+
+def test_a_key_that_cannot_be_kept_is_used_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody at the page has typed it already: neither a file nor a variable is needed."""
+
+    def locked(*_: str) -> None:
+        raise KeyringLocked
+
+    monkeypatch.setattr(keyring, "get_password", locked)
+    with pytest.raises(SettingsError) as refusal:
+        keys.load("acme", required=True)
+    assert at_the_page(refusal.value.remedy) == "Leave the box empty: then the key is used until the page is closed."
 
 
 def test_no_remedy_names_an_option_that_the_page_lacks() -> None:

@@ -61,7 +61,7 @@ class Logins(NullListener):
         self.running, self.verified, self.error, self.tried, self.waiting = True, None, None, 0, ""
         limiter = self._workspace.limiter(self._practice)
         work = partial(
-            verification.verify_run, folder.path, (), how, connect, self, schema_file=schema, limiter=limiter.share()
+            verification.verify_run, folder.path, (), how, connect, self, schema_file=schema, limiter=limiter
         )
         self._workspace.group.start_soon(self._log_in, folder, work)
         self.changes.tell()

@@ -193,7 +193,7 @@ class Run:
                     self.progress,
                     confirm=partial(self._confirm, agreed=agreed),
                     stop_signal=self._stop_signal,
-                    limiter=self._workspace.limiter(self._practice).share(),
+                    limiter=self._workspace.limiter(self._practice),
                 )
                 self.error = self.result.stopped
         except Exception as error:  # noqa: BLE001 - the page must go on

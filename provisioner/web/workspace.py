@@ -105,8 +105,8 @@ class Workspace:
         return self._connect
 
     def limiter(self, practice: bool) -> RateLimiter:  # noqa: FBT001 - it is what is asked
-        """The one rate that all real requests keep together, or all for practice, whatever the key."""
-        return self._limiters.setdefault(practice, RateLimiter(self.options.rates))
+        """A limiter for one run or question; all real ones keep the rates together, all of practice too."""
+        return self._limiters.setdefault(practice, RateLimiter(self.options.rates)).share()
 
     def sign_in(self, connection: Connection, account: Account) -> None:
         """Use another key from now on, whose account is known; runs that are under way keep theirs."""
@@ -118,7 +118,7 @@ class Workspace:
         known = self.account.account is not None or self.account.asking
         if self._connect is not None and not self.options.sandbox and not known:
             self.account = AccountState(asking=True)
-            self.group.start_soon(self.account.ask, self._connect, self.limiter(practice=False).share())
+            self.group.start_soon(self.account.ask, self._connect, self.limiter(practice=False))
 
     async def find(self, sheet_id: str) -> Work:
         """The work on one sheet of the folder. Raises HTTPException if there is no such sheet."""

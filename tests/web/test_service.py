@@ -194,7 +194,6 @@ def test_everything_keeps_the_one_rate(keyless: Any, sandbox: Any) -> None:
         return sum(request.at < until for request in sent)
 
     assert sent_while_paused(lambda: client.post("/key", json={"key": service.api_key})) == 0
-    assert running.workspace.limiter(practice=False) is limiter
     assert sent_while_paused(lambda: client.get("/exports/smartlead")) == 0
 
 

@@ -31,9 +31,8 @@ async def show(request: Request) -> Response:
     """The lists of the account that a sheet's mailboxes are created in."""
     work = await work_of(request)
     workspace = work.workspace
-    limiter = workspace.limiter(work.practice)
     async with in_threads(workspace.connect(work.practice)(None)) as connection:
-        lists = {what: await _entries(connection, what, limiter.share()) for what in LISTS}
+        lists = {what: await _entries(connection, what, workspace.limiter(work.practice)) for what in LISTS}
     return views.page("account.html", work=work, lists=lists, most=MOST)
 
 

@@ -78,7 +78,7 @@ async def credentials(request: Request) -> Response:
             NullListener(),
             by=by or None,
             schema_file=work.options.schema,
-            limiter=work.workspace.limiter(work.practice).share(),
+            limiter=work.workspace.limiter(work.practice),
         )
         path = target if client is None else written.by_value.get(client)
         if path is None:
@@ -105,7 +105,7 @@ async def _exported(request: Request, *, practice: bool, only: RunFolder | None)
     workspace, name = workspace_of(request), request.path_params["service"]
     if name not in account.SERVICES:
         raise HTTPException(404)
-    limiter = workspace.limiter(practice).share()
+    limiter = workspace.limiter(practice)
     async with in_threads(workspace.connect(practice)(only)) as connection:
         exported = await account.export(connection, name, NullListener(), only=only, limiter=limiter)
     return views.download(exported.content, f"{name}.csv")

@@ -154,7 +154,7 @@ async def enter_key(request: Request) -> Response:
     connection = options.connection_with(Secret(fields.get("key", "").strip()))
     if keep:
         await run_sync(keys.require_keyring)
-    account = await whose(connection, workspace.limiter(practice=False).share())
+    account = await whose(connection, workspace.limiter(practice=False))
     if keep:
         await run_sync(options.keep_key, connection)
     workspace.sign_in(connection, account)

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
+from provisioner import run_folder
 from provisioner.errors import FilesError, SheetError
 from provisioner.web.folder import SHEET_KINDS
 
@@ -87,6 +88,15 @@ def receiving(folder: Path, ending: str = ".part") -> Iterator[Part]:
             f"The sheet could not be saved in {folder}: {error.strerror or error}.",
             remedy="Make room on the disk, or start the page for a folder that you may write to.",
         ) from error
+
+
+def copy(sheet: Path, folder: Path) -> Path:
+    """Copy a sheet into the folder under a name that no sheet and no run has; returns the copy. Raises FilesError."""
+    with receiving(folder) as part:
+        part.write(sheet.read_bytes())
+        part.end()
+        names = (folder / sheet.with_stem(f"{sheet.stem}{again}").name for again in numbers())
+        return part.path.replace(_free(path for path in names if not run_folder.locate(path, None).path.exists()))
 
 
 def safe_name(name: str) -> str:

@@ -138,7 +138,10 @@ def test_what_is_wrong_is_said_with_what_is_done_at_the_page(client: httpx.Clien
     ("sandbox", "told"),
     [
         (True, "Practise with a copy: a sheet that was run here cannot be run for real."),
-        (False, "To create mailboxes, open another sheet, or a copy of this one under another name."),
+        (
+            False,
+            "To create mailboxes, open another sheet, or a copy of this one, without what was fixed here: <button ",
+        ),
     ],
 )
 def test_a_sheet_of_practice_says_how_its_mailboxes_are_created(
@@ -147,7 +150,7 @@ def test_a_sheet_of_practice_says_how_its_mailboxes_are_created(
     """Its run folder is for practice alone, so the page says that before the work is done, and after it."""
     make_sheet(tmp_path, None)
     client = page_server(sandbox=sandbox).enter()
-    assert f"nothing costs money. {told}</aside>" in client.get(f"/sheets/{id_of('practice.csv')}/check").text
+    assert f"nothing costs money. {told}" in client.get(f"/sheets/{id_of('practice.csv')}/check").text
     assert told not in client.get("/").text
 
 

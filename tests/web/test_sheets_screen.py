@@ -10,6 +10,7 @@ import pytest
 from sites import Site
 
 from provisioner.web.folder import id_of
+from provisioner.web.practice import make_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +68,22 @@ def test_another_sheet_of_that_name_is_asked_about(client: httpx.Client, tmp_pat
     assert (tmp_path / "acme.csv").read_bytes() == b"newest"
     (kept,) = tmp_path.glob("acme (until *).csv")
     assert kept.read_bytes() == SHEET
+
+
+def test_a_copy_of_a_sheet_that_was_practised_with_is_for_real(
+    page_server: Callable[..., RunningPage], tmp_path: Path
+) -> None:
+    """It has a name and a run folder that nothing had before, so that its mailboxes can be created."""
+    sheet = make_sheet(tmp_path, None)
+    (tmp_path / "practice 2-run").mkdir()
+    running = page_server(sandbox=False, connect=None)
+    client = running.enter()
+    assert ">Open a copy</button>" in client.get(f"/sheets/{id_of('practice.csv')}/check").text
+    copied = client.post(f"/sheets/{id_of('practice.csv')}/copy", json={})
+    assert copied.json() == {"location": f"/sheets/{id_of('practice 3.csv')}/check"}
+    assert (tmp_path / "practice 3.csv").read_bytes() == sheet.read_bytes()
+    assert 'aria-label="Practice"' not in client.get(copied.json()["location"]).text
+    assert not running.workspace.works[id_of("practice 3.csv")].practice
 
 
 @pytest.mark.usefixtures("patient")

@@ -135,6 +135,13 @@ async def practise(request: Request) -> Response:
     return views.go(f"/sheets/{id_of(path.name)}")
 
 
+async def copy(request: Request) -> Response:
+    """Open a copy of a sheet, which is a sheet of its own: one that was practised with cannot be run for real."""
+    work = await work_of(request)
+    path = await run_sync(uploads.copy, work.options.sheet, work.workspace.options.folder)
+    return views.go(f"/sheets/{id_of(path.name)}/check")
+
+
 async def stand(request: Request) -> Response:
     """Go to the screen where a sheet stands."""
     work = await work_of(request)
@@ -185,6 +192,7 @@ ROUTES: Final = (
     Route("/template.{kind}", empty_sheet),
     Route("/practice", practise, methods=["POST"]),
     Route("/sheets/{id}", stand),
+    Route("/sheets/{id}/copy", copy, methods=["POST"]),
     Route("/key", enter_key, methods=["POST"]),
     Route("/service", follow_service),
 )

@@ -273,9 +273,23 @@ def _question(*, yes: bool, quiet: bool) -> Callable[[RunPreview], bool]:
             return True
         up_to = "up to " if preview.to_look_up else ""
         with answerable():
+            _forget_what_was_typed()
             return click.confirm(f"Create {up_to}{count(most, 'mailbox', 'mailboxes')} now?", err=True)
 
     return ask
+
+
+def _forget_what_was_typed() -> None:
+    """Whoever typed something before the question was asked did not mean it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+    else:
+        import termios
+
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def _show(

@@ -405,12 +405,16 @@ def _on_screen(keyboard: int) -> bytes | None:
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Callable[..., tuple[int, str]]:
-    """Call the program at a terminal, answer its question, and see the exit code and the screen."""
+    """Call the program at a terminal, answer its question, and see the exit code and the screen.
 
-    def call(*arguments: object, answer: bytes) -> tuple[int, str]:
+    `early` is typed before there is a question.
+    """
+
+    def call(*arguments: object, answer: bytes, early: bytes = b"") -> tuple[int, str]:
         keyboard, screen = os.openpty()
         words = [sys.executable, "-m", "provisioner", *map(str, arguments)]
         process = subprocess.Popen(words, stdin=screen, stderr=screen, stdout=subprocess.DEVNULL, cwd=tmp_path)
+        os.write(keyboard, early)
         os.close(screen)
         shown, waited = b"", 0
         try:
@@ -449,6 +453,18 @@ def test_money_is_spent_only_when_a_person_agrees(
     assert shown.count("[y/N]") == 1
     assert len(service.state.creates) == made
     assert finished == (1 if code == 0 else code)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+def test_what_was_typed_before_the_question_is_no_answer(
+    terminal: Any, sandbox: Any, write_sheet: Any, monkeypatch: Any
+) -> None:
+    """Nobody agrees to what was not shown yet."""
+    service = sandbox(**FAST)
+    monkeypatch.setenv("MISSION_INBOX_API_KEY", service.api_key)
+    code, shown = terminal("run", write_sheet(2), "--api-url", service.url, early=b"y\n", answer=b"n\n")
+    assert (code, len(service.state.creates)) == (3, 0)
+    assert "Nothing was sent." in shown
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")

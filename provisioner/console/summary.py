@@ -67,7 +67,7 @@ def show_summary(
     groups = merged(run_results)
     first = [*_heading(summaries, width), *_counts(statuses, width), *_existing(summaries, width)]
     first += _counts_by(summaries, width)
-    if (counts := login_counts(summaries)) is not None:
+    if (counts := login_counts(summaries)) is not None and (counts.ok or logins):
         first += login_lines(counts, logins, verify, width)
     if checked and Status.VALID in statuses:
         first += ["", *wrap(NOT_CHECKED, width)]

@@ -566,6 +566,13 @@ def test_a_run_without_a_mailbox_has_nothing_to_log_in_to(capsys: pytest.Capture
     assert "none to log in to" in capsys.readouterr().err
 
 
+def test_a_run_that_logged_in_to_none_says_nothing_of_log_ins(capsys: pytest.CaptureFixture[str]) -> None:
+    """Such as one whose mailboxes all existed before: a heading alone would leave open what came of it."""
+    finished = replace(summary({Status.EXISTS: 3}), logins=LoginCounts(0, 0, 0))
+    console.show_summary([(finished, [])], "")
+    assert "Log-ins" not in capsys.readouterr().err
+
+
 def test_a_run_says_what_came_of_its_log_ins(capsys: pytest.CaptureFixture[str]) -> None:
     """The summary counts them, and its command tries them again."""
     finished = replace(summary({Status.CREATED: 3}), logins=LoginCounts(1, 2, 0))

@@ -10,7 +10,7 @@ from provisioner.errors import FilesError, RunFolderError
 from provisioner.journal import Journal
 from provisioner.settings import PRACTICE
 from provisioner.sheets import write_table
-from provisioner.web.uploads import claim, numbers
+from provisioner.web.uploads import free_for_sheet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,8 +48,7 @@ def make_sheet(folder: Path, schema_file: Path | None) -> Path:
     known = schema.load(schema_file).columns
     titles = [known[name].title if name in known else name for name in _COLUMNS]
     try:
-        names = (folder / f"practice{again}.csv" for again in numbers())
-        path = next(path for path in names if not run_folder.locate(path, None).path.exists() and claim(path))
+        path = free_for_sheet(folder / "practice.csv")
         write_table(path, titles, _ROWS)
     except OSError as error:
         raise FilesError(

@@ -58,18 +58,17 @@ class Part:
         """
         self.end()
         target = self.path.with_name(name)
-        if claim(target):
+        if _claim(target):
             return self.path.replace(target)
         is_file = target.is_file() and not target.is_symlink()
         if is_file and filecmp.cmp(target, self.path, shallow=False):
             return target
         if existing == "replace" and is_file:
             when = time.strftime("%Y-%m-%d %H.%M.%S")
-            kept = _free(target.with_stem(f"{target.stem} (until {when}{again})") for again in numbers())
-            target.replace(kept)
+            target.replace(_free(_numbered(target.with_stem(f"{target.stem} (until {when})"))))
             return self.path.replace(target)
         if existing == "both" or not is_file:
-            return self.path.replace(_free(target.with_stem(f"{target.stem}{again}") for again in numbers()))
+            return self.path.replace(_free(_numbered(target)))
         raise NameTakenError
 
 
@@ -91,12 +90,16 @@ def receiving(folder: Path, ending: str = ".part") -> Iterator[Part]:
 
 
 def copy(sheet: Path, folder: Path) -> Path:
-    """Copy a sheet into the folder under a name that no sheet and no run has; returns the copy. Raises FilesError."""
+    """Copy a sheet into the folder under a name that is free, and return the copy. Raises FilesError."""
     with receiving(folder) as part:
         part.write(sheet.read_bytes())
         part.end()
-        names = (folder / sheet.with_stem(f"{sheet.stem}{again}").name for again in numbers())
-        return part.path.replace(_free(path for path in names if not run_folder.locate(path, None).path.exists()))
+        return part.path.replace(free_for_sheet(folder / sheet.name))
+
+
+def free_for_sheet(path: Path) -> Path:
+    """The path, or one with a number, that no sheet and no run folder has. It is taken by an empty file."""
+    return _free(path for path in _numbered(path) if not run_folder.locate(path, None).path.exists())
 
 
 def safe_name(name: str) -> str:
@@ -121,19 +124,19 @@ def safe_name(name: str) -> str:
     return stem.rstrip(". ") + kind
 
 
-def numbers() -> Iterator[str]:
-    """What makes a name another: nothing, then numbers."""
-    yield ""
+def _numbered(path: Path) -> Iterator[Path]:
+    """The path itself, then with numbers."""
+    yield path
     for number in count(2):
-        yield f" {number}"
+        yield path.with_stem(f"{path.stem} {number}")
 
 
 def _free(paths: Iterable[Path]) -> Path:
     """The first of the paths that nothing has yet. It is taken by an empty file."""
-    return next(filter(claim, paths))
+    return next(filter(_claim, paths))
 
 
-def claim(path: Path) -> bool:
+def _claim(path: Path) -> bool:
     """Make an empty file, so that nothing else takes its name; False if there is something already."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -260,8 +260,8 @@ def _notes_about(plan: WorkPlan) -> Iterator[str]:
     if plan.other_passwords:
         have = count(len(plan.other_passwords), "mailbox has", "mailboxes have")
         yield (
-            f"{have} another password than this sheet{_named(plan.other_passwords)}. "
-            "Passwords fixed in a failures file are in results.csv."
+            f"{have} another password than this sheet{_named(plan.other_passwords)}. A mailbox keeps the one that it "
+            "was created with: it is in results.csv if a failures file held it, else write it into the sheet again."
         )
     if plan.gone and plan.to_send:
         are = count(len(plan.gone), "mailbox of an earlier run is", "mailboxes of earlier runs are")

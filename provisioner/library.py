@@ -68,10 +68,10 @@ class RunKeywords(SheetKeywords, total=False):
 
 
 _KINDS: Final[Mapping[str, tuple[Any, str]]] = {
-    "fill": (Mapping, 'texts by column, such as {"project": "789"}'),
-    "columns": (Mapping, 'columns by header, such as {"Mail": "email"}'),
+    "fill": (Mapping, 'texts by column, such as fill=dict(project="789")'),
+    "columns": (Mapping, 'columns by header, such as columns=dict(Mail="email")'),
     "limit": (Integral, "a whole number, such as 3"),
-    "rate": (str, 'a text, such as "5/s"'),
+    "rate": (str, 'a text, such as rate="5/s"'),
     "workers": (Integral, "a whole number, such as 20"),
     "task_timeout": (Real, "a number of seconds, such as 900"),
     "stop_after": (Integral, "a whole number, such as 20"),

@@ -321,10 +321,10 @@ def test_an_unusable_option_is_told_before_anything_is_read(connection: Any, opt
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [
-        ({"fill": {"project": 789}}, 'texts by column, such as {"project": "789"}'),
+        ({"fill": {"project": 789}}, 'texts by column, such as fill=dict(project="789")'),
         ({"fill": ["project=789"]}, "texts by column"),
         ({"columns": {"Mail": None}}, "columns by header"),
-        ({"rate": 5}, 'a text, such as "5/s"'),
+        ({"rate": 5}, 'a text, such as rate="5/s"'),
         ({"limit": "3"}, "a whole number"),
         ({"workers": 2.5}, "a whole number"),
         ({"task_timeout": "15m"}, "a number of seconds"),

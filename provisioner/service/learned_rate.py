@@ -8,13 +8,13 @@ The rule, in plain words:
    requests that were let through within that time are as many as it allows.
 3. Keep to that number exactly, and ask for one more after a quiet time, then in growing steps. If that is refused, go
    back to what was allowed before. The quiet time grows whenever no more is there than before, up to 150 seconds.
-4. A limit of a second: if less is there than before, or a request is refused at a rate that was allowed for a while,
-   others have come, or the limit was lowered. Give up three tenths if that was not for asking, and ask for more every
-   ten seconds again. For a while, give up a tenth whenever asking is refused, in whole requests: none of five or fewer.
-   Who has more gives up more, and all ask for the same, so they come to have about the same.
+4. A limit of a second: if less or clearly more is there than before, or a request is refused at a rate that was allowed
+   for a while, others are there, or the limit was changed. Give up three tenths if that was not for asking, and ask for
+   more every ten seconds again. For a while, give up a tenth whenever asking is refused, in whole requests: none of
+   five or fewer. Who has more gives up more, and all ask for the same, so they come to have about the same.
 5. A longer limit: what is found and kept for a while without an unexpected refusal is the whole, as this program is
    alone. If it is refused later, give up 15 %, and take it back in steps. If those are refused too, others took it:
-   keep half of the whole, and ask for more later. A program that came later takes what is left.
+   keep half of the whole, and ask for more later. A program that came later takes what is left: it asks for more soon.
 6. If a long window is full, all who share it wait until it ends. Each begins the next one with 30 % less than was let
    through, but at least half of the whole, and then all take the same steps up: so they come to have the same.
 7. If answers take twice as long as they usually do, the service is at its limit though it refuses nothing: step back.
@@ -60,7 +60,7 @@ UNEXPECTED, ASKED = 0.3, 0.1
 SAME: Final = 0.03
 """What differs by no more than this part, or by one request, is the same as before."""
 BUNCHED: Final = 5.0
-"""Seconds after the rate was lowered in which the network may have bunched what is refused: only one is given up."""
+"""Seconds after the rate was lowered in which the network may have bunched what is refused: one is given up at most."""
 ALONE: Final = 70.0
 """Seconds after the first refusal until what a long window allows is the whole."""
 FORGOTTEN: Final = 0.95
@@ -71,10 +71,9 @@ GIVEN_UP, GIVEN_UP_TOGETHER, GIVEN_UP_LONG = 0.15, 0.05, 0.3
 """The part of the rate that is given up; the second with a rate that was given, the third when a long window ends."""
 TAKEN: Final = 0.9
 """If less than this part of what was allowed in a long window is there, others took the rest."""
-LEAST: Final = 1.0
-"""Requests in a window: a rate is never lowered below this."""
-YOUNG: Final = 20
-"""Requests: a long window that lets through fewer in all was filled by others."""
+FEW, LITTLE = 20, 0.25
+"""Requests: a long window that lets through fewer in all was filled by others. If it began before this program, and lets
+through less than this part of what it was sent at, others may have filled it."""
 LONG_WAIT: Final = 2.0
 """Seconds: a longer Retry-After tells when a long window began, and so precisely how many it let through."""
 NEWS: Final = 0.2
@@ -99,7 +98,7 @@ class LearnedRate:
         self._top = 0.0
         """The count that was allowed before a part of it was given up: that is told, and not what is left of it."""
         self._most = 0.0
-        """The count that was allowed when asking for more was refused last."""
+        """What asking for more showed to be allowed, as of when that last changed."""
         self._sign_at = -math.inf
         """When others were last noticed by what a second allows."""
         self._whole = 0.0
@@ -174,8 +173,7 @@ class LearnedRate:
         """Begin at what an earlier run found, and ask for more before long."""
         self._seconds = rate.seconds
         self._count = self._top = self._most = min(float(rate.count), self._fastest * rate.seconds)
-        self._quiet = RESTLESS
-        self.is_settled = True
+        self._quiet, self.is_settled = RESTLESS, True
         self._changed_at = now
         self._ask_at = now + QUIET * QUIET_GROWTH
         self._alone_at = now + ALONE
@@ -225,9 +223,7 @@ class LearnedRate:
         if window == WINDOWS[0]:
             let_through = self._sent.count(sent, window + MARGIN)
         else:
-            # For a sliding window, Retry-After ends when its oldest request leaves it, for a fixed one when it ends
-            # itself: in both cases this is when it began, to half a second. The oldest may have come before that.
-            let_through = max(0, self._sent.count(sent, window + 0.5 - wait) - 1)
+            let_through = self._sent.let_through(sent, window, wait)
         self._learn(window, let_through, now, wait)
         if window == WINDOWS[0] or self._refused_in_a_row <= 2:
             return 0.0
@@ -292,10 +288,13 @@ class LearnedRate:
             self._alone_at = now + ALONE
         self.is_settled = self.is_found = True
         if window > self._seconds:
+            is_little = self._sent.first > now + wait - window + 1 and let_through < LITTLE * window * self._pace
             self._seconds, self._allowed = window, 0.0
-            if let_through < YOUNG:
+            if let_through < FEW:
                 self._expect_others(now + wait)
             self._lower(max(let_through, START), now, wait, QUIET)
+            if is_little:
+                self._ask_at = now + wait + window / 4
         elif self._is_by_the_second:
             self._learn_by_the_second(let_through, now, wait)
         elif let_through == 0 and not self._whole:
@@ -322,7 +321,7 @@ class LearnedRate:
         elif self._is_asking:
             count = self._count_after_asking(now)
         elif is_bunched := now < self._lowered_at + BUNCHED:
-            count = math.ceil(count) - 1
+            count = math.ceil(count) - min(1, round(ASKED * count))
             if self._quiet < SIGN:
                 self._sign_at = now
         else:
@@ -338,11 +337,13 @@ class LearnedRate:
         """What is kept after asking for more was refused."""
         allowed, before = math.floor(self._allowed), self._most
         self._quiet *= SHORT_QUIET_GROWTH
-        if abs(self._allowed - before) > max(1.0, SAME * self._allowed):
+        is_other = abs(allowed - before) > max(1.0, SAME * allowed)
+        if is_other:
             self._quiet = min(self._quiet, RESTLESS)
-        if self._allowed < before:
-            self._sign_at = now
-        self._most = self._allowed
+        if is_other or allowed < before:
+            self._most = allowed
+            if before:
+                self._sign_at = now
         return allowed - round(ASKED * allowed) if now < self._sign_at + SIGN else allowed
 
     def _go_back(self, let_through: int, now: float, wait: float) -> None:
@@ -389,12 +390,11 @@ class LearnedRate:
 
     def _lower(self, count: float, now: float, wait: float, quiet: float) -> None:
         """Send less from now on, and do not ask for more during the `wait` and a quiet time after it."""
-        self._count = self._top = max(LEAST, count)
+        self._count = self._top = max(1.0, count)
         self._allowed = min(self._allowed, self._count)
         if self._seconds > WINDOWS[0]:
             quiet = max(quiet, self._seconds if now >= self._shared_until else self._seconds / 4)
         self._quiet = min(quiet, max(LONGEST_QUIET, self._seconds))
-        self._step = 1.0
+        self._step, self._answered = 1.0, 0
         self._changed_at = self._lowered_at = now
-        self._answered = 0
         self._ask_at = now + wait + self._quiet

@@ -26,6 +26,11 @@ class SentRequests:
         while self._times and self._times[0] < before:
             self._times.popleft()
 
+    @property
+    def first(self) -> float:
+        """When the first of them left; infinity if there is none."""
+        return self._times[0] if self._times else math.inf
+
     def count(self, until: float, seconds: float) -> int:
         """The number of requests in the `seconds` before `until`."""
         since = until - seconds - 1e-6
@@ -35,6 +40,15 @@ class SentRequests:
                 break
             count += sent < until
         return count
+
+    def let_through(self, refused: float, seconds: float, wait: float) -> int:
+        """How many a window of a minute or an hour let through until one was refused that left then.
+
+        `wait` is the refusal's Retry-After, in seconds.
+        """
+        # For a sliding window, Retry-After ends when its oldest request leaves it, for a fixed one when it ends itself:
+        # in both cases this is when it began, to half a second. The oldest may have come before that.
+        return max(0, self.count(refused, seconds + 0.5 - wait) - 1)
 
     def latest(self, count: int) -> float:
         """When the latest request but `count` - 1 left; minus infinity if fewer did."""

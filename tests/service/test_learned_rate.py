@@ -195,6 +195,18 @@ def test_what_is_refused_right_after_the_rate_was_lowered_gives_up_one(sender: S
     assert sender.learned.spacing == pytest.approx(1.045 / 6)
 
 
+def test_of_five_or_fewer_nothing_is_given_up_as_bunched(sender: Sender) -> None:
+    """One of them would be a large part: others who ask for more could take it, one by one, to the last."""
+    _learn(sender, 6)
+    sender.send(6)
+    sender.refuse()
+    assert sender.learned.spacing == pytest.approx(1.045 / 4)
+    for _ in range(3):
+        sender.send(0.5)
+        sender.refuse()
+    assert sender.learned.spacing == pytest.approx(1.045 / 4)
+
+
 @pytest.mark.parametrize(("before", "kept"), [(1, 9), (7, 10)])
 def test_what_was_given_up_as_bunched_is_taken_back_soon(sender: Sender, before: int, kept: int) -> None:
     """Within twelve seconds, however rarely more is asked for; after a long quiet time it is no sign of others."""
@@ -271,6 +283,24 @@ def test_less_than_before_is_a_sign_of_others(sender: Sender) -> None:
     assert quiet == pytest.approx([10, 16], abs=1)
 
 
+@pytest.mark.parametrize(("found", "kept"), [([11], 11), ([12], 11), ([11, 12], 11), ([10, 11, 10, 11], 11)])
+def test_clearly_more_than_before_is_a_sign_of_others(sender: Sender, found: list[int], kept: int) -> None:
+    """They gave it up: who took it asks again soon and gives up a tenth, or it would take all, one by one.
+
+    One more is none. Two more are one, though they came one at a time.
+    """
+    _learn(sender, 10)
+    for _ in range(6):
+        _ask_in_vain(sender)
+    for count in found:
+        while 1.045 / sender.learned.spacing < count + 0.5:
+            sender.send(0.1)
+        sender.refuse()
+    assert sender.learned.spacing == pytest.approx(1.045 / kept)
+    is_sign = max(found) > 11
+    assert (_send_until_more_is_asked_for(sender) < 12) is is_sign
+
+
 def test_who_knows_the_whole_leaves_half_of_it_to_others_that_have_come(sender: Sender) -> None:
     """In a long window it gives up a little first; if that is not there any more, it keeps half."""
     whole = _learn_the_whole(sender)
@@ -309,6 +339,19 @@ def test_who_found_others_there_does_not_take_its_part_for_the_whole(sender: Sen
     for _ in range(2):
         sender.refuse()
     assert sender.learned.spacing < part / 0.6
+
+
+@pytest.mark.parametrize(("before", "retry_after", "soon"), [(5, 50.0, True), (5, 55.0, False), (20, 20.0, False)])
+def test_who_found_a_full_minute_asks_for_more_soon(
+    sender: Sender, before: float, retry_after: float, soon: bool
+) -> None:
+    """If the minute began before the first request, and let through far less than was sent at, others may fill it.
+
+    A quarter of a minute after it ended more is asked for; else after a minute.
+    """
+    sender.send(before)
+    sender.refuse(retry_after)
+    assert (_send_until_more_is_asked_for(sender) < 25) is soon
 
 
 def test_a_part_below_half_of_the_whole_is_kept_when_it_is_refused(sender: Sender) -> None:

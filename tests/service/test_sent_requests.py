@@ -25,6 +25,20 @@ def test_those_of_a_window_before_a_moment_are_counted(sent: SentRequests) -> No
     assert sent.count(5.0, 100.0) == 4
 
 
+def test_what_a_long_window_let_through_is_counted_from_its_beginning(sent: SentRequests) -> None:
+    """Its end and its length tell when it began, to half a second: the first one after that may be older."""
+    assert sent.let_through(4.5, 60.0, 58.0) == 2
+    assert sent.let_through(4.5, 60.0, 30.0) == 3
+    assert sent.let_through(4.5, 60.0, 60.4) == 0
+
+
+def test_the_first_is_known_until_it_is_forgotten(sent: SentRequests) -> None:
+    assert sent.first == 1.0
+    sent.forget(2.0)
+    assert sent.first == 2.0
+    assert SentRequests().first == math.inf
+
+
 def test_the_latest_of_so_many_is_found(sent: SentRequests) -> None:
     assert sent.latest(1) == 4.0
     assert sent.latest(4) == 1.0

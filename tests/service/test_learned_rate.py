@@ -69,6 +69,24 @@ def test_a_refusal_within_a_second_tells_the_limit_of_a_second(sender: Sender, a
     assert sender.learned.rate == Rate(allowed, 1.0)
 
 
+def test_the_first_limit_that_is_found_is_no_sign_of_others(sender: Sender) -> None:
+    """All that was allowed until then is kept: there was nothing before that could have become more."""
+    while 1.045 / sender.learned.spacing < 14:
+        sender.send(0.1)
+    allowed = int(1.045 / sender.learned.spacing / 1.2 + 0.001)
+    sender.refuse()
+    assert sender.learned.spacing == pytest.approx(1.045 / allowed)
+
+
+def test_one_request_in_a_window_is_always_sent(sender: Sender) -> None:
+    """However often it is refused: less would not be noticed to be allowed again."""
+    _learn(sender, 2)
+    for _ in range(4):
+        sender.send(7)
+        sender.refuse()
+    assert sender.learned.spacing == pytest.approx(1.045)
+
+
 def test_a_first_refusal_halves_the_rate_at_most(sender: Sender) -> None:
     """Others may fill the window just then: to take what was left for all there is would leave it to them."""
     sender.send(0.01)
@@ -341,7 +359,7 @@ def test_who_found_others_there_does_not_take_its_part_for_the_whole(sender: Sen
     assert sender.learned.spacing < part / 0.6
 
 
-@pytest.mark.parametrize(("before", "retry_after", "soon"), [(5, 50.0, True), (5, 55.0, False), (20, 20.0, False)])
+@pytest.mark.parametrize(("before", "retry_after", "soon"), [(5, 50.0, True), (5, 55.0, False), (26, 20.0, False)])
 def test_who_found_a_full_minute_asks_for_more_soon(
     sender: Sender, before: float, retry_after: float, soon: bool
 ) -> None:
@@ -351,7 +369,7 @@ def test_who_found_a_full_minute_asks_for_more_soon(
     """
     sender.send(before)
     sender.refuse(retry_after)
-    assert (_send_until_more_is_asked_for(sender) < 25) is soon
+    assert (_send_until_more_is_asked_for(sender) < 30) is soon
 
 
 def test_a_part_below_half_of_the_whole_is_kept_when_it_is_refused(sender: Sender) -> None:

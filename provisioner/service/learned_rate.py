@@ -72,7 +72,7 @@ GIVEN_UP, GIVEN_UP_TOGETHER, GIVEN_UP_LONG = 0.15, 0.05, 0.3
 TAKEN: Final = 0.9
 """If less than this part of what was allowed in a long window is there, others took the rest."""
 FEW, LITTLE = 20, 0.25
-"""Requests: a long window that lets through fewer in all was filled by others. If it began before this program, and lets
+"""Requests: a long window that lets through fewer in all was filled by others. If it began before this program and lets
 through less than this part of what it was sent at, others may have filled it."""
 LONG_WAIT: Final = 2.0
 """Seconds: a longer Retry-After tells when a long window began, and so precisely how many it let through."""

@@ -361,7 +361,7 @@ def test_who_found_others_there_does_not_take_its_part_for_the_whole(sender: Sen
 
 @pytest.mark.parametrize(("before", "retry_after", "soon"), [(5, 50.0, True), (5, 55.0, False), (26, 20.0, False)])
 def test_who_found_a_full_minute_asks_for_more_soon(
-    sender: Sender, before: float, retry_after: float, soon: bool
+    sender: Sender, before: float, retry_after: float, *, soon: bool
 ) -> None:
     """If the minute began before the first request, and let through far less than was sent at, others may fill it.
 

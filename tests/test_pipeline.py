@@ -797,6 +797,25 @@ def test_a_mailbox_that_left_the_sheet_is_told_before_more_are_created(
     assert not is_told(), "nothing is sent"
 
 
+@pytest.mark.parametrize("status", [Status.UNFINISHED, Status.UNKNOWN])
+def test_a_mailbox_that_may_exist_and_left_the_sheet_is_told_too(
+    connection: Any, run: Any, write_sheet: Any, listener: Any, server: Any, status: Status
+) -> None:
+    """It was sent: with another username in its row there would be two."""
+    created = {Status.UNFINISHED: reply(201, {"task_id": "t"}), Status.UNKNOWN: reply(500, {})}[status]
+    answers = {"POST /api/mailboxes/": created, "GET /api/mailboxes/": reply(200, [])}
+
+    def answer(said: str) -> bytes:
+        return answers.get(" ".join(said.split()[:2]), reply(404, {"detail": "Not found."}))
+
+    good = ("101", "201", "Sheet-Pass-77!", "", "")
+    result = run(write_sheet([("ann", *good)]), connection(server(answer).url), task_timeout=0.2, look_up_after=0.1)
+    assert result.summary.statuses == {status: 1}
+    running.check(write_sheet([("anna", *good)]), listener)
+    told = "1 mailbox of an earlier run is not in this sheet any more: ann. If you changed a username"
+    assert any(told in note for (note,) in listener.all("note"))
+
+
 def test_the_sheets_further_columns_stand_at_the_end_of_results(
     sandbox: Any, connection: Any, run: Any, tmp_path: Path, read_csv: Any
 ) -> None:

@@ -70,7 +70,8 @@ class WorkPlan:
     other_passwords: list[tuple[int | None, str]] = field(default_factory=list)
     """The same of rows whose mailbox has another password than the sheet."""
     gone: list[tuple[int | None, str]] = field(default_factory=list)
-    """The addresses of rows that are done and that the whole sheet does not hold; they have no sheet row."""
+    """The addresses of rows whose mailbox exists or may exist, and that the whole sheet does not hold; they have no
+    sheet row."""
 
     @property
     def idle(self) -> bool:
@@ -152,7 +153,8 @@ class Planner:
             change = self._matcher.absent(row)
             if row.deleted and self._is_failures and not isinstance(change, Superseded):
                 self.work.deleted.append(row.sheet_row)
-            if row.status.has_mailbox and not self._is_failures:
+            may_exist = row.status.has_mailbox or row.status in (Status.UNFINISHED, Status.UNKNOWN)
+            if may_exist and not self._is_failures:
                 self.work.gone.append((None, row.name))
             if change is None or isinstance(change, Moved):
                 self._follow(row, request_of(row))

@@ -186,9 +186,14 @@ def _is_of(sheet: Sheet, rows: Rows) -> bool:
     others = []
     for place, row in enumerate(sheet.rows):
         position = rows.table.position(str(sheet.number(row)))
-        if position is not None:
-            new = {name: sheet.columns[name][place].replace(UNCERTAIN, "") for name in columns}
-            old = {name: rows.sheet.columns[name][position].replace(UNCERTAIN, "") for name in columns}
+        if position is None:
+            continue
+        new = {name: sheet.columns[name][place].replace(UNCERTAIN, "") for name in columns}
+        old = {name: texts[position].replace(UNCERTAIN, "") for name, texts in rows.sheet.columns.items()}
+        if rows.sheet.rows[position] in rows.sheet.misaligned:
+            # Its username and its password may have stood under any header.
+            others.append(not {text for name, text in new.items() if text and name != "domain"} & set(old.values()))
+        else:
             others.append(_is_other(new, old, {fault.column for fault in rows.view(position).faults}))
     return others.count(False) > others.count(True)
 

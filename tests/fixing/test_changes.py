@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -519,6 +519,21 @@ def test_only_the_rows_of_this_sheet_are_put_back(
         with pytest.raises(SheetError, match="does not hold rows to fix of this sheet"):
             sheet.put_back(file)
         assert sheet.rows(to_fix=False) == before
+
+
+@pytest.mark.parametrize(("password", "is_its_own"), [(PASSWORD, True), (OTHER, False)])
+def test_a_row_whose_cells_had_moved_is_put_back(tmp_path: Path, password: str, *, is_its_own: bool) -> None:
+    """All of its cells were typed again, but the password is one that stood in the row."""
+    path = tmp_path / "acme.csv"
+    path.write_text(f"email,domain,relay_server,password,project,reply_to\nAnn,Lee,101,201,{PASSWORD},789,\n", "utf-8")
+    sheet = OpenSheet(SheetOptions(sheet=path))
+    assert sheet.working_file.sheet == path
+    header, _ = read_table(sheet.folder.failures)
+    file = tmp_path / "failures (1).csv"
+    write_table(file, header, [("ann.lee", "101", "201", password, "789", "", "2", "invalid", "", "", "")])
+    with nullcontext() if is_its_own else pytest.raises(SheetError, match="does not hold rows to fix of this sheet"):
+        sheet.put_back(file)
+    assert sheet.counts().ready == is_its_own
 
 
 def test_what_was_fixed_here_stays_where_the_file_that_is_put_back_has_no_fix(opened: Sheets, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class Part:
             target.replace(_free(_numbered(target.with_stem(f"{target.stem} (until {when})"))))
             return self.path.replace(target)
         if existing == "both" or not is_file:
-            return self.path.replace(_free(_numbered(target)))
+            return self.path.replace(free_for_sheet(target))
         raise NameTakenError
 
 

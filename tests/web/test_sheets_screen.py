@@ -70,6 +70,14 @@ def test_another_sheet_of_that_name_is_asked_about(client: httpx.Client, tmp_pat
     assert kept.read_bytes() == SHEET
 
 
+def test_a_sheet_that_is_kept_beside_another_has_no_run_yet(client: httpx.Client, tmp_path: Path) -> None:
+    """The run folder of a sheet that is gone stays that sheet's: with it, rows would be taken for done."""
+    put(client, "acme.csv")
+    (tmp_path / "acme 2-run").mkdir()
+    put(client, "acme.csv", b"newer", existing="both")
+    assert (tmp_path / "acme 3.csv").read_bytes() == b"newer"
+
+
 def test_a_copy_of_a_sheet_that_was_practised_with_is_for_real(
     page_server: Callable[..., RunningPage], tmp_path: Path
 ) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from provisioner.run_folder import RunFolder
     from provisioner.settings import SheetOptions
 
+_IN_FILE: Final = frozenset(Place) - {Place.LEFT_OUT}
+"""The places of the rows that a failures file holds."""
 MOST_TOLD: Final = 100
 """How many further rows the answer to a change names at most."""
 
@@ -272,7 +274,7 @@ class OpenSheet:
     def has_workbook(self) -> bool:
         """Whether the rows to fix can be had as a workbook: there is one, or they are not too many for it."""
         with self._lock:
-            rows = len(self._rows.all_cells()) if self._rows.sheet.is_failures else self.counts().to_fix
+            rows = len(self._rows.positions(*_IN_FILE)) if self._rows.sheet.is_failures else self.counts().to_fix
             return rows * (len(self.columns) + len(FAILURES_COLUMNS)) <= MAX_CELLS or is_current(self.folder)
 
     def workbook(self) -> bytes:
@@ -280,7 +282,7 @@ class OpenSheet:
         with self._lock, TemporaryDirectory() as folder:
             rows, path = self._rows, Path(folder) / self.folder.failures_workbook.name
             with text_workbook(path, "Failures", failures_header(rows.sheet), read_back=True) as add:
-                for position in rows.positions(*set(Place) - {Place.LEFT_OUT}):
+                for position in rows.positions(*_IN_FILE):
                     faulty = {fault.column for fault in rows.view(position).faults}
                     places = [place for place, key in enumerate(rows.sheet.keys) if key in faulty]
                     add(rows.table.row(position), places)

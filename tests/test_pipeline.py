@@ -421,6 +421,18 @@ def test_a_folder_is_the_services_that_creates_were_sent_to(connection: Any, run
         run(sheet, connection("https://api.example.org"))
 
 
+@pytest.mark.parametrize(("path", "told"), [("userinfo", {"name": "Agency"}), ("domains", [{"id": 101}])])
+def test_a_folder_is_the_services_that_told_something_of_the_account(
+    connection: Any, run: Any, write_sheet: Any, server: Any, path: str, told: Any
+) -> None:
+    """Even if nothing was sent: what the account lacks stands in the folder's files."""
+    sheet = write_sheet(1)
+    service = server(lambda said: reply(200, told) if f"/{path}/" in said else reply(404, {"detail": "Not found."}))
+    run(sheet, connection(service.url), confirm=lambda _: False)
+    with pytest.raises(RunFolderError, match="needs another folder"):
+        run(sheet, connection("https://api.example.org"))
+
+
 def test_practice_that_had_nothing_to_ask_is_practice(
     sandbox: Any, connection: Any, run: Any, write_sheet: Any
 ) -> None:

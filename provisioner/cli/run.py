@@ -280,7 +280,7 @@ def _question(*, yes: bool, quiet: bool) -> Callable[[RunPreview], bool]:
 
 
 def _forget_what_was_typed() -> None:
-    """Whoever typed something before the question was asked did not mean it."""
+    """Discard what was typed before the question was asked: it is no answer to it."""
     if sys.platform == "win32":
         import msvcrt
 

@@ -18,13 +18,20 @@ class Dropped:
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.parametrize("moment", ["_creating", "_read_sheet_options"])
 @pytest.mark.parametrize("taken_for_an_error", [False, True])
 def test_an_interrupt_that_is_lost_ends_the_run_before_anything_is_sent(
-    invoke: Any, sandbox: Any, write_sheet: Any, monkeypatch: pytest.MonkeyPatch, *, taken_for_an_error: bool
+    invoke: Any,
+    sandbox: Any,
+    write_sheet: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+    *,
+    taken_for_an_error: bool,
 ) -> None:
     """Python drops it at some moments of an import, and pandera takes it for an error in a schema."""
     module = importlib.import_module("provisioner.cli.run")
-    begin = module._creating
+    begin = getattr(module, moment)
 
     def lose(*args: Any) -> Any:
         if not taken_for_an_error:
@@ -35,13 +42,13 @@ def test_an_interrupt_that_is_lost_ends_the_run_before_anything_is_sent(
         except KeyboardInterrupt:
             raise ValueError from None
 
-    monkeypatch.setattr(module, "_creating", lose)
+    monkeypatch.setattr(module, moment, lose)
     service = sandbox()
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT), sys.unraisablehook
     done = invoke("run", write_sheet(1), "--yes", service=service)
     assert (done.exit_code, service.state.requests) == (130, [])
     assert done.stderr.lstrip().startswith("Interrupted.")
-    assert signal.getsignal(signal.SIGINT) is before
+    assert (signal.getsignal(signal.SIGINT), sys.unraisablehook) == before
 
 
 def test_an_interrupt_while_the_program_is_loaded_shows_no_traceback() -> None:

@@ -279,7 +279,8 @@ class OpenSheet:
 
     def workbook(self) -> bytes:
         """The rows of failures.csv as they are now, as failures.xlsx has them. Raises OSError."""
-        with self._lock, TemporaryDirectory() as folder:
+        # If the program is killed meanwhile, what was written lies where only the owner looks.
+        with self._lock, TemporaryDirectory(dir=self.folder.path) as folder:
             rows, path = self._rows, Path(folder) / self.folder.failures_workbook.name
             with text_workbook(path, "Failures", failures_header(rows.sheet), read_back=True) as add:
                 for position in rows.positions(*_IN_FILE):

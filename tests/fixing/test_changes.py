@@ -238,6 +238,8 @@ def test_a_row_is_taken_back_without_undoing_what_came_after(opened: Sheets) -> 
     assert (taken.row.key, counts.to_fix, counts.ready, counts.left_out) == ("3", 1, 2, 1)
     assert [line[0] for line in stored(sheet)] == ["ann", "b b", "dee"]
     assert sheet.left_out == ["4"]
+    with closing(Journal(sheet.folder.journal)) as journal:
+        assert [row.email for row in journal.rows() if row.deleted] == ["c c"], "a run of the whole sheet leaves it out"
     with pytest.raises(UnknownRowError):
         sheet.take_back("3")
     undone = sheet.undo()
@@ -559,5 +561,6 @@ def test_what_was_fixed_here_stays_where_the_file_that_is_put_back_has_no_fix(op
     }
     assert sheet.reveal("4", "password") == PASSWORD
     assert "2 rows stay as they were fixed here; the file does not change them." in sheet.notes
+    assert not sheet.undoable
     again = OpenSheet(sheet.options)
     assert {row.key: (row.cells["email"], row.status) for row in again.rows(to_fix=False)[0]} == now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,17 @@ def test_a_fresh_sheet_is_checked_in_its_folder(opened: Sheets, read_csv: Any) -
     assert [row["status"] for row in read_csv(sheet.folder.results)] == ["valid", "invalid"]
     assert [row["email"] for row in read_csv(sheet.folder.failures)] == ["b b"]
     assert sheet.working_file == sheet.options
+
+
+def test_a_workbook_to_download_is_written_within_the_run_folder(
+    opened: Sheets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that is killed in the middle leaves no password where all programs have their files."""
+    sheet = opened(GOOD, SPACED)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    before = set(sheet.folder.path.iterdir())
+    assert sheet.workbook().startswith(b"PK")
+    assert set(sheet.folder.path.iterdir()) == before
 
 
 def test_a_folder_that_is_in_use_is_told_when_something_is_to_be_written(write_sheet: Callable[..., Path]) -> None:

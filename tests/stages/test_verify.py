@@ -12,10 +12,11 @@ import anyio
 import dovecot
 import pytest
 import running
+from scripted import reply
 
 from provisioner import verification
 from provisioner.certificates import trusted
-from provisioner.errors import SettingsError
+from provisioner.errors import RunFolderError, SettingsError
 from provisioner.journal import Journal, JournalRow, Written, password_check
 from provisioner.mail import imap_login, smtp_login
 from provisioner.records import RowId, Status
@@ -225,6 +226,18 @@ def test_a_run_is_verified_later_from_its_folder(
     verified = anyio.run(verification.verify_run, results.parent, (), how, connect, listener)
     assert (verified.counts.ok, verified.bad) == (2, ())
     assert [(row["imap"], row["smtp"]) for row in read_csv(results)] == [("ok", "ok")] * 2
+
+
+def test_another_service_names_no_servers_for_a_run(
+    sandbox: Any, connection: Any, write_sheet: Any, listener: Any, server: Any
+) -> None:
+    """Its mail servers would be sent the passwords of mailboxes that are not there; it is not even asked."""
+    sheet, other = write_sheet(1), server(reply(200, {"ibx_imap": "imap.other.example"}))
+    running.run(sheet, connection(sandbox(**FAST)), listener)
+    connect = lambda _: nullcontext(connection(other.url))  # noqa: E731 - one line
+    with pytest.raises(RunFolderError, match="was used for practice"):
+        anyio.run(verification.verify_run, sheet, (), VerifyOptions(), connect, listener)
+    assert other.requests == []
 
 
 def test_a_changed_sheet_locks_no_account(

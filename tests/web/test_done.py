@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import socket
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
@@ -103,8 +104,12 @@ def test_the_failures_come_as_a_workbook_too(done: Site) -> None:
     assert response.status_code == (200 if done.folder.failures_workbook.exists() else 404)
 
 
-def test_the_credentials_are_handed_out_by_client(done: Site) -> None:
-    """One file for all and one for each client, as CSV and as a workbook; the run folder keeps none of them."""
+def test_the_credentials_are_handed_out_by_client(done: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file for all and one for each client, as CSV and as a workbook; the run folder keeps none of them.
+
+    Nor does a program that is killed leave one among the temporary files of all programs.
+    """
+    monkeypatch.setattr(tempfile, "tempdir", str(done.folder.path / "absent"))
     before = sorted(path.name for path in done.folder.path.iterdir())
     everything = done.get("credentials")
     assert everything.headers["content-disposition"] == "attachment; filename*=utf-8''credentials.csv"

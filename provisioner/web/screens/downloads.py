@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from provisioner import account
+from provisioner import account, run_folder
 from provisioner.concurrency import in_threads
 from provisioner.credentials import KINDS, write_credentials
 from provisioner.errors import RunFolderError
@@ -63,13 +63,13 @@ async def credentials(request: Request) -> Response:
     if kind not in KINDS:
         raise HTTPException(404)
     by = (await work.outcome()).summary.by if client is not None else None
-    folder = await work.folder()
+    folder = await run_sync(run_folder.existing, (await work.folder()).path)
 
     def connect(within: RunFolder) -> AbstractContextManager[Connection]:
         # Not before it is called: a missing key is an error only if the service has to be asked.
         return work.workspace.connect(work.practice)(within)
 
-    async with in_threads(await run_sync(TemporaryDirectory)) as temporary:
+    async with in_threads(await run_sync(partial(TemporaryDirectory, dir=folder.path))) as temporary:
         target = Path(temporary) / f"credentials{kind}"
         written = await write_credentials(
             folder.path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import stat
 import sys
@@ -133,6 +134,26 @@ def test_the_old_file_stays_where_the_new_one_cannot_be_finished(tmp_path: Path)
         write_table(path, ["a"], rows())
     assert path.read_text("utf-8-sig").splitlines() == ['"a"', '"old"']
     assert [path.name for path in tmp_path.iterdir()] == ["results.csv"]
+
+
+def test_all_of_a_file_is_on_the_disk_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut there is the earlier file or the new one, and never an empty one."""
+    path, fsync = tmp_path / "results.csv", os.fsync
+    write_table(path, ["a"], [["old"]])
+    seen = []
+
+    def watched(descriptor: int) -> None:
+        fsync(descriptor)
+        seen.append((path.read_text("utf-8-sig"), os.fstat(descriptor)))
+
+    monkeypatch.setattr(os, "fsync", watched)
+    write_table(path, ["a"], [["new"]] * 1000)
+    ((before, new),) = seen
+    assert before.splitlines() == ['"a"', '"old"']
+    assert os.path.samestat(new, path.stat())
+    assert new.st_size == path.stat().st_size
 
 
 def test_a_target_that_cannot_be_replaced_is_an_oserror(tmp_path: Path) -> None:

@@ -6,15 +6,16 @@ import os
 import shutil
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import running
 from running import check
 
 from provisioner.errors import FilesError
 from provisioner.journal import Journal, Overview
 from provisioner.records import Status
-from provisioner.web.folder import MOST, find, id_of, list_folder, look, state_of
+from provisioner.web.folder import MOST, find, id_of, list_folder, look, state_of, with_failures
 from provisioner.web.practice import make_sheet
 
 if TYPE_CHECKING:
@@ -149,6 +150,18 @@ def test_fixes_that_were_not_run_are_told(tmp_path: Path, write_sheet: Callable[
     (listed,) = list_folder(tmp_path, ()).sheets
     assert (listed.state, listed.step) == ("2 being fixed", "Continue")
     assert listed.path == f"/sheets/{id_of('acme.csv')}/check"
+
+
+def test_a_failures_file_may_belong_to_a_sheet_with_rows_left(
+    tmp_path: Path, write_sheet: Callable[..., Path], sandbox: Any, connection: Any, listener: Recorder
+) -> None:
+    """And to no other: what is done has no row to fix, though its failures file is there, without any."""
+    check(write_sheet([("ann", "101", "201", "weak", "", "")], name="left.csv"), listener)
+    done = write_sheet(1, name="done.csv")
+    running.run(done, connection(sandbox(latency=0.02, latency_spread=0.0)), listener)
+    write_sheet(1, name="new.csv")
+    assert (tmp_path / "done-run" / "failures.csv").exists()
+    assert [found.name for found in with_failures(tmp_path)] == ["left.csv"]
 
 
 def test_a_journal_that_cannot_be_read_is_said(tmp_path: Path) -> None:

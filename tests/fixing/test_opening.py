@@ -16,7 +16,7 @@ from provisioner.records import Status
 from provisioner.run_folder import RunFolder, hold
 from provisioner.secret import MASK
 from provisioner.settings import SheetOptions
-from provisioner.sheets import read_table
+from provisioner.sheets import FAILURES_COLUMNS, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,6 +153,19 @@ def test_a_workbook_to_download_is_written_within_the_run_folder(
     before = set(sheet.folder.path.iterdir())
     assert sheet.workbook().startswith(b"PK")
     assert set(sheet.folder.path.iterdir()) == before
+
+
+def test_more_rows_than_a_workbook_is_written_for_are_had_as_text_alone(
+    opened: Sheets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the workbook that the check wrote is older than a fix."""
+    sheet = opened(GOOD, SPACED)
+    monkeypatch.setattr("provisioner.fixing.sheet.MAX_CELLS", 2 * (6 + len(FAILURES_COLUMNS)) - 1)
+    assert sheet.has_workbook
+    sheet.change("3", sheet.row("3").version, {"email": "b/b"})
+    assert not sheet.has_workbook
+    sheet.leave_out("3", sheet.row("3").version)
+    assert sheet.has_workbook
 
 
 def test_a_folder_that_is_in_use_is_told_when_something_is_to_be_written(write_sheet: Callable[..., Path]) -> None:

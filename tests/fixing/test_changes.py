@@ -538,6 +538,25 @@ def test_a_row_whose_cells_had_moved_is_put_back(tmp_path: Path, password: str, 
     assert sheet.counts().ready == is_its_own
 
 
+@pytest.mark.parametrize(
+    ("email", "password", "is_its_own"), [("anna", GOOD[3], True), ("ann", OTHER, True), ("anna", OTHER, False)]
+)
+def test_a_row_that_the_service_refused_is_put_back_if_it_is_the_same(
+    opened: Sheets, tmp_path: Path, email: str, password: str, *, is_its_own: bool
+) -> None:
+    """Its sentence leaves open which cell is meant; with another username and another password it is another row."""
+    sheet = opened(GOOD)
+    with closing(Journal(sheet.folder.journal)) as journal:
+        journal.apply([Finished(row.id, Status.REJECTED, 1.0, "ann is not allowed") for row in journal.rows()])
+    sheet = OpenSheet(sheet.options)
+    header, *_ = read_table(sheet.folder.failures)
+    file = tmp_path / "failures (1).csv"
+    write_table(file, header, [(email, "101", "201", password, "789", "", "2", "rejected", "", "", "")])
+    with nullcontext() if is_its_own else pytest.raises(SheetError, match="does not hold rows to fix of this sheet"):
+        sheet.put_back(file)
+    assert sheet.counts().ready == is_its_own
+
+
 def test_what_was_fixed_here_stays_where_the_file_that_is_put_back_has_no_fix(opened: Sheets, tmp_path: Path) -> None:
     """A row that it has as the sheet does, or not at all, since it was downloaded before; what it changes is taken."""
     weak = ("cid", "101", "201", "weak", "789", "")

@@ -418,8 +418,9 @@ def test_rows_to_fix_that_are_opened_as_a_sheet_of_their_own_say_so(screen: Any,
     """Their outcome is not in the results of the sheet that they belong to, so it is said how it gets there."""
     shown = screen([GOOD, BLANK_IN_NAME])
     content = shown.client.get(f"{shown.path}/files/failures.csv").content
-    asked = shown.client.put("/sheets", params={"name": "failures.csv"}, content=content)
-    assert "Which sheet does “failures.csv” belong to?" in asked.text
+    for name in ("failures.csv", "Failures (1).csv", "Copy of failures.csv", "acme-failures.xlsx"):
+        asked = shown.client.put("/sheets", params={"name": name}, content=content)
+        assert f"Which sheet does “{name}” belong to?" in asked.text
     shown.client.put("/sheets", params={"name": "failures.csv", "existing": "own"}, content=content)
     told = "failures.csv holds rows to fix of another sheet. They go to failures-run, not to that sheet&#39;s results; "
     page = Screen(shown.client, tmp_path / "failures.csv").show()

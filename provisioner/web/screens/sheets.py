@@ -65,7 +65,7 @@ async def receive(request: Request) -> Response:
     """
     name = uploads.safe_name(request.query_params.get("name", ""))
     existing = request.query_params.get("existing", "")
-    if not existing and name.startswith("failures") and name.endswith((".csv", ".xlsx")):
+    if not existing and "failures" in name.lower() and name.endswith((".csv", ".xlsx")):
         sheets = await run_sync(with_failures, workspace_of(request).options.folder)
         if sheets:
             async for _ in request.stream():

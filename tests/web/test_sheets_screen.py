@@ -92,6 +92,8 @@ def test_a_copy_of_a_sheet_that_was_practised_with_is_for_real(
     assert (tmp_path / "practice 3.csv").read_bytes() == sheet.read_bytes()
     assert 'aria-label="Practice"' not in client.get(copied.json()["location"]).text
     assert not running.workspace.works[id_of("practice 3.csv")].practice
+    assert client.post(f"/sheets/{id_of('practice 3.csv')}/copy", json={}).status_code == 404
+    assert not (tmp_path / "practice 4.csv").exists()
 
 
 @pytest.mark.usefixtures("patient")

@@ -136,8 +136,13 @@ async def practise(request: Request) -> Response:
 
 
 async def copy(request: Request) -> Response:
-    """Open a copy of a sheet, which is a sheet of its own: one that was practised with cannot be run for real."""
+    """Open a copy of a sheet, which is a sheet of its own: one that was practised with cannot be run for real.
+
+    There is none of another sheet: the copy would not know what was sent for it.
+    """
     work = await work_of(request)
+    if not work.practice:
+        raise HTTPException(404)
     path = await run_sync(uploads.copy, work.options.sheet, work.workspace.options.folder)
     return views.go(f"/sheets/{id_of(path.name)}/check")
 

@@ -9,7 +9,7 @@ The rule, in plain words:
 3. Keep to that number exactly, and ask for one more after a quiet time, then in growing steps. If that is refused, go
    back to what was allowed before. The quiet time grows whenever no more is there than before, up to 150 seconds.
 4. A limit of a second: if less or clearly more is there than before, or a request is refused at a rate that was allowed
-   for a while, others are there, or the limit was changed. Give up three tenths if that was not for asking, and ask for
+   for a while, others are there, or the limit was lowered. Give up three tenths if that was not for asking, and ask for
    more every ten seconds again. For a while, give up a tenth whenever asking is refused, in whole requests: none of
    five or fewer. Who has more gives up more, and all ask for the same, so they come to have about the same.
 5. A longer limit: what is found and kept for a while without an unexpected refusal is the whole, as this program is
@@ -57,8 +57,8 @@ SIGN: Final = 70.0
 """Seconds after a sign of others for which a part is given up whenever asking for more is refused."""
 UNEXPECTED, ASKED = 0.3, 0.1
 """The part of a limit of a second that is given up when it is refused without asking for more, and when asking."""
-SAME: Final = 0.03
-"""What differs by no more than this part, or by one request, is the same as before."""
+SAME, RAISED = 0.03, 1.5
+"""What differs by no more than this part, or by one request, is the same. Grown by this factor, it is a raised limit."""
 BUNCHED: Final = 5.0
 """Seconds after the rate was lowered in which the network may have bunched what is refused: one is given up at most."""
 ALONE: Final = 70.0
@@ -342,7 +342,7 @@ class LearnedRate:
             self._quiet = min(self._quiet, RESTLESS)
         if is_other or allowed < before:
             self._most = allowed
-            if before:
+            if allowed < RAISED * before:
                 self._sign_at = now
         return allowed - round(ASKED * allowed) if now < self._sign_at + SIGN else allowed
 

@@ -319,6 +319,16 @@ def test_clearly_more_than_before_is_a_sign_of_others(sender: Sender, found: lis
     assert (_send_until_more_is_asked_for(sender) < 12) is is_sign
 
 
+def test_half_as_much_again_is_a_raised_limit_and_no_sign_of_others(sender: Sender) -> None:
+    """All of it is kept when asking for even more is refused."""
+    _learn(sender, 6)
+    _ask_in_vain(sender)
+    while 1.045 / sender.learned.spacing < 9.5:
+        sender.send(0.1)
+    sender.refuse()
+    assert sender.learned.spacing == pytest.approx(1.045 / 9)
+
+
 def test_who_knows_the_whole_leaves_half_of_it_to_others_that_have_come(sender: Sender) -> None:
     """In a long window it gives up a little first; if that is not there any more, it keeps half."""
     whole = _learn_the_whole(sender)

@@ -58,7 +58,7 @@ SIGN: Final = 70.0
 UNEXPECTED, ASKED = 0.3, 0.1
 """The part of a limit of a second that is given up when it is refused without asking for more, and when asking."""
 SAME, RAISED = 0.03, 1.5
-"""What differs by no more than this part, or by one request, is the same. Grown by this factor, it is a raised limit."""
+"""What differs by no more than this part, or by one request, is the same. What grew by this factor: a raised limit."""
 BUNCHED: Final = 5.0
 """Seconds after the rate was lowered in which the network may have bunched what is refused: one is given up at most."""
 ALONE: Final = 70.0

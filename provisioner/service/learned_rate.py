@@ -72,7 +72,7 @@ GIVEN_UP, GIVEN_UP_TOGETHER, GIVEN_UP_LONG = 0.15, 0.05, 0.3
 TAKEN: Final = 0.9
 """If less than this part of what was allowed in a long window is there, others took the rest."""
 FEW, LITTLE = 20, 0.25
-"""Requests: a long window that lets through fewer in all was filled by others. If it began before this program and lets
+"""A long window that lets through fewer requests in all was filled by others. If it began before this program and lets
 through less than this part of what it was sent at, others may have filled it."""
 LONG_WAIT: Final = 2.0
 """Seconds: a longer Retry-After tells when a long window began, and so precisely how many it let through."""
@@ -181,7 +181,7 @@ class LearnedRate:
     def sent(self, now: float) -> None:
         """A request leaves."""
         self._sent.add(now)
-        self._sent.forget(now - self._seconds - WINDOWS[1])
+        self._sent.forget(now - WINDOWS[-1] - WINDOWS[1])
 
     def withdrawn(self, sent: float) -> None:
         """A request did not leave at `sent` after all, or took no room in the service's window."""

@@ -110,6 +110,15 @@ def _sends(sender: Sender, seconds: float) -> int:
     return sender.learned._sent.count(sender.now + 1, seconds + 10)
 
 
+def test_an_hour_is_known_whole_when_it_is_full_at_last(sender: Sender) -> None:
+    """Ten minutes of requests were let through before the first refusal, and the hour allows all of them."""
+    sender.send(600)
+    sender.refuse(3000.0)
+    rate = sender.learned.rate
+    assert rate.seconds == 3600.0
+    assert rate.count == pytest.approx(600 * 20, rel=0.05)
+
+
 def test_a_window_of_a_minute_that_is_still_too_full_is_waited_for_longer_and_longer(sender: Sender) -> None:
     """Refused again and again after the pause, as when a limit was halved, it waits longer each time, to a bound."""
     sender.send(20)

@@ -286,7 +286,6 @@ class LearnedRate:
         """Learn from a refusal in a window that let `let_through` requests through."""
         if not self.is_settled:
             self._alone_at = now + ALONE
-        self.is_settled = self.is_found = True
         if window > self._seconds:
             is_little = self._sent.first > now + wait - window + 1 and let_through < LITTLE * window * self._pace
             self._seconds, self._allowed = window, 0.0
@@ -309,6 +308,7 @@ class LearnedRate:
             self._go_back(let_through, now, wait)
         else:
             self._share_long(let_through, now, wait) if wait > LONG_WAIT else self._share(now, wait)
+        self.is_settled = self.is_found = True
 
     def _learn_by_the_second(self, let_through: int, now: float, wait: float) -> None:
         """Learn from a refusal of a limit of a second, which may be shared."""
@@ -341,7 +341,7 @@ class LearnedRate:
         if is_other:
             self._quiet = min(self._quiet, RESTLESS)
         if is_other or allowed < before:
-            self._most = allowed
+            self._most = allowed if self.is_settled else 0.0
             if allowed < RAISED * before:
                 self._sign_at = now
         return allowed - round(ASKED * allowed) if now < self._sign_at + SIGN else allowed

@@ -70,12 +70,16 @@ def test_a_refusal_within_a_second_tells_the_limit_of_a_second(sender: Sender, a
 
 
 def test_the_first_limit_that_is_found_is_no_sign_of_others(sender: Sender) -> None:
-    """All that was allowed until then is kept: there was nothing before that could have become more."""
+    """It lies between two rates that are a fifth apart: neither it nor the more that is found next was given up."""
     while 1.045 / sender.learned.spacing < 14:
         sender.send(0.1)
     allowed = int(1.045 / sender.learned.spacing / 1.2 + 0.001)
     sender.refuse()
     assert sender.learned.spacing == pytest.approx(1.045 / allowed)
+    while 1.045 / sender.learned.spacing < allowed + 2.5:
+        sender.send(0.1)
+    sender.refuse()
+    assert sender.learned.spacing == pytest.approx(1.045 / (allowed + 2))
 
 
 def test_one_request_in_a_window_is_always_sent(sender: Sender) -> None:

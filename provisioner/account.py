@@ -18,7 +18,7 @@ from provisioner.service import ListingUnavailableError, Service
 from provisioner.sheets import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from provisioner.events import Listener
@@ -50,31 +50,48 @@ async def account(connection: Connection, listener: Listener, *, limiter: RateLi
         return await service.account()
 
 
-async def listing(
-    connection: Connection,
-    what: Listing,
-    listener: Listener,
-    show: Callable[[list[Item]], None],
-    *,
-    limiter: RateLimiter | None = None,
-) -> int:
-    """Hand each page of a list to `show` as it comes, and return the number of entries. Raises StoppedError.
+async def listing(connection: Connection, what: Listing, listener: Listener, show: Callable[[list[Item]], None]) -> int:
+    """Hand each page of a list to `show` as it comes, and return the number of entries.
 
-    `show` is called in a worker thread. `limiter` is shared by all that keep one rate; None makes one.
+    `show` is called in a worker thread. Raises StoppedError, and UnavailableError if the service does not list it.
     """
-    count = 0
+    async with Service(connection, None, listener) as service:
+        await service.account()
+        return await _listing(service, what, show)
+
+
+async def listings(
+    connection: Connection, wanted: Iterable[Listing], listener: Listener, *, limiter: RateLimiter
+) -> dict[Listing, list[Item] | UnavailableError]:
+    """The entries of several lists; for each that the service does not list, why. Raises StoppedError.
+
+    `limiter` is shared by all that keep one rate.
+    """
+    found: dict[Listing, list[Item] | UnavailableError] = {}
     async with Service(connection, limiter, listener) as service:
         await service.account()
-        try:
-            async with aclosing(service.pages(what)) as pages:
-                async for page in pages:
-                    count += len(page)
-                    await run_sync(show, [_item(entry, what, service.safe) for entry in page])
-        except ListingUnavailableError as error:
-            raise UnavailableError(
-                f"The account's {what.words} cannot be listed: {error}.",
-                remedy="See them at Mission Inbox; or run again later, if the service is out of order.",
-            ) from error
+        for what in wanted:
+            entries: list[Item] = []
+            try:
+                await _listing(service, what, entries.extend)
+                found[what] = entries
+            except UnavailableError as error:
+                found[what] = error
+    return found
+
+
+async def _listing(service: Service, what: Listing, show: Callable[[list[Item]], None]) -> int:
+    count = 0
+    try:
+        async with aclosing(service.pages(what)) as pages:
+            async for page in pages:
+                count += len(page)
+                await run_sync(show, [_item(entry, what, service.safe) for entry in page])
+    except ListingUnavailableError as error:
+        raise UnavailableError(
+            f"The account's {what.words} cannot be listed: {error}.",
+            remedy="See them at Mission Inbox; or run again later, if the service is out of order.",
+        ) from error
     return count
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,7 @@ from provisioner.errors import SheetError
 from provisioner.fixing.rows import Rows
 from provisioner.journal import Fact, Journal
 from provisioner.messages import count
-from provisioner.sheets import FAILURES_COLUMNS, UNCERTAIN
-from provisioner.sheets.headers import ColumnsError
+from provisioner.sheets import FAILURES_COLUMNS
 from provisioner.stages.failures_files import (
     added_cells,
     failures_header,
@@ -28,8 +27,7 @@ from provisioner.stages.read import read_rows
 from provisioner.stages.validate import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable, Sequence
 
     from provisioner.journal import JournalRow
     from provisioner.run_folder import RunFolder
@@ -163,51 +161,6 @@ def _as_failure(sheet: Sheet, like: Sheet, number: int, row: JournalRow) -> list
     """A row of a sheet as a failures file of these columns has it. `number` is the row's in that sheet."""
     cells = dict(zip(sheet.keys, sheet.own_cells(number), strict=True))
     return [*(cells[key] for key in like.keys), *added_cells(row)]
-
-
-def refuse_foreign(options: SheetOptions, rows: Rows) -> None:
-    """Raise SheetError unless a file is a failures file, and most of its rows are for the mailboxes of these."""
-    with suppress(ColumnsError):
-        sheet = prepare(options).sheet
-        if sheet.is_failures and set(sheet.keys) == set(rows.sheet.keys) and _is_of(sheet, rows):
-            return
-    raise SheetError(
-        "This file does not hold rows to fix of this sheet. Nothing was changed.",
-        remedy="Choose the failures.csv or failures.xlsx that was downloaded for this sheet, with all its columns.",
-    )
-
-
-def _is_of(sheet: Sheet, rows: Rows) -> bool:
-    """Whether most rows of a failures file can be those that they say they correct.
-
-    Sheets of one office have the same columns, and often the same usernames and passwords in the same places.
-    """
-    columns = {"email", "domain", "password"} & sheet.columns.keys() & rows.sheet.columns.keys()
-    others = []
-    for place, row in enumerate(sheet.rows):
-        position = rows.table.position(str(sheet.number(row)))
-        if position is None:
-            continue
-        new = {name: sheet.columns[name][place].replace(UNCERTAIN, "") for name in columns}
-        old = {name: texts[position].replace(UNCERTAIN, "") for name, texts in rows.sheet.columns.items()}
-        if rows.sheet.rows[position] in rows.sheet.misaligned:
-            # Its username and its password may have stood under any header.
-            others.append(not {text for name, text in new.items() if text and name != "domain"} & set(old.values()))
-        else:
-            others.append(_is_other(new, old, {fault.column for fault in rows.view(position).faults}))
-    return others.count(False) > others.count(True)
-
-
-def _is_other(new: Mapping[str, str], old: Mapping[str, str], faulty: AbstractSet[str | None]) -> bool:
-    """Whether a row is for another mailbox, and not a correction of the old one.
-
-    `faulty` are the columns that had to be changed; None in it stands for any one of them.
-    """
-    changed = {name for name, text in new.items() if text != old[name]}
-    if None in faulty:
-        return len(changed) > 1
-    needless = changed - faulty
-    return "domain" in needless or (bool(needless) and not any(new[name] for name in new.keys() - changed - {"domain"}))
 
 
 def place_of(cells: Sequence[str]) -> int:

@@ -274,7 +274,8 @@ class OpenSheet:
     def has_workbook(self) -> bool:
         """Whether the rows to fix can be had as a workbook: there is one, or they are not too many for it."""
         with self._lock:
-            rows = len(self._rows.positions(*_IN_FILE)) if self._rows.sheet.is_failures else self.counts().to_fix
+            places = self._rows.tally.places
+            rows = sum(places[place] for place in (_IN_FILE if self._rows.sheet.is_failures else (Place.TO_FIX,)))
             return rows * (len(self.columns) + len(FAILURES_COLUMNS)) <= MAX_CELLS or is_current(self.folder)
 
     def workbook(self) -> bytes:

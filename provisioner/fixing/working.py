@@ -14,7 +14,8 @@ from provisioner import run_folder
 from provisioner.checking import check_prepared
 from provisioner.errors import SheetError
 from provisioner.events import NullListener
-from provisioner.fixing.opening import find, from_table, place_of, refuse_foreign, watched
+from provisioner.fixing.belonging import refuse_foreign
+from provisioner.fixing.opening import find, from_table, place_of, watched
 from provisioner.fixing.storing import FailuresFile, storing
 from provisioner.fixing.verdicts import Place
 from provisioner.journal import Fact, Journal

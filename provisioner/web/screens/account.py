@@ -8,7 +8,6 @@ from starlette.routing import Route
 
 from provisioner import account
 from provisioner.concurrency import in_threads
-from provisioner.errors import UnavailableError
 from provisioner.events import NullListener
 from provisioner.resources import Listing
 from provisioner.web import views
@@ -17,10 +16,6 @@ from provisioner.web.workspace import work_of
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
-
-    from provisioner.account import Item
-    from provisioner.service.rate_limiter import RateLimiter
-    from provisioner.settings import Connection
 
 LISTS: Final = (Listing.DOMAINS, Listing.RELAY_SERVERS, Listing.PROJECTS)
 MOST: Final = 400
@@ -32,18 +27,8 @@ async def show(request: Request) -> Response:
     work = await work_of(request)
     workspace = work.workspace
     async with in_threads(workspace.connect(work.practice)(None)) as connection:
-        lists = {what: await _entries(connection, what, workspace.limiter(work.practice)) for what in LISTS}
+        lists = await account.listings(connection, LISTS, NullListener(), limiter=workspace.limiter(work.practice))
     return views.page("account.html", work=work, lists=lists, most=MOST)
-
-
-async def _entries(connection: Connection, what: Listing, limiter: RateLimiter) -> list[Item] | UnavailableError:
-    """The entries of one list, or why there are none. Raises StoppedError."""
-    entries: list[Item] = []
-    try:
-        await account.listing(connection, what, NullListener(), entries.extend, limiter=limiter)
-    except UnavailableError as error:
-        return error
-    return entries
 
 
 ROUTES: Final = (Route("/sheets/{id}/account", show),)

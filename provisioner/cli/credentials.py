@@ -13,6 +13,7 @@ from provisioner.cli.connection import connector
 from provisioner.cli.errors import explained
 from provisioner.cli.exit_codes import DONE, ROWS_LEFT
 from provisioner.cli.options import ENVIRONMENT, PATH, passwords_options, service_options, verbose_option
+from provisioner.cli.signals import run_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,8 +52,6 @@ def credentials(
     an apostrophe stands before a password that a spreadsheet would take for a formula; an .xlsx file needs none.
     """
     with explained(verbose=options["verbose"]) as listener:
-        import anyio
-
         from provisioner import console
         from provisioner.credentials import write_credentials
 
@@ -69,6 +68,6 @@ def credentials(
             with connecting(folder) as connection:
                 yield connection
 
-        written = anyio.run(partial(work, run, output, connect, listener))
+        written = run_loop(partial(work, run, output, connect, listener))
         console.show_credentials(written)
     raise SystemExit(ROWS_LEFT if written.without_password else DONE)

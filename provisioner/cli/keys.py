@@ -10,6 +10,7 @@ from provisioner import keys
 from provisioner.cli.connection import connection_to
 from provisioner.cli.errors import explained
 from provisioner.cli.options import ENVIRONMENT, URL_VARIABLE, verbose_option
+from provisioner.cli.signals import run_loop
 from provisioner.defaults import API_URL
 from provisioner.secret import Secret
 
@@ -24,8 +25,6 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
     The key is asked for, or read from a pipe, and tried before it is saved.
     """
     with explained(verbose=verbose) as listener:
-        import anyio
-
         from provisioner import account as account_calls
         from provisioner import console
 
@@ -35,7 +34,7 @@ def login(*, profile: str | None, api_url: str | None, verbose: bool) -> None:
         else:
             text = sys.stdin.readline()
         entry = keys.Login(api_url or API_URL, Secret(text.strip()))
-        whose = anyio.run(account_calls.account, connection_to(entry), listener).name
+        whose = run_loop(account_calls.account, connection_to(entry), listener).name
         keys.keep(profile or keys.DEFAULT_PROFILE, entry)
         console.say(f"The key{f' of {whose}' if whose else ''} is saved for {entry.api_url}.")
 

@@ -28,7 +28,7 @@ from provisioner.cli.options import (
     subset,
     verify_options,
 )
-from provisioner.cli.signals import answerable, ending, remembered
+from provisioner.cli.signals import answerable, ending, remembered, run_loop
 from provisioner.errors import FilesError, OutputError, SettingsError
 
 if TYPE_CHECKING:
@@ -146,8 +146,6 @@ def _work_through(
 
     None is started before all of them can be read, and none after one that was stopped.
     """
-    import anyio
-
     from provisioner import console
 
     run_results: list[RunResult] = []
@@ -166,7 +164,7 @@ def _work_through(
                     break
 
         try:
-            anyio.run(work_through)
+            run_loop(work_through)
         finally:
             if run_results:
                 _show(run_results, chosen[len(run_results) :], options, checking=checking)

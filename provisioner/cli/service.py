@@ -11,6 +11,7 @@ import click
 from provisioner.cli.connection import connector
 from provisioner.cli.errors import explained
 from provisioner.cli.options import ENVIRONMENT, PATH, service_options, verbose_option
+from provisioner.cli.signals import run_loop
 from provisioner.errors import SettingsError
 from provisioner.resources import Listing
 
@@ -26,8 +27,6 @@ FRESH_SANDBOX = "The sandbox begins anew for each command, so it lacks the mailb
 def list_(*, what: str, form: str | None, **options: Any) -> None:
     """List what the account has: mailboxes, domains, relay-servers or projects."""
     with explained(verbose=options["verbose"], only_asks=True) as listener:
-        import anyio
-
         from provisioner import account as account_calls
         from provisioner import console
         from provisioner.messages import count
@@ -36,7 +35,7 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
         columns = account_calls.COLUMNS[listing]
         with connector(options)(None) as connection:
             table = {"csv": console.CsvTable, "json": console.JsonTable}.get(form or "", console.Table)(columns)
-            number = anyio.run(account_calls.listing, connection, listing, listener, table.show)
+            number = run_loop(account_calls.listing, connection, listing, listener, table.show)
         table.close()
         one = "mailbox" if listing is Listing.MAILBOXES else listing.words.removesuffix("s")
         console.say(f"{count(number, one, listing.words)}.")
@@ -51,13 +50,11 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
 def account(*, as_json: bool, **options: Any) -> None:
     """Show who the key belongs to, and the settings for mail programs."""
     with explained(verbose=options["verbose"], only_asks=True) as listener:
-        import anyio
-
         from provisioner import account as account_calls
         from provisioner import console
 
         with connector(options)(None) as connection:
-            known = anyio.run(account_calls.account, connection, listener)
+            known = run_loop(account_calls.account, connection, listener)
         (console.print_account_json if as_json else console.show_account)(known)
 
 
@@ -76,8 +73,6 @@ def export(*, service: str, output: Path | None, force: bool, only: Path | None,
     It contains the mailboxes' passwords, so only you can read the file.
     """
     with explained(verbose=options["verbose"], only_asks=True) as listener:
-        import anyio
-
         from provisioner import account as account_calls
         from provisioner import console, run_folder
         from provisioner.messages import count
@@ -88,7 +83,7 @@ def export(*, service: str, output: Path | None, force: bool, only: Path | None,
             )
         only_run = run_folder.existing(only) if only is not None else None
         with connector(options)(only_run) as connection:
-            exported = anyio.run(partial(account_calls.export, connection, service, listener, only=only_run))
+            exported = run_loop(partial(account_calls.export, connection, service, listener, only=only_run))
         if output is None:
             console.print_file(exported.content)
         else:

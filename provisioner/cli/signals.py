@@ -7,20 +7,61 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     Handler = Callable[[int, Any], Any]
 
+T = TypeVar("T")
 
 # A program that nohup started goes on; Windows has no such signal.
 _HANG_UP = [
     number for number in (getattr(signal, "SIGHUP", None),) if number and signal.getsignal(number) != signal.SIG_IGN
 ]
+
+
+def run_loop(work: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """Run `work` as anyio.run does, in an event loop of asyncio that every signal wakes.
+
+    Python acts on a signal in the main thread. If it comes just before the loop begins to wait, or in another thread,
+    nothing ends that wait: Ctrl-C would do nothing until the next thing happens.
+    """
+    import anyio
+
+    async def woken() -> T:
+        with _waking(asyncio.get_running_loop()):
+            return await work(*args)
+
+    return anyio.run(woken)
+
+
+@contextmanager
+def _waking(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    if sys.platform == "win32":
+        # The loop does it itself there.
+        yield
+        return
+    receiver, sender = socket.socketpair()
+    with receiver, sender:
+        receiver.settimeout(0)
+        sender.settimeout(0)
+
+        def empty() -> None:
+            with suppress(BlockingIOError):
+                receiver.recv(4096)
+
+        loop.add_reader(receiver, empty)
+        before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(receiver)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from provisioner.cli.errors import explained
 from provisioner.cli.exit_codes import DONE, ROWS_LEFT
 from provisioner.cli.next_command import same_command
 from provisioner.cli.options import ENVIRONMENT, passwords_options, service_options, verbose_option, verify_options
+from provisioner.cli.signals import run_loop
 
 
 @click.command(epilog=ENVIRONMENT)
@@ -28,15 +29,13 @@ def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **option
     each server, and only if the mailbox was created with it.
     """
     with explained(verbose=options["verbose"]) as listener:
-        import anyio
-
         from provisioner import console, run_folder, verification
 
         how = read_verify_options(options, instead="Verify a run that was not for practice")
         run_folder.existing(run)
         connect = None if how.imap_host and how.smtp_host else connector(options)
         work = partial(verification.verify_run, run, sheets, how, connect, listener, schema_file=schema)
-        verified = anyio.run(work)
+        verified = run_loop(work)
         console.show_logins(verified.counts, verified.bad, same_command())
         console.say(f"Every mailbox: {verified.results}")
     raise SystemExit(ROWS_LEFT if verified.counts.failed or verified.counts.untried else DONE)

@@ -28,7 +28,7 @@ from provisioner.cli.options import (
     verbose_option,
     verify_options,
 )
-from provisioner.cli.signals import ending
+from provisioner.cli.signals import ending, run_loop
 from provisioner.defaults import API_URL
 from provisioner.errors import OutputError, SettingsError
 
@@ -75,8 +75,6 @@ def web(*, folder: Path, no_browser: bool, port: int, **options: Any) -> None:
 
 def _serve(folder: Path, listener: socket.socket, *, no_browser: bool, options: dict[str, Any]) -> Page:
     """Serve the page until a signal ends it. Raises SettingsError if it cannot begin."""
-    import anyio
-
     from provisioner import console
     from provisioner.web.serving import Page
 
@@ -88,7 +86,7 @@ def _serve(folder: Path, listener: socket.socket, *, no_browser: bool, options: 
         with ending(page.stop):
             await page.serve()
 
-    anyio.run(serve)
+    run_loop(serve)
     console.say("The page is closed. What was sent and fixed is kept.")
     if page.interrupted:
         console.say("A run was under way. To go on with it, start the page again and press “Continue”.")

@@ -64,3 +64,20 @@ import provisioner.cli
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for a thread")
+def test_an_interrupt_that_another_thread_receives_ends_the_wait(write_sheet: Any) -> None:
+    """The system may choose any thread: the event loop would wait on until something else happens."""
+    code = f"""
+import signal, threading
+from provisioner import checking, cli
+def interrupted(_):
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    threading.Event().wait()
+checking.prepare = interrupted
+cli.main(["check", {str(write_sheet(1))!r}], prog_name="provisioner")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr

@@ -14,7 +14,7 @@ from provisioner.concurrency import in_own_task, in_threads
 from provisioner.errors import SheetError
 from provisioner.journal import Fact, Journal
 from provisioner.result import RunResult, summarize
-from provisioner.run_record import Record, no_command, open_journal
+from provisioner.run_record import RunRecord, no_command, open_journal
 from provisioner.stages.failures_files import digest_of, failures_options, unfinished_file
 from provisioner.stages.prepare import prepare
 
@@ -70,7 +70,7 @@ async def check_prepared(
 ) -> RunResult:
     """Check a sheet that is already read and validated; `started` is the time.perf_counter() at which that began."""
     async with in_threads(open_journal(prepared.folder)) as (journal, warning):
-        record = Record(prepared, journal, listener)
+        record = RunRecord(prepared, journal, listener)
         await record.begin(warning)
         await record.reconcile(None, time.time, checking=True)
         await record.write(final=True)

@@ -18,7 +18,7 @@ from provisioner.concurrency import in_own_task, in_threads
 from provisioner.errors import DeclinedError
 from provisioner.events import CompositeListener
 from provisioner.result import RunResult, summarize
-from provisioner.run_record import Record, no_command, open_journal
+from provisioner.run_record import RunRecord, no_command, open_journal
 from provisioner.service import Service
 from provisioner.service.rate_limiter import RateLimiter
 from provisioner.stages.context import RunContext
@@ -85,7 +85,7 @@ async def run(
             options=how,
             wall_clock=wall_clock,
         )
-        record = Record(prepared, journal, listener)
+        record = RunRecord(prepared, journal, listener)
         await record.begin(warning, connection.service_name)
         async with context.service:
             logins = await _create(context, record, confirm, stopwatch)
@@ -96,7 +96,7 @@ async def run(
 
 
 async def _create(
-    context: RunContext, record: Record, confirm: Confirm | None, stopwatch: _Stopwatch
+    context: RunContext, record: RunRecord, confirm: Confirm | None, stopwatch: _Stopwatch
 ) -> LoginCounts | None:
     """From valid rows to outcomes: everything that needs the service. Returns None if no log-in was tried."""
     await _take_up_rate(context)

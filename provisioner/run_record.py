@@ -43,7 +43,7 @@ def open_journal(folder: RunFolder) -> Iterator[tuple[Journal, str | None]]:
         yield journal, warning
 
 
-class Record:
+class RunRecord:
     """Keeps the run folder in step with one sheet, and tells the listener what people should know of it."""
 
     def __init__(self, prepared: PreparedSheet, journal: Journal, listener: Listener) -> None:

@@ -97,6 +97,15 @@ def test_one_library_is_one_modules_business() -> None:
             assert name == owner or name.startswith(f"{owner}."), f"{name} imports what only {owner} may"
 
 
+def test_a_class_name_means_one_thing() -> None:
+    """No two modules have a class of one name, whatever their packages."""
+    owners: dict[str, str] = {}
+    for name, path in modules().items():
+        for node in nodes_of(path):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                assert owners.setdefault(node.name, name) == name, f"{name} and {owners[node.name]}: {node.name}"
+
+
 def test_the_sandbox_stands_alone() -> None:
     """The stand-in service shares no code with the program, and only the command line and the library start it."""
     for path in (ROOT / "sandbox").rglob("*.py"):

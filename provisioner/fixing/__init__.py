@@ -4,11 +4,11 @@ from provisioner.fixing.sheet import OpenSheet, is_current
 from provisioner.fixing.views import (
     Cause,
     Changed,
-    Column,
     Counts,
-    Fault,
     FixRefusedError,
     OpenRow,
+    RowFault,
+    SheetColumn,
     StaleRowError,
     UnknownRowError,
 )
@@ -16,12 +16,12 @@ from provisioner.fixing.views import (
 __all__ = [
     "Cause",
     "Changed",
-    "Column",
     "Counts",
-    "Fault",
     "FixRefusedError",
     "OpenRow",
     "OpenSheet",
+    "RowFault",
+    "SheetColumn",
     "StaleRowError",
     "UnknownRowError",
     "is_current",

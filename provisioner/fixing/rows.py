@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from provisioner.fixing.mailboxes import Mailboxes
 from provisioner.fixing.table import OpenTable
 from provisioner.fixing.verdicts import READY, SENT_AS_THEY_STAND, Place, Tally, Verdict, verdict_of
-from provisioner.fixing.views import Fault, FixRefusedError, OpenRow, StaleRowError, UnknownRowError
+from provisioner.fixing.views import FixRefusedError, OpenRow, RowFault, StaleRowError, UnknownRowError
 from provisioner.journal import Moved, Written
 from provisioner.messages import WORDS
 from provisioner.records import Problem, Status
@@ -157,17 +157,17 @@ class Rows:
         """Of the file as it was opened."""
         return RowBuilder(self.sheet, self.prepared.checked, self._resolver, known=self.known.by_id.values())
 
-    def _fault(self, position: int, problem: Problem) -> Fault:
+    def _fault(self, position: int, problem: Problem) -> RowFault:
         row = self.sheet.rows[position]
         if problem.cell is not None:
-            return Fault(self.table.column_of(problem.cell), problem.sentence)
+            return RowFault(self.table.column_of(problem.cell), problem.sentence)
         if row in self.sheet.unreadable:
             cells = self.table.cells(position)
             marked = [key for key, cell in cells.items() if UNCERTAIN in cell]
             # Where other cells may stand under a wrong header, all of them are to be looked at.
             if len(marked) == 1 and self._doubtful(position, cells) <= set(marked):
-                return Fault(marked[0], problem.sentence)
-        return Fault(None, problem.sentence)
+                return RowFault(marked[0], problem.sentence)
+        return RowFault(None, problem.sentence)
 
     def all_cells(self) -> list[list[str]]:
         """All rows that are not left out, as a failures file has them."""

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from provisioner import passwords
 from provisioner.fixing.verdicts import Place
-from provisioner.fixing.views import Cause, Changed, Column, Counts, OpenRow, StaleRowError, UnknownRowError, columns_of
+from provisioner.fixing.views import (
+    Cause,
+    Changed,
+    Counts,
+    OpenRow,
+    SheetColumn,
+    StaleRowError,
+    UnknownRowError,
+    columns_of,
+)
 from provisioner.fixing.working import WorkingFile
 from provisioner.messages import count
 from provisioner.sheets import FAILURES_COLUMNS
@@ -89,7 +98,7 @@ class OpenSheet:
         return self._file.rows
 
     @property
-    def columns(self) -> Sequence[Column]:
+    def columns(self) -> Sequence[SheetColumn]:
         return columns_of(self._rows.sheet, self._rows.schema)
 
     def counts(self) -> Counts:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class SheetColumn:
     """A column of the sheet."""
 
     key: str
@@ -28,16 +28,16 @@ class Column:
     """Whether the schema knows it; other columns are kept, and not sent."""
 
 
-def columns_of(sheet: Sheet, schema: MailboxSchema) -> list[Column]:
+def columns_of(sheet: Sheet, schema: MailboxSchema) -> list[SheetColumn]:
     """The columns of a sheet, in its order."""
     return [
-        Column(key, header.strip() or key, secret=key in schema.secret, known=key in schema.columns)
+        SheetColumn(key, header.strip() or key, secret=key in schema.secret, known=key in schema.columns)
         for header, key in zip(sheet.headers, sheet.keys, strict=True)
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RowFault:
     """One thing that is wrong with a row."""
 
     column: str | None
@@ -58,7 +58,7 @@ class OpenRow:
     status: Status
     cells: Mapping[str, str | None]
     """By column. None: the cell is filled and is not shown."""
-    faults: tuple[Fault, ...]
+    faults: tuple[RowFault, ...]
     alike: Mapping[str, int]
     """Of each faulty column, how many rows to fix hold the same text there, this one included.
 

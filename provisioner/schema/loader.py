@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, mod
 from provisioner.errors import SchemaError
 from provisioner.messages import shorten
 from provisioner.schema.headers import normalize
-from provisioner.schema.model import Column, Kind, MailboxSchema, Rule, shown
+from provisioner.schema.model import CheckKind, Column, MailboxSchema, Rule, shown
 from provisioner.schema.probe import LONGEST_CELL, slow_pattern
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class _Part(BaseModel):
 
 
 class _Options(_Part):
-    check_name: Kind
+    check_name: CheckKind
     error: str
 
 

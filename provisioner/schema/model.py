@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-Kind = Literal["fits", "fits_not", "has", "has_no", "length"]
+CheckKind = Literal["fits", "fits_not", "has", "has_no", "length"]
 """The checks that a schema may use."""
 _SHOWN_LENGTH: Final = 61
 
@@ -54,7 +54,7 @@ def _parsed(sentence: str) -> tuple[str, Sequence[str | None]]:
 class Rule:
     """One check of a column, and the sentence that is shown where a cell breaks it."""
 
-    kind: Kind
+    kind: CheckKind
     sentence: str
     pattern: re.Pattern[str] = re.compile("")
     """What the check looks for. Not used by `length`."""

@@ -73,7 +73,7 @@ def known_columns(cells: Iterable[str], column_for: Meaning) -> int:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundHeader:
     """The likeliest header of a table."""
 
     header: Record | None
@@ -84,14 +84,14 @@ class Found:
     """The rows before it."""
 
 
-def find_header(rows: Iterable[Record], column_for: Meaning) -> Found:
+def find_header(rows: Iterable[Record], column_for: Meaning) -> FoundHeader:
     """The first of the rows that name the most columns."""
-    best = Found(None, 0)
+    best = FoundHeader(None, 0)
     seen: list[Record] = []
     for record in rows:
         known = known_columns(record.cells, column_for)
         if known > best.known:
-            best = Found(record, known, tuple(seen))
+            best = FoundHeader(record, known, tuple(seen))
         seen.append(record)
     return best
 

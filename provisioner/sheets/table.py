@@ -34,8 +34,8 @@ _SECOND_TABLE: Final = (
 )
 
 
-class Table:
-    """The rows of a source, which are gathered one by one."""
+class SheetBuilder:
+    """Makes a sheet of a source, whose rows are gathered one by one."""
 
     def __init__(self, source: Source, layout: Layout, schema: MailboxSchema, fill: Mapping[str, str]) -> None:
         """`fill` is, by column, what its blank cells are to hold."""

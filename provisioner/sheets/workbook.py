@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from provisioner.schema import MailboxSchema
     from provisioner.sheets.delimited import Record
     from provisioner.sheets.grid import Grid, Tab
-    from provisioner.sheets.headers import Found, Meaning
+    from provisioner.sheets.headers import FoundHeader, Meaning
 
 _READERS: Final = {Kind.XLSX: xlsx.tabs, Kind.XLS: xls.tabs, Kind.ODS: ods.tabs}
 
@@ -66,7 +66,7 @@ def tab_names(data: bytes, kind: Kind, column_for: Meaning) -> list[str]:
     ]
 
 
-def _find_header(grid: Grid, column_for: Meaning) -> Found:
+def _find_header(grid: Grid, column_for: Meaning) -> FoundHeader:
     return find_header(takewhile(lambda record: record.number <= SEARCHED_ROWS, grid.records()), column_for)
 
 

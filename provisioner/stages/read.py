@@ -17,7 +17,7 @@ from provisioner.sheets.files import escape_formula
 from provisioner.sheets.headers import lay_out, refuse_missing_columns, refuse_unclear
 from provisioner.sheets.opening import open_source
 from provisioner.sheets.source import Source
-from provisioner.sheets.table import Table
+from provisioner.sheets.table import SheetBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +59,7 @@ def read(
     # Full addresses say their domain themselves.
     addresses_may_do = missing == ["domain"] and "email" in layout.keys
     refuse_unclear(source, layout, schema, [] if addresses_may_do else missing)
-    sheet = Table(source, layout, schema, filled).sheet(path)
+    sheet = SheetBuilder(source, layout, schema, filled).sheet(path)
     refuse_missing_columns(layout, schema, [name for name in missing if name not in sheet.columns])
     return sheet
 
@@ -79,7 +79,7 @@ def read_rows(
     record = Record(1, [escape_formula(cell) for cell in header])
     records = (Record(number, [escape_formula(cell) for cell in cells]) for number, cells in rows)
     source = Source(record, records, delimiter, certain=True, padding=Padding.of(record.cells))
-    return Table(source, lay_out(record, schema.column_for), schema, _fill(fill or {}, schema)).sheet(Path())
+    return SheetBuilder(source, lay_out(record, schema.column_for), schema, _fill(fill or {}, schema)).sheet(Path())
 
 
 def chosen_columns(journal: Journal) -> dict[str, str]:

@@ -36,7 +36,7 @@ _SENT: Final = frozenset(Status) - {Status.VALID, Status.INVALID}
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSheet:
     """One sheet of the folder, or one run folder whose sheet lies elsewhere."""
 
     path: Path
@@ -70,21 +70,12 @@ class Found:
         return overview(self.run.journal) if self.has_journal else None
 
 
-@dataclass(frozen=True)
-class Opened:
-    """How a sheet is worked on."""
-
-    options: SheetOptions
-    practice: bool
-    """Its run folder was used for practice."""
-
-
 def id_of(name: str) -> str:
     """The ID of what has this name in the folder: the same after every start."""
     return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
 
 
-def look(folder: Path) -> list[Found]:
+def look(folder: Path) -> list[FoundSheet]:
     """What lies in a folder, the latest first. No file is opened. Raises FilesError."""
     try:
         return sorted(_look(folder), key=lambda found: found.changed, reverse=True)
@@ -95,7 +86,7 @@ def look(folder: Path) -> list[Found]:
         ) from error
 
 
-def _look(folder: Path) -> Iterator[Found]:
+def _look(folder: Path) -> Iterator[FoundSheet]:
     sheets, runs = dict[str, os.DirEntry[str]](), dict[str, os.DirEntry[str]]()
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -110,22 +101,23 @@ def _look(folder: Path) -> Iterator[Found]:
     for name, entry in sheets.items():
         run = runs.pop(Path(name).stem + RUN, None)
         times = [part.stat(follow_symlinks=False).st_mtime for part in (entry, run) if part is not None]
-        yield Found(folder / name, is_run=False, changed=max(times))
+        yield FoundSheet(folder / name, is_run=False, changed=max(times))
     for name, entry in runs.items():
         if (folder / name / run_folder.JOURNAL_NAME).is_file():
-            yield Found(folder / name, is_run=True, changed=entry.stat(follow_symlinks=False).st_mtime)
+            yield FoundSheet(folder / name, is_run=True, changed=entry.stat(follow_symlinks=False).st_mtime)
 
 
-def find(folder: Path, sheet_id: str, keywords: Mapping[str, Any]) -> Opened | None:
-    """What has that ID in the folder, with the keywords that every sheet gets; None if nothing has."""
+def find(folder: Path, sheet_id: str, keywords: Mapping[str, Any]) -> tuple[SheetOptions, bool] | None:
+    """How to read what has that ID, and whether its run folder was used for practice; None if nothing has it.
+
+    `keywords` are those of SheetOptions that every sheet gets.
+    """
     found = next((found for found in look(folder) if found.id == sheet_id), None)
     if found is None:
         return None
     known = found.overview()
-    practice = known is not None and known.service == PRACTICE
-    if not found.is_run:
-        return Opened(_options(found.path, keywords), practice)
-    return Opened(_of_run(found.path, known, keywords), practice)
+    options = _of_run(found.path, known, keywords) if found.is_run else _options(found.path, keywords)
+    return options, known is not None and known.service == PRACTICE
 
 
 def _of_run(run: Path, known: Overview | None, keywords: Mapping[str, Any]) -> SheetOptions:
@@ -157,25 +149,16 @@ class Listed:
     practice: bool
 
 
-@dataclass(frozen=True)
-class Listing:
-    """What is shown of a folder."""
+def list_folder(folder: Path, busy: Collection[str], search: str = "") -> tuple[list[Listed], int]:
+    """The latest sheets whose names hold `search`, and how many more there are. Raises FilesError.
 
-    sheets: list[Listed]
-    more: int
-    """How many sheets there are beyond those."""
-
-
-def list_folder(folder: Path, busy: Collection[str], search: str = "") -> Listing:
-    """The latest sheets whose names hold `search`; `busy` are the IDs of those with a run under way.
-
-    Raises FilesError.
+    `busy` are the IDs of those with a run under way.
     """
     found = [found for found in look(folder) if search.casefold() in found.name.casefold()]
-    return Listing([_listed(each, is_busy=each.id in busy) for each in found[:MOST]], max(len(found) - MOST, 0))
+    return [_listed(each, is_busy=each.id in busy) for each in found[:MOST]], max(len(found) - MOST, 0)
 
 
-def _listed(found: Found, *, is_busy: bool) -> Listed:
+def _listed(found: FoundSheet, *, is_busy: bool) -> Listed:
     known = found.overview()
     is_being_fixed = known is not None and not is_busy and _is_being_fixed(known, found.run)
     state, step = state_of(known, is_being_fixed=is_being_fixed)
@@ -187,7 +170,7 @@ def _listed(found: Found, *, is_busy: bool) -> Listed:
     return Listed(found.name, state, step, path, known is not None and known.service == PRACTICE)
 
 
-def with_failures(folder: Path) -> list[Found]:
+def with_failures(folder: Path) -> list[FoundSheet]:
     """The latest sheets of which a failures file may hold rows. Raises FilesError."""
     return [found for found in look(folder)[:MOST] if found.run.failures.is_file() and _is_left(found.overview())]
 

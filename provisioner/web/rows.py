@@ -12,7 +12,7 @@ from provisioner.web.phrases import name_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from provisioner.fixing import Column, Fault, OpenRow
+    from provisioner.fixing import OpenRow, RowFault, SheetColumn
 
 MOST_ELEMENTS: Final = 4000
 """Of the HTML of one page's rows. What stands around them has another thousand at most."""
@@ -34,10 +34,10 @@ class Cell:
     """The HTML ID of its input."""
     position: int
     """Of its column, among those shown."""
-    column: Column
+    column: SheetColumn
     text: str | None
     """None: there is a text, and it is masked."""
-    faults: Sequence[Fault] = ()
+    faults: Sequence[RowFault] = ()
     alike: int = 0
     """How many rows to fix hold the same text here, this one included; 0 where nothing is wrong."""
     stale: bool = False
@@ -66,7 +66,7 @@ class RowToFix:
     name: str
     """Such as `row 12`."""
     version: str
-    whole: Sequence[Fault]
+    whole: Sequence[RowFault]
     """What is wrong with the row as a whole."""
     cells: Sequence[Cell]
     stale: bool = False
@@ -102,12 +102,12 @@ class RowToFix:
 class ShownColumns:
     """Which columns of a sheet a page shows."""
 
-    columns: Sequence[Column]
+    columns: Sequence[SheetColumn]
     hidden: int
     """How many further columns the sheet has."""
 
     @classmethod
-    def of(cls, columns: Iterable[Column], further: int = FURTHER_COLUMNS) -> ShownColumns:
+    def of(cls, columns: Iterable[SheetColumn], further: int = FURTHER_COLUMNS) -> ShownColumns:
         """All columns that the schema knows, and the first of the others."""
         everything = list(columns)
         others = {column.key for column in [column for column in everything if not column.known][:further]}
@@ -137,7 +137,7 @@ class ShownColumns:
             ]
         return RowToFix(row.key, name_of(row.key), row.version, whole, cells, stale=typed is not None)
 
-    def _cell(self, row: OpenRow, position: int, column: Column, typed: Collection[str]) -> Cell:
+    def _cell(self, row: OpenRow, position: int, column: SheetColumn, typed: Collection[str]) -> Cell:
         faults = [fault for fault in row.faults if fault.column == column.key]
         own, stale = f"cell-{row.key}-{position}", column.key in typed
         described = [f"fault-{own}-{number}" for number in range(1, len(faults) + 1)]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.to_thread import run_sync
 
-from provisioner import pipeline, progress
+from provisioner import pipeline
 from provisioner.errors import DeclinedError, ProvisionerError
 from provisioner.journal import Journal
 from provisioner.messages import why
+from provisioner.progress import Progress
 from provisioner.records import Status
 from provisioner.stages.stop_signal import StopSignal
 from provisioner.summary import Example
@@ -54,7 +55,7 @@ class Phase(Enum):
     ENDED = "ended"
 
 
-class Progress(progress.Progress):
+class PageProgress(Progress):
     """What one run has done so far, as the page shows it. `changes` are told of everything."""
 
     def __init__(self, changes: Changes) -> None:
@@ -89,7 +90,7 @@ class Run:
         self._practice = practice
         self.changes = Changes()
         self.phase = Phase.IDLE
-        self.progress: Progress | None = None
+        self.progress: PageProgress | None = None
         """Of the latest run; None before the first."""
         self.preview: RunPreview | None = None
         """What it is about to do; None until that is known."""
@@ -132,7 +133,7 @@ class Run:
         how = replace(how, grace=how.task_timeout, limit=limit or how.limit)
         self.preview = self.result = self.error = None
         self.at_once = False
-        self.progress = Progress(self.changes)
+        self.progress = PageProgress(self.changes)
         self._stop_signal = StopSignal(how="")
         self._failures = (0, [])
         self._scope = anyio.CancelScope()

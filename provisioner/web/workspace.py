@@ -126,8 +126,8 @@ class Workspace:
             found = await run_sync(partial(folder.find, self.options.folder, sheet_id, self.options.sheet))
             if found is None:
                 raise HTTPException(404)
-            practice = self.options.sandbox or found.practice
-            self.works.setdefault(sheet_id, Work(sheet_id, found.options, self, practice=practice))
+            options, practice = found
+            self.works.setdefault(sheet_id, Work(sheet_id, options, self, practice=practice or self.options.sandbox))
         # The one that was looked at last is last.
         work = self.works[sheet_id] = self.works.pop(sheet_id)
         for earlier in list(self.works.values())[:-MOST_OPEN]:

@@ -64,7 +64,8 @@ def test_a_sheet_is_found_by_its_id_alone(tmp_path: Path) -> None:
     (tmp_path / "acme.csv").touch()
     found = find(tmp_path, id_of("acme.csv"), {"encoding": "cp1250"})
     assert found is not None
-    assert (found.options.sheet, found.options.encoding, found.practice) == (tmp_path / "acme.csv", "cp1250", False)
+    options, practice = found
+    assert (options.sheet, options.encoding, practice) == (tmp_path / "acme.csv", "cp1250", False)
     for other in ("acme.csv", "../acme.csv", "", id_of("other.csv")):
         assert find(tmp_path, other, {}) is None
 
@@ -75,7 +76,7 @@ def test_an_encoding_is_for_text_files_alone(tmp_path: Path) -> None:
         (tmp_path / name).touch()
         found = find(tmp_path, id_of(name), {"encoding": "cp1250"})
         assert found is not None
-        assert found.options.encoding == encoding
+        assert found[0].encoding == encoding
 
 
 def test_a_run_whose_sheet_lies_elsewhere_is_listed(
@@ -90,11 +91,11 @@ def test_a_run_whose_sheet_lies_elsewhere_is_listed(
     assert found.name == "spring"
     opened = find(folder, found.id, {})
     assert opened is not None
-    assert (opened.options.sheet, opened.options.out) == (sheet, folder / "spring-run")
+    assert (opened[0].sheet, opened[0].out) == (sheet, folder / "spring-run")
     sheet.unlink()
     opened = find(folder, found.id, {})
     assert opened is not None
-    assert opened.options.sheet == folder / "spring-run" / "failures.csv"
+    assert opened[0].sheet == folder / "spring-run" / "failures.csv"
 
 
 def test_a_practice_sheet_stays_practice(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_a_practice_sheet_stays_practice(tmp_path: Path) -> None:
     for sheet in (first, second):
         found = find(tmp_path, id_of(sheet.name), {})
         assert found is not None
-        assert found.practice
+        assert found[1]
 
 
 def test_a_practice_sheet_has_typical_mistakes(tmp_path: Path, listener: Recorder) -> None:
@@ -134,20 +135,20 @@ def test_the_state_is_the_journals(tmp_path: Path, write_sheet: Callable[..., Pa
     """What a check or a run left is listed, by whatever program it was made."""
     sheet = write_sheet(3)
     check(sheet, listener)
-    (listed,) = list_folder(tmp_path, ()).sheets
+    (listed,), _ = list_folder(tmp_path, ())
     assert (listed.name, listed.state, listed.step) == ("acme.csv", "3 ready", "Continue")
-    (listed,) = list_folder(tmp_path, {id_of("acme.csv")}).sheets
+    (listed,), _ = list_folder(tmp_path, {id_of("acme.csv")})
     assert (listed.state, listed.step) == ("running now", "Watch")
 
 
 def test_fixes_that_were_not_run_are_told(tmp_path: Path, write_sheet: Callable[..., Path], listener: Recorder) -> None:
     """Once the rows to fix were changed, the list does not say that all of them are still to be fixed."""
     check(write_sheet([("ann", "101", "201", "weak", "", ""), ("bob", "101", "201", "weak", "", "")]), listener)
-    (listed,) = list_folder(tmp_path, ()).sheets
+    (listed,), _ = list_folder(tmp_path, ())
     assert (listed.state, listed.step) == ("2 to fix", "Fix 2 rows")
     failures = tmp_path / "acme-run" / "failures.csv"
     failures.write_bytes(failures.read_bytes().replace(b"weak", b"Str0ng-Passw0rd!", 1))
-    (listed,) = list_folder(tmp_path, ()).sheets
+    (listed,), _ = list_folder(tmp_path, ())
     assert (listed.state, listed.step) == ("2 being fixed", "Continue")
     assert listed.path == f"/sheets/{id_of('acme.csv')}/check"
 
@@ -169,7 +170,7 @@ def test_a_journal_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "acme.csv").touch()
     (tmp_path / "acme-run").mkdir()
     (tmp_path / "acme-run" / "journal.sqlite3").write_bytes(b"no database" * 1000)
-    (listed,) = list_folder(tmp_path, ()).sheets
+    (listed,), _ = list_folder(tmp_path, ())
     assert listed.state == "its journal cannot be read now"
 
 
@@ -182,7 +183,7 @@ def test_looking_does_not_change_a_journal(tmp_path: Path) -> None:
         shutil.copytree(run, killed)
     before = {path: path.read_bytes() for path in killed.iterdir() if not path.name.endswith("-shm")}
     assert killed / "journal.sqlite3-wal" in before
-    assert [listed.practice for listed in list_folder(tmp_path, (), "killed").sheets] == [True]
+    assert [each.practice for each in list_folder(tmp_path, (), "killed")[0]] == [True]
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -192,8 +193,8 @@ def test_ten_thousand_files_are_listed_within_a_second(tmp_path: Path) -> None:
     for number in range(10_000):
         os.mknod(tmp_path / f"sheet-{number:05}.csv")
     began = time.process_time()
-    listing = list_folder(tmp_path, ())
+    listed, more = list_folder(tmp_path, ())
     # The processor's own time, so that others' work does not count.
     assert time.process_time() - began < 1.0
-    assert (len(listing.sheets), listing.more) == (MOST, 10_000 - MOST)
-    assert [listed.name for listed in list_folder(tmp_path, (), "SHEET-00042").sheets] == ["sheet-00042.csv"]
+    assert (len(listed), more) == (MOST, 10_000 - MOST)
+    assert [each.name for each in list_folder(tmp_path, (), "SHEET-00042")[0]] == ["sheet-00042.csv"]

@@ -18,7 +18,7 @@ from provisioner.web.workspace import work_of
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from provisioner.web.runs import Progress
+    from provisioner.web.runs import PageProgress
     from provisioner.web.work import Work
 
 ANNOUNCED_EVERY: Final = 10.0
@@ -85,7 +85,7 @@ async def _state(work: Work, *, announce: bool = False, stopped_now: bool = Fals
     }
 
 
-def _sentence(progress: Progress, *, stopping: bool, at_once: bool) -> str:
+def _sentence(progress: PageProgress, *, stopping: bool, at_once: bool) -> str:
     """What is happening at this moment, or is being waited for."""
     flying = progress.in_flight
     if at_once:
@@ -102,7 +102,7 @@ def _sentence(progress: Progress, *, stopping: bool, at_once: bool) -> str:
     return working if flying else "Everything is finished; the files are being written."
 
 
-def _counts(progress: Progress) -> list[tuple[int, str]]:
+def _counts(progress: PageProgress) -> list[tuple[int, str]]:
     """How many rows stand where, none of them twice."""
     ended = progress.ended
     others = sum(ended[status] for status in (Status.UNFINISHED, Status.UNKNOWN, Status.UNSENT))

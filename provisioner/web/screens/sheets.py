@@ -43,12 +43,13 @@ async def show(request: Request) -> Response:
     workspace.ask_account()
     busy = {work.id for work in workspace.works.values() if work.is_busy}
     search = request.query_params.get("q", "")
-    listing = await run_sync(partial(list_folder, workspace.options.folder, busy, search))
+    listed, more = await run_sync(partial(list_folder, workspace.options.folder, busy, search))
     return views.page(
         "sheets.html",
         practice=workspace.options.sandbox,
         folder=workspace.options.folder.absolute(),
-        listing=listing,
+        sheets=listed,
+        more=more,
         search=search,
         most=forms.LARGEST_SHEET,
         too_large=forms.too_large(forms.LARGEST_SHEET).detail,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
-from provisioner.errors import FilesError, SettingsError, UnavailableError, WrongServiceError
+from provisioner.errors import FilesError, SettingsError, UnavailableError, WrongServiceError, os_errors_as
 from provisioner.journal import Journal
 from provisioner.resources import Account, Listing
 from provisioner.service import ListingUnavailableError, Service
@@ -108,12 +108,8 @@ class Exported:
 
     def save(self, path: Path) -> None:
         """Put it in the place of a file in one step, for its owner alone. Raises FilesError."""
-        try:
+        with os_errors_as(FilesError, "The export cannot be written", remedy="Name another file, or make room."):
             replace_file(path, self.content)
-        except OSError as error:
-            raise FilesError(
-                f"The export cannot be written: {error.strerror or error}.", remedy="Name another file, or make room."
-            ) from error
 
 
 async def export(

@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 
 from provisioner import run_folder
 from provisioner.concurrency import in_threads
-from provisioner.errors import FilesError, SettingsError
+from provisioner.errors import FilesError, SettingsError, os_errors_as
 from provisioner.journal import Fact, Journal
 from provisioner.records import Status
 from provisioner.run_record import open_journal
@@ -216,17 +216,13 @@ def _refuse_existing(paths: Iterable[Path], *, force: bool) -> None:
 
 def _write_file(path: Path, mailboxes: Iterable[MailboxCredentials], account: Account, delimiter: str) -> None:
     rows = [_cells(mailbox, account) for mailbox in mailboxes]
-    try:
+    with os_errors_as(FilesError, f"{path} cannot be written", remedy="Name another file, or make room."):
         if path.suffix.lower() == ".xlsx":
             with replacing(path) as part, text_workbook(part, "Mailboxes", COLUMNS) as add:
                 for row in rows:
                     add(row, ())
         else:
             write_table(path, COLUMNS, map(_apostrophe_noted, rows), delimiter=delimiter)
-    except OSError as error:
-        raise FilesError(
-            f"{path} cannot be written: {error.strerror or error}.", remedy="Name another file, or make room."
-        ) from error
 
 
 def _cells(mailbox: MailboxCredentials, account: Account) -> list[str]:

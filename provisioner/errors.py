@@ -24,6 +24,12 @@ A bad row is a value and never one of these.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class ProvisionerError(Exception):
     """A problem that concerns more than one row.
@@ -105,3 +111,12 @@ class DeclinedError(StoppedError):
 
 class InterruptedRunError(StoppedError):
     """The run was interrupted from the keyboard or by a signal."""
+
+
+@contextmanager
+def os_errors_as(kind: type[ProvisionerError], sentence: str, *, remedy: str) -> Iterator[None]:
+    """Turns OSError into an error of `kind`. `sentence` has no stop: what the system says follows it."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{sentence}: {error.strerror or error}.", remedy=remedy) from error

@@ -15,7 +15,7 @@ from itertools import pairwise
 from threading import Event, Thread
 from typing import IO, TYPE_CHECKING
 
-from provisioner.errors import RunFolderError
+from provisioner.errors import RunFolderError, os_errors_as
 from provisioner.events import NullListener
 from provisioner.messages import visible
 from provisioner.private_files import open_private
@@ -83,14 +83,13 @@ def keep(path: Path, version: str) -> Iterator[RunLog]:
 
     Raises RunFolderError if it cannot be written.
     """
-    try:
+    with os_errors_as(
+        RunFolderError,
+        f"The log {path} cannot be written",
+        remedy="Name a folder that you may write to with --out.",
+    ):
         _move_up(path)
         file = os.fdopen(open_private(path), "wb", buffering=0)
-    except OSError as error:
-        raise RunFolderError(
-            f"The log {path} cannot be written: {error.strerror}.",
-            remedy="Name a folder that you may write to with --out.",
-        ) from error
     log, finished = RunLog(), Event()
     log.note(f"provisioner {version}, Python {platform.python_version()}, {platform.platform()}")
     writer = Thread(target=_write, args=(log, file, finished), daemon=True)

@@ -97,14 +97,18 @@ def faults() -> list[Fault]:
     found = []
     for name, nodes in sources():
         for node in nodes:
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS and node.args:
-                message = rendered(node.args[0])
-                if message is None:
-                    continue
-                place = f"{name}:{node.lineno}"
-                remedies = [keyword.value for keyword in node.keywords if keyword.arg == "remedy"]
-                remedy = (rendered(remedies[0]) or "…") if remedies else None
-                found.append(Fault(node.func.id, Text(place, message), Text(place, remedy) if remedy else None))
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
+                continue
+            kind, first, end = node.func.id, node.args[0], ""
+            if kind == "os_errors_as" and isinstance(first, ast.Name):
+                kind, first, end = first.id, node.args[1], ": …."
+            message = rendered(first)
+            if kind not in ERRORS or message is None:
+                continue
+            place = f"{name}:{node.lineno}"
+            remedies = [keyword.value for keyword in node.keywords if keyword.arg == "remedy"]
+            remedy = (rendered(remedies[0]) or "…") if remedies else None
+            found.append(Fault(kind, Text(place, message + end), Text(place, remedy) if remedy else None))
     return found
 
 

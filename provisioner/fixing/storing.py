@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from provisioner.errors import FilesError
+from provisioner.errors import FilesError, os_errors_as
 from provisioner.sheets import replace_file, table_lines
 from provisioner.stages.failures_files import failures_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from provisioner.fixing.rows import Rows
     from provisioner.run_folder import RunFolder
@@ -64,13 +64,10 @@ class FailuresFile:
             return False
 
 
-@contextmanager
-def storing(folder: RunFolder) -> Iterator[None]:
+def storing(folder: RunFolder) -> AbstractContextManager[None]:
     """Turns OSError into FilesError."""
-    try:
-        yield
-    except OSError as error:
-        raise FilesError(
-            f"The change could not be stored in {folder.path}: {error.strerror or error}.",
-            remedy="Close failures.csv in other programs or make room on the disk, then try again. Nothing changed.",
-        ) from error
+    return os_errors_as(
+        FilesError,
+        f"The change could not be stored in {folder.path}",
+        remedy="Close failures.csv in other programs or make room on the disk, then try again. Nothing changed.",
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import xlsxwriter
 
-from provisioner.errors import SheetError
+from provisioner.errors import SheetError, os_errors_as
 from provisioner.sheets import replace_file, write_table
 
 if TYPE_CHECKING:
@@ -35,15 +35,11 @@ def template(path: Path, schema: MailboxSchema) -> None:
         raise SheetError(f"There is a file {path} already.", remedy="Choose another name, or delete the file.")
     header = [column.title for column in schema.columns.values()]
     example = [column.example for column in schema.columns.values()]
-    try:
+    with os_errors_as(SheetError, f"{path} cannot be written", remedy="Choose a folder that you may write to."):
         if kind == ".csv":
             write_table(path, header, [example])
         else:
             replace_file(path, _workbook(header, example, [column.description for column in schema.columns.values()]))
-    except OSError as error:
-        raise SheetError(
-            f"{path} cannot be written: {error.strerror or error}.", remedy="Choose a folder that you may write to."
-        ) from error
 
 
 def _workbook(header: list[str], example: list[str], notes: list[str]) -> bytes:

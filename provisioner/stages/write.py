@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from provisioner.errors import FilesError
+from provisioner.errors import FilesError, os_errors_as
 from provisioner.journal import Fact
 from provisioner.messages import why
 from provisioner.sheets import RESULTS_COLUMNS, Sheet, write_table
 from provisioner.stages.failures_files import keep_edits, write_failures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from provisioner.journal import Journal, JournalRow
@@ -57,16 +56,13 @@ def _kept(path: Path) -> str:
     return f"{was} held fixes that are not used in this run. It is kept as {path}: run that file too."
 
 
-@contextmanager
-def _explained(folder: RunFolder) -> Iterator[None]:
+def _explained(folder: RunFolder) -> AbstractContextManager[None]:
     """Turns OSError into FilesError."""
-    try:
-        yield
-    except OSError as error:
-        raise FilesError(
-            f"The files in {folder.path} cannot be written: {error.strerror or error}.",
-            remedy="Close them in other programs, or make room on the disk, and run again: the journal has kept all.",
-        ) from error
+    return os_errors_as(
+        FilesError,
+        f"The files in {folder.path} cannot be written",
+        remedy="Close them in other programs, or make room on the disk, and run again: the journal has kept all.",
+    )
 
 
 def _result(row: JournalRow) -> tuple[str, ...]:

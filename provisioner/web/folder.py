@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from provisioner import run_folder
-from provisioner.errors import FilesError
+from provisioner.errors import FilesError, os_errors_as
 from provisioner.journal import Overview, overview
 from provisioner.messages import count
 from provisioner.records import Status
@@ -77,13 +77,12 @@ def id_of(name: str) -> str:
 
 def look(folder: Path) -> list[FoundSheet]:
     """What lies in a folder, the latest first. No file is opened. Raises FilesError."""
-    try:
+    with os_errors_as(
+        FilesError,
+        f"The folder {folder} cannot be read",
+        remedy="See that it is still there and that you may read it, then open the page again.",
+    ):
         return sorted(_look(folder), key=lambda found: found.changed, reverse=True)
-    except OSError as error:
-        raise FilesError(
-            f"The folder {folder} cannot be read: {error.strerror or error}.",
-            remedy="See that it is still there and that you may read it, then open the page again.",
-        ) from error
 
 
 def _look(folder: Path) -> Iterator[FoundSheet]:

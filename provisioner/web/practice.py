@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from provisioner import run_folder, schema
-from provisioner.errors import FilesError, RunFolderError
+from provisioner.errors import FilesError, RunFolderError, os_errors_as
 from provisioner.journal import Journal
 from provisioner.settings import PRACTICE
 from provisioner.sheets import write_table
@@ -47,14 +47,13 @@ def make_sheet(folder: Path, schema_file: Path | None) -> Path:
         )
     known = schema.load(schema_file).columns
     titles = [known[name].title if name in known else name for name in _COLUMNS]
-    try:
+    with os_errors_as(
+        FilesError,
+        f"The practice sheet could not be written to {folder}",
+        remedy="Make room on the disk, or start the page for a folder that you may write to.",
+    ):
         path = free_for_sheet(folder / "practice.csv")
         write_table(path, titles, _ROWS)
-    except OSError as error:
-        raise FilesError(
-            f"The practice sheet could not be written to {folder}: {error.strerror or error}.",
-            remedy="Make room on the disk, or start the page for a folder that you may write to.",
-        ) from error
     run = run_folder.locate(path, None)
     with run_folder.hold(run), closing(Journal(run.journal)) as journal:
         journal.belong_to(PRACTICE)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from provisioner import run_folder
-from provisioner.errors import FilesError, SheetError
+from provisioner.errors import FilesError, SheetError, os_errors_as
 from provisioner.web.folder import SHEET_KINDS
 
 if TYPE_CHECKING:
@@ -75,18 +75,17 @@ class Part:
 @contextmanager
 def receiving(folder: Path, ending: str = ".part") -> Iterator[Part]:
     """A new file in the folder, which is gone at the end unless it was kept. Raises FilesError."""
-    try:
+    with os_errors_as(
+        FilesError,
+        f"The sheet could not be saved in {folder}",
+        remedy="Make room on the disk, or start the page for a folder that you may write to.",
+    ):
         descriptor, name = tempfile.mkstemp(prefix=".receiving-", suffix=ending, dir=folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield Part(file, Path(name))
         finally:
             Path(name).unlink(missing_ok=True)
-    except OSError as error:
-        raise FilesError(
-            f"The sheet could not be saved in {folder}: {error.strerror or error}.",
-            remedy="Make room on the disk, or start the page for a folder that you may write to.",
-        ) from error
 
 
 def copy(sheet: Path, folder: Path) -> Path:

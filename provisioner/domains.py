@@ -1,4 +1,4 @@
-"""Domain names in one form, so that they can be compared."""
+"""Full addresses, and domain names in one form, so that they can be compared."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import idna
 
+ADDRESS = re.compile(r"([^@\s<>]+)@([^@\s<>]+)")
+"""A full address: the username and the domain."""
 DOMAIN_NAME = re.compile(r"[^\s/:@?#,]+\.[^\s/:@?#,]+")
 """What may be a domain's name, in any script; a link is none."""
 

@@ -14,7 +14,7 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from provisioner.messages import UNTRUSTED
+from provisioner.messages import UNTRUSTED, shorten
 from provisioner.redaction import Secrets
 from provisioner.resources import LoginAnswer, LoginState, MailServer
 
@@ -92,13 +92,11 @@ def _unreachable(server: MailServer, error: Exception, password: Secret) -> Logi
     if isinstance(error, ssl.SSLCertVerificationError):
         return LoginAnswer(LoginState.UNREACHABLE, f"{where} {UNTRUSTED}: {error.verify_message}")
     said = _sentence(error.strerror if isinstance(error, OSError) and error.strerror else error, password)
-    return LoginAnswer(
-        LoginState.UNREACHABLE, f"{where} cannot be reached: {said or type(error).__name__}"[:SENTENCE_LENGTH]
-    )
+    return LoginAnswer(LoginState.UNREACHABLE, f"{where} cannot be reached: {said or type(error).__name__}")
 
 
 def _sentence(said: object, password: Secret) -> str:
     """What a server says. One that repeats the log-in, which holds the password in base64, is not quoted."""
     text = " ".join(str(said).split())
     printable = "".join(char if char.isprintable() else "\ufffd" for char in text)
-    return Secrets(password).safe(printable, NOT_SHOWN)[:SENTENCE_LENGTH]
+    return shorten(Secrets(password).safe(printable, NOT_SHOWN), SENTENCE_LENGTH)

@@ -177,6 +177,10 @@ def listed(names: Sequence[str], most: int, total: int | None = None) -> str:
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
+LONGEST_PATH: Final = 200
+"""Characters of a path in a sentence."""
+
+
 def shorten(text: str, most: int = 80) -> str:
     """`text` with no more characters than there is room for."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -22,22 +21,25 @@ from provisioner.run_record import RunRecord, no_command, open_journal
 from provisioner.service import Service
 from provisioner.service.rate_limiter import RateLimiter
 from provisioner.stages.context import RunContext
-from provisioner.stages.deliver import Delivery, preview, within_limit
+from provisioner.stages.deliver import Delivery, within_limit
 from provisioner.stages.fetch_account import FetchedAccount, fetch_account
 from provisioner.stages.prepare import prepare
 from provisioner.stages.remembered import remember_rate, remembered_rate
 from provisioner.stages.stop_signal import StopSignal
 from provisioner.stages.verify import verify_created
+from provisioner.summary import RunPreview
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from provisioner.events import Listener
+    from provisioner.resources import Account
     from provisioner.run_record import Clock, NextCommand
     from provisioner.settings import RunOptions, SheetOptions
     from provisioner.stages.fetch_account import Connect
     from provisioner.stages.prepare import PreparedSheet
-    from provisioner.summary import LoginCounts, RunPreview
+    from provisioner.stages.reconcile import WorkPlan
+    from provisioner.summary import LoginCounts
 
     Confirm = Callable[[RunPreview], Awaitable[bool]]
 
@@ -106,10 +108,7 @@ async def _create(
     if fetched.trouble is not None and not plan.idle:
         context.stop_signal.set(fetched.trouble)
     plan, beyond_limit = within_limit(plan, context.options.limit)
-    by, by_value = await run_sync(record.count_by, plan)
-    account = fetched.account.name if fetched.account else ""
-    about = preview(context, plan, record.prepared.folder, len(beyond_limit))
-    about = replace(about, account=account, by=by, by_value=by_value)
+    about = await _preview(context, record, plan, len(beyond_limit), fetched.account)
     try:
         if await _may_begin(context.stop_signal, confirm, about, stopwatch):
             await Delivery(context, record.write).deliver(plan, beyond_limit)
@@ -127,6 +126,32 @@ async def _take_up_rate(context: RunContext) -> None:
         limiter.begin_at(rate)
     if limiter.paused_for:
         context.listener.paused(limiter.paused_for, "the service asked us to wait")
+
+
+async def _preview(
+    context: RunContext, record: RunRecord, plan: WorkPlan, beyond_limit: int, account: Account | None
+) -> RunPreview:
+    """What the run is about to do; `beyond_limit` rows are left for another run."""
+    to_send, to_look_up = len(plan.to_send), sum(unconfirmed.resend for unconfirmed in plan.unconfirmed_rows)
+    connection, folder = context.connection, record.prepared.folder
+    by, by_value = await run_sync(record.count_by, plan)
+    return RunPreview(
+        to_send=to_send,
+        to_poll=len(plan.open_tasks) + len(plan.unconfirmed_rows) - to_look_up,
+        to_look_up=to_look_up,
+        done=plan.done,
+        invalid=plan.invalid,
+        beyond_limit=beyond_limit,
+        service=connection.api_url,
+        practice=connection.practice,
+        # A create and a question each.
+        seconds=context.limiter.duration(2 * (to_send + to_look_up)),
+        results=str(folder.results),
+        failures=str(folder.failures),
+        account=account.name if account else "",
+        by=by,
+        by_value=by_value,
+    )
 
 
 async def _may_begin(

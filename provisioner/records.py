@@ -57,6 +57,11 @@ class Status(StrEnum):
         return self in (Status.INVALID, Status.REJECTED)
 
     @property
+    def under_way(self) -> bool:
+        """Whether it was sent and is not known to have ended: the mailbox may exist, as it was sent."""
+        return self in (Status.UNFINISHED, Status.UNKNOWN)
+
+    @property
     def ends(self) -> bool:
         """Whether the service's last word on the row is known."""
         return self.has_mailbox or self in (Status.REJECTED, Status.FAILED)

@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 
 from provisioner import run_folder
 from provisioner.concurrency import in_own_task, in_threads
-from provisioner.journal import Fact, Journal
+from provisioner.journal import Fact
 from provisioner.run_record import open_journal
 from provisioner.stages.fetch_account import ask_account
 from provisioner.stages.find_passwords import read_passwords
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from provisioner.events import Listener
-    from provisioner.run_folder import RunFolder
     from provisioner.service.rate_limiter import RateLimiter
     from provisioner.settings import VerifyOptions
     from provisioner.stages.fetch_account import Connect
@@ -73,10 +72,6 @@ async def verify_run(
             counts = await verify(mailboxes, both, journal, listener, patience=how.patience)
         finally:
             with anyio.CancelScope(shield=True):
-                await run_sync(_write, journal, folder)
+                await run_sync(lambda: write_results(journal, folder, delimiter=journal.fact(Fact.DELIMITER) or ","))
         bad = await run_sync(lambda: group_logins(journal.record_rows(), keep=EXAMPLES))
         return Verified(counts, folder.results, bad)
-
-
-def _write(journal: Journal, folder: RunFolder) -> None:
-    write_results(journal, folder, delimiter=journal.fact(Fact.DELIMITER) or ",")

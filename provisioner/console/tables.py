@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from provisioner.console.terminal import is_terminal, print_out, shown, size
+from provisioner.messages import shorten
 from provisioner.sheets import escape_formula
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Table:
 
     def _line(self, row: Sequence[str]) -> str:
         cells = zip(row, self._widths, strict=True)
-        return "  ".join(_cut(cell, width) if self._cuts else cell.ljust(width) for cell, width in cells).rstrip()
+        shown_cells = ((shorten(cell, width) if self._cuts else cell).ljust(width) for cell, width in cells)
+        return "  ".join(shown_cells).rstrip()
 
     def close(self) -> None:
         """Print what stands at the end."""
@@ -56,10 +58,6 @@ def _fitted(widths: Sequence[int], room: int) -> list[int]:
     while sum(fitted) + 2 * (len(fitted) - 1) > room and max(fitted) > NARROWEST:
         fitted[fitted.index(max(fitted))] -= 1
     return fitted
-
-
-def _cut(cell: str, width: int) -> str:
-    return cell.ljust(width) if len(cell) <= width else f"{cell[: width - 1]}…"
 
 
 class CsvTable(Table):

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from provisioner.fixing.mailboxes import Mailboxes
 from provisioner.fixing.table import OpenTable
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from provisioner.records import Entry, RowId
     from provisioner.stages.corrections import Typed
     from provisioner.stages.prepare import PreparedSheet
-
-_FOLLOWED: Final = frozenset({Status.UNFINISHED, Status.UNKNOWN})
-"""The mailbox may exist as it was sent, whatever the row says now."""
 
 
 class Rows:
@@ -291,7 +288,7 @@ class Rows:
     def refuse(self, position: int, *, leave_out: bool = False) -> None:
         """Raise FixRefusedError if a row must stay as it is, since its mailbox may exist."""
         verdict = self._verdicts[position]
-        if verdict.status in _FOLLOWED or (leave_out and verdict.maybe_sent):
+        if verdict.status.under_way or (leave_out and verdict.maybe_sent):
             words = WORDS[verdict.status]
             raise FixRefusedError(
                 f"Row {self.table.keys[position]} was sent, and its mailbox may exist: {words.meaning}.",

@@ -290,8 +290,8 @@ class Overview:
     """The path of the original sheet; empty if it is not known."""
     tab: str
     """Which sheet of a workbook, if it had to be named; otherwise empty."""
-    service: str | None
-    """As `Journal.belong_to` was told; None if it never was."""
+    practice: bool
+    """Its mailboxes are in the sandbox."""
     statuses: Mapping[Status, int]
     """How many rows of results.csv have each status; a status without rows is absent."""
     content: str
@@ -314,7 +314,7 @@ def overview(path: Path) -> Overview | None:
     return Overview(
         facts.get(Fact.SHEET, ""),
         facts.get(Fact.CHOSEN_TAB, ""),
-        facts.get(Fact.SERVICE),
+        facts.get(Fact.SERVICE) == PRACTICE,
         {status: counted[status] for status in Status if status in counted},
         facts.get(Fact.CONTENT, ""),
         facts,

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, model_validator
 
 from provisioner.errors import SchemaError
-from provisioner.messages import shorten
+from provisioner.messages import LONGEST_PATH, shorten
 from provisioner.schema.headers import normalize
 from provisioner.schema.model import CheckKind, Column, MailboxSchema, Rule, shown
 from provisioner.schema.probe import LONGEST_CELL, slow_pattern
@@ -29,8 +29,6 @@ MANDATORY: Final = ("email", "domain", "relay_server", "password")
 
 _LARGEST_FILE: Final = 1_000_000
 """Bytes."""
-_LONGEST_NAME: Final = 200
-"""Maximum number of characters of a path in a message."""
 # libyaml's, which PyYAML nearly always comes with, is ten times as fast as the one in Python.
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WORDS: Final = {
@@ -101,7 +99,7 @@ def _text_of(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else "") or "it has no name that a file can have"
     raise SchemaError(
-        f"The schema {shorten(str(path), _LONGEST_NAME)} cannot be read: {reason}.",
+        f"The schema {shorten(str(path), LONGEST_PATH)} cannot be read: {reason}.",
         remedy="Name a schema file that you may read, in UTF-8.",
     )
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import anyio
 
 from provisioner.errors import ServiceDownError, SettingsError
+from provisioner.messages import shorten
 from provisioner.records import (
     CreateAnswer,
     Created,
@@ -319,7 +320,7 @@ class Service:
         return f"the service answered {reply.status}{without}{quoted(self._session.said(reply))}"
 
     def _location(self, reply: Reply) -> str:
-        return self._session.secrets.safe(reply.location, "")[: answers.REASON_LENGTH]
+        return shorten(self._session.secrets.safe(reply.location, ""), answers.REASON_LENGTH)
 
 
 def _names_duplicate(reply: Reply) -> bool:

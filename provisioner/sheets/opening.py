@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
-from provisioner.messages import shorten
+from provisioner.messages import LONGEST_PATH, shorten
 from provisioner.sheets.kinds import Kind, kind_of
 from provisioner.sheets.limits import most_faulty_rows
 from provisioner.sheets.source import text_source
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from provisioner.schema import MailboxSchema
     from provisioner.sheets.source import Source
 
-_LONGEST_NAME: Final = 200
-"""Maximum number of characters of a path in a message."""
 _SOMETHING: Final = re.compile(rb"[^\0 \t\r\n\xef\xbb\xbf\xfe\xff]")
 
 
@@ -85,4 +83,4 @@ def _name(path: Path) -> str:
         raise SheetError(
             f"The name of the file {legible} is not text in UTF-8.", remedy="Rename the file, with plain letters."
         ) from error
-    return shorten(name, _LONGEST_NAME)
+    return shorten(name, LONGEST_PATH)

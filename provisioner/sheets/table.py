@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from provisioner.domains import ADDRESS
 from provisioner.errors import SheetError
 from provisioner.schema import LONGEST_CELL
 from provisioner.sheets.certainty import fit, origin_of, shared_origins, why_marked, why_uncertain
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from provisioner.sheets.headers import Layout
     from provisioner.sheets.source import Source
 
-_ADDRESS: Final = re.compile(r"[^@\s<>]++@([^@\s<>]++)")
 _END_OF_FILE: Final = "\x1a"
 """Ctrl-Z, with which old programs end a text file."""
 _SECOND_TABLE: Final = (
@@ -232,8 +231,8 @@ class SheetBuilder:
 
 def _domain_of(email: str) -> str:
     """The domain of a full address, or nothing."""
-    address = _ADDRESS.fullmatch(email) if "@" in email and UNCERTAIN not in email else None
-    return address[1] if address else ""
+    address = ADDRESS.fullmatch(email) if "@" in email and UNCERTAIN not in email else None
+    return address[2] if address else ""
 
 
 def _visible(text: str) -> bool:

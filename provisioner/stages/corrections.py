@@ -176,7 +176,7 @@ class FailuresMatcher(SheetMatcher):
 
         What the file says of a row that the journal knows was begun for that row's mailbox, not for its correction's.
         """
-        begun = entry.earlier_status in (Status.UNFINISHED, Status.UNKNOWN)
+        begun = entry.earlier_status is not None and entry.earlier_status.under_way
         if not begun or self.known.corrected_by(entry) is not None or entry.key in self._under_way:
             return row
         self._under_way.add(entry.key)

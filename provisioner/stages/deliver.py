@@ -17,12 +17,10 @@ from provisioner.service.rate_limiter import LimiterClosedError, Priority
 from provisioner.stages.look_up import look_up, set_aside_existing, settle_absent
 from provisioner.stages.poll import Poller
 from provisioner.stages.submit import Submitter
-from provisioner.summary import RunPreview
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from provisioner.run_folder import RunFolder
     from provisioner.stages.context import RunContext
     from provisioner.stages.reconcile import WorkPlan
 
@@ -48,26 +46,6 @@ def within_limit(plan: WorkPlan, limit: int | None) -> tuple[WorkPlan, list[Job]
         left -= resend
         unconfirmed_rows.append(replace(unconfirmed, resend=resend))
     return replace(plan, to_send=plan.to_send[:left], unconfirmed_rows=unconfirmed_rows), plan.to_send[left:]
-
-
-def preview(context: RunContext, plan: WorkPlan, folder: RunFolder, beyond_limit: int) -> RunPreview:
-    """What the run is about to do; `beyond_limit` rows are left for another run."""
-    to_send, to_look_up = len(plan.to_send), sum(unconfirmed.resend for unconfirmed in plan.unconfirmed_rows)
-    connection = context.connection
-    return RunPreview(
-        to_send=to_send,
-        to_poll=len(plan.open_tasks) + len(plan.unconfirmed_rows) - to_look_up,
-        to_look_up=to_look_up,
-        done=plan.done,
-        invalid=plan.invalid,
-        beyond_limit=beyond_limit,
-        service=connection.api_url,
-        practice=connection.practice,
-        # A create and a question each.
-        seconds=context.limiter.duration(2 * (to_send + to_look_up)),
-        results=str(folder.results),
-        failures=str(folder.failures),
-    )
 
 
 class Delivery:

@@ -176,7 +176,7 @@ class SheetMatcher:
 
     def absent(self, row: JournalRow) -> SheetChange | None:
         """What changes for a row that the file does not hold, or None: it is forgotten only if it was never sent."""
-        was_sent = row.was_sent or row.status in (Status.UNFINISHED, Status.UNKNOWN)
+        was_sent = row.was_sent or row.status.under_way
         return Moved(row.id, None, None) if was_sent else Dropped(row.id)
 
     def base(self, row: JournalRow) -> JournalRow:

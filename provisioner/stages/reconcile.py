@@ -153,7 +153,7 @@ class Planner:
             change = self._matcher.absent(row)
             if row.deleted and self._is_failures and not isinstance(change, Superseded):
                 self.work.deleted.append(row.sheet_row)
-            may_exist = row.status.has_mailbox or row.status in (Status.UNFINISHED, Status.UNKNOWN)
+            may_exist = row.status.has_mailbox or row.status.under_way
             if may_exist and not self._is_failures:
                 self.work.gone.append((None, row.name))
             if change is None or isinstance(change, Moved):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from provisioner.domains import ascii_domain, is_same_domain
+from provisioner.domains import ADDRESS, ascii_domain, is_same_domain
 from provisioner.journal import address_key
 from provisioner.records import GAP, Fault, Request
 from provisioner.resources import Resources
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from provisioner.secret import Secret
 
 ID = re.compile(r"[1-9][0-9]{0,17}")
-ADDRESS = re.compile(r"([^@\s<>]+)@([^@\s<>]+)")
 NAMED = 3
 """How many of the account's own are suggested for one that it lacks."""
 SIMILAR = 0.8

@@ -18,14 +18,15 @@ from provisioner.errors import FilesError, os_errors_as
 from provisioner.journal import Overview, overview
 from provisioner.messages import count
 from provisioner.records import Status
-from provisioner.settings import PRACTICE, SheetOptions
+from provisioner.result import WORKBOOKS
+from provisioner.settings import SheetOptions
 from provisioner.stages.failures_files import edited_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 _TEXTS: Final = frozenset({".csv", ".txt", ".tsv"})
-SHEET_KINDS: Final = _TEXTS | {".xlsx", ".xlsm", ".xls", ".ods"}
+SHEET_KINDS: Final = _TEXTS | WORKBOOKS
 """How the names of sheets end."""
 RUN: Final = "-run"
 """How the names of run folders end."""
@@ -116,7 +117,7 @@ def find(folder: Path, sheet_id: str, keywords: Mapping[str, Any]) -> tuple[Shee
         return None
     known = found.overview()
     options = _of_run(found.path, known, keywords) if found.is_run else _options(found.path, keywords)
-    return options, known is not None and known.service == PRACTICE
+    return options, known is not None and known.practice
 
 
 def _of_run(run: Path, known: Overview | None, keywords: Mapping[str, Any]) -> SheetOptions:
@@ -166,7 +167,7 @@ def _listed(found: FoundSheet, *, is_busy: bool) -> Listed:
     elif known is None and found.has_journal:
         state, step = "its journal cannot be read now", "Open"
     path = f"/sheets/{found.id}{'/check' if is_being_fixed or step.startswith(FIX) else ''}"
-    return Listed(found.name, state, step, path, known is not None and known.service == PRACTICE)
+    return Listed(found.name, state, step, path, known is not None and known.practice)
 
 
 def with_failures(folder: Path) -> list[FoundSheet]:

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from provisioner import run_folder
 from provisioner.errors import FilesError, SheetError, os_errors_as
+from provisioner.messages import shorten
 from provisioner.web.folder import SHEET_KINDS
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def safe_name(name: str) -> str:
     kind = f"{dot}{ending}".strip().lower()
     if kind not in SHEET_KINDS:
         raise SheetError(
-            f"“{readable[:80]}” is not a sheet." if readable else "The sheet has no name.",
+            f"“{shorten(readable)}” is not a sheet." if readable else "The sheet has no name.",
             remedy=f"Choose a file that ends in {', '.join(sorted(SHEET_KINDS))}.",
         )
     stem = " ".join(_FORBIDDEN.sub("-", stem).split()).strip(". ~") or "sheet"

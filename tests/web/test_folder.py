@@ -128,7 +128,7 @@ def test_a_practice_sheet_has_typical_mistakes(tmp_path: Path, listener: Recorde
 )
 def test_a_state_is_in_words(statuses: dict[Status, int], state: tuple[str, str]) -> None:
     """Each sheet says where it stands and what to do next."""
-    assert state_of(Overview("", "", None, statuses, "")) == state
+    assert state_of(Overview(sheet="", tab="", practice=False, statuses=statuses, content="")) == state
 
 
 def test_the_state_is_the_journals(tmp_path: Path, write_sheet: Callable[..., Path], listener: Recorder) -> None:

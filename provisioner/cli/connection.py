@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -32,8 +33,6 @@ def connector(
 
     It takes the run folder, or None where the command belongs to no run. A `rate` of None means the default.
     """
-    from provisioner.settings import Connection
-
     rates, create_path = rate or rates_of(RATE), options.get("create_path", CREATE_PATH)
     if not options["sandbox"]:
         connection = connection_to(find_login(options), rates=rates, create_path=create_path)
@@ -42,27 +41,28 @@ def connector(
         raise SettingsError(
             "--sandbox cannot be combined with --api-url or --profile.", remedy="Leave out one or the other."
         )
+    return partial(_sandboxed, rates=rates, create_path=create_path)
 
-    @contextmanager
-    def sandboxed(folder: RunFolder | None) -> Iterator[Connection]:
-        from provisioner.sandbox.options import SandboxOptions
-        from provisioner.sandbox.server import serve
 
-        # It remembers its mailboxes beside the journal, as the service itself would, so that a second run can go on.
-        state = folder.path / SANDBOX_STATE if folder else None
-        form: Any = "guide" if create_path == CREATE_PATH else "reference"
-        with ExitStack() as stack:
-            try:
-                served = serve(SandboxOptions(state=state, keep_passwords=False, create_form=form))
-                sandbox = stack.enter_context(served)
-            except ValueError as error:
-                raise RunFolderError(
-                    f"The sandbox cannot be started: {error}", remedy="Choose another folder with --out."
-                ) from error
-            key = Secret(sandbox.api_key)
-            yield Connection(api_url=sandbox.url, api_key=key, rates=rates, create_path=create_path, practice=True)
+@contextmanager
+def _sandboxed(folder: RunFolder | None, **more: Any) -> Iterator[Connection]:
+    """A connection, with `more` of its options, to a sandbox of its own. Raises RunFolderError."""
+    from provisioner.sandbox.options import SandboxOptions
+    from provisioner.sandbox.server import serve
+    from provisioner.settings import Connection
 
-    return sandboxed
+    # It remembers its mailboxes beside the journal, as the service itself would, so that a second run can go on.
+    state = folder.path / SANDBOX_STATE if folder else None
+    form: Any = "guide" if more["create_path"] == CREATE_PATH else "reference"
+    with ExitStack() as stack:
+        try:
+            served = serve(SandboxOptions(state=state, keep_passwords=False, create_form=form))
+            sandbox = stack.enter_context(served)
+        except ValueError as error:
+            raise RunFolderError(
+                f"The sandbox cannot be started: {error}", remedy="Choose another folder with --out."
+            ) from error
+        yield Connection(api_url=sandbox.url, api_key=Secret(sandbox.api_key), practice=True, **more)
 
 
 def connection_to(login: keys.Login, **more: Any) -> Connection:

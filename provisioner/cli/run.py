@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from provisioner.cli.chosen_sheets import chosen_sheets
 from provisioner.cli.connection import connector, read_verify_options
 from provisioner.cli.errors import explained
 from provisioner.cli.exit_codes import exit_code
 from provisioner.cli.next_command import Left, alone, left_of, next_command, verify_command
 from provisioner.cli.options import (
     ENVIRONMENT,
-    READING,
     SENDING,
-    STANDARD_INPUT,
     STDIN,
     SheetCommand,
     WholeNumber,
@@ -32,7 +30,7 @@ from provisioner.cli.signals import answerable, ending, remembered, run_loop
 from provisioner.errors import FilesError, OutputError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from provisioner.events import Listener
     from provisioner.records import AutoRate, Rate
@@ -149,17 +147,13 @@ def _work_through(
     from provisioner import console
 
     run_results: list[RunResult] = []
-    with _files(options["sheets"], options["out"]) as files:
-        with remembered():
-            chosen = [_read_sheet_options(options, file, tab) for file in files for tab in _tabs(options, file)]
-            _refuse_what_cannot_go_together(chosen)
+    with chosen_sheets(options) as chosen:
 
         async def work_through() -> None:
             for sheet in chosen:
                 with closing(console.make_progress(quiet=options["quiet"])) as listener:
-                    run_results.append(
-                        await work(sheet, _headed(listener, sheet, checking=checking) if len(chosen) > 1 else listener)
-                    )
+                    headed = _headed(listener, sheet, checking=checking) if len(chosen) > 1 else listener
+                    run_results.append(await work(sheet, headed))
                 if run_results[-1].stopped is not None:
                     break
 
@@ -197,64 +191,6 @@ def _headed(listener: Listener, sheet: SheetOptions, *, checking: bool) -> Liste
         return PrefixedListener(listener, f"{sheet.name}:")
     listener.note(f"{sheet.name}:")
     return listener
-
-
-@contextmanager
-def _files(sheets: Sequence[Path], out: Path | None) -> Iterator[list[Path]]:
-    """The files to read; standard input is saved as one for as long as the context lasts."""
-    if STDIN not in sheets:
-        yield list(sheets)
-        return
-    if out is None:
-        raise SettingsError(
-            "A sheet from standard input has no folder of its own.", remedy="Choose its run folder with --out."
-        )
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as folder:
-        content = Path(folder) / STANDARD_INPUT
-        content.write_bytes(sys.stdin.buffer.read())
-        yield [content if sheet == STDIN else sheet for sheet in sheets]
-
-
-def _refuse_what_cannot_go_together(chosen: Sequence[SheetOptions]) -> None:
-    """See that several sheets have a folder each, and that all can be read before the first is started."""
-    from provisioner.stages.prepare import prepare
-
-    if len(chosen) == 1:
-        return
-    if chosen[0].out is not None or len({prepare(sheet).folder.path.resolve() for sheet in chosen}) < len(chosen):
-        raise SettingsError(
-            "Several sheets cannot share one run folder.",
-            remedy="Leave out --out, or run the sheets one after the other, each in a folder of its own.",
-        )
-
-
-def _tabs(options: dict[str, Any], file: Path) -> Sequence[str | None]:
-    """The names of the sheets to take of a file; None takes the only one there is."""
-    names = tuple(dict.fromkeys(options["sheet_names"]))
-    if not options["all_sheets"]:
-        return names or (None,)
-    if names:
-        raise SettingsError("--sheet and --all-sheets contradict each other.", remedy="Leave one of them out.")
-    from provisioner import schema
-    from provisioner.sheets.opening import tabs_of
-
-    found = tabs_of(file, schema.load(options["schema"]))
-    return found if len(found) > 1 else (None,)
-
-
-def _read_sheet_options(options: dict[str, Any], sheet: Path, tab: str | None) -> SheetOptions:
-    from provisioner.settings import SheetOptions
-
-    return SheetOptions(
-        sheet=sheet,
-        shown="" if sheet in options["sheets"] else STANDARD_INPUT,
-        sheet_name=tab,
-        fill=dict(options["fill"]),
-        columns=dict(options["columns"]),
-        **subset(options, "out", *READING),
-    )
 
 
 def _question(*, yes: bool, quiet: bool) -> Callable[[RunPreview], bool]:

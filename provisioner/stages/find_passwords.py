@@ -16,7 +16,7 @@ from provisioner.stages.read import chosen_columns, read
 from provisioner.stages.resolve import Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from provisioner.sheets import Sheet
 
@@ -44,14 +44,20 @@ def read_passwords(
             continue
         for key, given in passwords(sheet, resolver).items():
             known[key] += given
+    for row, correction in _corrections(journal):
+        known[correction.address_key or ""] += known[resolver.identity(row.email, row.domain).key]
+    return known, notes
+
+
+def _corrections(journal: Journal) -> Iterator[tuple[JournalRow, JournalRow]]:
+    """Every row that was corrected, with its latest correction."""
     rows = {row.id: row for row in journal.rows()}
     for row in rows.values():
-        if row.superseded_by is not None:
-            correction = rows[row.superseded_by]
-            while correction.superseded_by is not None:
-                correction = rows[correction.superseded_by]
-            known[correction.address_key or ""] += known[resolver.identity(row.email, row.domain).key]
-    return known, notes
+        latest = row
+        while latest.superseded_by is not None:
+            latest = rows[latest.superseded_by]
+        if latest is not row:
+            yield row, latest
 
 
 def passwords(sheet: Sheet, resolver: Resolver) -> dict[str, list[Secret]]:

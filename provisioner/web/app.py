@@ -65,7 +65,7 @@ async def _unable(request: Request, error: Exception) -> Response:
     """Whatever the command line would say, at the place where it happened."""
     assert isinstance(error, ProvisionerError)
     if request.method == "GET":
-        return views.page("unable.html", status=409, message=error.message, remedy=error.remedy)
+        return views.page("unable.html", status=409, error=error)
     return views.trouble(error, link="/#service" if isinstance(error, NoKeyError) else "")
 
 
@@ -77,9 +77,10 @@ async def _left(_: Request, __: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = "There is no such page." if error.status_code == 404 else error.detail  # noqa: PLR2004 - HTTP's own number
+    known = ProvisionerError(message)
     if request.method == "GET":
-        return views.page("unable.html", status=error.status_code, message=message, remedy="")
-    return views.trouble(ProvisionerError(message), error.status_code)
+        return views.page("unable.html", status=error.status_code, error=known)
+    return views.trouble(known, error.status_code)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

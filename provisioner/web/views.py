@@ -66,8 +66,7 @@ def page(template: str, /, *, status: int = 200, **values: object) -> HTMLRespon
 
 def trouble(error: ProvisionerError, status: int = 409, link: str = "") -> HTMLResponse:
     """What went wrong and what to do now, in the words of the command line; `link` is where a missing key is typed."""
-    values = {"message": error.message, "remedy": error.remedy, "link": link}
-    return HTMLResponse(render("trouble.html", focus=False, **values), status)
+    return page("trouble.html", status=status, error=error, link=link, focus=False)
 
 
 def go(path: str) -> JSONResponse:

@@ -51,14 +51,7 @@ def unusable(work: Work, error: UnusableError) -> Response:
         template, status, more = "check_columns.html", 200, {"questions": list(_questions(error))}
     elif isinstance(error, SeveralTabsError):
         template, status, more = "check_tabs.html", 200, {"tabs": error.tabs}
-    return views.page(
-        template,
-        status=status,
-        work=work,
-        message=error.message,
-        remedy=error.remedy,
-        **more,
-    )
+    return views.page(template, status=status, work=work, error=error, **more)
 
 
 def _questions(error: ColumnsError) -> Iterator[Question]:

@@ -130,7 +130,7 @@ def _settled(work: Work) -> str:
 
 
 def _unable(error: ProvisionerError) -> str:
-    return _GONE + views.render("trouble.html", message=error.message, remedy=error.remedy, focus=True)
+    return _GONE + views.render("trouble.html", error=error, link="", focus=True)
 
 
 def _others(preview: RunPreview) -> list[str]:

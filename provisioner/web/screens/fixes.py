@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 CELL: Final = "cell:"
 """Begins the name of a field that holds a cell; its column follows."""
+_NOT_TYPED: Final = ProvisionerError(
+    "Type the right text into this cell first.", remedy="Then it is used for all rows like it."
+)
+_NO_PASSWORD: Final = ProvisionerError(
+    "There is no such password.", remedy="Reload the page to see the row as it is now."
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ async def change(request: Request) -> Response:
     sent = await SentRow.of(request)
     alike = sent.fields.get("alike")
     if alike is not None and alike not in sent.typed:
-        return _said(sent.key, "Type the right text into this cell first. Then it is used for all rows like it.")
+        return _said(sent.key, _NOT_TYPED)
     return await _changed(
         request, sent, lambda sheet: sheet.change(sent.key, sent.version, sent.typed, alike=alike), beside=alike is None
     )
@@ -114,7 +120,7 @@ async def _changed(request: Request, sent: SentRow, act: Callable[[OpenSheet], C
         row = _focused(sent.columns(sheet).row_to_fix(error.row, sent.typed), sent)
         return views.page("check_stale.html", status=409, work=work, row=row, part=sent.part)
     except ProvisionerError as error:
-        return _said(sent.key, error.message, error.remedy)
+        return _said(sent.key, error)
     return await run_sync(partial(_after, work, sheet, sent, changed, beside=beside))
 
 
@@ -243,7 +249,7 @@ async def generate(request: Request) -> Response:
     sent = await SentRow.of(request)
     sheet = await (await work_of(request)).sheet()
     if not any(column.secret and column.key == sent.column for column in sheet.columns):
-        return _said(sent.key, "There is no such password.")
+        return _said(sent.key, _NO_PASSWORD)
 
     def act(sheet: OpenSheet) -> Changed:
         return sheet.change(sent.key, sent.version, {**sent.typed, sent.column: sheet.generated_password()})
@@ -260,16 +266,16 @@ async def reveal(request: Request) -> Response:
         row = sent.columns(sheet).row_to_fix(await run_sync(sheet.row, sent.key))
         cell = row.cell(sent.column)
         if cell is None or not cell.hidden:
-            return _said(sent.key, "There is no such password.")
+            return _said(sent.key, _NO_PASSWORD)
         shown = replace(cell, text=await run_sync(sheet.reveal, sent.key, sent.column), revealed=True)
     except ProvisionerError as error:
-        return _said(sent.key, error.message, error.remedy)
+        return _said(sent.key, error)
     return views.page("check_password.html", work=work, row=row, cell=shown)
 
 
-def _said(key: str, message: str, remedy: str = "") -> Response:
-    """A sentence beside the row; what was typed into it stays."""
-    return views.page("check_said.html", status=409, key=key, message=message, remedy=remedy)
+def _said(key: str, error: ProvisionerError) -> Response:
+    """What is wrong, beside the row; what was typed into it stays."""
+    return views.page("check_said.html", status=409, key=key, error=error)
 
 
 def _focused(row: RowToFix, sent: SentRow) -> RowToFix:

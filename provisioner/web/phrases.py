@@ -19,7 +19,7 @@ _PLAIN: Final = {
     Status.INVALID: "not sent: to be fixed first",
 }
 """The meanings that would be unclear without the status's name."""
-_AT_THE_PAGE: Final = {
+AT_THE_PAGE: Final = {
     "Name another folder with --out": "Give the sheet another name, so that it gets another folder",
     "name another folder with --out": "give the sheet another name, so that it gets another folder",
     "Name a folder that you may write to with --out": "Move the sheet to a folder that you may write to",
@@ -69,7 +69,7 @@ def state_of(row: OpenRow) -> str:
 
 def at_the_page(text: str) -> str:
     """What is wrong, or what to do, with what is done at the page in place of what is done elsewhere."""
-    for elsewhere, here in _AT_THE_PAGE.items():
+    for elsewhere, here in AT_THE_PAGE.items():
         text = text.replace(elsewhere, here)
     return text
 

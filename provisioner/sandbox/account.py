@@ -19,10 +19,8 @@ class Domain:
     id: int
     name: str
     verified: bool
-    relay_server: int | None = None
-    project: int | None = None
-    redirect: str | None = None
-    created: float = CREATED_AT
+    relay_server: int
+    project: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from provisioner.sandbox.account import CREATED_AT
 from provisioner.sandbox.refusals import not_found
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def domain(known: Domain) -> Answer:
         "status": "active" if known.verified else "pending",
         "relay_server": known.relay_server,
         "project": known.project,
-        "redirect": known.redirect,
-        "created_at": _moment(known.created),
+        "redirect": None,
+        "created_at": _moment(CREATED_AT),
     }
 
 

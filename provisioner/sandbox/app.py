@@ -24,9 +24,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match, Route, Router
 
 from provisioner.sandbox import answers, refusals
-from provisioner.sandbox.account import ACCOUNT_NAME, PROJECTS, RELAY_SERVERS
+from provisioner.sandbox.account import ACCOUNT_NAME, DOMAINS, PROJECTS, RELAY_SERVERS
 from provisioner.sandbox.exports import COLUMNS, export
-from provisioner.sandbox.forms import CreateForm, DomainForm
+from provisioner.sandbox.forms import CreateForm
 from provisioner.sandbox.records import LoggedRequest
 from provisioner.sandbox.refusals import Lost, Refusal
 from provisioner.sandbox.state import ALREADY_EXISTS
@@ -132,10 +132,7 @@ class Sandbox:
             "/mailbox/": {} if by_guide else create,
             "/mailbox/download/{service}/": {"GET": Action("download", self._download)},
             "/api/userinfo/": {"GET": Action("userinfo", self._userinfo)},
-            "/api/domains/": {
-                "GET": self._list("domains", lambda: list(self.state.domains.values()), answers.domain),
-                "POST": Action("create_domain", self._create_domain),
-            },
+            "/api/domains/": {"GET": self._list("domains", lambda: DOMAINS, answers.domain)},
             "/api/relay-servers/": {"GET": self._list("relay_servers", lambda: RELAY_SERVERS, answers.relay_server)},
             "/api/projects/": {} if options.no_projects else {"GET": projects},
         }
@@ -186,7 +183,7 @@ class Sandbox:
 
     def _wanted(self, request: Request, body: bytes) -> Wanted:
         """Check a create and note one that is refused."""
-        form = CreateForm(_parsed(request, body), self.state.domains)
+        form = CreateForm(_parsed(request, body))
         try:
             wanted = form.wanted()
         except Refusal:
@@ -216,10 +213,6 @@ class Sandbox:
     def _userinfo(self, _request: Request, _body: bytes) -> Response:
         hosts = {"ibx_smtp": self.options.smtp_host, "ibx_imap": self.options.imap_host}
         return JSONResponse({"id": 1, "name": ACCOUNT_NAME, "email": "office@acme-mail.example", **hosts})
-
-    def _create_domain(self, request: Request, body: bytes) -> Response:
-        form = DomainForm(_parsed(request, body), self.state.domains)
-        return JSONResponse(answers.domain(self.state.add_domain(**form.values)), 201)
 
     def _download(self, request: Request, _body: bytes) -> Response:
         service = request.path_params["service"]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from provisioner.sandbox.account import PROJECTS, RELAY_SERVERS
+from provisioner.sandbox.account import DOMAINS, PROJECTS, RELAY_SERVERS
 from provisioner.sandbox.records import Wanted
 from provisioner.sandbox.refusals import invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container
 
     from provisioner.sandbox.account import Domain
 
@@ -26,6 +26,7 @@ password password1 password123 princess qwerty123 qwertyuiop sunshine superman t
 """
 COMMON_PASSWORDS = frozenset(_COMMON.split())
 
+_DOMAINS = {domain.id: domain for domain in DOMAINS}
 _RELAY_SERVER_IDS = frozenset(server.id for server in RELAY_SERVERS)
 _PROJECT_IDS = frozenset(project.id for project in PROJECTS)
 _ATOM = r"[-!#$%&'*+/=?^_`{}|~0-9A-Za-z]+"
@@ -33,7 +34,6 @@ _LABEL = r"[0-9A-Za-z](?:[0-9A-Za-z-]{0,61}[0-9A-Za-z])?"
 _USERNAME = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _HOST = re.compile(rf"(?:{_LABEL}\.)+(?:[A-Za-z]{{2,63}}|xn--[0-9A-Za-z-]{{1,59}})")
 _ADDRESS = re.compile(rf"(?:{_USERNAME.pattern})@(?:{_HOST.pattern})")
-_URL = re.compile(rf"https?://(?:{_HOST.pattern})(?::[0-9]{{1,5}})?(?:[/?#]\S*)?", re.IGNORECASE)
 _INTEGER = re.compile(r"([+-]?[0-9]{1,1000})(?:\.0*)?")
 
 
@@ -140,11 +140,11 @@ def password_faults(password: str) -> list[str]:
 class CreateForm(Form):
     """The body of a create."""
 
-    def __init__(self, body: object, domains: Mapping[int, Domain]) -> None:
-        """Check every field against the account's `domains` and what else it holds."""
+    def __init__(self, body: object) -> None:
+        """Check every field against what the account holds."""
         super().__init__(body)
         username = self._checked_username()
-        domain = self._checked_domain(domains)
+        domain = self._checked_domain()
         self.address = f"{username}@{domain.name}" if username and domain else None
         """Whom the create is for; None where that cannot be said."""
         password = self.text("password", required=False, trim=False)
@@ -180,32 +180,10 @@ class CreateForm(Form):
         self.fail("email", alone if is_address else "Enter a valid email address.")
         return None
 
-    def _checked_domain(self, domains: Mapping[int, Domain]) -> Domain | None:
-        pk = self.related("domain", domains)
+    def _checked_domain(self) -> Domain | None:
+        pk = self.related("domain", _DOMAINS)
         if pk is None:
             return None
-        if not domains[pk].verified:
-            self.fail("domain", f"Domain {domains[pk].name} is not verified.")
-        return domains[pk]
-
-
-class DomainForm(Form):
-    """The body with which a domain is created."""
-
-    def __init__(self, body: object, domains: Mapping[int, Domain]) -> None:
-        """Check every field; `domains` are those there are.
-
-        Raises:
-            Refusal: a field is wrong; the answer names all that are.
-        """
-        super().__init__(body)
-        name = self.matching("name", _HOST, "Enter a valid domain name.")
-        if name is not None and name.casefold() in {domain.name.casefold() for domain in domains.values()}:
-            self.fail("name", "Domain with this name already exists.")
-        self.values: dict[str, Any] = {
-            "name": name,
-            "relay_server": self.related("relay_server", _RELAY_SERVER_IDS),
-            "project": self.related("project", _PROJECT_IDS),
-            "redirect": self.matching("redirect", _URL, "Enter a valid URL.", required=False),
-        }
-        self.refuse_errors()
+        if not _DOMAINS[pk].verified:
+            self.fail("domain", f"Domain {_DOMAINS[pk].name} is not verified.")
+        return _DOMAINS[pk]

@@ -1,4 +1,4 @@
-"""Everything the sandbox remembers: domains, creations, what was received, and the log of requests."""
+"""Everything the sandbox remembers: creations, what was received, and the log of requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from provisioner.sandbox.account import DOMAINS, EXISTING_MAILBOXES, Domain
+from provisioner.sandbox.account import EXISTING_MAILBOXES
 from provisioner.sandbox.records import Became, Creation, LoggedRequest, Received, TaskState, Wanted
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ class State:
         self._passwords = passwords
         self.requests: list[LoggedRequest] = []
         """Every request to the API in the order of arrival, this process's only."""
-        self.domains = {domain.id: domain for domain in DOMAINS}
         self._storage = storage
         self._clock = clock
         self._latest = 0.0
@@ -88,22 +87,6 @@ class State:
             self._storage.add_create(address, became, creation)
         self._count(address, became)
 
-    def add_domain(self, name: str, relay_server: int, project: int, redirect: str | None) -> Domain:
-        """Create a domain, not verified yet. Kept before this returns."""
-        domain = Domain(
-            id=max(self.domains) + 1,
-            name=name,
-            verified=False,
-            relay_server=relay_server,
-            project=project,
-            redirect=redirect,
-            created=self.now(),
-        )
-        if self._storage is not None:
-            self._storage.add_domain(domain)
-        self.domains[domain.id] = domain
-        return domain
-
     def task(self, task_id: str) -> Creation | None:
         """The creation under `task_id`; None where nobody knows it."""
         return self._by_task.get(task_id)
@@ -126,7 +109,6 @@ class State:
             self._by_task[creation.task_id] = creation
 
     def _load(self, storage: Storage) -> None:
-        self.domains.update((domain.id, domain) for domain in storage.domains())
         for address, became, creation in storage.creates():
             self._count(address, became)
             if creation is not None:

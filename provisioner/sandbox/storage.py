@@ -13,7 +13,6 @@ import sqlite3
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from provisioner.sandbox.account import Domain
 from provisioner.sandbox.records import Creation
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = OFF;
 CREATE TABLE IF NOT EXISTS creates (number INTEGER PRIMARY KEY, address TEXT, became TEXT, creation TEXT);
-CREATE TABLE IF NOT EXISTS domains (number INTEGER PRIMARY KEY, domain TEXT);
 """
 
 
@@ -73,18 +71,11 @@ class Storage:
             "INSERT INTO creates (address, became, creation) VALUES (?, ?, ?)", (address, became, made)
         )
 
-    def add_domain(self, domain: Domain) -> None:
-        self._connection.execute("INSERT INTO domains (domain) VALUES (?)", (json.dumps(asdict(domain)),))
-
     def creates(self) -> Iterator[tuple[str, Became, Creation | None]]:
         """Every create received, in order: address, outcome, and the creation if it was carried out."""
         rows = self._connection.execute("SELECT address, became, creation FROM creates ORDER BY number")
         for address, became, made in rows:
             yield address, became, Creation(**json.loads(made)) if made is not None else None
-
-    def domains(self) -> Iterator[Domain]:
-        for (domain,) in self._connection.execute("SELECT domain FROM domains ORDER BY number"):
-            yield Domain(**json.loads(domain))
 
     def close(self) -> None:
         self._connection.close()

@@ -199,17 +199,6 @@ def test_userinfo_names_the_mail_servers(practice: Start) -> None:
     assert (info["ibx_smtp"], info["ibx_imap"], info["name"]) == ("smtp.test", "imap.test", "Sandbox Agency")
 
 
-def test_a_new_domain_is_listed_and_not_verified(practice: Start) -> None:
-    """A domain is created at once, without a task, and mailboxes in it are refused until it is verified."""
-    sandbox = practice()
-    body = {"name": "acme-new.example", "relay_server": 201, "project": 789, "redirect": "https://acme.example/"}
-    answer = sandbox.client.post("/api/domains/", json=body)
-    assert answer.status_code == 201
-    assert answer.json() == sandbox.client.get("/api/domains/").json()[-1]
-    assert answer.json().items() >= body.items()
-    assert sandbox.create(domain=answer.json()["id"]).json() == {"domain": ["Domain acme-new.example is not verified."]}
-
-
 def test_an_unknown_path_is_a_page(sandbox: Practice) -> None:
     """A path nobody knows answers 404 with an HTML page, key or not."""
     answer = sandbox.client.get("/api/nothing/")

@@ -131,26 +131,6 @@ def test_a_password_is_kept_as_it_was_sent(sandbox: Practice) -> None:
     assert sandbox.client.get("/api/mailboxes/").json()[-1]["password"] == password
 
 
-@pytest.mark.parametrize(
-    ("fields", "errors"),
-    [
-        ({"name": "nodots"}, {"name": ["Enter a valid domain name."]}),
-        ({"name": "ACME-mail.example"}, {"name": ["Domain with this name already exists."]}),
-        ({"relay_server": 1}, {"relay_server": ['Invalid pk "1" - object does not exist.']}),
-        ({"project": None}, {"project": NULL}),
-        ({"redirect": "ftp://x"}, {"redirect": ["Enter a valid URL."]}),
-    ],
-    ids=str,
-)
-def test_a_wrong_domain_is_refused_by_name(
-    sandbox: Practice, fields: dict[str, Any], errors: dict[str, list[str]]
-) -> None:
-    """A domain's fields are held to their rules in the same way."""
-    body = {"name": "new.example", "relay_server": 201, "project": 789, **fields}
-    answer = sandbox.client.post("/api/domains/", json=body)
-    assert (answer.status_code, answer.json()) == (400, errors)
-
-
 def _json(value: object) -> bytes:
     # httpx would refuse a surrogate
     return json.dumps(value).encode()

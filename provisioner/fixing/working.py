@@ -268,5 +268,6 @@ class WorkingFile:
 
 
 def _kept(paths: Iterable[Path]) -> list[str]:
-    """Keep failures files under other names; returns what is said of each. Raises OSError."""
-    return [f"{path.name} is kept as {set_aside(path)}." for path in sorted(paths) if path.exists()]
+    """Keep failures files under other names; returns what is said of them, if there are any. Raises OSError."""
+    kept = [str(set_aside(path)) for path in sorted(paths) if path.exists()]
+    return [f"What was in the failures files before is kept: {', '.join(kept)}."] if kept else []

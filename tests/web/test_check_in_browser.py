@@ -210,7 +210,7 @@ def test_of_two_tabs_the_second_is_told(open_sheet: Any) -> None:
     fix(first, "email, row 2", "b!ob")
     expect(first.get_by_text("“b!ob” holds “!”")).to_be_visible()
     cell(second, "email, row 2").press("Enter")
-    expect(second.get_by_text("This row was changed elsewhere meanwhile")).to_be_visible()
+    expect(second.get_by_text("This row was changed elsewhere, or")).to_be_visible()
     expect(second.get_by_text("It holds “b!ob” now.")).to_be_visible()
     expect(cell(second, "email, row 2")).to_have_value("robert")
     first.reload()
@@ -231,7 +231,7 @@ def test_what_the_command_line_did_meanwhile_is_kept(open_sheet: Any, tmp_path: 
 
     apart(edit)
     fix(tab, "domain, row 3", "101")
-    expect(tab.get_by_text("This row was changed elsewhere meanwhile")).to_be_visible()
+    expect(tab.get_by_text("This row was changed elsewhere, or")).to_be_visible()
     expect(tab.get_by_text("It holds “102” now.")).to_be_visible()
     assert b'"102"' in failures.read_bytes()
     tab.once("dialog", lambda dialog: dialog.accept())

@@ -28,7 +28,8 @@ PATIENCE: Final = 1.5
 _SETTLED: Final = tuple(phase for phase in Phase if phase is not Phase.ASKING)
 _GONE: Final = '<div data-gone="confirm"></div>'
 _STALE: Final = ProvisionerError(
-    f"This question was answered elsewhere, or not within {duration(ANSWER_WITHIN)}, so this answer did nothing.",
+    f"This question was answered elsewhere, or not within {duration(ANSWER_WITHIN)}, or the program was started again. "
+    "So this answer did nothing.",
     remedy="Reload the page to see where the sheet stands.",
 )
 

@@ -13,7 +13,7 @@ async function send(method, path, { body, type, from } = {}) {
   const answer = await fetch(path, { method, headers, body }).then(async (response) => [response, await response.text()]).catch(() => null);
   busy(from, false);
   if (answer) take(...answer, from);
-  else trouble("The program does not answer. Is it still running? Nothing was changed.");
+  else trouble("The program does not answer. If it has ended, start it again, and go on in the page that it opens. What was saved is kept; what you did last may have to be done again.");
   if (focused && from.isConnected && document.activeElement === document.body) from.focus();
 }
 
@@ -191,7 +191,7 @@ function open(element) {
   let lost = false;
   stream.addEventListener("error", () => {
     lost = true;
-    trouble("The program does not answer. If it has ended, start it again: nothing is lost.");
+    trouble("The program does not answer. If it has ended, start it again, and go on in the page that it opens: nothing is lost.");
   });
   stream.addEventListener("open", () => {
     if (lost) document.getElementById("trouble").hidden = true;

@@ -48,6 +48,8 @@ class Resources:
     domains: tuple[Resource, ...] | None
     relay_servers: tuple[Resource, ...] | None
     projects: tuple[Resource, ...] | None
+    practice: bool = False
+    """Whether the account is the sandbox's."""
 
 
 @dataclass(frozen=True, slots=True)

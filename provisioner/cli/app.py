@@ -31,7 +31,8 @@ atexit.register(gc.freeze)
 
 COMPLETION = """
 \b
-To complete options and file names with the Tab key, add to ~/.bashrc:
+To complete options and file names with the Tab key,
+add to ~/.bashrc:
   eval "$(_PROVISIONER_COMPLETE=bash_source provisioner)"
 or to ~/.zshrc, with zsh_source instead of bash_source.
 """

@@ -21,10 +21,10 @@ ENVIRONMENT = f"""
 \b
 Environment:
   {KEY_VARIABLE}      the API key
-  {URL_VARIABLE}          address of the service, if not the usual one
-  MISSION_INBOX_CREATE_PATH  path to create at, if not {CREATE_PATH}
-  HTTPS_PROXY                proxy through which the service is reached
-  NO_PROXY                   hosts that are reached without the proxy
+  {URL_VARIABLE}          address of the service
+  MISSION_INBOX_CREATE_PATH  path, if not {CREATE_PATH}
+  HTTPS_PROXY                proxy to the service
+  NO_PROXY                   hosts reached without it
   NO_COLOR                   set to anything: no colours
 """
 

@@ -66,7 +66,11 @@ def run(
     with explained(verbose=options["verbose"]):
         with remembered():
             from provisioner.settings import RunOptions
+            from provisioner.sheets.opening import refuse_no_file
 
+            for sheet in options["sheets"]:
+                if sheet != STDIN:
+                    refuse_no_file(sheet)
             logins = read_verify_options(options, instead="Leave out --verify") if verify else None
             how = RunOptions(**subset(options, "limit", *SENDING), verify=logins)
             yes = yes or options["sandbox"]

@@ -40,7 +40,7 @@ def list_(*, what: str, form: str | None, **options: Any) -> None:
         one = "mailbox" if listing is Listing.MAILBOXES else listing.words.removesuffix("s")
         console.say(f"{count(number, one, listing.words)}.")
         if options["sandbox"] and listing is Listing.MAILBOXES:
-            console.say_wrapped(f"{FRESH_SANDBOX} They are in the results.csv of its run folder.")
+            console.say_wrapped(f"{FRESH_SANDBOX} They are in the results.csv of their run folder.")
 
 
 @click.command(epilog=ENVIRONMENT, short_help="Show who the key belongs to, and the mail servers.")

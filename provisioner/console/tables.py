@@ -106,7 +106,7 @@ def show_account(account: Account) -> None:
         name: f"{shown(server.host)}, port {server.port}, SSL/TLS" if server else "not known"
         for name, server in (("SMTP server", account.smtp), ("IMAP server", account.imap))
     }
-    settings = {**servers, "user name": "the full address, such as john.doe@example.com", "password": "the mailbox's"}
+    settings = {**servers, "user name": "the full address, such as ann@example.com", "password": "the mailbox's"}
     width = max(map(len, [*facts, *settings]))
     print_out("Your account:", *(f"  {name:<{width}}  {value}" for name, value in facts.items()))
     print_out("", "Settings for mail programs:", *(f"  {name:<{width}}  {value}" for name, value in settings.items()))

@@ -49,6 +49,7 @@ class Storage:
         Raises:
             ValueError: another sandbox holds the file, or it is not a state file, or it cannot be written.
         """
+        self._path, self._is_new = path, not path.exists()
         try:
             _claim(path)
         except OSError as error:
@@ -78,4 +79,8 @@ class Storage:
             yield address, became, Creation(**json.loads(made)) if made is not None else None
 
     def close(self) -> None:
+        """Close the file; delete it if it was made here and holds nothing."""
+        is_empty = self._is_new and next(self.creates(), None) is None
         self._connection.close()
+        if is_empty:
+            self._path.unlink(missing_ok=True)

@@ -248,11 +248,11 @@ def _refuse_near_misses(layout: Layout, schema: MailboxSchema, missing: Sequence
         for header, place, closest in misses[:_NAMED]
     ]
     told += [f"There are {len(misses) - _NAMED:,} more."] if len(misses) > _NAMED else []
-    header, _, closest = misses[0]
+    renamed = [f"“{header}” to “{schema.columns[closest].title}”" for header, _, closest in misses[:_NAMED]]
     raise ColumnsError(
         " ".join(told),
-        remedy=f"If so, rename “{header}” to “{schema.columns[closest].title}”. If not, rename the column, "
-        f"for example to {_other_name(header, schema)}.",
+        remedy=f"If so, rename {', '.join(renamed)}. If not, rename the column, "
+        f"for example to {_other_name(misses[0][0], schema)}.",
         headers=_stripped(layout),
         missing=missing,
         alike={layout.headers[place].strip(): closest for _, place, closest in misses},

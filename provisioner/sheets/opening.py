@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Final
 
 from provisioner.errors import SheetError
@@ -51,18 +52,29 @@ def tabs_of(path: Path, schema: MailboxSchema) -> list[str]:
     return [] if kind is Kind.TEXT else tab_names(data, kind, schema.column_for)
 
 
-def _content(path: Path) -> bytes:
+def refuse_no_file(path: Path) -> None:
+    """Raise SheetError if there is no such file. Nothing is read."""
     name = _name(path)
     try:
-        if path.is_dir():
-            raise SheetError(f"{name} is a folder, not a sheet.", remedy="Name the file in it.")
-        if path.exists() and not path.is_file():
-            raise SheetError(
-                f"{name} is a device or a pipe, not a file.", remedy="Save the sheet as a file, and name that."
-            )
-        data = path.read_bytes()
+        mode = path.stat().st_mode
     except FileNotFoundError as error:
         raise SheetError(f"There is no file {name}.", remedy="Check its name and folder.") from error
+    except (OSError, ValueError):
+        # Why it cannot be read is told when it is.
+        return
+    if S_ISDIR(mode):
+        raise SheetError(f"{name} is a folder, not a sheet.", remedy="Name the file in it.")
+    if not S_ISREG(mode):
+        raise SheetError(
+            f"{name} is a device or a pipe, not a file.", remedy="Save the sheet as a file, and name that."
+        )
+
+
+def _content(path: Path) -> bytes:
+    refuse_no_file(path)
+    name = _name(path)
+    try:
+        data = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SheetError(

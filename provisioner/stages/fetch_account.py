@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
@@ -52,9 +52,10 @@ async def fetch_account(context: RunContext) -> FetchedAccount:
             account = await context.service.account()
             if context.options.verify is not None:
                 servers(account, context.options.verify)
-            resources = await _resources(context.service, context.listener)
-            if account.facts or resources != Resources(None, None, None):
+            listed = await _resources(context.service, context.listener)
+            if account.facts or listed != Resources(None, None, None):
                 await run_sync(context.journal.belong_to, context.connection.service_name)
+            resources = replace(listed, practice=context.connection.practice)
             await run_sync(remember_servers, context.journal, account)
     except StoppedError as error:
         trouble = error

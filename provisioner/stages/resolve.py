@@ -59,9 +59,10 @@ class Resolver:
         """None: the service was not asked."""
         self._asked = asked = resources is not None
         known = resources or Resources(None, None, None)
-        self._domains = _Kind("domain", known.domains, ascii_domain, asked=asked)
-        self._relay_servers = _Kind("relay server", known.relay_servers, _plain, asked=asked)
-        self._projects = _Kind("project", known.projects, _plain, asked=asked)
+        about = {"asked": asked, "practice": known.practice}
+        self._domains = _Kind("domain", known.domains, ascii_domain, **about)
+        self._relay_servers = _Kind("relay server", known.relay_servers, _plain, **about)
+        self._projects = _Kind("project", known.projects, _plain, **about)
 
     def identity(self, email: str, domain: str) -> Identity:
         """Which mailbox the cells mean; cells that mean none are identified by their text."""
@@ -130,10 +131,17 @@ class _Kind:
     """The domains, the relay servers or the projects of an account."""
 
     def __init__(
-        self, noun: str, resources: Sequence[Resource] | None, plain: Callable[[str], str], *, asked: bool
+        self,
+        noun: str,
+        resources: Sequence[Resource] | None,
+        plain: Callable[[str], str],
+        *,
+        asked: bool,
+        practice: bool,
     ) -> None:
         """`plain` takes from a name what does not matter in it."""
         self._noun = noun
+        self._listing = f"provisioner list {noun.replace(' ', '-')}s{' --sandbox' if practice else ''}"
         self._plain = plain
         self._is_listed, self._resources = resources is not None, resources or ()
         self._asked = asked
@@ -182,8 +190,7 @@ class _Kind:
         if nearest:
             return f"{said}; the closest {'is' if len(nearest) == 1 else 'are'} {', '.join(nearest)}"
         some = [_shown(resource) for resource in self._resources[:NAMED]]
-        listing = f"provisioner list {self._noun.replace(' ', '-')}s"
-        more = f", … ({listing} shows all)" if len(self._by_id) > NAMED else ""
+        more = f", … ({self._listing} shows all)" if len(self._by_id) > NAMED else ""
         if some:
             return f"{said}; write one that it has: {', '.join(some)}{more}"
         return f"{said}, nor any other; add one at Mission Inbox, then run again"

@@ -45,7 +45,11 @@ AT_THE_PAGE: Final = {
     f"show it, or delete the mark {UNCERTAIN} in the failures file": f"delete the mark {UNCERTAIN}",
     "format the column as text, and type": "type",
     "format the column as text and type": "type",
-    **{f"provisioner list {what} shows all": "“What the account has” shows all" for what in Listing},
+    **{
+        f"provisioner list {what}{practice} shows all": "“What the account has” shows all"
+        for what in Listing
+        for practice in ("", " --sandbox")
+    },
 }
 """What to do there in place of giving an option of the command line, or of changing the file."""
 

@@ -167,6 +167,16 @@ def test_no_key_is_told_with_every_way_to_give_one(command: Any, write_sheet: An
     assert "--sandbox" in said.err
 
 
+@pytest.mark.parametrize(("name", "told"), [("nothere.csv", "There is no file"), ("clients", "is a folder")])
+def test_a_sheet_that_is_not_there_is_told_before_a_missing_key(
+    command: Any, tmp_path: Path, name: str, told: str
+) -> None:
+    """What was mistyped here matters before what is to be fetched from elsewhere."""
+    (tmp_path / "clients").mkdir()
+    said = command("run", name)
+    assert (said.code, told in said.err, "API key" in said.err) == (2, True, False)
+
+
 @pytest.mark.parametrize(
     "url", ["ftp://x", "nonsense", "http://api-v2.missioninbox.com", "https://me:pw@example.org", "https://x/api"]
 )
@@ -552,9 +562,28 @@ def test_practice_has_nothing_to_log_in_to(command: Any, write_sheet: Any, words
 
 def test_a_list_in_practice_says_where_a_runs_mailboxes_are(command: Any) -> None:
     """The sandbox of another command knows nothing of them, which would look as if they were lost."""
-    assert "results.csv of its run folder" in " ".join(command("list", "mailboxes", "--sandbox").err.split())
+    assert "results.csv of their run folder" in " ".join(command("list", "mailboxes", "--sandbox").err.split())
     assert "practice" not in command("list", "domains", "--sandbox").err
     assert "--only RUN" in command("export", "smartlead", "--sandbox").err
+
+
+def test_what_the_account_lacks_in_practice_is_listed_in_practice(command: Any, write_sheet: Any) -> None:
+    """The command that is named asks the account that the sheet was checked against."""
+    command("run", write_sheet([("ann", "nowhere.example", "201", PASSWORD, "", "")]), "--sandbox")
+    failures = Path("acme-run/failures.csv").read_text("utf-8-sig")
+    named = re.search(r"… \(provisioner (list .*) shows all\)", failures)
+    assert named is not None
+    assert "acme-pending.example" in command(*named[1].split()).out
+
+
+def test_practice_that_is_refused_leaves_nothing_of_the_sandbox(command: Any, sandbox: Any, write_sheet: Any) -> None:
+    """A folder of a real run holds no memory of practice."""
+    sheet = write_sheet(1)
+    assert command("run", sheet, "--api-url", sandbox(**FAST).url, key="sandbox-key").code == 0
+    before = sorted(Path("acme-run").iterdir())
+    said = command("run", sheet, "--sandbox")
+    assert (said.code, "practice needs another folder" in said.err) == (2, True)
+    assert {each.name for each in Path("acme-run").iterdir()} - {each.name for each in before} <= {"run.log.1"}
 
 
 def test_practice_mailboxes_are_not_for_a_client(command: Any, write_sheet: Any) -> None:
@@ -672,8 +701,8 @@ def test_any_code_page_is_written_to(process: Any, write_sheet: Any, encoding: s
 
 
 def test_the_environment_in_the_help_fits_a_narrow_terminal() -> None:
-    """Each of its lines fits 80 columns with the two by which it is set in."""
-    assert max(len(line) + 2 for line in (ENVIRONMENT + COMPLETION).splitlines()) <= 80
+    """Each of its lines fits 60 columns with the two by which it is set in: nothing breaks one between words."""
+    assert max(len(line) + 2 for line in (ENVIRONMENT + COMPLETION).splitlines()) <= 60
 
 
 def test_the_help_names_the_environment_variables() -> None:

@@ -106,6 +106,21 @@ def test_one_file_serves_one_sandbox(tmp_path: Path) -> None:
         assert httpx.get(running.url + "/sandbox/state/", headers=KEY).status_code == 200
 
 
+def test_a_file_in_which_nothing_is_kept_does_not_stay(tmp_path: Path) -> None:
+    """One that was there before does, and one that holds something."""
+    path, earlier = tmp_path / "state.sqlite3", tmp_path / "earlier.sqlite3"
+    earlier.touch()
+    for each in (path, earlier):
+        Storage(each).close()
+    assert [*tmp_path.iterdir()] == [earlier]
+    for keep in (True, False):
+        storage = Storage(path)
+        if keep:
+            storage.add_create("ann@acme-mail.example", "invalid", None)
+        storage.close()
+    assert path.exists()
+
+
 def test_another_kind_of_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     """A file that is no state file is named as such and keeps its content."""
     path = tmp_path / "notes.txt"
@@ -127,11 +142,12 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     """It holds passwords, so nobody else may read it."""
     path = tmp_path / "state.sqlite3"
     storage = Storage(path)
+    storage.add_create("ann@acme-mail.example", "invalid", None)
     modes = [stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()]
     storage.close()
     assert set(modes) == {0o600}
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT count(*) FROM creates").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM creates").fetchone() == (1,)
     connection.close()
 
 

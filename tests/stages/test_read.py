@@ -168,6 +168,13 @@ def test_a_header_that_is_not_certain_is_refused(sheet: Sheets, header: str, com
     assert refusal.value.remedy
 
 
+def test_every_misspelt_header_is_renamed_at_once(sheet: Sheets) -> None:
+    """Not one of them for each try."""
+    with pytest.raises(SheetError) as refusal:
+        sheet(f"emial,domian,relay_server,password\n{GOOD}")
+    assert "rename “emial” to “Username”, “domian” to “Domain”. If not," in refusal.value.remedy
+
+
 @pytest.mark.parametrize(
     ("header", "missing", "alike"),
     [

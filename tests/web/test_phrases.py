@@ -41,13 +41,16 @@ def test_a_row_without_a_fault_is_called_what_it_is(status: Status, told: str) -
     assert told_of(OpenRow("3", 3, "v", status, {}, (), {})) == told
 
 
-def test_what_lists_the_account_is_named_as_the_page_has_it() -> None:
+@pytest.mark.parametrize("practice", [True, False])
+def test_what_lists_the_account_is_named_as_the_page_has_it(practice: bool) -> None:  # noqa: FBT001
     """Not as a command, for which somebody at the page has no place."""
     some = tuple(Resource(number, f"name{number}") for number in range(5))
-    found = Resolver(Resources(some, some, some)).faults("ann", "nowhere.example", "Sendmail", "Summer")
+    resources = Resources(some, some, some, practice=practice)
+    found = Resolver(resources).faults("ann", "nowhere.example", "Sendmail", "Summer")
     assert [column for column, _ in found] == ["domain", "relay_server", "project"]
     for _, fault in found:
-        assert re.search(r"… \(provisioner list [a-z-]+ shows all\)$", fault.cause)
+        command = f"provisioner list [a-z-]+{' --sandbox' if practice else ''}"
+        assert re.search(rf"… \({command} shows all\)$", fault.cause)
         assert at_the_page(fault.cause).endswith("… (“What the account has” shows all)")
 
 

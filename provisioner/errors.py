@@ -1,23 +1,4 @@
-"""Everything that can stop the program, as one tree.
-
-ProvisionerError
-├── UnusableError          the command, the sheet as a whole, the schema or the run folder is unusable
-│   ├── SettingsError      an option or the environment
-│   ├── SheetError         the sheet as a whole
-│   ├── SchemaError        the schema file
-│   ├── RunFolderError     the run folder or its journal
-│   └── OutputError        standard output
-└── StoppedError           the run ended before every row had its turn
-    ├── KeyRefusedError    the service rejects the API key
-    ├── PaymentRequiredError  the service wants a payment before it creates more
-    ├── ServiceDownError   the service cannot be reached or is unavailable
-    ├── WrongServiceError  something else answers at the service's address
-    ├── UnavailableError   the service does not provide what was asked for
-    ├── JournalError       the journal cannot be written
-    ├── FilesError         results.csv, failures.csv or an output file cannot be written
-    ├── SameFailureError   too many rows in a row failed with the same cause
-    ├── DeclinedError      the user answered no to the question before sending
-    └── InterruptedRunError  the user interrupted the run
+"""Everything that can stop the program, as one tree: what cannot begin, and what ends before every row had its turn.
 
 A bad row is a value and never one of these.
 """

@@ -73,7 +73,7 @@ class RunningPage:
 
     def new_address(self) -> str:
         """An address that lets one browser in."""
-        return str(self.call(self._page.new_address))
+        return str(self.call(self._page.gate.new_address))
 
     def enter(self, **options: Any) -> httpx.Client:
         """A client that has the cookie, and sends what the page's own script sends. It is closed with the page."""

@@ -23,7 +23,6 @@ class UnusableCall(click.UsageError):
     """A command line that is wrong: shown as its usage on one line, then the mistake, broken between words."""
 
     def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002 - it always goes to stderr
-        """Print it for people."""
         from provisioner import console
 
         if self.ctx is not None:

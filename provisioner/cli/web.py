@@ -79,7 +79,7 @@ def _serve(folder: Path, listener: socket.socket, *, no_browser: bool, options: 
     from provisioner.web.serving import Page
 
     page = Page(_page_options(folder, options), listener, _announce)
-    console.print_out(page.new_address())
+    console.print_out(page.gate.new_address())
     _explain(folder, page, no_browser=no_browser)
 
     async def serve() -> None:
@@ -160,7 +160,7 @@ def _explain(folder: Path, page: Page, *, no_browser: bool) -> None:
     if connection := os.environ.get("SSH_CONNECTION"):
         _explain_tunnel(connection, page.port)
     elif not no_browser and _has_screen():
-        _open_browser(page.new_address())
+        _open_browser(page.gate.new_address())
         return
     console.say_wrapped("Open the address within a minute. If you open it later, a new one is printed here.")
 

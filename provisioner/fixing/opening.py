@@ -42,8 +42,6 @@ LAST: Final = 2**31
 
 @dataclass
 class Opened:
-    """What was found."""
-
     rows: Rows
     folder: RunFolder
     notes: list[str]

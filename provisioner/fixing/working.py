@@ -107,11 +107,9 @@ class WorkingFile:
                 self.notes.append(warning)
             yield
 
-    @contextmanager
-    def journal(self) -> Iterator[Journal]:
+    def journal(self) -> closing[Journal]:
         """The journal of the run folder. Raises RunFolderError."""
-        with closing(Journal(self.folder.journal)) as journal:
-            yield journal
+        return closing(Journal(self.folder.journal))
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -10,26 +10,22 @@ from provisioner.journal import Fact
 from provisioner.schema import normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from provisioner.journal import Journal, JournalRow
 
 
-def matching(columns: Iterable[str], name: str) -> list[str]:
-    """The columns that `name` means, each once.
+def matching(columns: Collection[str], name: str) -> list[str]:
+    """The columns that `name` means.
 
     One of exactly this name; if there is none, all whose names differ only in case, blanks and punctuation.
     """
-    distinct = list(dict.fromkeys(columns))
     wanted = normalize(name)
-    return [column for column in distinct if column == name] or [
-        column for column in distinct if wanted and normalize(column) == wanted
-    ]
+    return [name] if name in columns else [column for column in columns if wanted and normalize(column) == wanted]
 
 
-def find_column(columns: Iterable[str], name: str) -> str:
+def find_column(columns: Collection[str], name: str) -> str:
     """The one column of the sheet that `name` means. Raises SettingsError if there is none, or several."""
-    columns = list(dict.fromkeys(columns))
     found = matching(columns, name)
     if len(found) == 1:
         return found[0]

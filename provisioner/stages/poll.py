@@ -165,7 +165,8 @@ class Poller:
         self._streak = FailureStreak(context.stop_signal, context.options.stop_after)
         self._task_timeout = context.options.task_timeout
         self._agenda = Agenda(self._task_timeout, lambda: context.limiter.spacing)
-        self._open = 0
+        self.open = 0
+        """How many tasks have not ended."""
         self._complete = False
         self._given_up = False
         self._choosing = anyio.Lock(fast_acquire=True)
@@ -177,17 +178,12 @@ class Poller:
 
     def follow(self, task: OpenTask, *, fresh: bool = True) -> None:
         """Poll a task, which was accepted just now; or, unless `fresh`, in an earlier run, no matter how long ago."""
-        self._open += 1
+        self.open += 1
         if self._given_up:
             self._leave()
             return
         self._agenda.add(Followed(task, anyio.current_time(), fresh))
         self._wake.set()
-
-    @property
-    def open(self) -> int:
-        """How many tasks have not ended."""
-        return self._open
 
     def no_more(self) -> None:
         """Say that no further task will come: `poll` returns when the last open one has ended."""
@@ -223,7 +219,7 @@ class Poller:
         One worker at a time waits here, and it chooses only when it may send: what is worth asking changes meanwhile.
         """
         async with self._choosing:
-            while (self._open or not self._complete) and not self._given_up:
+            while (self.open or not self._complete) and not self._given_up:
                 at = self._agenda.next_at()
                 if at > anyio.current_time():
                     await self._sleep_until(at)
@@ -316,6 +312,6 @@ class Poller:
         self._close_one()
 
     def _close_one(self) -> None:
-        self._open -= 1
-        if not self._open:
+        self.open -= 1
+        if not self.open:
             self._wake.set()

@@ -66,7 +66,6 @@ class PageServer(uvicorn.Server):
         logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop serving."""
         self._closing_down()
         await super().shutdown(sockets)
 
@@ -88,10 +87,6 @@ class Page:
         self._listener = listener
         self.gate = Gate(build(self.workspace), origin_of(listener), announce)
         self._server = PageServer(self.gate, self.workspace.close)
-
-    def new_address(self) -> str:
-        """An address that lets one browser in, within a minute."""
-        return self.gate.new_address()
 
     async def serve(self) -> None:
         """Serve until told to stop; a run that is under way is interrupted then, and its files are written."""

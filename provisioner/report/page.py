@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import datetime
+from functools import cache
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -96,7 +97,9 @@ def _listed(groups: Sequence[Group]) -> Iterator[Group]:
             room -= len(group.examples)
 
 
+@cache
 def _environment() -> Environment:
+    # A template takes far longer to compile than to fill in.
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
@@ -83,7 +84,12 @@ def read_schema(path: Path) -> MailboxSchema:
     Raises:
         SchemaError: The file cannot be read, or holds anything that would be ignored.
     """
-    return _SchemaFile(path, _text_of(path)).schema()
+    return _parsed(path, _text_of(path))
+
+
+@lru_cache(maxsize=8)
+def _parsed(path: Path, text: str) -> MailboxSchema:
+    return _SchemaFile(path, text).schema()
 
 
 def _text_of(path: Path) -> str:

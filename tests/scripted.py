@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,11 +44,12 @@ class Scripted:
         self,
         *replies: bytes | Callable[[str], bytes],
         context: ssl.SSLContext | None = None,
-        handshake: float = 0.0,
+        shake: threading.Event | None = None,
     ) -> None:
+        """With `context` it speaks TLS, once `shake` is set if that is given."""
         self._replies = list(replies)
         self._context = context
-        self._handshake = handshake
+        self._shake = shake
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
@@ -59,17 +60,18 @@ class Scripted:
         """A connection was closed from this side."""
         host, port = self._listener.getsockname()
         self.url = f"{'https' if context else 'http'}://{'localhost' if context else host}:{port}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._open:
-            connection.close()
+        """Each thread closes the socket that it waits at: its number may be another server's from then on."""
+        for waited_at in (self._listener, *self._open):
+            with suppress(OSError):
+                waited_at.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(1)
 
     def _accept(self) -> None:
-        with suppress(OSError):
+        with self._listener, suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
                 self.connections += 1
@@ -77,10 +79,13 @@ class Scripted:
                 threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
 
     def _converse(self, connection: socket.socket) -> None:
-        with suppress(OSError):
+        with ExitStack() as opened, suppress(OSError):
+            opened.callback(self.closed.set)
+            opened.enter_context(connection)
             if self._context:
-                time.sleep(self._handshake)
-                connection = self._context.wrap_socket(connection, server_side=True)
+                if self._shake:
+                    self._shake.wait(20)
+                connection = opened.enter_context(self._context.wrap_socket(connection, server_side=True))
                 self._open.append(connection)
             while (said := self._read(connection)) is not None:
                 with self._lock:
@@ -99,8 +104,6 @@ class Scripted:
                     connection.sendall(answer)
                 if isinstance(answer, Last):
                     break
-            connection.close()
-            self.closed.set()
 
     def _read(self, connection: socket.socket) -> str | None:
         """A whole request; None at the end of the connection."""

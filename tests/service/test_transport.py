@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -65,14 +67,18 @@ async def test_a_slow_handshake_does_not_bunch_requests(
     server: Any, connection: Any, listener: Any, encrypted: ssl.SSLContext
 ) -> None:
     """Requests that waited for their connections count from when they left: no window is overfull at the door."""
-    running = server(reply(200, ACCOUNT), context=encrypted, handshake=0.4)
-    to = connection(running.url, rates=(Rate(5, 1.0),))
+    shake = threading.Event()
+    running = server(reply(200, ACCOUNT), context=encrypted, shake=shake)
+    to = connection(running.url, rates=(Rate(5, 0.5),))
     async with Service(to, RateLimiter(to.rates), listener) as service, anyio.create_task_group() as group:
         for _ in range(9):
             group.start_soon(service.account)
-    arrived = sorted(running.arrived)
-    assert len(arrived) == 9
-    assert min(later - sooner for sooner, later in zip(arrived, arrived[5:], strict=False)) >= 1.0
+        while running.connections < 9:  # noqa: ASYNC110 - the server tells nobody
+            await anyio.sleep(0.01)
+        none_left_before = time.monotonic()
+        shake.set()
+    assert len(running.arrived) == 9
+    assert sorted(running.arrived)[5] >= none_left_before + 0.5
 
 
 @pytest.mark.usefixtures("trusted_authority")
@@ -80,7 +86,8 @@ async def test_a_create_whose_connection_came_too_late_is_not_sent(
     server: Any, connection: Any, listener: Any, encrypted: ssl.SSLContext
 ) -> None:
     """Its room at the pace went to another while it connected, and then the lane closed: not a byte of it leaves."""
-    running = server(reply(202, {"task_id": "t"}), context=encrypted, handshake=0.5)
+    shake = threading.Event()
+    running = server(reply(202, {"task_id": "t"}), context=encrypted, shake=shake)
     to = connection(running.url, rates=(Rate(1, 0.1),))
     limiter = RateLimiter(to.rates)
     async with Service(to, limiter, listener) as service, anyio.create_task_group() as group:
@@ -88,6 +95,7 @@ async def test_a_create_whose_connection_came_too_late_is_not_sent(
         async def use_up_and_close() -> None:
             await limiter.acquire(Priority.CREATE)
             limiter.close(Priority.CREATE)
+            shake.set()
 
         permit = await limiter.acquire(Priority.CREATE)
         group.start_soon(use_up_and_close)

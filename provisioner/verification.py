@@ -16,7 +16,7 @@ from provisioner.run_record import open_journal
 from provisioner.stages.fetch_account import ask_account
 from provisioner.stages.find_passwords import read_passwords
 from provisioner.stages.group import group_logins
-from provisioner.stages.verify import gather, servers, verify
+from provisioner.stages.verify import gather, mail_servers, verify
 from provisioner.stages.write import write_results
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def verify_run(
     folder = await run_sync(run_folder.existing, run)
     async with in_threads(open_journal(folder)) as (journal, warning):
         account = await ask_account(folder, journal, connect, listener, limiter) if connect is not None else None
-        both = servers(account, how)
+        both = mail_servers(account, how)
         known, notes = await run_sync(read_passwords, sheets, journal, schema_file)
         for note in filter(None, (warning, *notes)):
             listener.note(note)

@@ -55,7 +55,7 @@ def _as_given(sheet: str) -> str:
     return str(STDIN) if sheet == STANDARD_INPUT else sheet
 
 
-def alone(result: RunResult, options: dict[str, Any], *, checking: bool = False) -> str:
+def next_command_for(result: RunResult, options: dict[str, Any], *, checking: bool = False) -> str:
     """The next command for one sheet of several; empty if nothing is left to do."""
     from provisioner.records import Status
 

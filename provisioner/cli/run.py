@@ -12,7 +12,7 @@ from provisioner.cli.chosen_sheets import chosen_sheets
 from provisioner.cli.connection import connector, read_verify_options
 from provisioner.cli.errors import explained
 from provisioner.cli.exit_codes import exit_code
-from provisioner.cli.next_command import Left, alone, left_of, next_command, verify_command
+from provisioner.cli.next_command import Left, left_of, next_command, next_command_for, verify_command
 from provisioner.cli.options import (
     ENVIRONMENT,
     SENDING,
@@ -136,7 +136,7 @@ def _command_for(options: dict[str, Any], *, checking: bool = False) -> Callable
 
     def command(result: RunResult) -> str:
         with context.scope(cleanup=False):
-            return alone(result, options, checking=checking)
+            return next_command_for(result, options, checking=checking)
 
     return command
 

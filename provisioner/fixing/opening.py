@@ -145,7 +145,7 @@ def _gathered(
         if row_id in wanted
     ]
     if more:
-        table = sorted([*found.rows.all_cells(), *more], key=place_of)
+        table = sorted([*found.rows.all_cells(), *more], key=by_sheet_row)
         return replace(found, rows=from_table(prepared, table, known, typed), complete=False)
     return found
 
@@ -161,8 +161,8 @@ def _as_failure(sheet: Sheet, like: Sheet, number: int, row: JournalRow) -> list
     return [*(cells[key] for key in like.keys), *added_cells(row)]
 
 
-def place_of(cells: Sequence[str]) -> int:
-    """Where a row of a failures file stands among the others: by its sheet row, new ones last."""
+def by_sheet_row(cells: Sequence[str]) -> int:
+    """Sorts the rows of a failures file, new ones last."""
     number = cells[-len(FAILURES_COLUMNS)]
     return int(number) if number else LAST
 

@@ -15,7 +15,7 @@ from provisioner.checking import check_prepared
 from provisioner.errors import SheetError
 from provisioner.events import NullListener
 from provisioner.fixing.belonging import refuse_foreign
-from provisioner.fixing.opening import find, from_table, place_of, watched
+from provisioner.fixing.opening import by_sheet_row, find, from_table, watched
 from provisioner.fixing.storing import FailuresFile, storing
 from provisioner.fixing.verdicts import Place
 from provisioner.journal import Fact, Journal
@@ -212,7 +212,7 @@ class WorkingFile:
 
     def insert(self, cells: Sequence[str]) -> None:
         """Put a row into failures.csv, as it was there before. Raises FilesError, JournalError."""
-        table = sorted([*self.rows.all_cells(), cells], key=place_of)
+        table = sorted([*self.rows.all_cells(), cells], key=by_sheet_row)
         with self.journal() as journal:
             rows = from_table(self.rows.prepared, table, list(journal.rows()), self.rows.typed)
         self.rows, self._file = rows, FailuresFile(self.folder, rows)

@@ -249,14 +249,14 @@ class Journal:
 
     def _read(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         """Rows from a snapshot of its own, so that reading never keeps a commit waiting. Raises JournalError."""
-        reading = explained(self._path, JournalError, "read ({}).", KEEP_IT)
+        reading = explained(self._path, JournalError, "read", KEEP_IT)
         with reading, closing(sqlite3.connect(self._path)) as database:
             yield from database.execute(query, values)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         remedy = "Make room on the disk or give the folder back its write permission, then run again."
-        writing = explained(self._path, JournalError, "written ({}), so nothing more is sent.", remedy)
+        writing = explained(self._path, JournalError, "written", remedy, so=", so nothing more is sent")
         with self._lock, writing:
             try:
                 self._database.execute("BEGIN IMMEDIATE")

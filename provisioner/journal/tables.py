@@ -176,12 +176,15 @@ def is_locked(error: sqlite3.Error) -> bool:
 
 
 @contextmanager
-def explained(path: Path, kind: type[ProvisionerError], cannot: str, remedy: str) -> Iterator[None]:
-    """Turns an error of SQLite into one of `kind`, which says what `cannot` be done, or that the file is locked."""
+def explained(path: Path, kind: type[ProvisionerError], done: str, remedy: str, *, so: str = "") -> Iterator[None]:
+    """Turns an error of SQLite into one of `kind`: that the journal cannot be `done`, or is locked.
+
+    `so` is what follows from that.
+    """
     try:
         yield
     except sqlite3.DatabaseError as error:
-        sentence = f"cannot be {cannot.format(error)}"
+        sentence = f"cannot be {done} ({error}){so}."
         if is_locked(error):
             sentence = "is locked by another program."
             remedy = f"{CLOSE_IT} Nothing was sent." if kind is RunFolderError else CLOSE_IT
@@ -192,7 +195,7 @@ def explained(path: Path, kind: type[ProvisionerError], cannot: str, remedy: str
 def _opening(path: Path) -> Iterator[None]:
     """Turns what goes wrong while opening into RunFolderError."""
     try:
-        with explained(path, RunFolderError, "read ({}).", f"Nothing was sent or changed. {KEEP_IT}"):
+        with explained(path, RunFolderError, "read", f"Nothing was sent or changed. {KEEP_IT}"):
             yield
     except OSError as error:
         raise RunFolderError(

@@ -12,7 +12,7 @@ from provisioner.errors import StoppedError
 from provisioner.resources import Account, Listing, Resource, Resources
 from provisioner.service import ListingUnavailableError, Service
 from provisioner.stages.remembered import remember_servers
-from provisioner.stages.verify import servers
+from provisioner.stages.verify import mail_servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ async def fetch_account(context: RunContext) -> FetchedAccount:
         with context.stop_signal.cancelling():
             account = await context.service.account()
             if context.options.verify is not None:
-                servers(account, context.options.verify)
+                mail_servers(account, context.options.verify)
             listed = await _resources(context.service, context.listener)
             if account.facts or listed != Resources(None, None, None):
                 await run_sync(context.journal.belong_to, context.connection.service_name)

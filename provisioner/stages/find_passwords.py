@@ -30,7 +30,6 @@ def read_passwords(
     `sheets`, the sheet of the latest run is read, if it still can be. Raises SheetError for any other.
     """
     rules = replace(schema.load(schema_file), headers=chosen_columns(journal))
-    resolver = Resolver(None)
     known = defaultdict[str, list[Secret]](list)
     notes = []
     fact, tab = journal.fact(Fact.SHEET), journal.fact(Fact.TAB)
@@ -42,8 +41,9 @@ def read_passwords(
                 raise
             notes.append(f"The sheet of the run cannot be read for its passwords: {error.message}")
             continue
-        for key, given in passwords(sheet, resolver).items():
+        for key, given in passwords_in(sheet).items():
             known[key] += given
+    resolver = Resolver(None)
     for row, correction in _corrections(journal):
         known[correction.address_key or ""] += known[resolver.identity(row.email, row.domain).key]
     return known, notes
@@ -60,8 +60,9 @@ def _corrections(journal: Journal) -> Iterator[tuple[JournalRow, JournalRow]]:
             yield row, latest
 
 
-def passwords(sheet: Sheet, resolver: Resolver) -> dict[str, list[Secret]]:
+def passwords_in(sheet: Sheet) -> dict[str, list[Secret]]:
     """The passwords of a sheet by what their mailboxes are known by."""
+    resolver = Resolver(None)
     known = defaultdict[str, list[Secret]](list)
     for _, (email, domain, password) in sheet.cells("email", "domain", "password"):
         if password:

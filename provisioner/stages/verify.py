@@ -20,8 +20,7 @@ from provisioner.journal import Journal, JournalRow, LoginChecked
 from provisioner.mail import imap_login, smtp_login
 from provisioner.records import RowId, Status
 from provisioner.resources import IMAPS_PORT, SMTPS_PORT, Account, LoginAnswer, LoginState, MailLogin, MailServer
-from provisioner.stages.find_passwords import find_password, given_passwords, passwords
-from provisioner.stages.resolve import Resolver
+from provisioner.stages.find_passwords import find_password, given_passwords, passwords_in
 from provisioner.summary import LoginCounts
 
 if TYPE_CHECKING:
@@ -58,11 +57,11 @@ class Gathered:
 
 
 def gather(
-    rows: Iterable[JournalRow], passwords: Mapping[str, Sequence[Secret]], now: float, *, existing: bool = False
+    rows: Iterable[JournalRow], known: Mapping[str, Sequence[Secret]], now: float, *, existing: bool = False
 ) -> Gathered:
     """Which mailboxes can be logged in to, and which cannot.
 
-    `passwords`: by a row's key or its full address in lower case, all that sheets give for it. Only one that the
+    `known`: by a row's key or its full address in lower case, all that sheets give for it. Only one that the
     mailbox was created with is ever tried; with `existing`, also the sheet's one password of a mailbox that existed
     before. `now`: seconds since 1970.
     """
@@ -72,11 +71,11 @@ def gather(
         is_new = row.status is Status.CREATED
         if not is_new and not (existing and row.status is Status.EXISTS):
             continue
-        password = find_password(row, passwords)
+        password = find_password(row, known)
         if not row.address:
             untried[row.id] = UNKNOWN_ADDRESS
         elif password is None:
-            untried[row.id] = OTHER_PASSWORD if given_passwords(row, passwords) else UNKNOWN_PASSWORD
+            untried[row.id] = OTHER_PASSWORD if given_passwords(row, known) else UNKNOWN_PASSWORD
         else:
             fresh = is_new and row.finished_at is not None and abs(now - row.finished_at) < FRESH
             ready.append(MailLogin(row.id, row.address, password, fresh))
@@ -125,7 +124,7 @@ async def verify_created(context: RunContext, sheet: Sheet, account: Account | N
         return None
     with context.stop_signal.cancelling():
         try:
-            both = servers(account or await context.service.account(), how)
+            both = mail_servers(account or await context.service.account(), how)
         except StoppedError as error:
             context.stop_signal.set(error)
             return None
@@ -136,9 +135,7 @@ async def verify_created(context: RunContext, sheet: Sheet, account: Account | N
 
 def _created(journal: Journal, sheet: Sheet, now: float) -> Gathered:
     rows = (row for row in journal.record_rows() if not row.is_proven)
-    resolver = Resolver(None)
-    known = passwords(sheet, resolver)
-    return gather(rows, known, now)
+    return gather(rows, passwords_in(sheet), now)
 
 
 @dataclass(slots=True)
@@ -196,7 +193,7 @@ def _change(login: MailLogin, imap: LoginAnswer, smtp: LoginAnswer) -> LoginChec
     return LoginChecked(login.row_id, time.time(), imap.state, smtp.state, error or None)
 
 
-def servers(account: Account | None, how: VerifyOptions) -> tuple[MailServer, MailServer]:
+def mail_servers(account: Account | None, how: VerifyOptions) -> tuple[MailServer, MailServer]:
     """The IMAP and the SMTP server: the account's, but for what is given. Raises SettingsError where one is missing."""
     imap = _server("IMAP", account.imap if account else None, how.imap_host, how.imap_port, IMAPS_PORT)
     return imap, _server("SMTP", account.smtp if account else None, how.smtp_host, how.smtp_port, SMTPS_PORT)

@@ -24,7 +24,7 @@ from provisioner.resources import Account, LoginState, MailServer
 from provisioner.secret import Secret
 from provisioner.settings import RunOptions, SheetOptions, VerifyOptions
 from provisioner.stages import verify as stage
-from provisioner.stages.verify import OTHER_PASSWORD, UNKNOWN_ADDRESS, UNKNOWN_PASSWORD, gather, servers, verify
+from provisioner.stages.verify import OTHER_PASSWORD, UNKNOWN_ADDRESS, UNKNOWN_PASSWORD, gather, mail_servers, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,13 +125,13 @@ def test_only_the_password_of_the_creation_is_tried() -> None:
 def test_the_accounts_servers_can_be_replaced() -> None:
     """What is given counts; what is missing is asked for by its option."""
     account = Account({}, smtp=MailServer("smtp.example", 465), imap=MailServer("imap.example", 993))
-    assert servers(account, VerifyOptions()) == (account.imap, account.smtp)
-    assert servers(account, VerifyOptions(imap_host="other.example", smtp_port=1465)) == (
+    assert mail_servers(account, VerifyOptions()) == (account.imap, account.smtp)
+    assert mail_servers(account, VerifyOptions(imap_host="other.example", smtp_port=1465)) == (
         MailServer("other.example", 993),
         MailServer("smtp.example", 1465),
     )
     with pytest.raises(SettingsError, match="SMTP server") as refusal:
-        servers(Account({}, None, account.imap), VerifyOptions())
+        mail_servers(Account({}, None, account.imap), VerifyOptions())
     assert "--smtp-host" in refusal.value.remedy
 
 

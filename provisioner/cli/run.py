@@ -50,13 +50,7 @@ if TYPE_CHECKING:
 @click.option("--verify", is_flag=True, help="Log in to the created mailboxes at the end, over IMAP and SMTP.")
 @verify_options
 @click.option("--yes", is_flag=True, help="Do not ask before anything is sent.")
-def run(
-    *,
-    yes: bool,
-    verify: bool,
-    rate: tuple[Rate, ...] | AutoRate,
-    **options: Any,
-) -> None:
+def run(*, yes: bool, verify: bool, rate: tuple[Rate, ...] | AutoRate, **options: Any) -> None:
     """Create the mailboxes of each SHEET.
 
     Running again is always safe: rows that are done are skipped, and the rest continues where it stopped. Several

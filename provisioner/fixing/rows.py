@@ -337,13 +337,7 @@ class Rows:
         checked = validate(
             part, self.schema, blank_password_ok=self.prepared.options.generate_passwords, duplicates=alike
         )
-        builder = RowBuilder(
-            part,
-            checked,
-            self._resolver,
-            duplicates=same,
-            whole=self._builder,
-        )
+        builder = RowBuilder(part, checked, self._resolver, duplicates=same, whole=self._builder)
         self.known.release_all()
         _, changes = self._decided(builder.entries())
         for position in ordered:

@@ -27,11 +27,7 @@ class OpenTable:
         self._typed = {key: list(texts) for key, texts in sheet.typed.items()}
         self._unreadable, self._misaligned = dict(sheet.unreadable), dict(sheet.misaligned)
         self.sheet = replace(
-            sheet,
-            columns=self._columns,
-            typed=self._typed,
-            unreadable=self._unreadable,
-            misaligned=self._misaligned,
+            sheet, columns=self._columns, typed=self._typed, unreadable=self._unreadable, misaligned=self._misaligned
         )
         """As it is now."""
         self._positions = {key: position for position, key in enumerate(_keys(sheet))}

@@ -18,12 +18,7 @@ from provisioner.journal.changes import (
     Written,
 )
 from provisioner.journal.rows import JournalRow, address_key, password_check, sent_cells
-from provisioner.journal.store import (
-    Fact,
-    Journal,
-    Overview,
-    overview,
-)
+from provisioner.journal.store import Fact, Journal, Overview, overview
 
 __all__ = [
     "Dropped",

@@ -5,13 +5,4 @@ from provisioner.schema.loader import load, read_schema, shipped
 from provisioner.schema.model import Column, MailboxSchema, Rule
 from provisioner.schema.probe import LONGEST_CELL
 
-__all__ = [
-    "LONGEST_CELL",
-    "Column",
-    "MailboxSchema",
-    "Rule",
-    "load",
-    "normalize",
-    "read_schema",
-    "shipped",
-]
+__all__ = ["LONGEST_CELL", "Column", "MailboxSchema", "Rule", "load", "normalize", "read_schema", "shipped"]

@@ -115,9 +115,4 @@ def _said(text: str, row: JournalRow) -> Fault:
 
 
 def _example(row: JournalRow, problem: Problem) -> Example:
-    return Example(
-        place=problem.cell or row.place,
-        email=row.email,
-        sentence=problem.sentence,
-        task_id=row.task_id,
-    )
+    return Example(place=problem.cell or row.place, email=row.email, sentence=problem.sentence, task_id=row.task_id)

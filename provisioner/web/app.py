@@ -34,10 +34,7 @@ def build(workspace: Workspace) -> Starlette:
     """The application behind the gate. Blocks while it reads templates and static files; they are not read later."""
     views.prepare()
     app = Starlette(
-        routes=[
-            *(route for screen in _SCREENS for route in screen.ROUTES),
-            *_static(),
-        ],
+        routes=[*(route for screen in _SCREENS for route in screen.ROUTES), *_static()],
         middleware=[Middleware(BodyLimit)],
         exception_handlers={
             ClientDisconnect: _left,

@@ -128,11 +128,7 @@ def _cause(causes: Sequence[Cause], wanted: str | None) -> str:
 def _part(rows: Sequence[OpenRow], further: int) -> dict[str, str]:
     """Which part of the sheet a page shows: the first and last row number, and how many columns that are not known."""
     numbers = [row.number for row in rows if row.number is not None]
-    return {
-        "first": str(min(numbers, default=0)),
-        "last": str(max(numbers, default=0)),
-        "further": str(further),
-    }
+    return {"first": str(min(numbers, default=0)), "last": str(max(numbers, default=0)), "further": str(further)}
 
 
 ROUTES: Final = (Route("/sheets/{id}/check", check),)

@@ -23,13 +23,11 @@ from provisioner.web.workspace import work_of, workspace_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from contextlib import AbstractContextManager
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from provisioner.run_folder import RunFolder
-    from provisioner.settings import Connection
 
 FILES: Final = ("results.csv", "failures.csv", "failures.xlsx", "report.html")
 PIECE: Final = 1 << 16
@@ -64,17 +62,13 @@ async def credentials(request: Request) -> Response:
         raise HTTPException(404)
     by = (await work.outcome()).summary.by if client is not None else None
     folder = await run_sync(run_folder.existing, (await work.folder()).path)
-
-    def connect(within: RunFolder) -> AbstractContextManager[Connection]:
-        # Not before it is called: a missing key is an error only if the service has to be asked.
-        return work.workspace.connect(work.practice)(within)
-
     async with in_threads(await run_sync(partial(TemporaryDirectory, dir=folder.path))) as temporary:
         target = Path(temporary) / f"credentials{kind}"
         written = await write_credentials(
             folder.path,
             target,
-            connect,
+            # A missing key is an error only if the service has to be asked.
+            lambda within: work.workspace.connect(work.practice)(within),  # noqa: PLW0108 - not before it is called
             NullListener(),
             by=by or None,
             schema_file=work.options.schema,

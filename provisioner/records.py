@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple, NewType, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NewType, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,6 +133,11 @@ class Request:
 
 SENT_COLUMNS: Final = ("email", "domain", "relay_server", "project", "reply_to")
 """The sheet's columns that are sent, except for the password. results.csv repeats them."""
+
+
+def sent_columns(row: object) -> dict[str, Any]:
+    """The cells of SENT_COLUMNS by column, of an Entry or of a row of the journal."""
+    return {name: getattr(row, name) for name in SENT_COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class RunRecord:
         `warning` came with the journal.
         """
 
-        def begin() -> list[str]:
+        def claim() -> list[str]:
             self._first_event = self._journal.latest_event()
             if service is not None:
                 self._journal.refuse_other_service(service)
@@ -69,7 +69,7 @@ class RunRecord:
 
         if warning is not None:
             self._listener.note(warning)
-        self._tell(await run_sync(begin))
+        self._tell(await run_sync(claim))
 
     async def reconcile(self, resources: Resources | None, wall_clock: Clock, *, checking: bool = False) -> WorkPlan:
         """Compare the sheet with the journal, and bring the journal in step. Raises JournalError."""
@@ -114,12 +114,12 @@ class RunRecord:
         """Write the page. It shows only what the other files hold, so a run does not fail because of it."""
         path = Path(result.summary.report)
 
-        def report() -> None:
+        def write_page() -> None:
             events, command = self._journal.events(self._first_event), next_command(result)
             write_report(path, result, events, command=command, paused=paused, finished_at=finished_at)
 
         try:
-            await run_sync(report)
+            await run_sync(write_page)
         except OSError as error:
             why = error.strerror or error
             self._tell([f"The page {path} could not be written ({why}); the other files are whole."])

@@ -131,7 +131,6 @@ class Summary:
     """The header of the column whose values rows are counted by; empty if they are not."""
     counts_by: Mapping[str, Mapping[Status, int]] = field(default_factory=dict)
     """Number of rows by value of that column, and by status."""
-
     rate: Rate | None = None
     """What the service allows, if this run found a limit."""
     failures_workbook: str = ""

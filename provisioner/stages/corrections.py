@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from provisioner.journal import Dropped, Superseded, Written, address_key, password_check
-from provisioner.records import GAP, SENT_COLUMNS, Fault, Problem, Status
+from provisioner.records import GAP, SENT_COLUMNS, Fault, Problem, Status, sent_columns
 from provisioner.secret import Secret
 from provisioner.stages.conversions import is_converted
 from provisioner.stages.matching import FORGETTABLE, SheetMatcher, keys_of
@@ -244,4 +244,4 @@ def _with_further_cells_of(row: JournalRow, entry: Entry, typed: Collection[str]
 
 def _with_cells_of(row: JournalRow, entry: Entry) -> Entry:
     """The entry with the cells that the journal has for the row."""
-    return replace(entry, cells=row.cells, **{name: getattr(row, name) for name in SENT_COLUMNS})
+    return replace(entry, cells=row.cells, **sent_columns(row))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from itertools import compress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provisioner.records import GAP, SENT_COLUMNS, Entry, Fault, Problem
 from provisioner.secret import Secret
@@ -97,17 +97,13 @@ class RowBuilder:
         problems = self._problems(row, cells)
         origin = self._sheet.origins.get(row)
         hidden = self.hidden(row, problems)
-        email, domain, relay_server, project, reply_to = _shown(SENT_COLUMNS, cells, hidden)
-        identity = self._resolver.identity(email, domain)
+        sent: dict[str, Any] = dict(zip(SENT_COLUMNS, _shown(SENT_COLUMNS, cells, hidden), strict=True))
+        identity = self._resolver.identity(sent["email"], sent["domain"])
         return Entry(
             file_row=row,
             sheet_row=self._sheet.number(row),
             key=identity.key,
-            email=email,
-            domain=domain,
-            relay_server=relay_server,
-            project=project,
-            reply_to=reply_to,
+            **sent,
             request=None if problems else self._resolver.request(cells, password),
             problems=tuple(problems),
             address=identity.address,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from provisioner.journal import Dropped, JournalRow, Moved, Written, address_key
-from provisioner.records import RowId, Status
+from provisioner.records import RowId, Status, sent_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,17 +88,7 @@ class KnownRows:
         """A row that the journal does not know, with an ID that no row has had."""
         row_id = RowId(self._next_id)
         self._next_id += 1
-        return JournalRow(
-            id=row_id,
-            sheet_row=entry.sheet_row,
-            file_row=entry.file_row,
-            address_key=None,
-            email=entry.email,
-            domain=entry.domain,
-            relay_server=entry.relay_server,
-            project=entry.project,
-            reply_to=entry.reply_to,
-        )
+        return JournalRow(row_id, entry.sheet_row, entry.file_row, address_key=None, **sent_columns(entry))
 
     def unmatched(self) -> list[JournalRow]:
         """The rows that no row of the sheet was matched to; corrected ones are left out."""

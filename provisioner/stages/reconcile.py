@@ -30,7 +30,7 @@ from provisioner.journal import (
     password_check,
     sent_cells,
 )
-from provisioner.records import Entry, Job, OpenTask, Problem, Request, Status, Unconfirmed
+from provisioner.records import Entry, Job, OpenTask, Problem, Request, Status, Unconfirmed, sent_columns
 from provisioner.stages.matching import keys_of
 
 if TYPE_CHECKING:
@@ -254,11 +254,7 @@ class Planner:
     def _as_in_sheet(self, row: JournalRow, entry: Entry, **other: Any) -> JournalRow:
         """The row with the sheet's own cells, waiting for its turn, except for the fields of `other`."""
         fields = {
-            "email": entry.email,
-            "domain": entry.domain,
-            "relay_server": entry.relay_server,
-            "project": entry.project,
-            "reply_to": entry.reply_to,
+            **sent_columns(entry),
             "cells": entry.cells,
             "status": self._waiting,
             "explanation": "",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from provisioner.errors import FilesError, os_errors_as
 from provisioner.journal import Fact
 from provisioner.messages import why
+from provisioner.records import sent_columns
 from provisioner.sheets import RESULTS_COLUMNS, Sheet, write_table
 from provisioner.stages.failures_files import keep_edits, write_failures
 
@@ -68,11 +69,7 @@ def _explained(folder: RunFolder) -> AbstractContextManager[None]:
 def _result(row: JournalRow) -> tuple[str, ...]:
     return (
         _text(row.sheet_row),
-        row.email,
-        row.domain,
-        row.relay_server,
-        row.project,
-        row.reply_to,
+        *sent_columns(row).values(),
         row.address,
         row.status,
         _text(row.task_id),

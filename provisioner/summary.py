@@ -22,6 +22,10 @@ class LoginCounts:
     untried: int
     """Their address or password is not known here."""
 
+    @property
+    def unproved(self) -> int:
+        return self.failed + self.untried
+
 
 @dataclass(frozen=True, slots=True)
 class LoginGroup:

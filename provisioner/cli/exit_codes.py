@@ -17,7 +17,7 @@ def exit_code(result: RunResult) -> int:
     if result.stopped is not None:
         return stop_code(result.stopped)
     logins = result.summary.logins
-    unproved = logins is not None and (logins.failed or logins.untried)
+    unproved = logins is not None and logins.unproved
     return ROWS_LEFT if unproved or result.summary.left else DONE
 
 

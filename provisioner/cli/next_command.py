@@ -12,7 +12,7 @@ from provisioner.cli.exit_codes import DONE, exit_code
 from provisioner.cli.options import STANDARD_INPUT, STDIN, SheetCommand
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from provisioner.result import RunResult
 
@@ -104,14 +104,16 @@ def next_command(
     if not left:
         given = [str(sheet) for sheet in options["sheets"]]
         return console.command_line(*start, *given, *command.again(without=ONCE), *last)
-    lines = []
+    return "\n  ".join(console.command_line(*start, *words, *last) for words in _words_of(left, command))
+
+
+def _words_of(left: Sequence[Left], command: SheetCommand) -> Iterator[list[str]]:
+    """Names and options: of all files in one command, and of each workbook with its sheets in one."""
     if files := [each.path for each in left if not each.tab]:
-        lines.append(console.command_line(*start, *files, *command.again(without=ONCE | OF_THE_SHEET), *last))
+        yield [*files, *command.again(without=ONCE | OF_THE_SHEET)]
     for path in dict.fromkeys(each.path for each in left if each.tab):
         tabs = [word for each in left if each.path == path and each.tab for word in ("--sheet", each.tab)]
-        again = command.again(without=ONCE | {"sheet_names", "all_sheets"})
-        lines.append(console.command_line(*start, path, *tabs, *again, *last))
-    return "\n  ".join(lines)
+        yield [path, *tabs, *command.again(without=ONCE | {"sheet_names", "all_sheets"})]
 
 
 def same_command() -> str:

@@ -47,32 +47,21 @@ def write_report(
 
     `command` continues the run; empty if nothing is left. `finished_at` is on the wall clock.
     """
-    summary, groups, logins = result.summary, result.groups, result.summary.logins
+    summary, groups = result.summary, result.groups
     course = follow(events)
     listed = list(_listed(groups))
     page = _environment().get_template("report.html.j2")
     content = page.render(
+        result=result,
         summary=summary,
         failures=Path(summary.to_fix).name,
         finished_at=local_time(finished_at),
-        stopped=result.stopped,
-        words=WORDS,
-        exists=Status.EXISTS,
-        logins=logins,
-        unproved=logins.failed + logins.untried if logins else 0,
-        undone=summary.left,
-        tasks=TASKS,
         groups={actor: list(own) for actor, own in groupby(listed, attrgetter("actor"))},
         unlisted=sum(group.rows for group in groups) - sum(len(group.examples) for group in listed),
         command=command,
-        created=result.created,
         created_count=sum(map(len, result.created.values())),
         counted=[status for status in Status if any(status in counts for counts in summary.counts_by.values())],
-        failed_logins=result.logins,
-        login_remedy=login_remedy,
-        found_rate=found_rate,
         picture=draw(course, paused),
-        course=course,
         bars=duration_bars(course.durations),
         quantiles=duration_quantiles(course.durations),
         paused=paused,
@@ -113,7 +102,9 @@ def _environment() -> Environment:
         "count": count,
         "visible": visible,
         "duration": duration,
+        "found_rate": found_rate,
     }
+    environment.globals |= {"words": WORDS, "exists": Status.EXISTS, "tasks": TASKS, "login_remedy": login_remedy}
     return environment
 
 

@@ -111,6 +111,10 @@ def found_rate(rate: Rate) -> str:
 
 _LONG: Final = 10.0
 """Seconds from which on it is worth saying how long a run takes."""
+SHEET_DONE: Final = (
+    "The rows that are left are not in the sheet any more, so they were not tried again. If they are still wanted, put "
+    "them back"
+)
 NO_PRACTICE_LOGINS: Final = "Practice mailboxes cannot be logged in to: the sandbox has no mail servers."
 
 

@@ -113,6 +113,7 @@ def _result(
     header, column = by
     by_value = _by_value(journal, column)
     statuses = journal.statuses()
+    of_failures = bool(journal.fact(Fact.OF_FAILURES))
     original = journal.fact(Fact.SHEET) or name
     existing = (address for rows in by_value.values() for address in rows.existing)
     summary = Summary(
@@ -122,7 +123,7 @@ def _result(
         failures=str(folder.failures),
         report=str(folder.report),
         statuses=statuses,
-        to_retry=journal.retriable_count(of_failures=bool(journal.fact(Fact.OF_FAILURES))),
+        to_retry=journal.retriable_count(of_failures=of_failures),
         requests=RequestCounts(),
         seconds=0.0,
         logins=logins,
@@ -131,6 +132,7 @@ def _result(
         kept=str(kept_file(journal, folder) or ""),
         read=sum(statuses.values()),
         existing=tuple(islice(existing, EXAMPLES)),
+        of_failures=of_failures,
         practice=journal.fact(Fact.SERVICE) == PRACTICE,
         by=header,
         counts_by={value: dict(rows.statuses) for value, rows in by_value.items()} if column else {},

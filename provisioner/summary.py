@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from provisioner.records import Status
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from provisioner.records import Actor, Rate, RequestCounts, Status, TaskId
+    from provisioner.records import Actor, Rate, RequestCounts, TaskId
     from provisioner.resources import LoginState
 
 
@@ -129,6 +131,8 @@ class Summary:
     """Number of rows in the file that was read, which may be a failures file."""
     existing: tuple[str, ...] = ()
     """The addresses of the first mailboxes that existed before, unless their passwords proved right."""
+    of_failures: bool = False
+    """The file that was read is a failures file, and not the sheet."""
     practice: bool = False
     """The run folder's mailboxes are in the sandbox."""
     by: str = ""
@@ -154,6 +158,12 @@ class Summary:
     @property
     def rows(self) -> int:
         return sum(self.statuses.values())
+
+    @property
+    def is_sheet_done(self) -> bool:
+        """Whether no row of the sheet is left: those that are were refused or failed, and are not in it any more."""
+        left = {status for status in self.statuses if not status.done}
+        return left <= {Status.REJECTED, Status.FAILED} and not (self.of_failures or self.to_retry or self.kept)
 
     @property
     def left(self) -> int:

@@ -105,9 +105,10 @@ def test_a_refused_key_is_told(invoke: Any, sandbox: Any) -> None:
         assert "Continue with" not in said.stderr
 
 
-def test_what_can_be_listed_is_told() -> None:
-    """In words, to a reader who did not say it."""
-    said = CliRunner().invoke(main, ["list"])
+@pytest.mark.parametrize("words", [["list"], ["list", "domain"]])
+def test_what_can_be_listed_is_told(words: list[str]) -> None:
+    """In words, to a reader who did not say it, or said something else."""
+    said = CliRunner().invoke(main, words)
     assert said.exit_code == 2
     assert "Say what to list: mailboxes, domains, relay-servers or projects." in said.stderr
 

@@ -47,7 +47,11 @@ def in_plain_words() -> Iterator[None]:
         said = error.format_message()
         if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option) and error.message:
             said = f"{max(error.param.opts, key=len)}: {error.message}"
-        if isinstance(error, click.MissingParameter) and error.param and isinstance(error.param.type, click.Choice):
+        if (
+            isinstance(error, click.BadParameter)
+            and isinstance(error.param, click.Argument)
+            and isinstance(error.param.type, click.Choice)
+        ):
             *others, last = map(str, error.param.type.choices)
             said = f"Say what to {error.ctx.info_name if error.ctx else 'do'}: {', '.join(others)} or {last}."
         raise UnusableCall(said, error.ctx) from None

@@ -19,7 +19,7 @@ FRESH_SANDBOX = "The sandbox begins anew for each command, so it lacks the mailb
 
 
 @click.command("list", epilog=ENVIRONMENT, short_help="List mailboxes, domains, relay-servers or projects.")
-@click.argument("what", type=click.Choice([listing.value for listing in Listing]))
+@click.argument("what", metavar="WHAT", type=click.Choice([listing.value for listing in Listing]))
 @service_options
 @click.option("--csv", "form", flag_value="csv", help="Print CSV, for a spreadsheet.")
 @click.option("--json", "form", flag_value="json", help="Print JSON, for another program.")

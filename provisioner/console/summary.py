@@ -22,7 +22,18 @@ from provisioner.console.terminal import (
     size,
     wrap,
 )
-from provisioner.messages import WORDS, count, duration, found_rate, headings, listed, preview_lines, shorten, visible
+from provisioner.messages import (
+    SHEET_DONE,
+    WORDS,
+    count,
+    duration,
+    found_rate,
+    headings,
+    listed,
+    preview_lines,
+    shorten,
+    visible,
+)
 from provisioner.records import Actor, Status
 
 if TYPE_CHECKING:
@@ -154,10 +165,7 @@ def _what_next(
         return "Create them with:" if checked and Status.VALID in statuses else ""
     actors = {group.actor for group in groups}
     if not any(summary.to_retry for summary in summaries):
-        if any(summary.kept for summary in summaries):
-            return "These rows were not in the file you ran. Run the file in which they were fixed:"
-        do = "Fix them in your own sheet, and run it" if Actor.SHEET in actors else "Run your own sheet for them"
-        return f"These rows were not in the file you ran. {do}:"
+        return _not_held(actors, summaries)
     them = "it" if sum(summary.to_retry for summary in summaries) == 1 else "them"
     failures = ", ".join(summary.to_fix for summary in summaries if summary.left)
     if Actor.SHEET in actors:
@@ -166,6 +174,16 @@ def _what_next(
     if actors == {Actor.SUPPORT}:
         return f"Send Mission Inbox support the task IDs in {failures}. After that, run:"
     return "Run again with:"
+
+
+def _not_held(actors: set[Actor], summaries: Sequence[Summary]) -> str:
+    """What to do about rows that are left and that the file which was read does not hold."""
+    if any(summary.kept for summary in summaries):
+        return "These rows were not in the file you ran. Run the file in which they were fixed:"
+    if all(summary.is_sheet_done for summary in summaries):
+        return f"{SHEET_DONE}, and run it again:"
+    do = "Fix them in your own sheet, and run it" if Actor.SHEET in actors else "Run your own sheet for them"
+    return f"These rows were not in the file you ran. {do}:"
 
 
 def _files(summaries: Sequence[Summary], width: int, *, generated: bool, retry: str) -> list[Line]:

@@ -94,7 +94,7 @@ class JournalRow(NamedTuple):
     @property
     def place(self) -> str:
         """Which row of the original sheet it is, for a sentence."""
-        return f"row {self.sheet_row}" if self.sheet_row is not None else "a row added by hand"
+        return f"row {self.sheet_row}" if self.sheet_row is not None else "a row that is not in the sheet"
 
     @property
     def is_proven(self) -> bool:

@@ -567,6 +567,21 @@ def test_a_list_in_practice_says_where_a_runs_mailboxes_are(command: Any) -> Non
     assert "--only RUN" in command("export", "smartlead", "--sandbox").err
 
 
+def test_a_row_that_failed_and_left_the_sheet_is_not_to_be_run_again(
+    command: Any, sandbox: Any, write_sheet: Any
+) -> None:
+    """Its place was taken by another username, and a run of the sheet, however often, does not try it."""
+    address = ("--api-url", sandbox(**FAST, no_listing=True, duplicates="task").url)
+    for name in ("info", "ann"):
+        write_sheet([(name, "101", "201", PASSWORD, "", "")])
+        said = command("run", "acme.csv", *address, key="sandbox-key")
+        assert said.code == 1
+    told = " ".join(said.err.split())
+    assert "1 created" in told
+    assert "in a row that is not in the sheet (info)" in told
+    assert "not in the sheet any more, so they were not tried again" in told
+
+
 def test_what_the_account_lacks_in_practice_is_listed_in_practice(command: Any, write_sheet: Any) -> None:
     """The command that is named asks the account that the sheet was checked against."""
     command("run", write_sheet([("ann", "nowhere.example", "201", PASSWORD, "", "")]), "--sandbox")

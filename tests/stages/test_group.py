@@ -82,7 +82,7 @@ def test_who_must_act_comes_before_how_many() -> None:
         (Actor.NEXT_RUN, 4),
         (Actor.NEXT_RUN, 1),
     ]
-    assert found[0].examples[0].place == "a row added by hand"
+    assert found[0].examples[0].place == "a row that is not in the sheet"
     assert found[1].examples[0].task_id == "t-6"
     assert found[2].cause == "not sent: the run ended before its turn"
 

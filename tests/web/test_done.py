@@ -224,6 +224,31 @@ def test_log_ins_whose_journal_cannot_be_read_are_followed_no_more(done: Site) -
     assert "data-live" not in told
 
 
+def test_a_row_that_failed_and_left_the_sheet_is_not_offered_again(site: Any, sandbox: Any, write_sheet: Any) -> None:
+    """The screen says why it is left, and has no button that would do nothing."""
+    page = site(sandbox(**FAST, no_listing=True, duplicates="task"), [("info", "101", "201", "Sheet-Pass-77!", "", "")])
+    page.create()
+    page.wait("ended")
+    assert "Run the rest again" in page.get("done").text
+    write_sheet([("ann", "101", "201", "Sheet-Pass-77!", "", "")])
+    page.create()
+    page.wait("ended")
+    shown = page.get("done").text
+    assert page.statuses() == {Status.CREATED: 1, Status.FAILED: 1}
+    assert "not in the sheet any more, so they were not tried again" in shown
+    assert "/begin" not in shown
+
+
+def test_what_the_sheet_leaves_open_is_asked_where_it_can_be_answered(site: Any, sandbox: Any, tmp_path: Path) -> None:
+    """A sheet without passwords that was run from the command line is not answered with that one's options."""
+    page = site(sandbox(**FAST), 1)
+    page.create()
+    page.wait("ended")
+    (tmp_path / "acme.csv").write_text("email,domain,relay_server\nann,101,201\n", "utf-8")
+    assert page.post("begin").json() == {"location": f"{page.path}/check"}
+    assert "Which column holds the password?" in page.get("check").text
+
+
 def test_a_sheet_that_was_never_run_has_no_result(site: Any, sandbox: Any) -> None:
     """Whoever types the address of the result comes to the check."""
     page = site(sandbox(**FAST), 3)

@@ -11,6 +11,8 @@ from starlette.routing import Route
 
 from provisioner.errors import ProvisionerError
 from provisioner.messages import duration, invalid_rows, least_time, other_rows
+from provisioner.sheets.headers import ColumnsError
+from provisioner.sheets.workbook import SeveralTabsError
 from provisioner.web import forms, live, views
 from provisioner.web.runs import ANSWER_WITHIN, Phase
 from provisioner.web.workspace import work_of
@@ -92,6 +94,9 @@ async def _outcome(work: Work) -> Response:
         await work.run.until(*_SETTLED)
     if work.run.phase is Phase.ASKING:
         return HTMLResponse(dialog(work))
+    if isinstance(work.run.error, (ColumnsError, SeveralTabsError)):
+        # The screen of the check asks what is meant.
+        return views.go(f"{work.path}/check")
     if _is_idle(work):
         await work.run.until(Phase.ENDED, Phase.IDLE)
     elif work.run.sending or work.run.phase is Phase.ENDED:

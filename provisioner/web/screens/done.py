@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from provisioner.account import SERVICES
 from provisioner.errors import InterruptedRunError, ProvisionerError
-from provisioner.messages import LOGGED_IN, NO_PRACTICE_LOGINS, found_rate, headings, listed, login_remedy
+from provisioner.messages import LOGGED_IN, NO_PRACTICE_LOGINS, SHEET_DONE, found_rate, headings, listed, login_remedy
 from provisioner.records import Status
 from provisioner.web import live, views
 from provisioner.web.phrases import plain
@@ -69,8 +69,8 @@ async def follow(request: Request) -> Response:
 def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
     """What the template shows."""
     summary, statuses = result.summary, result.statuses
-    left = summary.left
-    to_fix = sum(number for status, number in statuses.items() if status.to_fix)
+    left = 0 if summary.is_sheet_done else summary.left
+    to_fix = sum(number for status, number in statuses.items() if status.to_fix) if left else 0
     again = "Continue" if statuses.get(Status.UNSENT) or work.run.result is None else "Run the rest again"
     groups = result.groups[:SHOWN_CAUSES]
     known = work.run.result.summary.rate if work.run.result else None
@@ -85,11 +85,12 @@ def _values(work: Work, result: RunResult, files: list[str]) -> dict[str, Any]:
         "more_causes": len(result.groups) - len(groups),
         "to_fix": to_fix,
         "rest": left - to_fix,
+        "sheet_done": f"{SHEET_DONE}." if summary.left and not left else "",
         "again": again,
         "rate": found_rate(known) if known else "",
         "files": files,
         "clients": _clients(summary),
-        "mailboxes": summary.rows - left,
+        "mailboxes": summary.rows - summary.left,
         "by": summary.by,
         "exports": SERVICES,
         **_login_values(work, result),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from provisioner.fixing.mailboxes import Mailboxes
 from provisioner.fixing.table import OpenTable
-from provisioner.fixing.verdicts import READY, SENT_AS_THEY_STAND, Place, Tally, Verdict, verdict_of
+from provisioner.fixing.verdicts import READY, SENT_AS_THEY_STAND, Category, Tally, Verdict, verdict_of
 from provisioner.fixing.views import FixRefusedError, OpenRow, RowFault, StaleRowError, UnknownRowError
 from provisioner.journal import Moved, Written
 from provisioner.messages import WORDS
@@ -45,7 +45,7 @@ class Rows:
         self.sheet = self.table.sheet
         self.typed: dict[int, set[str]] = {row: set(columns) for row, columns in typed.items()}
         self.known = KnownRows(known or (), latest_file=True)
-        self.outside: Counter[Place] = Counter()
+        self.outside: Counter[Category] = Counter()
         """The rows of the record that the file does not hold."""
         self.missing: list[JournalRow] = []
         """Those of them that are to be run again: another file has their passwords."""
@@ -81,7 +81,7 @@ class Rows:
     def at(self, key: str) -> int:
         """The position of a row that is left. Raises UnknownRowError."""
         position = self.table.position(key)
-        if position is None or self._verdicts[position].place in (Place.LEFT_OUT, Place.DONE):
+        if position is None or self._verdicts[position].category in (Category.LEFT_OUT, Category.DONE):
             raise UnknownRowError
         return position
 
@@ -116,7 +116,7 @@ class Rows:
         hidden = self._hidden(position, cells)
         found = tuple(self._fault(position, problem) for problem in verdict.problems)
         alike = {}
-        if verdict.place is Place.TO_FIX:
+        if verdict.category is Category.TO_FIX:
             alike = {
                 fault.column: self.tally.texts[fault.column, cells[fault.column]] for fault in found if fault.column
             }
@@ -170,9 +170,9 @@ class Rows:
         """All rows that are not left out, as a failures file has them."""
         return [self.table.row(position) for position, verdict in enumerate(self._verdicts) if not verdict.left_out]
 
-    def positions(self, *places: Place) -> list[int]:
-        """The positions of the rows that are counted at one of these places, in the file's order."""
-        return [position for position, verdict in enumerate(self._verdicts) if verdict.place in places]
+    def positions(self, *categories: Category) -> list[int]:
+        """The positions of the rows of these categories, in the file's order."""
+        return [position for position, verdict in enumerate(self._verdicts) if verdict.category in categories]
 
     def found(self, position: int, text: str) -> bool:
         """Whether a cell of the row that may be shown holds `text`, whatever its case, or its key is that."""
@@ -192,7 +192,7 @@ class Rows:
         text = self.table.text(position, column)
         return [
             other
-            for other in self.positions(Place.TO_FIX)
+            for other in self.positions(Category.TO_FIX)
             if self.table.text(other, column) == text
             and any(self._fault(other, problem).column == column for problem in self._verdicts[other].problems)
         ]
@@ -297,7 +297,7 @@ class Rows:
 
     @cached_property
     def _mailboxes(self) -> Mailboxes:
-        return Mailboxes(self.sheet, set(self.positions(Place.LEFT_OUT)))
+        return Mailboxes(self.sheet, set(self.positions(Category.LEFT_OUT)))
 
     def _suspects(self) -> set[int]:
         """The rows that may have a fault, in a sheet without a journal."""
@@ -320,11 +320,11 @@ class Rows:
                 case _:
                     beyond.pop(change.row_id, None)
         for row in beyond.values():
-            place = verdict_of(row).place
-            if place not in (Place.DONE, Place.LEFT_OUT):
-                place = Place.OTHER
+            category = verdict_of(row).category
+            if category not in (Category.DONE, Category.LEFT_OUT):
+                category = Category.OTHER
                 self.missing.append(row)
-            self.outside[place] += 1
+            self.outside[category] += 1
 
     def _judge(self, positions: set[int]) -> None:
         """Judge rows anew."""

@@ -10,7 +10,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from provisioner import passwords
-from provisioner.fixing.verdicts import Place
+from provisioner.fixing.verdicts import Category
 from provisioner.fixing.views import (
     Cause,
     Changed,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from provisioner.run_folder import RunFolder
     from provisioner.settings import SheetOptions
 
-_IN_FILE: Final = frozenset(Place) - {Place.LEFT_OUT}
-"""The places of the rows that a failures file holds."""
+_IN_FILE: Final = frozenset(Category) - {Category.LEFT_OUT}
+"""The categories of the rows that a failures file holds."""
 MOST_TOLD: Final = 100
 """How many further rows the answer to a change names at most."""
 
@@ -105,9 +105,9 @@ class OpenSheet:
         """How many rows stand where."""
         with self._lock:
             tally = self._rows.tally
-            places = tally.places + self._rows.outside
-        numbers = {place.name.lower(): places[place] for place in Place}
-        return Counts(rows=places.total(), **numbers, of_account=tally.of_account)
+            categories = tally.categories + self._rows.outside
+        numbers = {category.name.lower(): categories[category] for category in Category}
+        return Counts(rows=categories.total(), **numbers, of_account=tally.of_account)
 
     def causes(self) -> list[Cause]:
         """What is wrong with the rows to fix, the most frequent first."""
@@ -124,12 +124,12 @@ class OpenSheet:
         """
         with self._lock:
             rows = self._rows
-            places = (Place.TO_FIX,) if to_fix else (Place.TO_FIX, Place.READY, Place.OTHER)
+            wanted = (Category.TO_FIX,) if to_fix else (Category.TO_FIX, Category.READY, Category.OTHER)
             text = search.strip().casefold()
             last = rows.table.position(after)
             found = [
                 position
-                for position in rows.positions(*places)
+                for position in rows.positions(*wanted)
                 if (last is None or position > last)
                 and (not cause or rows.has_cause(position, cause))
                 and (not text or rows.found(position, text))
@@ -283,8 +283,8 @@ class OpenSheet:
     def has_workbook(self) -> bool:
         """Whether the rows to fix can be had as a workbook: there is one, or they are not too many for it."""
         with self._lock:
-            places = self._rows.tally.places
-            rows = sum(places[place] for place in (_IN_FILE if self._rows.sheet.is_failures else (Place.TO_FIX,)))
+            held, counted = _IN_FILE if self._rows.sheet.is_failures else {Category.TO_FIX}, self._rows.tally.categories
+            rows = sum(counted[category] for category in held)
             return rows * (len(self.columns) + len(FAILURES_COLUMNS)) <= MAX_CELLS or is_current(self.folder)
 
     def workbook(self) -> bytes:
@@ -330,7 +330,7 @@ class OpenSheet:
     def _fix_again(self, fixed: Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]]) -> None:
         """Fix rows again that are as the sheet has them. `fixed` is as from `WorkingFile.fixed_rows`."""
         table = self._rows.table
-        to_fix = {table.keys[position]: table.cells(position) for position in self._rows.positions(Place.TO_FIX)}
+        to_fix = {table.keys[position]: table.cells(position) for position in self._rows.positions(Category.TO_FIX)}
         again = [key for key, (before, _) in fixed.items() if to_fix.get(key) == before]
         if again:
             self._file.take_over()

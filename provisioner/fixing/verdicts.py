@@ -1,4 +1,4 @@
-"""What a check says of a row, and where the row is counted."""
+"""What a check says of a row, and what the row is counted as."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from provisioner.records import Problem
 
 
-class Place(Enum):
-    """Where a row is counted."""
+class Category(Enum):
+    """What a row is counted as. It is in one category only."""
 
     READY = auto()
     TO_FIX = auto()
@@ -43,28 +43,28 @@ class Verdict:
     """Whether its mailbox may exist as it was sent, whatever the row says now."""
 
     @property
-    def place(self) -> Place:
+    def category(self) -> Category:
         if self.left_out:
-            return Place.LEFT_OUT
+            return Category.LEFT_OUT
         if self.status in SENT_AS_THEY_STAND:
-            return Place.READY
+            return Category.READY
         if self.status.to_fix:
-            return Place.TO_FIX
-        return Place.DONE if self.status.has_mailbox else Place.OTHER
+            return Category.TO_FIX
+        return Category.DONE if self.status.has_mailbox else Category.OTHER
 
 
 READY: Final = Verdict(Status.VALID)
 
 
 class Tally:
-    """How many rows are counted where, and what the rows to fix have in common."""
+    """How many rows are in which category, and what the rows to fix have in common."""
 
     def __init__(self, verdicts: Sequence[Verdict], faulty_texts: Callable[[int], Iterable[tuple[str, str]]]) -> None:
         """`faulty_texts` are the texts of the faulty cells of the row at a position, by column."""
-        places = [verdict.place for verdict in verdicts]
-        to_fix = [position for position, place in enumerate(places) if place is Place.TO_FIX]
+        categories = [verdict.category for verdict in verdicts]
+        to_fix = [position for position, category in enumerate(categories) if category is Category.TO_FIX]
         problems = [verdicts[position].problems for position in to_fix]
-        self.places = Counter(places)
+        self.categories = Counter(categories)
         causes = (dict.fromkeys(problem.cause for problem in found) for found in problems)
         self.causes = Counter(chain.from_iterable(causes))
         """Of the rows to fix, how many have a cause."""

@@ -17,7 +17,7 @@ from provisioner.events import NullListener
 from provisioner.fixing.belonging import refuse_foreign
 from provisioner.fixing.opening import by_sheet_row, find, from_table, watched
 from provisioner.fixing.storing import FailuresFile, storing
-from provisioner.fixing.verdicts import Place
+from provisioner.fixing.verdicts import Category
 from provisioner.journal import Fact, Journal
 from provisioner.stages.failures_files import (
     added_cells,
@@ -243,7 +243,7 @@ class WorkingFile:
         table, numbers = self.rows.table, set(sheet.rows)
         pairs = (
             (table.keys[position], (dict(zip(sheet.keys, sheet.own_cells(number), strict=True)), table.cells(position)))
-            for position in self.rows.positions(Place.READY)
+            for position in self.rows.positions(Category.READY)
             if (number := table.number(position)) in numbers
         )
         return {key: (before, now) for key, (before, now) in pairs if before != now}

@@ -24,10 +24,14 @@ class OpenTable:
     def __init__(self, sheet: Sheet) -> None:
         """The sheet itself is left as it is."""
         self._columns = {key: list(texts) for key, texts in sheet.columns.items()}
-        self._typed = {key: list(texts) for key, texts in sheet.typed.items()}
+        self._as_written = {key: list(texts) for key, texts in sheet.as_written.items()}
         self._unreadable, self._misaligned = dict(sheet.unreadable), dict(sheet.misaligned)
         self.sheet = replace(
-            sheet, columns=self._columns, typed=self._typed, unreadable=self._unreadable, misaligned=self._misaligned
+            sheet,
+            columns=self._columns,
+            as_written=self._as_written,
+            unreadable=self._unreadable,
+            misaligned=self._misaligned,
         )
         """As it is now."""
         self._positions = {key: position for position, key in enumerate(_keys(sheet))}
@@ -50,7 +54,7 @@ class OpenTable:
 
     def text(self, position: int, column: str) -> str:
         """A cell as a failures file has it."""
-        return self._typed.get(column, self._columns[column])[position]
+        return self._as_written.get(column, self._columns[column])[position]
 
     def own_cells(self, position: int) -> list[str]:
         """The row's cells as a failures file has them, in the order of the sheet's columns."""
@@ -84,9 +88,9 @@ class OpenTable:
     def put(self, position: int, part: Sheet, place: int) -> set[str]:
         """Put the cells of the row at a place of `part` at a position; returns the columns in which they differ."""
         row, before = self.sheet.rows[position], self.cells(position)
-        if "domain" in part.typed and "domain" not in self._typed:
-            self._typed["domain"] = list(self._columns["domain"])
-        for key, texts in self._typed.items():
+        if "domain" in part.as_written and "domain" not in self._as_written:
+            self._as_written["domain"] = list(self._columns["domain"])
+        for key, texts in self._as_written.items():
             texts[position] = _text(part, key, place)
         for key, texts in self._columns.items():
             texts[position] = part.columns[key][place] if key in part.columns else ""
@@ -106,7 +110,7 @@ class OpenTable:
         return replace(
             self.sheet,
             columns=chosen(self._columns),
-            typed=chosen(self._typed),
+            as_written=chosen(self._as_written),
             rows=rows,
             unreadable={row: self._unreadable[row] for row in rows if row in self._unreadable},
             misaligned={row: self._misaligned[row] for row in rows if row in self._misaligned},
@@ -133,5 +137,5 @@ def _keys(sheet: Sheet) -> Iterator[str]:
 
 def _text(part: Sheet, column: str, place: int) -> str:
     """A cell of rows that were read, as a failures file has it; a column in which nothing stands may be left out."""
-    texts = part.typed.get(column) or part.columns.get(column)
+    texts = part.as_written.get(column) or part.columns.get(column)
     return texts[place] if texts else ""

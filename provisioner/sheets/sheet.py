@@ -68,7 +68,7 @@ class Sheet:
     origins: Mapping[int, Origin] = field(default_factory=dict)
     """Of each row, if the sheet is a failures file of ours; empty otherwise."""
     is_failures: bool = False
-    typed: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    as_written: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     """The cells of a column as they stand in the file, if they are understood as something else."""
     tab: str = ""
     """Which sheet of a workbook it is; empty for a text file."""
@@ -103,7 +103,7 @@ class Sheet:
     def own_cells(self, row: int) -> list[str]:
         """The row's cells under `headers` as failures.csv is to have them, blank ones empty."""
         position = self.position(row)
-        return [self.typed.get(key, self.columns[key])[position] for key in self.keys]
+        return [self.as_written.get(key, self.columns[key])[position] for key in self.keys]
 
     def cells(self, *columns: str) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Every row's number in the file and its cells of these columns; a blank cell or a missing column is empty.

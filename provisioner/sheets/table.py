@@ -152,10 +152,10 @@ class SheetBuilder:
         for row, sentence in shared_origins(self._origins):
             self._unreadable.setdefault(row, sentence)
         headers, columns = self._laid_out()
-        keys, typed = tuple(columns), {}
+        keys, as_written = tuple(columns), {}
         domains = self._with_own_domains(columns)
         if any(domains) and domains != columns.get("domain"):
-            typed = {"domain": columns["domain"]} if "domain" in columns else {}
+            as_written = {"domain": columns["domain"]} if "domain" in columns else {}
             columns["domain"] = domains
         sheet = Sheet(
             path=path,
@@ -167,7 +167,7 @@ class SheetBuilder:
             unreadable=self._unreadable,
             origins=self._origins,
             is_failures=bool(self._layout.added),
-            typed=typed,
+            as_written=as_written,
             tab=self._source.tab,
             most_faulty=self._source.most_faulty,
             second_table=self._skipped.second_header,

@@ -122,28 +122,41 @@ def test_a_corrected_row_replaces_the_broken_one(
 
 @pytest.mark.parametrize("domain", ["101", "acme-mail.example"])
 @pytest.mark.parametrize("checked", [False, True])
+@pytest.mark.parametrize(("deleted", "kept", "number"), [("ann", "Ann", 2), ("Ann", "ann", 3)])
 def test_a_duplicate_that_was_deleted_is_settled(
-    sandbox: Any, connection: Any, run: Any, write_sheet: Any, listener: Any, *, domain: str, checked: bool
+    sandbox: Any,
+    connection: Any,
+    run: Any,
+    write_sheet: Any,
+    listener: Any,
+    *,
+    domain: str,
+    checked: bool,
+    deleted: str,
+    kept: str,
+    number: int,
 ) -> None:
     """Of two rows for one mailbox one is deleted from the failures file, as its user is told to: nothing is left.
 
     That it still stands in the sheet is said, and is no reason to refuse it for ever. So it is however the domain is
-    written, and when the file is checked before it is run.
+    written, and when the file is checked before it is run. The row that was kept stays the one that was sent.
     """
     service = sandbox(**FAST)
-    sheet = write_sheet([(name, domain, "201", "Sheet-Pass-77!", "", "") for name in ("ann", "Ann", "b..b")])
+    sheet = write_sheet([(name, domain, "201", f"Sheet-Pass-{name}-7!", "", "") for name in ("ann", "Ann", "b..b")])
     first = run(sheet, connection(service))
     assert first.summary.to_retry == 3
     failures = sheet.parent / "acme-run" / "failures.csv"
     lines = failures.read_text("utf-8-sig").splitlines(keepends=True)
-    failures.write_text("".join(line for line in lines if not line.startswith('"Ann"')), "utf-8")
+    failures.write_text("".join(line for line in lines if not line.startswith(f'"{deleted}"')), "utf-8")
     if checked:
         assert running.check(failures, listener).summary.statuses == {Status.VALID: 1, Status.INVALID: 1}
     second = run(failures, connection(service))
     assert second.summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
     again = run(sheet, connection(service))
     assert again.summary.statuses == {Status.CREATED: 1, Status.INVALID: 1}
-    assert ("note", "Left out: row 3.") in listener.heard
+    assert ("note", f"Left out: row {number}.") in listener.heard
+    assert not [note for (note,) in listener.all("note") if "another password" in note]
+    assert next(iter(again.frame()["email"])) == kept
 
 
 def test_an_older_failures_file_makes_no_second_mailbox_for_a_row(

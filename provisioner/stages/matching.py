@@ -73,6 +73,17 @@ class KnownRows:
             self.taken.add(row.id)
         return row
 
+    def take_left_out(self, entry: Entry) -> JournalRow | None:
+        """The row that was deleted from a failures file, if it still stands in its place and is invalid; else None.
+
+        The one that was kept for the same mailbox is another.
+        """
+        alike = (self._first_alike((key, entry.sheet_row)) for key in keys_of(entry)) if entry.problems else ()
+        row = next((row for row in alike if row is not None and row.deleted), None)
+        if row is not None:
+            self.taken.add(row.id)
+        return row
+
     def release(self, row: JournalRow) -> None:
         """Have this row free for any row of the sheet."""
         self.taken.discard(row.id)
@@ -162,7 +173,8 @@ class SheetMatcher:
 
     def match(self, entry: Entry) -> tuple[JournalRow, Entry]:
         """The journal's row for a row of the file, new if need be; the entry with its sheet row and all its faults."""
-        return self.known.take(entry) or self.known.new_row(entry), entry
+        known = self.known
+        return known.take_left_out(entry) or known.take(entry) or known.new_row(entry), entry
 
     def absent(self, row: JournalRow) -> SheetChange | None:
         """What changes for a row that the file does not hold, or None: it is forgotten only if it was never sent."""

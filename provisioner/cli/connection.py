@@ -96,17 +96,8 @@ def find_login(options: dict[str, Any]) -> keys.Login:
         return keys.Login(url or API_URL, key)
     kept = keys.load(profile or keys.DEFAULT_PROFILE, required=profile is not None)
     if kept is None:
-        if profile is not None:
-            raise SettingsError(
-                f"The keyring holds no key for the profile “{profile}”.",
-                remedy=f"Run provisioner login --profile {profile} first.",
-            )
-        if in_file is None:
-            raise keys.NoKeyError(
-                "There is no API key.",
-                remedy=f"Run provisioner login once, or set {KEY_VARIABLE}, or give a file that contains the key with "
-                "--api-key-file. To practice without a key, add --sandbox.",
-            )
+        if profile is not None or in_file is None:
+            raise _no_key(profile)
         return keys.Login(url or API_URL, in_file)
     if in_file not in (None, kept.api_key):
         raise _two_keys("The keyring", file, "remove the key from the keyring with provisioner logout")
@@ -116,6 +107,19 @@ def find_login(options: dict[str, Any]) -> keys.Login:
             remedy=f"Give the other service's key with {KEY_VARIABLE}, or log in to it under a --profile of its own.",
         )
     return kept
+
+
+def _no_key(profile: str | None) -> SettingsError:
+    if profile is not None:
+        return SettingsError(
+            f"The keyring holds no key for the profile “{profile}”.",
+            remedy=f"Run provisioner login --profile {profile} first.",
+        )
+    return keys.NoKeyError(
+        "There is no API key.",
+        remedy=f"Run provisioner login once, or set {KEY_VARIABLE}, or give a file that contains the key with "
+        "--api-key-file. To practice without a key, add --sandbox.",
+    )
 
 
 def _two_keys(source: str, file: Path, instead: str) -> SettingsError:

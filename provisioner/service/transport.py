@@ -112,8 +112,6 @@ class ConnectionPool:
         )
         self._context: ssl.SSLContext | None = None
         self._idle: list[httpx.AsyncHTTPTransport] = []
-        self.opened = 0
-        """How many transports were opened."""
 
     async def open(self) -> None:
         """Load the certificates by which the servers of an https origin are verified. To be called before the rest."""
@@ -191,7 +189,6 @@ class ConnectionPool:
         return httpx.Request(method, self._at(path), headers=self._headers, content=content, extensions=extensions)
 
     def _transport(self) -> httpx.AsyncHTTPTransport:
-        self.opened += 1
         limits = httpx.Limits(max_connections=1, keepalive_expiry=KEEPALIVE)
         verify = self._context or False
         return httpx.AsyncHTTPTransport(verify=verify, trust_env=False, proxy=self._through(), limits=limits)

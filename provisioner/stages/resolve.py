@@ -161,7 +161,7 @@ class _Kind:
                 return _Match(number)
             no_list = f"is not an ID, and the service gives no list of the account's {self._noun}s to look up a name in"
             return _Match(None, fault=f"“{text}” {no_list}; write the {self._noun}'s ID")
-        matches = [self._by_id[number]] if number in self._by_id else [] if number else self._named(text)
+        matches = self._named(text) if number is None else self._with_id(number)
         if len(matches) > 1:
             which = " and ".join(str(resource.id) for resource in matches)
             fault = f"“{text}” is the name of {self._noun}s {which}; write the ID of the one meant"
@@ -171,6 +171,9 @@ class _Kind:
         (found,) = matches
         unverified = f"{self._noun} {_shown(found)} is not verified yet; verify it at Mission Inbox, then run again"
         return _Match(found.id, found.name, unverified if found.verified is False else "")
+
+    def _with_id(self, number: int) -> list[Resource]:
+        return [self._by_id[number]] if number in self._by_id else []
 
     def _named(self, text: str) -> list[Resource]:
         exactly = [resource for resource in self._resources if resource.name == text]

@@ -43,12 +43,13 @@ class Checked:
         absent = [""] * len(sheet.rows)
         self._columns = []
         """In the sheet's order, those that it lacks last: the column, its cells, and the faults of each faulty text."""
-        for column in (schema.columns[name] for name in (*known, *(n for n in schema.columns if n not in known))):
-            faults = schema.faults(column.name, filter(None, sheet.columns.get(column.name, ())))
-            may_be_blank = column.nullable or (column.name == "password" and blank_password_ok)
-            if not may_be_blank and (column.required or column.name in known):
+        for name in dict.fromkeys((*known, *schema.columns)):
+            column, cells = schema.columns[name], sheet.columns.get(name, absent)
+            faults = schema.faults(name, filter(None, cells))
+            may_be_blank = column.nullable or (name == "password" and blank_password_ok)
+            if not may_be_blank and (column.required or name in known):
                 faults[""] = [Fault(column.blank)]
-            self._columns.append((column, sheet.columns.get(column.name, absent), faults))
+            self._columns.append((column, cells, faults))
         self._duplicates = sheet.sharing(_written) if duplicates is None else duplicates
         self.invalid: Sequence[int] = sorted({*sheet.unreadable, *self._duplicates, *self._faulty()})
         """The rows with problems, in the sheet's order."""

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from provisioner.resources import Account
 
-NARROWEST = 8
-"""Characters that a column of a table keeps, however narrow the terminal."""
+NARROWEST, NARROWEST_HEADER = 8, 4
+"""Characters that the cells and the header of a column keep, however narrow the terminal."""
 
 
 class Table:
     """Entries of a list as they come, in columns as wide as the first page needs.
 
-    On a terminal the widest give way, so that no line wraps; elsewhere every cell is whole.
+    On a terminal headers, then the widest give way, so that no line wraps; elsewhere every cell is whole.
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
@@ -36,11 +36,12 @@ class Table:
     def show(self, entries: Sequence[Mapping[str, object]]) -> None:
         rows = [[shown(entry[column]) for column in self._columns] for entry in entries]
         if not self._widths:
-            headed = [list(self._columns), *rows]
-            needed = [max(len(row[place]) for row in headed) for place in range(len(self._columns))]
-            self._widths = _fitted(needed, size(sys.stdout)[0]) if is_terminal(sys.stdout) else needed
+            headers = [len(column) for column in self._columns]
+            cells = [max(map(len, column)) for column in zip(*rows, strict=True)] or [0] * len(headers)
+            needed = list(map(max, headers, cells))
+            self._widths = _fitted(headers, cells, size(sys.stdout)[0]) if is_terminal(sys.stdout) else needed
             self._cuts = self._widths != needed
-            rows = headed
+            rows = [list(self._columns), *rows]
         print_out(*map(self._line, rows))
 
     def _line(self, row: Sequence[str]) -> str:
@@ -52,11 +53,15 @@ class Table:
         """Print what stands at the end."""
 
 
-def _fitted(widths: Sequence[int], room: int) -> list[int]:
-    """The widths of columns, two blanks apart, with the widest made narrower where a line would not fit."""
-    fitted = list(widths)
-    while sum(fitted) + 2 * (len(fitted) - 1) > room and max(fitted) > NARROWEST:
-        fitted[fitted.index(max(fitted))] -= 1
+def _fitted(headers: Sequence[int], cells: Sequence[int], room: int) -> list[int]:
+    """The widths of columns, two blanks apart. Where a line would not fit, headers give way first, then the widest."""
+    fitted = list(map(max, headers, cells))
+    for floors in ([max(NARROWEST_HEADER, width) for width in cells], [NARROWEST] * len(cells)):
+        while sum(fitted) + 2 * (len(fitted) - 1) > room:
+            wide = [place for place, width in enumerate(fitted) if width > floors[place]]
+            if not wide:
+                break
+            fitted[max(wide, key=fitted.__getitem__)] -= 1
     return fitted
 
 

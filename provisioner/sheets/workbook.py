@@ -99,7 +99,7 @@ def _choose(tabs: Sequence[Tab], named: str | None, schema: MailboxSchema, requi
         names = [tab.name for tab in candidates]
         raise SeveralTabsError(
             f"The workbook has several sheets that could be meant: {_listed(names)}.",
-            remedy=f'Name one with --sheet, such as --sheet "{names[0]}".',
+            remedy=f'Name one with --sheet, such as --sheet "{names[0]}", or take all with --all-sheets.',
             tabs=names,
         )
     if with_header:

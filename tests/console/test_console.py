@@ -540,6 +540,18 @@ def test_a_table_fits_its_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "a.very.long.name" * 4 in capsys.readouterr().out
 
 
+def test_headers_give_way_before_what_stands_below_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is cut cannot be written into a sheet; every column keeps some of its header."""
+    columns = ("id", "name", "verified", "status", "relay_server", "project", "redirect")
+    entry = dict.fromkeys(columns, "101") | {"name": "acme-outreach.example", "status": "pending", "redirect": ""}
+    with terminal(60) as seen:
+        monkeypatch.setattr(sys, "stdout", seen.stream)
+        console.Table(columns).show([entry])
+        head, row, *_ = seen.lines()
+    assert words(row) == "101 acme-outreach.example 101 pending 101 101"
+    assert words(head) == "id name ver… status rel… pro… red…"
+
+
 def test_log_ins_that_did_not_work_are_told_by_reason(capsys: pytest.CaptureFixture[str]) -> None:
     """Each reason with its count, two examples, what to do and the command; a certificate is no broken connection."""
     cut = LoginGroup(LoginState.UNREACHABLE, "IMAP: x port 993 cannot be reached: refused", 4, ("a@x", "b@x"))

@@ -92,6 +92,7 @@ def test_no_remedy_names_an_option_that_the_page_lacks() -> None:
     above = {"cli", "console", "sandbox", "__init__.py", "library.py"}
     asked = {
         "--sheet",
+        "--all-sheets",
         "--set",
         "--column",
         "--generate-passwords",

@@ -23,11 +23,12 @@ from virtual_time import VirtualLoop
 
 from provisioner.cli import main
 from provisioner.journal import Journal
-from provisioner.records import Rate, Status
+from provisioner.records import AutoRate, Rate, Status
 from provisioner.sandbox.options import SandboxOptions
 from provisioner.sandbox.server import serve
 from provisioner.schema import read_schema, shipped
 from provisioner.secret import Secret
+from provisioner.service import learned_rate
 from provisioner.settings import Connection
 from provisioner.sheets import FAILURES_COLUMNS, RESULTS_COLUMNS, read_table
 from provisioner.stages import poll
@@ -171,8 +172,12 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def invoke() -> Callable[..., Result]:
-    """Call the program in the test's own process: for a stand-in, with a key and an address, or without any."""
+def invoke(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Call the program in the test's own process: for a stand-in, with a key and an address, or without any.
+
+    Where no rate is given, it begins at the fastest that it would come to.
+    """
+    monkeypatch.setattr(learned_rate, "START", 1 / AutoRate().most.spacing)
 
     def call(
         *words: object, service: Any = None, key: str | None = None, url: str | None = None, stdin: str = ""

@@ -422,7 +422,7 @@ def terminal(tmp_path: Path) -> Callable[..., tuple[int, str]]:
 
     def call(*arguments: object, answer: bytes, early: bytes = b"") -> tuple[int, str]:
         keyboard, screen = os.openpty()
-        words = [sys.executable, "-m", "provisioner", *map(str, arguments)]
+        words = [sys.executable, "-m", "provisioner", *map(str, arguments), "--rate", "100/s"]
         process = subprocess.Popen(words, stdin=screen, stderr=screen, stdout=subprocess.DEVNULL, cwd=tmp_path)
         os.write(keyboard, early)
         os.close(screen)

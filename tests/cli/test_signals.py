@@ -18,7 +18,7 @@ class Dropped:
         signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize("moment", ["_creating", "_read_sheet_options"])
+@pytest.mark.parametrize("moment", ["run._creating", "chosen_sheets._sheet_options"])
 @pytest.mark.parametrize("taken_for_an_error", [False, True])
 def test_an_interrupt_that_is_lost_ends_the_run_before_anything_is_sent(
     invoke: Any,
@@ -30,8 +30,9 @@ def test_an_interrupt_that_is_lost_ends_the_run_before_anything_is_sent(
     taken_for_an_error: bool,
 ) -> None:
     """Python drops it at some moments of an import, and pandera takes it for an error in a schema."""
-    module = importlib.import_module("provisioner.cli.run")
-    begin = getattr(module, moment)
+    name, _, function = moment.partition(".")
+    module = importlib.import_module(f"provisioner.cli.{name}")
+    begin = getattr(module, function)
 
     def lose(*args: Any) -> Any:
         if not taken_for_an_error:
@@ -42,7 +43,7 @@ def test_an_interrupt_that_is_lost_ends_the_run_before_anything_is_sent(
         except KeyboardInterrupt:
             raise ValueError from None
 
-    monkeypatch.setattr(module, moment, lose)
+    monkeypatch.setattr(module, function, lose)
     service = sandbox()
     before = signal.getsignal(signal.SIGINT), sys.unraisablehook
     done = invoke("run", write_sheet(1), "--yes", service=service)

@@ -211,7 +211,10 @@ def safe_name(text: str) -> str:
 def _refuse_existing(paths: Iterable[Path], *, force: bool) -> None:
     there = [path for path in paths if os.path.lexists(path)]
     if there and not force:
-        raise SettingsError(f"There is a file {there[0]} already.", remedy="Name another, or add --force.")
+        raise SettingsError(
+            f"There is a file {there[0]} already.",
+            remedy="Name another with --output, or add --force to replace it.",
+        )
 
 
 def _write_file(path: Path, mailboxes: Iterable[MailboxCredentials], account: Account, delimiter: str) -> None:

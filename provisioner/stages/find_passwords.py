@@ -39,7 +39,10 @@ def read_passwords(
         except SheetError as error:
             if sheets:
                 raise
-            notes.append(f"The sheet of the run cannot be read for its passwords: {error.message}")
+            notes.append(
+                f"The sheet of the run cannot be read for its passwords: {error.message} If it is elsewhere now, "
+                "name it with --sheet."
+            )
             continue
         for key, given in passwords_in(sheet).items():
             known[key] += given

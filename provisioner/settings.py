@@ -109,6 +109,11 @@ class VerifyOptions:
     smtp_host: str | None = None
     smtp_port: int | None = None
 
+    @property
+    def names_servers(self) -> bool:
+        """Whether both servers are named, so that the account need not name them."""
+        return bool(self.imap_host and self.smtp_host)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:

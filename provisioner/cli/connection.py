@@ -133,12 +133,13 @@ def read_verify_options(options: dict[str, Any], *, instead: str) -> VerifyOptio
     """How to log in. Raises SettingsError in the sandbox, with what to do `instead`."""
     from provisioner.messages import NO_PRACTICE_LOGINS
 
-    if options["sandbox"] and not (options["imap_host"] and options["smtp_host"]):
+    how = login_options(options)
+    if options["sandbox"] and not how.names_servers:
         raise SettingsError(
             NO_PRACTICE_LOGINS,
             remedy=f"{instead}, or give servers of your own with --imap-host and --smtp-host.",
         )
-    return login_options(options)
+    return how
 
 
 def login_options(options: dict[str, Any]) -> VerifyOptions:

@@ -33,7 +33,7 @@ def verify(*, run: Path, sheets: tuple[Path, ...], schema: Path | None, **option
 
         how = read_verify_options(options, instead="Verify a run that was not for practice")
         run_folder.existing(run)
-        connect = None if how.imap_host and how.smtp_host else connector(options)
+        connect = None if how.names_servers else connector(options)
         work = partial(verification.verify_run, run, sheets, how, connect, listener, schema_file=schema)
         verified = run_loop(work)
         console.show_logins(verified.counts, verified.bad, same_command())

@@ -48,16 +48,14 @@ class Logins(NullListener):
     @property
     def possible(self) -> bool:
         """Whether there is any server to log in to: the sandbox has none."""
-        how = self._workspace.options.verify
-        return not self._practice or bool(how.imap_host and how.smtp_host)
+        return not self._practice or self._workspace.options.verify.names_servers
 
     def begin(self, folder: RunFolder, schema: Path | None) -> None:
         """Log in to every mailbox, unless that is under way. Raises SettingsError if there is no key."""
         if self.running:
             return
         how = self._workspace.options.verify
-        known = how.imap_host and how.smtp_host
-        connect = None if known else self._workspace.connect(self._practice)
+        connect = None if how.names_servers else self._workspace.connect(self._practice)
         self.running, self.verified, self.error, self.tried, self.waiting = True, None, None, 0, ""
         limiter = self._workspace.limiter(self._practice)
         work = partial(

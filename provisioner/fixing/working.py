@@ -44,6 +44,8 @@ class WorkingFile:
     def __init__(self, options: SheetOptions) -> None:
         """Read and validate it. What a check writes follows in a thread. Raises UnusableError."""
         self._options = options
+        self._put_back: Path | None = None
+        """The file that was put back, until its rows are in failures.csv: its user has another copy."""
         self._open()
 
     def _open(self) -> None:
@@ -196,7 +198,7 @@ class WorkingFile:
         if self._source in self.folder.failures_files and self._source != self.folder.failures:
             with storing(self.folder):
                 self._set_aside([self._source])
-        self._source = self.folder.failures
+        self._source, self._put_back = self.folder.failures, None
         self._look()
 
     def read_entangled(self) -> bool:
@@ -256,13 +258,15 @@ class WorkingFile:
         with self.held(), storing(self.folder):
             refuse_foreign(failures_options(self._options, self.folder, file), self.rows)
             kept = _kept(self.folder.failures_files)
-            file.replace(self.folder.failures.with_suffix(file.suffix))
+            self._put_back = file.replace(self.folder.failures.with_suffix(file.suffix))
         self._open()
         self.notes.extend(kept)
 
     def _set_aside(self, paths: Iterable[Path]) -> None:
         for path in list(paths):
-            self.notes.append(f"{path.name} was changed by hand; it is kept as {set_aside(path)}.")
+            kept = set_aside(path)
+            if path != self._put_back:
+                self.notes.append(f"{path.name} was changed by hand; it is kept as {kept}.")
 
 
 def _kept(paths: Iterable[Path]) -> list[str]:

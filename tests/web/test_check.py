@@ -382,6 +382,7 @@ def test_a_failures_file_that_was_fixed_elsewhere_is_put_back(screen: Any, tmp_p
     assert answer.json() == {"location": f"{shown.path}/check"}
     text = shown.show()
     assert heading(text) == "3 rows: 2 ready, 1 to fix"
+    assert "changed by hand" not in shown.show()
     (kept,) = re.findall("is kept: (.*)[.]", text)
     assert {each.rpartition(".")[2] for each in kept.split(", ")} == {"csv", "xlsx"}
     assert "<td>bob</td>" in shown.show(show="all")

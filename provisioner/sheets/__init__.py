@@ -2,8 +2,8 @@
 
 The way in: `opening` reads a file, and `kinds` tells what it is. Text goes through `decoding` and `delimited` to a
 `source`; a `workbook` goes through `xlsx`, `ods` or `xls` and a `grid` to the same. `headers` finds what stands under
-which header. `table` gathers the rows into a `sheet`, without the `skipped_rows`, the others with what `certainty` has
-to say of them, their cells as `cleaning` leaves them. The way out: `files`, `text_workbook` and `template`.
+which header. `builder` gathers the rows into a `sheet`, without the `skipped_rows`, the others with what `certainty`
+has to say of them, their cells as `cleaning` leaves them. The way out: `files`, `text_workbook` and `template`.
 """
 
 from provisioner.sheets.files import (

@@ -75,20 +75,20 @@ class FailuresMatcher(SheetMatcher):
 
     def match(self, entry: Entry) -> tuple[JournalRow, Entry]:
         """As for a sheet. A row that names another row's mailbox, or that a program converted, is invalid."""
-        row, fault = self._claim(entry)
+        row, problem = self._claim(entry)
         base = row or self.known.corrected_by(entry)
-        if fault is None and base is not None and (row is base or base.id not in self.known.taken):
-            fault = self._conversion(base, entry)
-            if fault is not None or entry.file_row in self._misaligned:
+        if problem is None and base is not None and (row is base or base.id not in self.known.taken):
+            problem = self._conversion(base, entry)
+            if problem is not None or entry.file_row in self._misaligned:
                 # Its cells are not what anybody wrote, or are not shown: the row stays the one that it was.
                 self.known.taken.add(base.id)
                 row, entry = base, _with_cells_of(base, entry)
             else:
                 entry = _with_further_cells_of(base, entry, self._typed_in(entry))
-        if fault is None and base is None:
-            fault = self._sent_since(entry)
-        if fault is not None:
-            entry = replace(entry, request=None, problems=(*entry.problems, fault))
+        if problem is None and base is None:
+            problem = self._sent_since(entry)
+        if problem is not None:
+            entry = replace(entry, request=None, problems=(*entry.problems, problem))
         new = row is None
         row = row or self._begun_elsewhere(self.known.new_row(entry), entry)
         entry = replace(entry, sheet_row=self._place(entry, row, is_new=new))

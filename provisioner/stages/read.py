@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from provisioner.errors import SheetError
 from provisioner.journal import Fact
+from provisioner.sheets.builder import SheetBuilder
 from provisioner.sheets.cleaning import Padding, cleaned
 from provisioner.sheets.delimited import Record
 from provisioner.sheets.files import escape_formula
 from provisioner.sheets.headers import lay_out, refuse_missing_columns, refuse_unclear
 from provisioner.sheets.opening import open_source
 from provisioner.sheets.source import Source
-from provisioner.sheets.table import SheetBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

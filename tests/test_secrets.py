@@ -171,7 +171,7 @@ def test_nobody_else_reads_the_passwords_of_a_practice_run(write_sheet: Any, lis
 
     def look(connection: Connection) -> None:
         urls.append(connection.api_url)
-        for path in ("/sandbox/state/", "/sandbox/requests/", "/api/mailboxes/", "/mailbox/download/smartlead/"):
+        for path in ("/sandbox/state/", "/api/mailboxes/", "/mailbox/download/smartlead/"):
             for headers in ({}, {"Authorization": "Api-Key sandbox-key"}, {"Authorization": f"Api-Key {KEY}"}):
                 answer = httpx.get(connection.api_url + path, headers=headers)
                 seen.append(answer.status_code)

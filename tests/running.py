@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,6 +42,7 @@ def context_of(to: Connection, journal: Journal, listener: Listener, **options: 
         stop_signal=StopSignal(),
         listener=listener,
         options=RunOptions(**{"stop_after": 0, "task_timeout": 60.0, **options}),
+        wall_clock=time.time,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,7 @@ class RunContext:
     stop_signal: StopSignal
     listener: Listener
     options: RunOptions
-    wall_clock: Callable[[], float] = time.time
+    wall_clock: Callable[[], float]
     """Seconds since 1970, for what is stored; everything that waits uses the event loop's clock."""
 
     async def finish(self, *rows: Finished) -> None:

@@ -122,12 +122,9 @@ def why_uncertain(text: str, cell: str, column: Column | None, kind: str | None,
     if column is None:
         return None
     if kind is not None and not (kind == NUMBER and column.whole_number):
-        return _about(kind, text, column).format(cell=cell, text=text)
+        sentence = _SHOWN_NUMBER if kind == NUMBER and text.isdecimal() and not column.secret else _SENTENCES[kind]
+        return sentence.format(cell=cell, text=text)
     return None if certain or text.isascii() else _GUESSED.format(cell=cell)
-
-
-def _about(kind: str, text: str, column: Column) -> str:
-    return _SHOWN_NUMBER if kind == NUMBER and text.isdecimal() and not column.secret else _SENTENCES[kind]
 
 
 def origin_of(cells: Sequence[str], added: Mapping[str, int]) -> tuple[Origin, str | None]:

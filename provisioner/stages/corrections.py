@@ -82,7 +82,7 @@ class FailuresMatcher(SheetMatcher):
             if problem is not None or entry.file_row in self._misaligned:
                 # Its cells are not what anybody wrote, or are not shown: the row stays the one that it was.
                 self.known.taken.add(base.id)
-                row, entry = base, _with_cells_of(base, entry)
+                row, entry = base, replace(entry, cells=base.cells, **sent_columns(base))
             else:
                 entry = _with_further_cells_of(base, entry, self._typed_in(entry))
         if problem is None and base is None:
@@ -240,8 +240,3 @@ def _with_further_cells_of(row: JournalRow, entry: Entry, typed: Collection[str]
         and is_converted(row.cells[column], new)
     }
     return replace(entry, cells={**entry.cells, **kept}) if kept else entry
-
-
-def _with_cells_of(row: JournalRow, entry: Entry) -> Entry:
-    """The entry with the cells that the journal has for the row."""
-    return replace(entry, cells=row.cells, **sent_columns(row))

@@ -37,7 +37,7 @@ from provisioner.messages import (
 from provisioner.records import Actor, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from provisioner.summary import Group, LoginGroup, RunPreview, Summary
 
@@ -80,22 +80,24 @@ def show_summary(
     first += _counts_by(summaries, width)
     if (counts := login_counts(summaries)) is not None and (counts.ok or logins):
         first += login_lines(counts, logins, verify, width)
-    if checked and Status.VALID in statuses:
-        first += ["", *wrap(NOT_CHECKED, width)]
-    if rates := [summary.rate for summary in summaries if summary.rate is not None]:
-        first += ["", *wrap(found_rate(rates[-1]), width)]
-    if not_begun:
-        first += ["", *wrap(f"Not started: {', '.join(not_begun)}", width)]
+    unchecked = [NOT_CHECKED] if checked and Status.VALID in statuses else []
+    rates = [found_rate(summary.rate) for summary in summaries if summary.rate is not None]
+    waiting = [f"Not started: {', '.join(not_begun)}"] if not_begun else []
+    first += _paragraphs([*unchecked, *rates[-1:], *waiting], width)
     what = _what_next(groups, statuses, summaries, checked=checked)
     commands = (("  ", bold(line.strip())) for line in command.splitlines())
     last: list[Line] = ["", *wrap(what, width), *commands] if what else []
     fix = any(group.actor is Actor.SHEET for group in groups)
     last += _files(summaries, width, generated=generated, retry="to fix or run again" if fix else "to run again")
     if verbose:
-        last += [line for text in _requests(summaries) for line in ["", *wrap(text, width)]]
+        last += _paragraphs(_requests(summaries), width)
     room = max(height - above - len(first) - len(last) - 2, 0) if is_terminal(sys.stderr) else sys.maxsize
     elsewhere = "report.html" if len(summaries) == 1 else "the report.html of each sheet"
     say(*first, *cause_lines(groups, headings(groups, left), width, room, elsewhere), *last)
+
+
+def _paragraphs(texts: Iterable[str], width: int) -> list[Line]:
+    return [line for text in texts for line in ["", *wrap(text, width)]]
 
 
 def _heading(summaries: Sequence[Summary], width: int) -> list[Line]:

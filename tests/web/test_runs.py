@@ -95,13 +95,13 @@ def test_the_question_names_the_cost_the_clients_and_who_stays_behind(
 ) -> None:
     """Where it is no practice, it says that creating costs money; clients have their numbers, errors are counted."""
     lines = ["email,domain,relay_server,password,Client"]
-    lines += [f"user{n},101,201,Sheet-Pass-77!,{'Hartwell' if n < 5 else '<b>Brook</b>'}" for n in range(7)]
+    lines += [f"user{n},101,201,Sheet-Pass-77!,{'Hartwell' if n < 20 else '<b>Brook</b>'}" for n in range(28)]
     (tmp_path / "acme.csv").write_text("\n".join([*lines, "b@d,101,201,Sheet-Pass-77!,Hartwell"]), "utf-8")
     service = sandbox(**FAST)
-    page = site(service, None, practice=False, rates=(Rate(1, 1.0),))
+    page = site(service, None, practice=False, rates=(Rate(4, 1.0),))
     asked = page.asked()
     assert "cannot be undone, and each mailbox costs money" in asked
-    assert "<dt>Client</dt><dd>Hartwell: 5, &lt;b&gt;Brook&lt;/b&gt;: 2</dd>" in asked
+    assert "<dt>Client</dt><dd>Hartwell: 20, &lt;b&gt;Brook&lt;/b&gt;: 8</dd>" in asked
     assert f"<dt>At</dt><dd>{service.url.partition('://')[2]}</dd>" in asked
     assert "at least 14 seconds" in asked
     assert "1 row has errors and will be skipped" in asked

@@ -107,10 +107,14 @@ class Journal:
                     f"The run folder {folder} was used for practice; a real run needs another folder.",
                     remedy="Name another folder with --out, or delete this one.",
                 )
-            wanted = "practice" if service == PRACTICE else f"a run at {service}"
+            held = f"The run folder {folder} holds a run at {known}"
+            if service == PRACTICE:
+                raise RunFolderError(
+                    f"{held}; practice needs another folder.",
+                    remedy="Leave out --sandbox to go on with that run, or name another folder with --out to practice.",
+                )
             raise RunFolderError(
-                f"The run folder {folder} holds a run at {known}; {wanted} needs another folder.",
-                remedy="Name another folder with --out.",
+                f"{held}; a run at {service} needs another folder.", remedy="Name another folder with --out."
             )
 
     def fact(self, name: str) -> str | None:

@@ -20,6 +20,9 @@ _PLAIN: Final = {
 }
 """The meanings that would be unclear without the status's name."""
 AT_THE_PAGE: Final = {
+    "Leave out --sandbox to go on with that run, or name another folder with --out to practice": (
+        "Start the page without --sandbox to go on with that run, or open a copy of the sheet to practice"
+    ),
     "Name another folder with --out": "Give the sheet another name, so that it gets another folder",
     "name another folder with --out": "give the sheet another name, so that it gets another folder",
     "Name a folder that you may write to with --out": "Move the sheet to a folder that you may write to",

@@ -208,6 +208,7 @@ def test_the_folder_of_a_real_run_is_not_for_practice(journal: Journal) -> None:
         with pytest.raises(RunFolderError, match=f"at https://one.example; {wanted} needs another") as refused:
             journal.belong_to(other)
         assert "delete" not in refused.value.remedy
+        assert refused.value.remedy.startswith("Leave out --sandbox to go on") == (other == "practice")
 
 
 @pytest.mark.anyio

@@ -187,6 +187,7 @@ def test_everything_can_be_done_by_keyboard(open_sheet: Any) -> None:
 def test_enter_without_a_change_goes_on_to_the_next_fault(open_sheet: Any) -> None:
     """Whoever cannot fix a row now looks at the next; after the last there is the button that creates."""
     tab = open_sheet([*(row for row, _ in MISTAKES[:2]), ("lea", "101", "201", SOUND, "", "")])
+    expect(cell(tab, "email, row 2")).to_be_focused()
     tab.keyboard.press("Enter")
     expect(cell(tab, "email, row 3")).to_be_focused()
     tab.keyboard.press("Enter")

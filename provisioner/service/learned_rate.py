@@ -20,7 +20,7 @@ The rule, in plain words:
 7. If answers take twice as long as they usually do, the service is at its limit though it refuses nothing: step back.
 
 The limit is a whole number of requests in a window, so it is learned as one. What is sent evenly arrives unevenly, so
-the window is taken a little longer than the service's: by 45 milliseconds for a second, by 1.5 % for longer ones.
+the window is taken a little longer than the service's: by some 45 milliseconds for a second, by 1.5 % for longer ones.
 `tests/benchmarks/rate.py` plays it against simulated services.
 """
 
@@ -40,8 +40,9 @@ START: Final = 5.0
 """Requests a second to begin with."""
 WINDOWS: Final = (1.0, 60.0, 3600.0)
 """Seconds: the windows that services count requests in."""
-MARGIN, LONG_MARGIN = 0.045, 0.015
-"""How much longer a window is taken: seconds at least, and a part of a long one."""
+MARGIN, UNEVEN, LONG_MARGIN = 0.0425, 0.012, 0.015
+"""How much longer a window is taken: seconds, and more divided by the count, since the delays of a few requests even
+out less; a part of it if it is long."""
 GROWTH: Final = 1.2
 """The factor from one rate to the next at the beginning."""
 TRIAL, LONGER_TRIAL = 1.5, 2.1
@@ -51,16 +52,17 @@ LARGEST_STEP, STEP_GROWTH, LONG_STEP_GROWTH = 0.16, 1.25, 2.0
 one step to the next in a second and in a long window."""
 QUIET, LONGEST_QUIET, QUIET_GROWTH = 5.0, 150.0, 3.0
 """Seconds before asking for more: at first, at most (unless the window is longer), and the factor after a refusal."""
-SHORTEST_QUIET, RESTLESS, SHORT_QUIET_GROWTH = 1.5, 10.0, 1.6
+SHORTEST_QUIET, RESTLESS, SHORT_QUIET_GROWTH = 1.5, 10.0, 1.9
 """The same for a limit of a second that is to be found: at first, at most after a sign of others, and the factor."""
 SIGN: Final = 70.0
 """Seconds after a sign of others for which a part is given up whenever asking for more is refused."""
 UNEXPECTED, ASKED = 0.3, 0.1
 """The part of a limit of a second that is given up when it is refused without asking for more, and when asking."""
 SAME, RAISED = 0.03, 1.5
-"""What differs by no more than this part, or by one request, is the same. What grew by this factor: a raised limit."""
-BUNCHED: Final = 5.0
-"""Seconds after the rate was lowered in which the network may have bunched what is refused: one is given up at most."""
+"""What is less by no more than this part, or is one more, is the same. What grew by this factor: a raised limit."""
+BUNCHED, SOON = 8.0, 3.0
+"""Seconds after the rate was lowered in which the network may have bunched what is refused: a tenth is given up, one
+request at most, and in the first of these seconds less."""
 ALONE: Final = 70.0
 """Seconds after the first refusal until what a long window allows is the whole."""
 FORGOTTEN: Final = 0.95
@@ -221,7 +223,7 @@ class LearnedRate:
         # Retry-After is in whole seconds, rounded up.
         window = max(self._seconds, next((window for window in WINDOWS if window >= wait - 1), WINDOWS[-1]))
         if window == WINDOWS[0]:
-            let_through = self._sent.count(sent, window + MARGIN)
+            let_through = self._sent.count(sent, self._count * self.spacing)
         else:
             let_through = self._sent.let_through(sent, window, wait)
         self._learn(window, let_through, now, wait)
@@ -234,7 +236,7 @@ class LearnedRate:
         """Requests a second."""
         if not self.is_known:
             return self._fastest
-        return self._count / (self._seconds + max(MARGIN, LONG_MARGIN * self._seconds))
+        return self._count / (self._seconds + max(MARGIN + UNEVEN / self._count, LONG_MARGIN * self._seconds))
 
     @property
     def _is_asking(self) -> bool:
@@ -321,7 +323,7 @@ class LearnedRate:
         elif self._is_asking:
             count = self._count_after_asking(now)
         elif is_bunched := now < self._lowered_at + BUNCHED:
-            count = math.ceil(count) - min(1, round(ASKED * count))
+            count -= min(1.0, ASKED * count, (now - self._lowered_at) / SOON)
             if self._quiet < SIGN:
                 self._sign_at = now
         else:
@@ -337,10 +339,8 @@ class LearnedRate:
         """What is kept after asking for more was refused."""
         allowed, before = math.floor(self._allowed), self._most
         self._quiet *= SHORT_QUIET_GROWTH
-        is_other = abs(allowed - before) > max(1.0, SAME * allowed)
-        if is_other:
+        if allowed < before - int(SAME * before) or allowed > before + 1:
             self._quiet = min(self._quiet, RESTLESS)
-        if is_other or allowed < before:
             self._most = allowed if self.is_settled else 0.0
             if allowed < RAISED * before:
                 self._sign_at = now

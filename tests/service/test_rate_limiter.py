@@ -246,7 +246,7 @@ def test_while_a_limit_is_being_found_a_pause_is_not_made_up_for(in_virtual_time
         return [await limiter.acquire(Priority.CREATE) for _ in range(4)]
 
     times = in_virtual_time(learn)
-    assert [later - earlier for earlier, later in pairwise(times)] == pytest.approx([1.045 / 3] * 3, abs=0.01)
+    assert [later - earlier for earlier, later in pairwise(times)] == pytest.approx([1.0465 / 3] * 3, abs=0.01)
 
 
 def test_a_request_that_left_late_counts_from_then(in_virtual_time: Run) -> None:

@@ -53,7 +53,7 @@ def sender() -> Sender:
 
 def _spacing(count: float) -> float:
     """Seconds from one request to the next where this many are sent in a second."""
-    return (1.0425 + 0.012 / count) / count
+    return (1.043 + 0.011 / count) / count
 
 
 def test_it_begins_slowly_and_grows_to_the_fastest_rate_that_is_allowed(sender: Sender) -> None:

@@ -162,6 +162,8 @@ class FailuresMatcher(SheetMatcher):
     def _place(self, entry: Entry, row: JournalRow, *, is_new: bool) -> int | None:
         """Which row of the original sheet a row of the file is; None if it is a new one, or cannot be told."""
         if not is_new and row.sheet_row is not None:
+            if entry.sheet_row is None and self._places.get(row.sheet_row, row.id) != row.id:
+                return None
             self._places[row.sheet_row] = row.id
             return row.sheet_row
         there = self.known.at(entry.sheet_row)

@@ -37,15 +37,16 @@ class KnownRows:
         self.taken: set[RowId] = set()
         self._in_sheet: set[str] = set()
         """The keys of the sheet's rows; filled only if there are corrections."""
-        self._corrections = False
-        """Whether any row is corrected by another."""
+        self._corrected = defaultdict[RowId, list[JournalRow]](list)
+        """The rows that each correction corrects."""
         for row in rows:
             self._add(row)
         self._next_id = max(self.by_id, default=0) + 1
 
     def _add(self, row: JournalRow) -> None:
         self.by_id[row.id] = row
-        self._corrections |= row.superseded_by is not None
+        if row.superseded_by is not None:
+            self._corrected[row.superseded_by].append(row)
         if row.sheet_row is not None and row.superseded_by is None and not row.deleted:
             self._by_place[row.sheet_row] = row
         if row.address_key is None:
@@ -61,7 +62,7 @@ class KnownRows:
 
         A correction stands for the row that it corrects only if the sheet does not hold the correction itself.
         """
-        if self._corrections:
+        if self._corrected:
             entries = list(entries)
             self._in_sheet = {key for entry in entries for key in keys_of(entry)}
         return entries
@@ -73,14 +74,15 @@ class KnownRows:
             self.taken.add(row.id)
         return row
 
-    def take_left_out(self, entry: Entry) -> JournalRow | None:
-        """The row that was deleted from a failures file, if it still stands in its place and is invalid; else None.
+    def take_in_place(self, entry: Entry) -> JournalRow | None:
+        """The row for an invalid one that was deleted from a failures file, or corrected in one, and is in its place.
 
-        The one that was kept for the same mailbox is another.
+        None if there is none. Another row, which was kept for the same mailbox, is not it.
         """
         alike = (self._first_alike((key, entry.sheet_row)) for key in keys_of(entry)) if entry.problems else ()
-        row = next((row for row in alike if row is not None and row.deleted), None)
+        row = next((row for row in alike if row is not None and (row.deleted or row.superseded_by is not None)), None)
         if row is not None:
+            row = self._latest_correction(row, entry)
             self.taken.add(row.id)
         return row
 
@@ -104,6 +106,10 @@ class KnownRows:
     def unmatched(self) -> list[JournalRow]:
         """The rows that no row of the sheet was matched to; corrected ones are left out."""
         return [row for row in self.by_id.values() if row.id not in self.taken and row.superseded_by is None]
+
+    def corrected_into(self, row: JournalRow) -> list[JournalRow]:
+        """The rows that this one corrects and that no row of the sheet was matched to."""
+        return [each for each in self._corrected.get(row.id, ()) if each.id not in self.taken]
 
     def to_write(self, changes: Iterable[SheetChange]) -> Iterator[SheetChange]:
         """The changes, without the content of a row that is to stay as it is: it would take longer to write again."""
@@ -174,7 +180,7 @@ class SheetMatcher:
     def match(self, entry: Entry) -> tuple[JournalRow, Entry]:
         """The journal's row for a row of the file, new if need be; the entry with its sheet row and all its faults."""
         known = self.known
-        return known.take_left_out(entry) or known.take(entry) or known.new_row(entry), entry
+        return known.take_in_place(entry) or known.take(entry) or known.new_row(entry), entry
 
     def absent(self, row: JournalRow) -> SheetChange | None:
         """What changes for a row that the file does not hold, or None: it is forgotten only if it was never sent."""

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from provisioner.journal import (
+    Dropped,
     JournalRow,
     Moved,
     SheetChange,
@@ -150,18 +151,24 @@ class Planner:
                 row = row._replace(sheet_row=entry.sheet_row, file_row=entry.file_row, moved=moved)
             yield self.decide(row, entry)
         for row in self._matcher.known.unmatched():
-            change = self._matcher.absent(row)
-            if row.deleted and self._is_failures and not isinstance(change, Superseded):
-                self.work.deleted.append(row.sheet_row)
-            may_exist = row.status.has_mailbox or row.status.under_way
-            if may_exist and not self._is_failures:
-                self.work.gone.append((None, row.name))
-            if change is None or isinstance(change, Moved):
-                self._follow(row, request_of(row))
-            if change is None and row.status is Status.VALID:
-                change = Written(self._in_run(row)._replace(file_row=None))
-            if change is not None:
-                yield change
+            yield from self._without_entry(row)
+
+    def _without_entry(self, row: JournalRow) -> Iterator[SheetChange]:
+        """What changes for a row that the sheet does not hold."""
+        change = self._matcher.absent(row)
+        if row.deleted and self._is_failures and not isinstance(change, Superseded):
+            self.work.deleted.append(row.sheet_row)
+        may_exist = row.status.has_mailbox or row.status.under_way
+        if may_exist and not self._is_failures:
+            self.work.gone.append((None, row.name))
+        if change is None or isinstance(change, Moved):
+            self._follow(row, request_of(row))
+        if change is None and row.status is Status.VALID:
+            change = Written(self._in_run(row)._replace(file_row=None))
+        if isinstance(change, Dropped):
+            yield from self._forget(row)
+        elif change is not None:
+            yield change
 
     def decide(self, row: JournalRow, entry: Entry) -> SheetChange:  # noqa: PLR0911 - a table
         """The table above: what this run does with a row that the journal has as `row` and the sheet as `entry`."""
@@ -241,6 +248,15 @@ class Planner:
                 corrected=self._matcher.is_correction(row, entry, own),
             )
         )
+
+    def _forget(self, row: JournalRow) -> Iterator[SheetChange]:
+        """Forget a row and those that it corrects, but for those that were sent: they are rows of their own again."""
+        yield Dropped(row.id)
+        for each in self._matcher.known.corrected_into(row):
+            if each.was_sent:
+                yield Written(each._replace(superseded_by=None, sheet_row=None, file_row=None))
+            else:
+                yield from self._forget(each)
 
     def _follow(self, row: JournalRow, request: Request) -> None:
         """See what was begun for a row to its end, without sending it again."""

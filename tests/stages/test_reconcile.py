@@ -244,6 +244,32 @@ def test_a_sheet_with_both_the_broken_row_and_its_correction_keeps_both(journal:
     ]
 
 
+def test_duplicates_that_were_told_apart_in_a_failures_file_keep_their_places(journal: Journal) -> None:
+    """One was renamed there; in the sheet both are still the same, and each is the mailbox that was made of it."""
+    texts = [(2, "bob", "Sheet-Pass-2!"), (3, "bob", "Sheet-Pass-3!")]
+    sheet = [entry(row, email, password=password, ready=False) for row, email, password in texts]
+    apply_sheet(journal, *sheet)
+    fixed = (entry(2, "rob", password="Sheet-Pass-2!"), entry(3, "bob", password="Sheet-Pass-3!"))
+    for job in apply_sheet(journal, *fixed, failures=True).to_send:
+        end(journal, job, Status.CREATED)
+    plan = apply_sheet(journal, *sheet)
+    assert [(row.sheet_row, row.email) for row in journal.record_rows()] == [(2, "rob"), (3, "bob")]
+    assert plan.other_passwords == []
+
+
+def test_a_correction_that_was_never_sent_goes_with_the_row_that_it_corrects(journal: Journal) -> None:
+    """If the sheet holds neither any more; what was sent before it was corrected is a row of the record again."""
+    for status in (Status.INVALID, Status.REJECTED):
+        plan = apply_sheet(journal, entry(2, "ann"), entry(3, "bob", ready=status is Status.REJECTED))
+        if status is Status.REJECTED:
+            end(journal, plan.to_send[1], status)
+        apply_sheet(journal, entry(2, "rob", sheet_row=3), failures=True)
+        apply_sheet(journal, entry(2, "ann"))
+        left = [(row.sheet_row, row.email) for row in journal.rows() if row.email != "ann"]
+        assert left == ([(None, "bob")] if status is Status.REJECTED else [])
+    assert by_email(journal)["bob"].status is Status.REJECTED
+
+
 def test_a_corrected_row_that_may_exist_is_kept_beside_its_correction(journal: Journal) -> None:
     """An `unknown` or `unfinished` row whose username is changed is followed on: its mailbox may come yet."""
     (job,) = apply_sheet(journal, entry(2, "ann")).to_send
@@ -266,6 +292,13 @@ def test_a_row_added_to_a_failures_file_has_no_sheet_row(journal: Journal) -> No
     apply_sheet(journal, entry(3, "b ob", ready=False))
     apply_sheet(journal, entry(2, "bob", sheet_row=3), entry(3, "rob", sheet_row=3), failures=True)
     assert [(row.sheet_row, row.email) for row in journal.record_rows()] == [(3, "bob"), (None, "rob")]
+
+
+def test_a_row_added_as_another_was_before_its_correction_has_no_sheet_row(journal: Journal) -> None:
+    """The place is that of the correction, which names it."""
+    apply_sheet(journal, entry(2, "ann", ready=False))
+    apply_sheet(journal, entry(2, "bob"), entry(3, "ann", sheet_row=None), failures=True)
+    assert [(row.sheet_row, row.email) for row in journal.record_rows()] == [(2, "bob"), (None, "ann")]
 
 
 def test_duplicates_in_the_sheet_never_share_a_line(journal: Journal) -> None:

@@ -248,10 +248,13 @@ def _refuse_near_misses(layout: Layout, schema: MailboxSchema, missing: Sequence
         for header, place, closest in misses[:_NAMED]
     ]
     told += [f"There are {len(misses) - _NAMED:,} more."] if len(misses) > _NAMED else []
-    renamed = [f"“{header}” to “{schema.columns[closest].title}”" for header, _, closest in misses[:_NAMED]]
+    renamed = dict[str, str]()
+    for header, _, closest in misses[:_NAMED]:
+        # Two headers of one name would be refused.
+        renamed.setdefault(closest, f"“{header}” to “{schema.columns[closest].title}”")
     raise ColumnsError(
         " ".join(told),
-        remedy=f"If so, rename {', '.join(renamed)}. If not, rename the column, "
+        remedy=f"If so, rename {', '.join(renamed.values())}. If not, rename the column, "
         f"for example to {_other_name(misses[0][0], schema)}.",
         headers=_stripped(layout),
         missing=missing,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from provisioner.messages import TASKS, WORDS, count, duration, found_rate, login_remedy, visible
+from provisioner.messages import SHEET_DONE, TASKS, WORDS, count, duration, found_rate, login_remedy, visible
 from provisioner.records import Status
 from provisioner.report.picture import draw, duration_bars, duration_quantiles, follow
 from provisioner.sheets import escape_formula, replace_file
@@ -105,6 +105,7 @@ def _environment() -> Environment:
         "found_rate": found_rate,
     }
     environment.globals |= {"words": WORDS, "exists": Status.EXISTS, "tasks": TASKS, "login_remedy": login_remedy}
+    environment.globals["sheet_done"] = SHEET_DONE
     return environment
 
 

@@ -350,6 +350,23 @@ def test_rows_that_stand_in_the_sheet_alone_are_run_from_it(number: int, told: s
     assert f"These rows were not in the file you ran. {told}" in words(capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(
+    ("left", "more", "is_done"),
+    [
+        (Status.FAILED, {}, True),
+        (Status.REJECTED, {}, True),
+        (Status.INVALID, {}, False),
+        (Status.FAILED, {"of_failures": True}, False),
+        (Status.FAILED, {"kept": "acme-run/failures-edited-7.csv"}, False),
+        (Status.FAILED, {"to_retry": 1}, False),
+    ],
+)
+def test_rows_have_left_the_sheet_if_no_file_holds_them(left: Status, more: dict[str, Any], *, is_done: bool) -> None:
+    """One that was never sent is in the sheet, or forgotten; and a failures file does not hold all of its rows."""
+    one = replace(summary({Status.CREATED: 1, left: 1}), **{"to_retry": 0, **more})
+    assert one.is_sheet_done is is_done
+
+
 def test_the_technical_cause_is_for_whoever_asks(capsys: pytest.CaptureFixture[str]) -> None:
     """Everybody reads what is wrong and what to do; the words of a program only come with -v."""
     error = SettingsError("Nothing answers.", remedy="Check the address.", technical="[Errno -2] no such name")

@@ -62,7 +62,7 @@ SAME, RAISED = 0.03, 1.5
 """What is less by no more than this part, or is one more, is the same. What grew by this factor: a raised limit."""
 BUNCHED, SOON = 8.0, 3.0
 """Seconds after the rate was lowered in which the network may have bunched what is refused: a tenth is given up, one
-request at most, and in the first of these seconds less."""
+request at most; and in the first of these seconds less, as that is no sign of others."""
 ALONE: Final = 70.0
 """Seconds after the first refusal until what a long window allows is the whole."""
 FORGOTTEN: Final = 0.95
@@ -324,7 +324,7 @@ class LearnedRate:
             count = self._count_after_asking(now)
         elif is_bunched := now < self._lowered_at + BUNCHED:
             count -= min(1.0, ASKED * count, (now - self._lowered_at) / SOON)
-            if self._quiet < SIGN:
+            if self._quiet < SIGN and now > self._lowered_at + SOON:
                 self._sign_at = now
         else:
             count, self._sign_at = round(count - max(1.0, UNEXPECTED * count)), now

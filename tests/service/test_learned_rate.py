@@ -248,15 +248,20 @@ def test_a_rate_that_is_one_too_many_is_not_kept(phase: float) -> None:
     assert program.limiter.learned == Rate(3, 1.0)
 
 
-@pytest.mark.parametrize(("before", "kept"), [(1, 9), (7, 10)])
-def test_what_was_given_up_as_bunched_is_taken_back_soon(sender: Sender, before: int, kept: int) -> None:
-    """Within twelve seconds, however rarely more is asked for; after a long quiet time it is no sign of others."""
+@pytest.mark.parametrize(("before", "seconds", "left", "kept"), [(1, 4, 9, 9), (7, 4, 9, 10), (1, 0.5, 9.47, 10)])
+def test_what_was_given_up_as_bunched_is_taken_back_soon(
+    sender: Sender, before: int, seconds: float, left: float, kept: int
+) -> None:
+    """Within twelve seconds, however rarely more is asked for.
+
+    It is no sign of others after a long quiet time, nor right after the rate was lowered.
+    """
     _learn(sender, 10)
     for _ in range(before):
         _ask_in_vain(sender)
-    sender.send(4)
+    sender.send(seconds)
     sender.refuse()
-    assert sender.learned.spacing == pytest.approx(_spacing(9))
+    assert sender.learned.spacing == pytest.approx(_spacing(left), rel=0.001)
     sender.send(12)
     assert sender.learned.spacing == pytest.approx(_spacing(10))
     _send_until_more_is_asked_for(sender)

@@ -248,7 +248,7 @@ def test_a_rate_that_is_one_too_many_is_not_kept(phase: float) -> None:
     assert program.limiter.learned == Rate(3, 1.0)
 
 
-@pytest.mark.parametrize(("before", "seconds", "left", "kept"), [(1, 4, 9, 9), (7, 4, 9, 10), (1, 0.5, 9.47, 10)])
+@pytest.mark.parametrize(("before", "seconds", "left", "kept"), [(1, 4, 9, 9), (7, 4, 9, 10), (1, 0.5, 9.4545, 10)])
 def test_what_was_given_up_as_bunched_is_taken_back_soon(
     sender: Sender, before: int, seconds: float, left: float, kept: int
 ) -> None:

@@ -25,7 +25,7 @@ class KnownRows:
 
     def __init__(self, rows: Iterable[JournalRow], *, latest_file: bool) -> None:
         """`latest_file`: the sheet is the failures file that the latest run wrote, so its places hold."""
-        self.by_id: dict[RowId, JournalRow] = {}
+        self.by_id = {row.id: row for row in rows}
         self.by_key: dict[str, JournalRow] = {}
         self._by_address: dict[str, JournalRow] = {}
         self._alike = defaultdict[tuple[str, object], list[JournalRow]](list)
@@ -39,18 +39,17 @@ class KnownRows:
         """The keys of the sheet's rows; filled only if there are corrections."""
         self._corrected = defaultdict[RowId, list[JournalRow]](list)
         """The rows that each correction corrects."""
-        for row in rows:
+        for row in self.by_id.values():
             self._add(row)
         self._next_id = max(self.by_id, default=0) + 1
 
     def _add(self, row: JournalRow) -> None:
-        self.by_id[row.id] = row
         if row.superseded_by is not None:
             self._corrected[row.superseded_by].append(row)
         if row.sheet_row is not None and row.superseded_by is None and not row.deleted:
             self._by_place[row.sheet_row] = row
         if row.address_key is None:
-            for key in _alike_keys(row):
+            for key in self._alike_keys(row):
                 self._alike[key].append(row)
             return
         self.by_key[row.address_key] = row
@@ -79,18 +78,21 @@ class KnownRows:
 
         None if there is none. Another row, which was kept for the same mailbox, is not it.
         """
-        alike = (self._first_alike((key, entry.sheet_row)) for key in keys_of(entry)) if entry.problems else ()
-        row = next((row for row in alike if row is not None and (row.deleted or row.superseded_by is not None)), None)
-        if row is not None:
-            row = self._latest_correction(row, entry)
-            self.taken.add(row.id)
-        return row
+        keys = keys_of(entry) if entry.problems else ()
+        for row in filter(None, (self._first_alike((key, entry.sheet_row)) for key in keys)):
+            last = self._last_of(row)
+            if row.deleted or (last is not row and last.address_key not in keys):
+                taken = self._latest_correction(row, entry)
+                self.taken |= {row.id, taken.id}
+                return taken
+        return None
 
     def release(self, row: JournalRow) -> None:
-        """Have this row free for any row of the sheet."""
-        self.taken.discard(row.id)
-        for key in _alike_keys(row):
-            self._begun.pop(key, None)
+        """Have this row, and those that it corrects, free for any row of the sheet."""
+        for each in (row, *self._corrected.get(row.id, ())):
+            self.taken.discard(each.id)
+            for key in self._alike_keys(each):
+                self._begun.pop(key, None)
 
     def release_all(self) -> None:
         """The same for all rows."""
@@ -149,6 +151,7 @@ class KnownRows:
         for where in (entry.sheet_row, _ANYWHERE) if entry.email or entry.domain else (entry.sheet_row,):
             for key in keys:
                 if row := self._first_alike((key, where)):
+                    self.taken.add(row.id)
                     return self._latest_correction(row, entry)
         return None
 
@@ -162,11 +165,19 @@ class KnownRows:
 
     def _latest_correction(self, row: JournalRow, entry: Entry) -> JournalRow:
         """The latest correction of a row; the row itself if it was fixed in the sheet."""
-        latest = row
-        while latest.superseded_by is not None and latest.superseded_by in self.by_id:
-            latest = self.by_id[latest.superseded_by]
+        latest = self._last_of(row)
         free = latest.id not in self.taken and latest.address_key not in self._in_sheet
         return latest if free and (latest.status not in FORGETTABLE or entry.request is None) else row
+
+    def _last_of(self, row: JournalRow) -> JournalRow:
+        """The latest correction of a row, itself if there is none."""
+        while row.superseded_by is not None and row.superseded_by in self.by_id:
+            row = self.by_id[row.superseded_by]
+        return row
+
+    def _alike_keys(self, row: JournalRow) -> list[tuple[str, object]]:
+        """What finds a row among those that look alike. A corrected one goes where its correction does."""
+        return [(address_key(row.email, row.domain), where) for where in (self._last_of(row).sheet_row, _ANYWHERE)]
 
 
 class SheetMatcher:
@@ -198,10 +209,6 @@ class SheetMatcher:
     def is_correction(self, row: JournalRow, entry: Entry, own_password: Secret | None) -> bool:  # noqa: ARG002
         """Whether what is about to be sent is not what the original sheet holds."""
         return False
-
-
-def _alike_keys(row: JournalRow) -> list[tuple[str, object]]:
-    return [(address_key(row.email, row.domain), where) for where in (row.sheet_row, _ANYWHERE)]
 
 
 def keys_of(entry: Entry) -> tuple[str, ...]:

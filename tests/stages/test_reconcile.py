@@ -257,6 +257,35 @@ def test_duplicates_that_were_told_apart_in_a_failures_file_keep_their_places(jo
     assert plan.other_passwords == []
 
 
+def test_a_duplicate_that_was_looked_up_is_the_one_that_was_sent(journal: Journal) -> None:
+    """Also if an earlier correction of it, which said the same of its mailbox, is still known in its place."""
+    named = {"key": "bob@101", "cells": {"email": "bob", "domain": "102"}}
+    sheet = [entry(2, "bob", domain="102", ready=False, **named), entry(3, "bob", ready=False)]
+    apply_sheet(journal, *sheet)
+    fixed = entry(2, "bob", domain="101"), entry(3, "rob")
+    for job in apply_sheet(journal, *fixed, failures=True).to_send:
+        end(journal, job, Status.CREATED)
+    for _ in range(2):
+        apply_sheet(journal, *sheet)
+        assert [(row.sheet_row, row.email) for row in journal.record_rows()] == [(2, "bob"), (3, "rob")]
+        assert {row.status for row in journal.record_rows()} == {Status.CREATED}
+
+
+def test_a_sorted_sheet_with_duplicates_is_the_same_in_each_run(journal: Journal) -> None:
+    """One was renamed in a failures file and one left out, and both stand in other places now."""
+    apply_sheet(journal, entry(2, "bob", ready=False), entry(3, "ann"), entry(5, "bob", ready=False))
+    (job, *_) = apply_sheet(journal, entry(2, "rob"), failures=True).to_send
+    end(journal, job, Status.CREATED)
+    (left,) = (row for row in journal.record_rows() if row.sheet_row == 5)
+    journal.leave_out(left.id, left_out=True)
+    records = []
+    for _ in range(3):
+        plan = apply_sheet(journal, entry(2, "ann"), entry(3, "bob", ready=False), entry(4, "bob", ready=False))
+        records.append([(row.sheet_row, row.email) for row in journal.record_rows()])
+        assert plan.deleted == [4]
+    assert records == [[(2, "ann"), (3, "rob")]] * 3
+
+
 def test_a_correction_that_was_never_sent_goes_with_the_row_that_it_corrects(journal: Journal) -> None:
     """If the sheet holds neither any more; what was sent before it was corrected is a row of the record again."""
     for status in (Status.INVALID, Status.REJECTED):

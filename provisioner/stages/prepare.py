@@ -263,6 +263,12 @@ def _notes_about(plan: WorkPlan) -> Iterator[str]:
             f"{have} another password than this sheet{_named(plan.other_passwords)}. A mailbox keeps the one that it "
             "was created with: it is in results.csv if a failures file held it, else write it into the sheet again."
         )
+    if plan.doubtful_passwords:
+        were = count(len(plan.doubtful_passwords), "row was", "rows were")
+        yield (
+            f"{were} sent with another password than this file has now{_named(plan.doubtful_passwords)}. They are "
+            "looked up first: a mailbox that is there has the password that was sent then."
+        )
     if plan.gone and plan.to_send:
         are = count(len(plan.gone), "mailbox of an earlier run is", "mailboxes of earlier runs are")
         yield (

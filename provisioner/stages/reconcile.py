@@ -70,6 +70,8 @@ class WorkPlan:
     """Rows that are done and whose sheet says something else now: their sheet row and username."""
     other_passwords: list[tuple[int | None, str]] = field(default_factory=list)
     """The same of rows whose mailbox has another password than the sheet."""
+    doubtful_passwords: list[tuple[int | None, str]] = field(default_factory=list)
+    """The same of rows that are looked up: if the mailbox is there, it has the password that was sent then."""
     gone: list[tuple[int | None, str]] = field(default_factory=list)
     """The addresses of rows whose mailbox exists or may exist, and that the whole sheet does not hold; they have no
     sheet row."""
@@ -201,6 +203,8 @@ class Planner:
         return Written(self._as_sent(row, entry))
 
     def _look_up(self, row: JournalRow, entry: Entry) -> SheetChange:
+        if _has_other_password(row, entry):
+            self.work.doubtful_passwords.append((row.sheet_row, row.email))
         if entry.request is None:
             self._follow(row, request_of(row))
             return Written(row)
@@ -309,7 +313,7 @@ class Planner:
         """Remember that a mailbox is not as the sheet has it now."""
         if not row.was_sent:
             return
-        if entry.password is not None and password_check(entry.password, row.id) != row.password_check:
+        if _has_other_password(row, entry):
             self.work.other_passwords.append((row.sheet_row, row.email))
         if entry.request is None or (row.corrected and not self._is_failures):
             return
@@ -350,6 +354,12 @@ def _letters(cell: str) -> str:
 def _is_as_known(row: JournalRow, entry: Entry) -> bool:
     """Whether the sheet still says what the journal has of a row."""
     return entry.cells == row.cells and password_check(entry.password, row.id) == row.password_check
+
+
+def _has_other_password(row: JournalRow, entry: Entry) -> bool:
+    """Whether the sheet holds another password than was sent last; False if it holds none, or nothing was sent."""
+    held = entry.password
+    return row.was_sent and held is not None and password_check(held, row.id) != row.password_check
 
 
 def _differs(row: JournalRow, entry: Entry) -> bool:

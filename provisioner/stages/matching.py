@@ -74,14 +74,14 @@ class KnownRows:
         return row
 
     def take_in_place(self, entry: Entry) -> JournalRow | None:
-        """The row for an invalid one that was deleted from a failures file, or corrected in one, and is in its place.
+        """The row for an invalid one that looks like it and is in its place; None if there is none.
 
-        None if there is none. Another row, which was kept for the same mailbox, is not it.
+        Another row, of the same username and domain, was kept for the mailbox; or this one was corrected or deleted in
+        a failures file.
         """
         keys = keys_of(entry) if entry.problems else ()
         for row in filter(None, (self._first_alike((key, entry.sheet_row)) for key in keys)):
-            last = self._last_of(row)
-            if row.deleted or (last is not row and last.address_key not in keys):
+            if self._last_of(row).address_key not in keys:
                 taken = self._latest_correction(row, entry)
                 self.taken |= {row.id, taken.id}
                 return taken

@@ -257,6 +257,17 @@ def test_duplicates_that_were_told_apart_in_a_failures_file_keep_their_places(jo
     assert plan.other_passwords == []
 
 
+def test_the_duplicate_that_was_sent_keeps_its_place_beside_an_invalid_one(journal: Journal) -> None:
+    """It was the only one in the failures file that could be sent."""
+    sheet = entry(2, "bob", ready=False), entry(3, "bob", ready=False)
+    apply_sheet(journal, *sheet)
+    (job,) = apply_sheet(journal, entry(2, "bob", ready=False), entry(3, "bob"), failures=True).to_send
+    end(journal, job, Status.CREATED)
+    apply_sheet(journal, *sheet)
+    records = [(row.sheet_row, row.status) for row in journal.record_rows()]
+    assert records == [(2, Status.INVALID), (3, Status.CREATED)]
+
+
 def test_a_duplicate_that_was_looked_up_is_the_one_that_was_sent(journal: Journal) -> None:
     """Also if an earlier correction of it, which said the same of its mailbox, is still known in its place."""
     named = {"key": "bob@101", "cells": {"email": "bob", "domain": "102"}}
@@ -572,6 +583,14 @@ def test_a_password_fixed_for_a_row_that_is_looked_up_is_kept_when_it_is_sent(jo
     assert by_email(journal)["ann"].password is None
     journal.apply([Sending(unconfirmed.job, 200.0)])
     assert by_email(journal)["ann"].password == Secret("Fixed-Pass-1!")
+
+
+def test_a_row_that_is_looked_up_and_has_another_password_now_is_named(journal: Journal) -> None:
+    """If its mailbox is found, nothing else would say in this run that the sheet's password is not the mailbox's."""
+    (job,) = apply_sheet(journal, entry(2, "ann")).to_send
+    journal.apply([Sending(job, 100.0)])
+    for password, named in (("Sheet-Pass-1!", []), ("Fixed-Pass-1!", [(2, "ann")])):
+        assert apply_sheet(journal, entry(2, "ann", password=password)).doubtful_passwords == named
 
 
 def test_a_row_fixed_in_a_failures_file_is_left_to_that_file(journal: Journal) -> None:

@@ -400,6 +400,17 @@ def test_an_office_can_change_a_rule_without_touching_code(tmp_path: Path) -> No
     assert schema.load(path).accepts("password", "Abcdef1!Abcdef1!")
 
 
+def test_a_schema_is_the_one_of_its_file_as_it_is_now(tmp_path: Path) -> None:
+    """An office may change a rule while the page is open; and of two files with the same rules each is named."""
+    path, other = tmp_path / "office.yaml", tmp_path / "other.yaml"
+    for each in (path, other):
+        each.write_text(edited("min: 8\n        max: 255", "min: 12\n        max: 255"), encoding="utf-8")
+    assert [schema.load(each).path for each in (path, other)] == [path, other]
+    path.write_text(schema.shipped("mailbox.yaml").read_text("utf-8"), "utf-8")
+    assert schema.load(path).accepts("password", "Abcdef1!")
+    assert not schema.load(other).accepts("password", "Abcdef1!")
+
+
 @pytest.mark.parametrize("name", ["results.yaml", "failures.yaml"])
 def test_the_output_files_are_described_in_the_same_form(name: str) -> None:
     """Their schemas are read as strictly as the sheet's."""

@@ -19,6 +19,7 @@ import provisioner
 from provisioner.run_folder import hold, locate
 from provisioner.settings import SheetOptions
 from provisioner.sheets import UNCERTAIN, read_table, write_table
+from provisioner.sheets.text_workbook import text_workbook
 from provisioner.stages.prepare import prepare
 from provisioner.stages.reconcile import WorkPlan
 from provisioner.web.folder import id_of
@@ -387,6 +388,26 @@ def test_a_failures_file_that_was_fixed_elsewhere_is_put_back(screen: Any, tmp_p
     assert {each.rpartition(".")[2] for each in kept.split(", ")} == {"csv", "xlsx"}
     assert "<td>bob</td>" in shown.show(show="all")
     assert not list((tmp_path / "acme-run").glob(".receiving*"))
+
+
+def test_a_workbook_that_was_changed_in_the_run_folder_is_kept_and_told(screen: Any, tmp_path: Path) -> None:
+    """Once fixes go to failures.csv. Of one that was put back nothing is said: its user has it."""
+    shown = screen([GOOD, BLANK_IN_NAME, WEAK])
+    (tmp_path / "old.csv").write_bytes(shown.client.get(f"{shown.path}/files/failures.csv").content)
+    header, *rows = read_table(tmp_path / "old.csv")
+    for number, name in enumerate(("bob", "rob")):
+        rows[0][0] = name
+        fixed = tmp_path / "fixed.xlsx"
+        with text_workbook(fixed, "Rows", header) as add:
+            for cells in rows:
+                add(cells, ())
+        if number == 0:
+            put_back(shown, fixed.read_bytes(), "failures.xlsx")
+        else:
+            fixed.replace(tmp_path / "acme-run" / "failures.xlsx")
+        assert f"<td>{name}</td>" in shown.show(show="all")
+        assert shown.type("4", password="Sheet-Pass-77!").status_code == 200
+        assert ("failures.xlsx was changed by hand; it is kept as" in shown.show()) == (number == 1)
 
 
 @pytest.mark.parametrize(

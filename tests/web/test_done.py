@@ -13,6 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 import running
+import xlsxwriter
 from sites import Site, until
 
 from provisioner.records import Rate, Status
@@ -247,6 +248,19 @@ def test_what_the_sheet_leaves_open_is_asked_where_it_can_be_answered(site: Any,
     (tmp_path / "acme.csv").write_text("email,domain,relay_server\nann,101,201\n", "utf-8")
     assert page.post("begin").json() == {"location": f"{page.path}/check"}
     assert "Which column holds the password?" in page.get("check").text
+
+
+def test_which_sheet_of_a_workbook_is_meant_is_asked_too(site: Any, sandbox: Any, tmp_path: Path) -> None:
+    """A second one was added since the workbook was run."""
+    page = site(sandbox(**FAST), 1)
+    page.create()
+    page.wait("ended")
+    with xlsxwriter.Workbook(str(tmp_path / "acme.csv")) as book:
+        for name in ("Hartwell", "Brook"):
+            book.add_worksheet(name).write_row(0, 0, ["email", "domain", "relay_server", "password"])
+            book.get_worksheet_by_name(name).write_row(1, 0, [name, "101", "201", "Sheet-Pass-77!"])
+    assert page.post("begin").json() == {"location": f"{page.path}/check"}
+    assert "Which sheet of the workbook?" in page.get("check").text
 
 
 def test_a_sheet_that_was_never_run_has_no_result(site: Any, sandbox: Any) -> None:

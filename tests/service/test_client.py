@@ -385,6 +385,14 @@ async def test_a_redirect_is_never_followed(server: Any, connection: Any, listen
     assert elsewhere.connections == 0
 
 
+async def test_where_a_redirect_points_is_told_in_few_words(server: Any, connection: Any, listener: Any) -> None:
+    """A log-in page may get a whole state in its address."""
+    running = server(reply(302, b"", Location="https://x.example/?state=" + "a" * 3_000))
+    with pytest.raises(WrongServiceError, match="aaa…") as raised:
+        await account(connection(running.url), listener)
+    assert len(f"{raised.value}") < 700
+
+
 async def test_the_key_goes_to_the_configured_origin_in_one_header(server: Any, connection: Any, listener: Any) -> None:
     """Each request bears the key once, as the service wants it, and no cookie that an answer set."""
     running = server(reply(200, ACCOUNT, Set_Cookie="session=1"))

@@ -124,6 +124,9 @@ def test_only_the_password_of_the_creation_is_tried() -> None:
 
 def test_the_accounts_servers_can_be_replaced() -> None:
     """What is given counts; what is missing is asked for by its option."""
+    assert VerifyOptions(imap_host="imap.example", smtp_host="smtp.example").names_servers
+    assert not VerifyOptions(imap_host="imap.example").names_servers
+    assert not VerifyOptions(smtp_host="smtp.example").names_servers
     account = Account({}, smtp=MailServer("smtp.example", 465), imap=MailServer("imap.example", 993))
     assert mail_servers(account, VerifyOptions()) == (account.imap, account.smtp)
     assert mail_servers(account, VerifyOptions(imap_host="other.example", smtp_port=1465)) == (

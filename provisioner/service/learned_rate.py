@@ -58,8 +58,8 @@ SIGN: Final = 70.0
 """Seconds after a sign of others for which a part is given up whenever asking for more is refused."""
 UNEXPECTED, ASKED = 0.3, 0.1
 """The part of a limit of a second that is given up when it is refused without asking for more, and when asking."""
-SAME, RAISED = 0.03, 1.5
-"""What is less by no more than this part, or is one more, is the same. What grew by this factor: a raised limit."""
+RAISED: Final = 1.5
+"""What grew by this factor is a raised limit."""
 BUNCHED, SOON = 8.0, 3.0
 """Seconds after the rate was lowered in which the network may have bunched what is refused: a tenth is given up, one
 request at most; and in the first of these seconds less, as that is no sign of others."""
@@ -100,7 +100,7 @@ class LearnedRate:
         self._top = 0.0
         """The count that was allowed before a part of it was given up: that is told, and not what is left of it."""
         self._most = 0.0
-        """What asking for more showed to be allowed, as of when that last changed."""
+        """What asking for more showed to be allowed, as of when that last changed by more than one."""
         self._sign_at = -math.inf
         """When others were last noticed by what a second allows."""
         self._whole = 0.0
@@ -339,7 +339,7 @@ class LearnedRate:
         """What is kept after asking for more was refused."""
         allowed, before = math.floor(self._allowed), self._most
         self._quiet *= SHORT_QUIET_GROWTH
-        if allowed < before - int(SAME * before) or allowed > before + 1:
+        if not before <= allowed <= before + 1:
             self._quiet = min(self._quiet, RESTLESS)
             self._most = allowed if self.is_settled else 0.0
             if allowed < RAISED * before:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from provisioner.errors import RunFolderError
+from provisioner.errors import RunFolderError, os_errors_as
 from provisioner.private_files import open_to_others
 
 if TYPE_CHECKING:
@@ -78,23 +78,23 @@ def hold(folder: RunFolder) -> Iterator[str | None]:
     The context is a sentence about the folder if other users of the computer may write to it, else None. The lock is
     the operating system's, which releases it when a process is killed.
     """
-    try:
+    with os_errors_as(
+        RunFolderError,
+        f"The run folder {folder.path} cannot be used",
+        remedy="Name a folder that you may write to with --out.",
+    ):
         if not folder.path.is_dir():
             folder.path.mkdir(mode=0o700)
         warning = open_to_others(folder.path)
         # Not a thread's own: a run may take it in one worker thread and release it in another.
         lock = FileLock(folder.path / ".lock", timeout=0, mode=0o600, thread_local=False)
-        lock.acquire()
-    except Timeout:
-        raise RunFolderError(
-            f"Another run is working in {folder.path} at this moment.",
-            remedy="Wait until it has ended, or name another folder with --out.",
-        ) from None
-    except OSError as error:
-        raise RunFolderError(
-            f"The run folder {folder.path} cannot be used: {error.strerror}.",
-            remedy="Name a folder that you may write to with --out.",
-        ) from error
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunFolderError(
+                f"Another run is working in {folder.path} at this moment.",
+                remedy="Wait until it has ended, or name another folder with --out.",
+            ) from None
     try:
         yield warning
     finally:

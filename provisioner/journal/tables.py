@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
-from provisioner.errors import ProvisionerError, RunFolderError
+from provisioner.errors import ProvisionerError, RunFolderError, os_errors_as
 from provisioner.journal.rows import JournalRow
 from provisioner.private_files import claim_database
 from provisioner.records import Fault, Problem, Status
@@ -194,11 +194,12 @@ def explained(path: Path, kind: type[ProvisionerError], done: str, remedy: str, 
 @contextmanager
 def _opening(path: Path) -> Iterator[None]:
     """Turns what goes wrong while opening into RunFolderError."""
-    try:
-        with explained(path, RunFolderError, "read", f"Nothing was sent or changed. {KEEP_IT}"):
-            yield
-    except OSError as error:
-        raise RunFolderError(
-            f"The journal {path} cannot be opened: {error.strerror}.",
+    with (
+        os_errors_as(
+            RunFolderError,
+            f"The journal {path} cannot be opened",
             remedy="Name a folder that you may write to with --out.",
-        ) from error
+        ),
+        explained(path, RunFolderError, "read", f"Nothing was sent or changed. {KEEP_IT}"),
+    ):
+        yield

@@ -263,10 +263,10 @@ def _notes_about(plan: WorkPlan) -> Iterator[str]:
             f"{have} another password than this sheet{_named(plan.other_passwords)}. A mailbox keeps the one that it "
             "was created with: it is in results.csv if a failures file held it, else write it into the sheet again."
         )
-    if plan.doubtful_passwords:
-        were = count(len(plan.doubtful_passwords), "row was", "rows were")
+    if plan.unconfirmed_passwords:
+        were = count(len(plan.unconfirmed_passwords), "row was", "rows were")
         yield (
-            f"{were} sent with another password than this file has now{_named(plan.doubtful_passwords)}. They are "
+            f"{were} sent with another password than this file has now{_named(plan.unconfirmed_passwords)}. Each is "
             "looked up first: a mailbox that is there has the password that was sent then."
         )
     if plan.gone and plan.to_send:

@@ -70,7 +70,7 @@ class WorkPlan:
     """Rows that are done and whose sheet says something else now: their sheet row and username."""
     other_passwords: list[tuple[int | None, str]] = field(default_factory=list)
     """The same of rows whose mailbox has another password than the sheet."""
-    doubtful_passwords: list[tuple[int | None, str]] = field(default_factory=list)
+    unconfirmed_passwords: list[tuple[int | None, str]] = field(default_factory=list)
     """The same of rows that are looked up: if the mailbox is there, it has the password that was sent then."""
     gone: list[tuple[int | None, str]] = field(default_factory=list)
     """The addresses of rows whose mailbox exists or may exist, and that the whole sheet does not hold; they have no
@@ -204,7 +204,7 @@ class Planner:
 
     def _look_up(self, row: JournalRow, entry: Entry) -> SheetChange:
         if _has_other_password(row, entry):
-            self.work.doubtful_passwords.append((row.sheet_row, row.email))
+            self.work.unconfirmed_passwords.append((row.sheet_row, row.email))
         if entry.request is None:
             self._follow(row, request_of(row))
             return Written(row)

@@ -590,7 +590,7 @@ def test_a_row_that_is_looked_up_and_has_another_password_now_is_named(journal: 
     (job,) = apply_sheet(journal, entry(2, "ann")).to_send
     journal.apply([Sending(job, 100.0)])
     for password, named in (("Sheet-Pass-1!", []), ("Fixed-Pass-1!", [(2, "ann")])):
-        assert apply_sheet(journal, entry(2, "ann", password=password)).doubtful_passwords == named
+        assert apply_sheet(journal, entry(2, "ann", password=password)).unconfirmed_passwords == named
 
 
 def test_a_row_fixed_in_a_failures_file_is_left_to_that_file(journal: Journal) -> None:

@@ -100,7 +100,7 @@ class LearnedRate:
         self._top = 0.0
         """The count that was allowed before a part of it was given up: that is told, and not what is left of it."""
         self._most = 0.0
-        """What asking for more showed to be allowed, as of when that last changed by more than one."""
+        """What asking for more showed to be allowed. One more than that does not count as a change; one less does."""
         self._sign_at = -math.inf
         """When others were last noticed by what a second allows."""
         self._whole = 0.0

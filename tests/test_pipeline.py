@@ -794,6 +794,18 @@ def test_a_password_fixed_in_a_failures_file_is_in_results(
     assert b"Sheet-Pass-77!" not in journal
 
 
+def test_a_password_that_was_changed_while_its_mailbox_is_unconfirmed_is_told(
+    sandbox: Any, connection: Any, run: Any, write_sheet: Any, listener: Any
+) -> None:
+    """The answer to the create was lost: whether the mailbox has the old password is known once it is looked up."""
+    service = sandbox(**FAST, lost_share=1.0, no_listing=True)
+    for password in ("Sheet-Pass-77!", "Other-Pass-77!"):
+        assert not [note for (note,) in listener.all("note") if "another password" in note]
+        run(write_sheet([("ann", "101", "201", password, "", "")]), connection(service), look_up_after=0.0)
+    told = "1 row was sent with another password than this file has now: ann (row 2). Each is looked up first"
+    assert any(told in note for (note,) in listener.all("note"))
+
+
 def test_a_mailbox_that_left_the_sheet_is_told_before_more_are_created(
     sandbox: Any, connection: Any, run: Any, write_sheet: Any, listener: Any
 ) -> None:

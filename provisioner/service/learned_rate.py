@@ -10,8 +10,8 @@ The rule, in plain words:
    back to what was allowed before. The quiet time grows whenever no more is there than before, up to 150 seconds.
 4. A limit of a second: if less or clearly more is there than before, or a request is refused at a rate that was allowed
    for a while, others are there, or the limit was lowered. Give up three tenths if that was not for asking, and ask for
-   more every ten seconds again. For a while, give up a tenth whenever asking is refused, in whole requests: none of
-   five or fewer. Who has more gives up more, and all ask for the same, so they come to have about the same.
+   more every ten seconds again. For a while after that, give up only a tenth with each refusal: none of five or fewer
+   if it was for asking. Who has more gives up more, and all ask for the same, so they come to have about the same.
 5. A longer limit: what is found and kept for a while without an unexpected refusal is the whole, as this program is
    alone. If it is refused later, give up 15 %, and take it back in steps. If those are refused too, others took it:
    keep half of the whole, and ask for more later. A program that came later takes what is left: it asks for more soon.
@@ -54,19 +54,17 @@ QUIET, LONGEST_QUIET, QUIET_GROWTH = 5.0, 150.0, 3.0
 """Seconds before asking for more: at first, at most (unless the window is longer), and the factor after a refusal."""
 SHORTEST_QUIET, RESTLESS, SHORT_QUIET_GROWTH = 1.5, 10.0, 1.9
 """The same for a limit of a second that is to be found: at first, at most after a sign of others, and the factor."""
-SIGN: Final = 70.0
-"""Seconds after a sign of others for which a part is given up whenever asking for more is refused."""
-UNEXPECTED, ASKED = 0.3, 0.1
-"""The part of a limit of a second that is given up when it is refused without asking for more, and when asking."""
-RAISED: Final = 1.5
-"""What grew by this factor is a raised limit."""
+SIGN, UNEXPECTED, SHARED = 70.0, 0.3, 0.1
+"""Seconds after a sign of others for which a limit of a second is taken to be shared; the part of it that is given up
+when a request is refused though none was to ask for more, and whenever one is refused while the limit is shared."""
+SAME, RAISED = 0.03, 1.5
+"""What is less by no more than this part, or one more, is the same. What grew by this factor is a raised limit."""
 BUNCHED, SOON = 8.0, 3.0
 """Seconds after the rate was lowered in which the network may have bunched what is refused: a tenth is given up, one
 request at most; and in the first of these seconds less, as that is no sign of others."""
-ALONE: Final = 70.0
-"""Seconds after the first refusal until what a long window allows is the whole."""
-FORGOTTEN: Final = 0.95
-"""While no more is allowed, the whole becomes this part of what it was: the limit may have been lowered."""
+ALONE, FORGOTTEN = 70.0, 0.95
+"""Seconds after the first refusal until what a long window allows is the whole; while no more is allowed, the whole
+becomes this part of what it was, since the limit may have been lowered."""
 SHARED_WINDOWS, SHARED_STEPS = 4, 6
 """Long windows for which others are expected after a sign of them, and steps in each, of a request more a second."""
 GIVEN_UP, GIVEN_UP_TOGETHER, GIVEN_UP_LONG = 0.15, 0.05, 0.3
@@ -100,7 +98,7 @@ class LearnedRate:
         self._top = 0.0
         """The count that was allowed before a part of it was given up: that is told, and not what is left of it."""
         self._most = 0.0
-        """What asking for more showed to be allowed. One more than that does not count as a change; one less does."""
+        """What asking for more showed to be allowed, when that last changed."""
         self._sign_at = -math.inf
         """When others were last noticed by what a second allows."""
         self._whole = 0.0
@@ -316,43 +314,45 @@ class LearnedRate:
         """Learn from a refusal of a limit of a second, which may be shared."""
         count, is_bunched = self._count, False
         if let_through == 0:
-            # Others fill the window. To slow down would leave all of it to them.
-            self._allowed = 0.0
+            self._notice_others(now)
         elif self._allowed == 0:
             count = max(min(math.ceil(count) - 1, let_through), math.ceil(count / 2))
         elif self._is_asking:
             count = self._count_after_asking(now)
         elif is_bunched := now < self._lowered_at + BUNCHED:
-            count -= min(1.0, ASKED * count, (now - self._lowered_at) / SOON)
-            if self._quiet < SIGN and now > self._lowered_at + SOON:
+            count -= min(1.0, SHARED * count, (now - self._lowered_at) / SOON)
+            if now > self._lowered_at + SOON:
                 self._sign_at = now
         else:
-            count, self._sign_at = round(count - max(1.0, UNEXPECTED * count)), now
-            self._quiet = min(self._quiet, RESTLESS)
+            part = SHARED if now < self._sign_at + SIGN else UNEXPECTED
+            count = round(count - max(1.0, part * count))
+            self._notice_others(now)
         self._lower(count, now, wait, self._quiet)
         if self._allowed:
             self._top = max(self._top, self._most)
         if is_bunched:
             self._ask_at = min(self._ask_at, now + wait + RESTLESS)
 
+    def _notice_others(self, now: float) -> None:
+        """Ask for more soon. If others fill the window, to slow down would leave all of it to them."""
+        self._sign_at, self._quiet = now, min(self._quiet, RESTLESS)
+
     def _count_after_asking(self, now: float) -> float:
         """What is kept after asking for more was refused."""
         allowed, before = math.floor(self._allowed), self._most
         self._quiet *= SHORT_QUIET_GROWTH
-        if not before <= allowed <= before + 1:
+        if not (1 - SAME) * before <= allowed <= before + 1:
             self._quiet = min(self._quiet, RESTLESS)
             self._most = allowed if self.is_settled else 0.0
             if allowed < RAISED * before:
                 self._sign_at = now
-        return allowed - round(ASKED * allowed) if now < self._sign_at + SIGN else allowed
+        return allowed - round(SHARED * allowed) if now < self._sign_at + SIGN else allowed
 
     def _go_back(self, let_through: int, now: float, wait: float) -> None:
         """Asking for more was in vain."""
         if now >= self._alone_at:
             self._whole = max(self._allowed, FORGOTTEN * self._whole)
-        count = self._allowed
-        if self._seconds > WINDOWS[0]:
-            count = min(self._count - 1, max(let_through, self._allowed))
+        count = min(self._count - 1, max(let_through, self._allowed))
         self._lower(count, now, wait, QUIET if self._allowed > self._top else self._quiet * QUIET_GROWTH)
 
     def _share_long(self, let_through: int, now: float, wait: float) -> None:

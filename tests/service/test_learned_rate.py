@@ -248,13 +248,13 @@ def test_a_rate_that_is_one_too_many_is_not_kept(phase: float) -> None:
     assert program.limiter.learned == Rate(3, 1.0)
 
 
-@pytest.mark.parametrize(("before", "seconds", "left", "kept"), [(1, 4, 9, 9), (7, 4, 9, 10), (1, 0.5, 9.4545, 10)])
+@pytest.mark.parametrize(("before", "seconds", "left", "kept"), [(1, 4, 9, 9), (7, 4, 9, 9), (7, 0.5, 9.4545, 10)])
 def test_what_was_given_up_as_bunched_is_taken_back_soon(
     sender: Sender, before: int, seconds: float, left: float, kept: int
 ) -> None:
     """Within twelve seconds, however rarely more is asked for.
 
-    It is no sign of others after a long quiet time, nor right after the rate was lowered.
+    It is a sign of others, but for what is refused right after the rate was lowered.
     """
     _learn(sender, 10)
     for _ in range(before):
@@ -269,15 +269,19 @@ def test_what_was_given_up_as_bunched_is_taken_back_soon(
     assert sender.learned.spacing == pytest.approx(_spacing(kept))
 
 
-@pytest.mark.parametrize(("allowed", "kept"), [(10, 8), (40, 35)])
+@pytest.mark.parametrize(("allowed", "kept"), [(10, 8), (30, 26), (40, 39)])
 def test_one_less_than_before_is_a_sign_of_others_too(allowed: int, kept: int) -> None:
-    """What they take from a program that was alone begins with one request; a tenth is given up for that."""
+    """What they take from a program that was alone begins with one request; a tenth is given up for that.
+
+    Of forty the network may have held back one.
+    """
     sender = Sender(LearnedRate(50.0, find=True))
     _learn(sender, allowed)
     for _ in range(7):
         _ask_in_vain(sender)
     sender.send(4)
     sender.refuse()
+    sender.now += 80
     _send_until_more_is_asked_for(sender)
     sender.refuse()
     assert sender.learned.spacing == pytest.approx(_spacing(kept))
@@ -310,6 +314,18 @@ def test_after_a_sign_of_others_a_tenth_is_given_up_with_each_refusal(allowed: i
     assert sender.learned.spacing == pytest.approx(_spacing(allowed))
 
 
+def test_while_a_limit_is_shared_what_is_refused_without_asking_gives_up_a_tenth_too() -> None:
+    """Others asked for more: to give up three tenths each time would leave ever more to them."""
+    sender = Sender(LearnedRate(50.0, find=True))
+    _learn(sender, 40)
+    for _ in range(6):
+        _ask_in_vain(sender)
+    for kept in (28, 25, 22):
+        sender.send(9)
+        sender.refuse()
+        assert sender.learned.spacing == pytest.approx(_spacing(kept))
+
+
 def test_less_than_before_is_a_sign_of_others(sender: Sender) -> None:
     """Refused at fewer requests than when asking was refused before, it asks again soon, and gives up a tenth.
 
@@ -331,7 +347,7 @@ def test_less_than_before_is_a_sign_of_others(sender: Sender) -> None:
     assert quiet == pytest.approx([10, 10], abs=1)
 
 
-@pytest.mark.parametrize(("found", "kept"), [([11], 11), ([12], 11), ([11, 12], 11), ([10, 11, 10, 11], 11)])
+@pytest.mark.parametrize(("found", "kept"), [([11], 11), ([12], 11), ([11, 12], 11), ([10, 11, 11], 11)])
 def test_clearly_more_than_before_is_a_sign_of_others(sender: Sender, found: list[int], kept: int) -> None:
     """They gave it up: who took it asks again soon and gives up a tenth, or it would take all, one by one.
 
@@ -459,6 +475,30 @@ def test_refused_although_nothing_was_sent_it_does_not_slow_down(sender: Sender)
         sender.refuse()
         sender.now += 1.0
     assert sender.learned.spacing == spacing
+
+
+def test_more_is_asked_for_soon_when_others_fill_the_second(sender: Sender) -> None:
+    """However rarely it was asked for: who comes to one that has all of it would wait for minutes."""
+    _learn(sender, 10)
+    for _ in range(6):
+        _ask_in_vain(sender)
+    sender.now += 20
+    sender.refuse()
+    assert _send_until_more_is_asked_for(sender) < 12
+    sender.refuse()
+    assert sender.learned.spacing == pytest.approx(_spacing(9))
+
+
+def test_what_was_allowed_is_not_forgotten_when_others_fill_the_second(sender: Sender) -> None:
+    """It is not halved by what is refused next."""
+    _learn(sender, 10)
+    for _ in range(6):
+        _ask_in_vain(sender)
+    sender.now += 20
+    sender.refuse()
+    sender.send(0.5)
+    sender.refuse()
+    assert sender.learned.spacing == pytest.approx(_spacing(9.5), rel=0.01)
 
 
 def test_a_fixed_rate_is_the_fastest_and_what_refusals_teach_is_below_it() -> None:

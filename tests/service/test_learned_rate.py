@@ -375,6 +375,35 @@ def test_half_as_much_again_is_a_raised_limit_and_no_sign_of_others(sender: Send
     assert sender.learned.spacing == pytest.approx(_spacing(9))
 
 
+@pytest.mark.parametrize(("longer", "more"), [(0, 0), (50, 189)])
+def test_asking_in_vain_keeps_what_the_minute_let_through(sender: Sender, longer: float, more: int) -> None:
+    """More than was known to be allowed, if more went through; always less than what was refused."""
+    sender.send(30)
+    sender.refuse(30.0)
+    allowed = sender.learned.rate.count
+    sender.send(70)
+    _send_until_more_is_asked_for(sender)
+    sender.send(longer)
+    asked = sender.learned.spacing
+    sender.refuse()
+    assert sender.learned.rate == Rate(allowed + more, 60.0)
+    assert sender.learned.spacing > asked
+
+
+def test_what_was_asked_for_in_vain_is_not_kept_below_a_fixed_rate() -> None:
+    """Though a whole second went through at it: one less is kept."""
+    sender = Sender(LearnedRate(20.0, find=False))
+    sender.send(2)
+    sender.refuse()
+    sender.send(2)
+    sender.refuse()
+    _send_until_more_is_asked_for(sender)
+    asked = sender.learned.spacing
+    sender.send(1.1)
+    sender.refuse()
+    assert sender.learned.spacing > asked
+
+
 def test_who_knows_the_whole_leaves_half_of_it_to_others_that_have_come(sender: Sender) -> None:
     """In a long window it gives up a little first; if that is not there any more, it keeps half."""
     whole = _learn_the_whole(sender)

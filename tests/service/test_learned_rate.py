@@ -153,10 +153,12 @@ def _ask_in_vain(sender: Sender) -> float:
     return quiet
 
 
-def _learn(sender: Sender, limit: int) -> None:
-    """Let this many requests a second be allowed, as an earlier run knows."""
+def _learn(sender: Sender, limit: int, *, asked: int = 0) -> None:
+    """Let this many requests a second be allowed, as an earlier run knows, and more be asked for so often in vain."""
     sender.learned.begin_at(Rate(limit, 1.0), sender.now)
     sender.send(3)
+    for _ in range(asked):
+        _ask_in_vain(sender)
 
 
 def test_more_is_found_when_the_limit_was_raised(sender: Sender) -> None:
@@ -256,9 +258,7 @@ def test_what_was_given_up_as_bunched_is_taken_back_soon(
 
     It is a sign of others, but for what is refused right after the rate was lowered.
     """
-    _learn(sender, 10)
-    for _ in range(before):
-        _ask_in_vain(sender)
+    _learn(sender, 10, asked=before)
     sender.send(seconds)
     sender.refuse()
     assert sender.learned.spacing == pytest.approx(_spacing(left), rel=0.001)
@@ -276,9 +276,7 @@ def test_one_less_than_before_is_a_sign_of_others_too(allowed: int, kept: int) -
     Of forty the network may have held back one.
     """
     sender = Sender(LearnedRate(50.0, find=True))
-    _learn(sender, allowed)
-    for _ in range(7):
-        _ask_in_vain(sender)
+    _learn(sender, allowed, asked=7)
     sender.send(4)
     sender.refuse()
     sender.now += 80
@@ -317,9 +315,7 @@ def test_after_a_sign_of_others_a_tenth_is_given_up_with_each_refusal(allowed: i
 def test_while_a_limit_is_shared_what_is_refused_without_asking_gives_up_a_tenth_too() -> None:
     """Others asked for more: to give up three tenths each time would leave ever more to them."""
     sender = Sender(LearnedRate(50.0, find=True))
-    _learn(sender, 40)
-    for _ in range(6):
-        _ask_in_vain(sender)
+    _learn(sender, 40, asked=6)
     for kept in (28, 25, 22):
         sender.send(9)
         sender.refuse()
@@ -331,9 +327,7 @@ def test_less_than_before_is_a_sign_of_others(sender: Sender) -> None:
 
     The refusal that lowered the rate is so long ago that it is no sign any more.
     """
-    _learn(sender, 10)
-    for _ in range(6):
-        _ask_in_vain(sender)
+    _learn(sender, 10, asked=6)
     sender.send(8)
     sender.refuse()
     sender.now += 80
@@ -353,9 +347,7 @@ def test_clearly_more_than_before_is_a_sign_of_others(sender: Sender, found: lis
 
     One more is none. Two more are one, though they came one at a time.
     """
-    _learn(sender, 10)
-    for _ in range(6):
-        _ask_in_vain(sender)
+    _learn(sender, 10, asked=6)
     for count in found:
         while sender.learned.spacing > _spacing(count + 0.5):
             sender.send(0.1)
@@ -367,8 +359,7 @@ def test_clearly_more_than_before_is_a_sign_of_others(sender: Sender, found: lis
 
 def test_half_as_much_again_is_a_raised_limit_and_no_sign_of_others(sender: Sender) -> None:
     """All of it is kept when asking for even more is refused."""
-    _learn(sender, 6)
-    _ask_in_vain(sender)
+    _learn(sender, 6, asked=1)
     while sender.learned.spacing > _spacing(9.5):
         sender.send(0.1)
     sender.refuse()
@@ -508,9 +499,7 @@ def test_refused_although_nothing_was_sent_it_does_not_slow_down(sender: Sender)
 
 def test_more_is_asked_for_soon_when_others_fill_the_second(sender: Sender) -> None:
     """However rarely it was asked for: who comes to one that has all of it would wait for minutes."""
-    _learn(sender, 10)
-    for _ in range(6):
-        _ask_in_vain(sender)
+    _learn(sender, 10, asked=6)
     sender.now += 20
     sender.refuse()
     assert _send_until_more_is_asked_for(sender) < 12
@@ -520,9 +509,7 @@ def test_more_is_asked_for_soon_when_others_fill_the_second(sender: Sender) -> N
 
 def test_what_was_allowed_is_not_forgotten_when_others_fill_the_second(sender: Sender) -> None:
     """It is not halved by what is refused next."""
-    _learn(sender, 10)
-    for _ in range(6):
-        _ask_in_vain(sender)
+    _learn(sender, 10, asked=6)
     sender.now += 20
     sender.refuse()
     sender.send(0.5)

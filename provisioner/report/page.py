@@ -104,8 +104,13 @@ def _environment() -> Environment:
         "duration": duration,
         "found_rate": found_rate,
     }
-    environment.globals |= {"words": WORDS, "exists": Status.EXISTS, "tasks": TASKS, "login_remedy": login_remedy}
-    environment.globals["sheet_done"] = SHEET_DONE
+    environment.globals |= {
+        "words": WORDS,
+        "exists": Status.EXISTS,
+        "tasks": TASKS,
+        "sheet_done": SHEET_DONE,
+        "login_remedy": login_remedy,
+    }
     return environment
 
 

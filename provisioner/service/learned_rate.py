@@ -313,7 +313,7 @@ class LearnedRate:
     def _learn_by_the_second(self, let_through: int, now: float, wait: float) -> None:
         """Learn from a refusal of a limit of a second, which may be shared."""
         count, is_bunched = self._count, False
-        if let_through == 0:
+        if let_through == 0:  # Others fill the window: to slow down would leave all of it to them.
             self._notice_others(now)
         elif self._allowed == 0:
             count = max(min(math.ceil(count) - 1, let_through), math.ceil(count / 2))
@@ -334,7 +334,7 @@ class LearnedRate:
             self._ask_at = min(self._ask_at, now + wait + RESTLESS)
 
     def _notice_others(self, now: float) -> None:
-        """Ask for more soon. If others fill the window, to slow down would leave all of it to them."""
+        """Others are there, or the limit was lowered: ask for more soon, and give up less when refused."""
         self._sign_at, self._quiet = now, min(self._quiet, RESTLESS)
 
     def _count_after_asking(self, now: float) -> float:
